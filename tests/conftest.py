@@ -1,0 +1,27 @@
+"""What all tests share: the real captures (when they lie beside the checkout) and calm threads."""
+
+import os
+
+# Before torch and numba are imported: two OpenMP runtimes that spin starve each other on small machines.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real captures, panoramas and weights; they belong to others and are never copied into the project."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"real captures are not there ({SHARED_DATA.name}/ beside the checkout)")
+    return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def _same_randomness_in_every_test():
+    torch.manual_seed(0)
