@@ -1,0 +1,35 @@
+# make demo : sets everything up and styles an object of the embedded scene (no GPU, no downloads beyond packages)
+# make test : sets everything up and runs lint, types, layers and the tests
+# make bench: the benchmarks of the README's table
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+# Two OpenMP runtimes (torch's and numba's) that spin starve each other on small machines: they sleep instead.
+export OMP_WAIT_POLICY = passive
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else f"Python 3.10 to 3.12 is needed, {sys.executable} is {sys.version.split()[0]}. Choose one: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/ft2s demo
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest --cov --cov-report=term
+
+bench: $(VENV)/.installed
+	for script in examples/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info outputs demo
