@@ -1,0 +1,4 @@
+"""What a scene is and how to see it: Gaussians, Cameras, files, rasterization, and a small scene to try things on.
+
+Knows nothing of nerfstudio, viser, texts or losses.
+"""

@@ -1,0 +1,211 @@
+"""A batch of pinhole views of one size.
+
+OpenCV: in a camera's frame x looks right, y down, z forward. `viewmats` take world points into that frame. Pixel
+coordinates are continuous: the image spans [0, width] x [0, height], the first pixel's centre is (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation, RotationSpline
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """Pinhole views that share width and height; everything else may differ from view to view."""
+
+    viewmats: Float[Tensor, "views 4 4"]
+    """World to camera, last row (0, 0, 0, 1)."""
+    Ks: Float[Tensor, "views 3 3"]
+    """Intrinsics in pixels: [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]."""
+    width: int
+    """In pixels."""
+    height: int
+    """In pixels."""
+
+    def __post_init__(self) -> None:
+        if self.viewmats.ndim != 3 or self.viewmats.shape[1:] != (4, 4):
+            raise ValueError(f"viewmats should be [views, 4, 4], got {list(self.viewmats.shape)}")
+        if self.Ks.shape != (len(self.viewmats), 3, 3):
+            raise ValueError(f"Ks should be [{len(self.viewmats)}, 3, 3] like viewmats, got {list(self.Ks.shape)}")
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"An image has at least 1 x 1 pixels, got width {self.width} and height {self.height}")
+
+    def __len__(self) -> int:
+        return len(self.viewmats)
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Cameras:
+        """Always a batch: `cameras[3]` is a batch of one view."""
+        if isinstance(index, int):
+            # Through range, so that a wrong index raises IndexError and iteration ends.
+            index = [range(len(self))[index]]
+        elif not isinstance(index, (slice, Tensor)):
+            index = list(index)
+        return replace(self, viewmats=self.viewmats[index], Ks=self.Ks[index])
+
+    @property
+    def device(self) -> torch.device:
+        return self.viewmats.device
+
+    @property
+    def centers(self) -> Float[Tensor, "views 3"]:
+        """Where the cameras stand, in world coordinates."""
+        rotations, translations = self.viewmats[:, :3, :3], self.viewmats[:, :3, 3]
+        return -(rotations.transpose(1, 2) @ translations[:, :, None])[:, :, 0]
+
+    @property
+    def directions(self) -> Float[Tensor, "views 3"]:
+        """Unit vectors along which the cameras look, in world coordinates."""
+        return self.viewmats[:, 2, :3]
+
+    def to(self, device: torch.device | str) -> Cameras:
+        return replace(self, viewmats=self.viewmats.to(device), Ks=self.Ks.to(device))
+
+    def resized(self, width: int, height: int) -> Cameras:
+        """The same field of view on another number of pixels."""
+        scale = self.Ks.new_tensor([width / self.width, height / self.height, 1.0])
+        return replace(self, Ks=self.Ks * scale[:, None], width=width, height=height)
+
+    def cropped(self, boxes: Float[Tensor, "views 4"], width: int, height: int) -> Cameras:
+        """Cameras at the same places that see only a box of the image, on width x height pixels.
+
+        Boxes are x0, y0, x1, y1 in pixels of the present image and may leave it: the crop then shows what a larger
+        sensor would have seen.
+
+        Raises:
+            ValueError: a box of no area, or not one box per view.
+        """
+        if boxes.shape != (len(self), 4):
+            raise ValueError(f"Cropping {len(self)} views takes boxes [{len(self)}, 4], got {list(boxes.shape)}")
+        boxes = boxes.to(self.Ks)
+        corners, sizes = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
+        if not bool((sizes > 0).all()):
+            raise ValueError(f"A box x0, y0, x1, y1 needs x0 < x1 and y0 < y1, got {boxes.tolist()}")
+        shift = torch.eye(3, dtype=self.Ks.dtype, device=self.device).repeat(len(self), 1, 1)
+        shift[:, :2, 2] = -corners
+        scale = torch.diag_embed(torch.nn.functional.pad(boxes.new_tensor([width, height]) / sizes, (0, 1), value=1.0))
+        return replace(self, Ks=scale @ shift @ self.Ks, width=width, height=height)
+
+    def interpolate(self, count: int) -> Cameras:
+        """A smooth path of `count` views through these ones, from the first to the last.
+
+        Positions and intrinsics follow a cubic spline, rotations one with continuous angular velocity.
+        """
+        knots, times = np.arange(len(self)), np.linspace(0, len(self) - 1, count)
+        if len(self) == 1:
+            return self[[0] * count]
+        rotations = self.viewmats[:, :3, :3].double().cpu().numpy()
+        centers = CubicSpline(knots, self.centers.double().cpu().numpy())(times)
+        path_rotations = RotationSpline(knots, Rotation.from_matrix(rotations))(times).as_matrix()
+        viewmats = np.tile(np.eye(4), (count, 1, 1))
+        viewmats[:, :3, :3] = path_rotations
+        viewmats[:, :3, 3] = -np.einsum("nij,nj->ni", path_rotations, centers)
+        Ks = CubicSpline(knots, self.Ks.double().cpu().numpy())(times)
+        return replace(self, viewmats=torch.from_numpy(viewmats).to(self.viewmats), Ks=torch.from_numpy(Ks).to(self.Ks))
+
+    @staticmethod
+    def concatenated(parts: Sequence[Cameras]) -> Cameras:
+        """All views of several batches of one size."""
+        sizes = {(part.width, part.height) for part in parts}
+        if len(sizes) != 1:
+            raise ValueError(f"Only batches of one size can be joined, got {sorted(sizes)}; use resized() first")
+        return replace(
+            parts[0], viewmats=torch.cat([part.viewmats for part in parts]), Ks=torch.cat([part.Ks for part in parts])
+        )
+
+    @staticmethod
+    def from_opengl(
+        camera_to_worlds: Float[Tensor, "views 3 4"] | Float[Tensor, "views 4 4"],
+        fx: float | int | Tensor,
+        fy: float | int | Tensor,
+        cx: float | int | Tensor,
+        cy: float | int | Tensor,
+        width: int,
+        height: int,
+    ) -> Cameras:
+        """From nerfstudio's (and Blender's) convention: camera to world, x right, y up, looking along -z.
+
+        The intrinsics are numbers, or tensors [views] or [views, 1], as in nerfstudio's Cameras.
+        """
+        rotations = camera_to_worlds[:, :3, :3] * camera_to_worlds.new_tensor([1.0, -1.0, -1.0])
+        viewmats = _viewmats(rotations.transpose(1, 2), camera_to_worlds[:, :3, 3])
+        Ks = torch.zeros(len(viewmats), 3, 3).to(viewmats)
+        for (row, column), value in {(0, 0): fx, (1, 1): fy, (0, 2): cx, (1, 2): cy}.items():
+            Ks[:, row, column] = value.to(viewmats).reshape(-1) if isinstance(value, Tensor) else value
+        Ks[:, 2, 2] = 1.0
+        return Cameras(viewmats, Ks, width, height)
+
+    def to_opengl(self) -> Float[Tensor, "views 3 4"]:
+        """Camera to world in nerfstudio's convention, the inverse of `from_opengl`."""
+        rotations = self.viewmats[:, :3, :3].transpose(1, 2) * self.viewmats.new_tensor([1.0, -1.0, -1.0])
+        return torch.cat([rotations, self.centers[:, :, None]], dim=2)
+
+    @staticmethod
+    def looking_at(
+        centers: Float[Tensor, "views 3"],
+        targets: Float[Tensor, "views 3"] | Float[Tensor, "3"],
+        width: int,
+        height: int,
+        fov_degrees: float | int = 50.0,
+        up: Sequence[float | int] = (0.0, 0.0, 1.0),
+    ) -> Cameras:
+        """Upright cameras that have their target in the middle of the image.
+
+        `fov_degrees` is the angle over the shorter side of the image, so that a thing fits whatever the format.
+
+        Raises:
+            ValueError: a camera stands at its target, or looks along `up` (upright means nothing there).
+        """
+        forward = torch.nn.functional.normalize(targets - centers, dim=1)
+        right = torch.linalg.cross(forward, forward.new_tensor(up).expand_as(forward), dim=1)
+        if not bool((right.norm(dim=1) > 1e-6 * math.hypot(*up)).all()):
+            raise ValueError("A camera stands at its target or looks along up; move it, or give another up")
+        right = torch.nn.functional.normalize(right, dim=1)
+        down = torch.linalg.cross(forward, right, dim=1)
+        focal = 0.5 * min(width, height) / math.tan(math.radians(fov_degrees) / 2)
+        K = forward.new_tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+        viewmats = _viewmats(torch.stack([right, down, forward], dim=1), centers)
+        return Cameras(viewmats, K.repeat(len(centers), 1, 1), width, height)
+
+    @staticmethod
+    def orbit(
+        center: Sequence[float | int] | Float[Tensor, "3"],
+        radius: float | int,
+        views: int,
+        width: int,
+        height: int,
+        fov_degrees: float | int = 50.0,
+        elevation_degrees: float | int | Float[Tensor, " views"] = 20.0,
+        up: Sequence[float | int] = (0.0, 0.0, 1.0),
+        start_degrees: float | int = 0.0,
+    ) -> Cameras:
+        """Views spread evenly on a circle around `center`, once round about `up`, all looking at it.
+
+        With up z, view 0 stands on the side of +x and the next ones turn towards +y. Elevations are angles above the
+        horizon, strictly between -90 and 90.
+        """
+        target = torch.as_tensor(center, dtype=torch.float32)
+        axis = torch.nn.functional.normalize(torch.tensor(up, dtype=torch.float32), dim=0)
+        helper = torch.eye(3)[0 if abs(float(axis[0])) < 0.9 else 1]
+        side = torch.nn.functional.normalize(helper - (helper @ axis) * axis, dim=0)
+        azimuths = math.radians(start_degrees) + torch.arange(views) * (2 * math.pi / views)
+        elevations = torch.deg2rad(torch.as_tensor(elevation_degrees, dtype=torch.float32).expand(views))
+        horizontal = azimuths.cos()[:, None] * side + azimuths.sin()[:, None] * torch.linalg.cross(axis, side)
+        centers = target + radius * (elevations.cos()[:, None] * horizontal + elevations.sin()[:, None] * axis)
+        return Cameras.looking_at(centers, target, width, height, fov_degrees, up)
+
+
+def _viewmats(rotations: Float[Tensor, "views 3 3"], centers: Float[Tensor, "views 3"]) -> Float[Tensor, "views 4 4"]:
+    """World to camera from the rotation of that direction and the camera's place."""
+    viewmats = torch.eye(4, dtype=rotations.dtype, device=rotations.device).repeat(len(rotations), 1, 1)
+    viewmats[:, :3, :3] = rotations
+    viewmats[:, :3, 3] = -(rotations @ centers[:, :, None])[:, :, 0]
+    return viewmats
