@@ -32,7 +32,7 @@ class UpdateGate:
 
     def __init__(self) -> None:
         self._handles: list[RemovableHandle] = []
-        self._before: dict[Tensor, tuple[Int[Tensor, " held"], Tensor]] = {}
+        self._before: dict[Tensor, tuple[Tensor, Tensor]] = {}
 
     def attach(
         self, optimizers: Mapping[str, torch.optim.Optimizer], weights: Callable[[], Float[Tensor, " gaussians"]]
@@ -65,25 +65,32 @@ class UpdateGate:
     @torch.no_grad()
     def _hold(self, optimizer: torch.optim.Optimizer, weights: Float[Tensor, " gaussians"]) -> None:
         """Before a step: take gradient and momentum from rows of weight 0, remember all rows of weight below 1."""
-        hard, held = (weights <= 0).nonzero()[:, 0], (weights < 1).nonzero()[:, 0]
+        hard, soft = _hard_and_soft_rows(weights)
         for parameter in _stepping_parameters(optimizer, len(weights)):
             assert parameter.grad is not None
             parameter.grad.index_fill_(0, hard, 0.0)
             for value in optimizer.state.get(parameter, {}).values():
-                # exp_avg, exp_avg_sq, momentum_buffer ...; step counters are smaller, rows are not.
+                # exp_avg, exp_avg_sq, momentum_buffer ...; a step counter is a number, not rows.
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     value.index_fill_(0, hard, 0.0)
-            self._before[parameter] = (held, parameter.index_select(0, held))
+            self._before[parameter] = (parameter.index_select(0, hard), parameter.index_select(0, soft))
 
     @torch.no_grad()
     def _release(self, optimizer: torch.optim.Optimizer, weights: Float[Tensor, " gaussians"]) -> None:
         """After a step: put rows of weight 0 back, and let rows of weight w keep w of their update."""
+        hard, soft = _hard_and_soft_rows(weights)
         for parameter in _stepping_parameters(optimizer, len(weights)):
-            held, before = self._before.pop(parameter)
-            share = weights[held].to(parameter.dtype).reshape(-1, *[1] * (parameter.ndim - 1))
-            after = torch.lerp(before, parameter.index_select(0, held), share)
-            # where: 0 x NaN is NaN, and a row of weight 0 must survive even a diverged step.
-            parameter.index_copy_(0, held, torch.where(share > 0, after, before))
+            hard_before, soft_before = self._before.pop(parameter)
+            # Copied back, not multiplied by zero: 0 x NaN is NaN, and these rows survive even a diverged step.
+            parameter.index_copy_(0, hard, hard_before)
+            if len(soft):
+                share = weights[soft].to(parameter).reshape(-1, *[1] * (parameter.ndim - 1))
+                parameter.index_copy_(0, soft, torch.lerp(soft_before, parameter.index_select(0, soft), share))
+
+
+def _hard_and_soft_rows(weights: Float[Tensor, " gaussians"]) -> tuple[Int[Tensor, " hard"], Int[Tensor, " soft"]]:
+    """Rows that may not change, and rows that may change by a share."""
+    return (weights <= 0).nonzero()[:, 0], ((weights > 0) & (weights < 1)).nonzero()[:, 0]
 
 
 def _stepping_parameters(optimizer: torch.optim.Optimizer, gaussian_count: int) -> list[Tensor]:
