@@ -120,7 +120,8 @@ def _read_header(stream: IO[bytes], path: Path) -> _Header:
             f"{path} has no end_header in its first {len(start):,} bytes; the file is cut short or damaged"
         )
     stream.seek(line_end + 1)
-    encoding, elements = "", []
+    encoding = ""
+    elements: list[tuple[str, int, list[list[str]]]] = []
     for line in start[:end].decode("ascii", errors="replace").splitlines():
         match line.split():
             case ["format", encoding, *_]:
@@ -137,15 +138,14 @@ def _read_header(stream: IO[bytes], path: Path) -> _Header:
         raise ValueError(f"{path}: format should be one of {', '.join(FORMATS)}, got {encoding or 'none'!r}")
     if any("packed" in name for _, _, properties in elements for *_, name in properties):
         raise ValueError(f"{path} is a compressed .ply; save it uncompressed (in SuperSplat: export as PLY) first")
-    if "vertex" not in [name for name, _, _ in elements]:
-        raise ValueError(f"{path} has no element vertex, only {[name for name, _, _ in elements]}")
-    bytes_before = lines_before = 0
-    for name, count, properties in elements:
-        if name == "vertex":
-            break
-        lines_before += count
-        bytes_before += count * _element_dtype(properties, FORMATS[encoding], path).itemsize
-    return _Header(encoding, count, _element_dtype(properties, FORMATS[encoding], path), bytes_before, lines_before)
+    element_names = [name for name, _, _ in elements]
+    if "vertex" not in element_names:
+        raise ValueError(f"{path} has no element vertex, only {element_names}")
+    position = element_names.index("vertex")
+    dtypes = [_element_dtype(properties, FORMATS[encoding], path) for _, _, properties in elements[: position + 1]]
+    counts = [count for _, count, _ in elements[: position + 1]]
+    bytes_before = sum(count * dtype.itemsize for count, dtype in zip(counts[:-1], dtypes))
+    return _Header(encoding, counts[-1], dtypes[-1], bytes_before, lines_before=sum(counts[:-1]))
 
 
 def _element_dtype(properties: list[list[str]], byte_order: str, path: Path) -> np.dtype:
@@ -162,7 +162,8 @@ def _read_vertices(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray
     """The vertices as a structured array; ascii ones as doubles."""
     if header.format == "ascii":
         lines = stream.read().splitlines()[header.lines_before :][: header.count]
-        width = len(header.vertex)
+        names = header.vertex.names or ()
+        width = len(names)
         try:
             table = np.array(b" ".join(lines).split(), dtype=np.bytes_).astype(np.float64)
         except ValueError as error:
@@ -172,8 +173,7 @@ def _read_vertices(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray
                 f"{path} is cut short or damaged: {header.count:,} Gaussians of {width} numbers make "
                 f"{header.count * width:,}, got {table.size:,}"
             )
-        names = header.vertex.names or ()
-        return np.rec.fromarrays(list(table.reshape(header.count, width).T), names=list(names))
+        return table.view([(name, np.float64) for name in names])
     stream.seek(header.bytes_before, 1)
     expected = header.count * header.vertex.itemsize
     content = stream.read(expected)

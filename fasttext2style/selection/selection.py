@@ -91,14 +91,13 @@ class Selection:
             raise ValueError(
                 f"{path} is no selection: expected a .npz of `ft2s select` or a .npy of weights"
             ) from error
-        origin = str(path)
-        if isinstance(content, np.lib.npyio.NpzFile):
+        if isinstance(content, np.ndarray):
+            weights, origin = content, str(path)
+        else:
             with content:
                 if "weights" not in content:
                     raise ValueError(f"{path} is no selection: it has {content.files}, not weights")
-                weights, origin = content["weights"], str(content.get("origin", origin))
-        else:
-            weights = content
+                weights, origin = content["weights"], str(content.get("origin", path))
         if weights.dtype.kind not in "fbiu" or weights.ndim != 1:
             raise ValueError(
                 f"{path}: weights should be numbers [gaussians], got {weights.dtype} {list(weights.shape)}"
