@@ -1,0 +1,1 @@
+"""The host: the only folder that knows nerfstudio and viser."""

@@ -1,0 +1,131 @@
+"""What nerfstudio reads at every start of every ns-* command: the two methods and their settings. Imports nothing heavy.
+
+`fasttext2style` styles an object by a sentence; `fasttext2style-scene` is splatfacto on our rasterizer, which also
+trains without CUDA, and reconstructs the scene when no base run is given.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from nerfstudio.configs.base_config import LocalWriterConfig, LoggingConfig, MachineConfig, ViewerConfig
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
+from nerfstudio.engine.optimizers import AdamOptimizerConfig
+from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
+from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
+from nerfstudio.plugins.types import MethodSpecification
+
+from fasttext2style.plugin.datamanager import SceneDatamanagerConfig
+from fasttext2style.plugin.model import SceneModelConfig
+from fasttext2style.plugin.style_pipeline import StylePipelineConfig
+from fasttext2style.plugin.trainer import SceneTrainerConfig, StyleTrainerConfig
+
+
+def _allow_learning_rates_in_checkpoints() -> None:
+    """Let `torch.load(weights_only=True)` read the NumPy numbers that nerfstudio's schedulers put into checkpoints.
+
+    torch >= 2.6 refuses every nerfstudio checkpoint otherwise (nerfstudio issue 3683). The allow-list holds for the
+    whole process, so runs of other methods load again, too. Nothing but float64 scalars and their dtype is allowed.
+    """
+    if not hasattr(torch.serialization, "add_safe_globals"):
+        return
+    scalar = np.float64(0).__reduce__()[0]
+    torch.serialization.add_safe_globals(
+        [
+            (scalar, "numpy.core.multiarray.scalar"),
+            (scalar, "numpy._core.multiarray.scalar"),
+            np.dtype,
+            type(np.dtype("float64")),
+        ]
+    )
+
+
+_allow_learning_rates_in_checkpoints()
+
+_ON_CUDA = torch.cuda.is_available()
+
+
+def _machine() -> MachineConfig:
+    return MachineConfig(device_type="cuda" if _ON_CUDA else "cpu")
+
+
+def _viewer() -> ViewerConfig:
+    """The viewer listens on this machine only, and a finished run ends: `ns-viewer` opens it again."""
+    return ViewerConfig(websocket_host="127.0.0.1", quit_on_train_completion=True)
+
+
+def _logging() -> LoggingConfig:
+    """Our own progress bar replaces nerfstudio's table of numbers."""
+    return LoggingConfig(local_writer=LocalWriterConfig(enable=False), profiler="none")
+
+
+def _adam(lr: float, lr_final: float | None = None, steps: int = 30000) -> dict:
+    scheduler = None if lr_final is None else ExponentialDecaySchedulerConfig(lr_final=lr_final, max_steps=steps)
+    return {"optimizer": AdamOptimizerConfig(lr=lr, eps=1e-15), "scheduler": scheduler}
+
+
+# A CPU trains one tenth of splatfacto's steps on small views: every interval shrinks with them. Measured on `bear`.
+_SCENE_STEPS = 30000 if _ON_CUDA else 3000
+
+fasttext2style_scene = MethodSpecification(
+    config=SceneTrainerConfig(
+        method_name="fasttext2style-scene",
+        max_num_iterations=_SCENE_STEPS,
+        steps_per_eval_batch=0,
+        steps_per_eval_image=0,
+        steps_per_eval_all_images=0,
+        steps_per_save=2000 if _ON_CUDA else 500,
+        machine=_machine(),
+        logging=_logging(),
+        viewer=_viewer(),
+        vis="tensorboard",
+        pipeline=VanillaPipelineConfig(
+            datamanager=SceneDatamanagerConfig(
+                dataparser=NerfstudioDataParserConfig(load_3D_points=True), cache_images_type="uint8"
+            ),
+            model=SceneModelConfig() if _ON_CUDA else SceneModelConfig.for_cpu(_SCENE_STEPS),
+        ),
+        # splatfacto's own rates; the means decay over the steps that are really trained.
+        optimizers={
+            "means": _adam(1.6e-4, 1.6e-6, _SCENE_STEPS),
+            "features_dc": _adam(0.0025),
+            "features_rest": _adam(0.0025 / 20),
+            "opacities": _adam(0.05),
+            "scales": _adam(0.005),
+            "quats": _adam(0.001),
+        },
+    ),
+    description="splatfacto on fasttext2style's rasterizer: trains with CUDA and without.",
+)
+
+fasttext2style = MethodSpecification(
+    config=StyleTrainerConfig(
+        method_name="fasttext2style",
+        max_num_iterations=200,
+        steps_per_eval_batch=0,
+        steps_per_eval_image=0,
+        steps_per_eval_all_images=0,
+        steps_per_save=1000,
+        machine=_machine(),
+        logging=_logging(),
+        viewer=_viewer(),
+        vis="viewer+tensorboard",
+        pipeline=StylePipelineConfig(
+            datamanager=SceneDatamanagerConfig(
+                dataparser=NerfstudioDataParserConfig(load_3D_points=False), cache_images_type="uint8"
+            ),
+            model=SceneModelConfig(num_random=16, background_color="black"),
+        ),
+        # Colour is the engine of CLIP styling, geometry follows slowly (rates of FastText2ObjectStyle's code, halved
+        # where the anchors do not hold it).
+        optimizers={
+            "means": _adam(1.6e-4),
+            "features_dc": _adam(0.02),
+            "features_rest": _adam(0.02 / 20),
+            "opacities": _adam(0.005),
+            "scales": _adam(0.005),
+            "quats": _adam(0.001),
+        },
+    ),
+    description="Type a sentence: one object of a 3D Gaussian Splatting scene takes on that style, by CLIP.",
+)

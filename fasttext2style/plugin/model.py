@@ -1,0 +1,297 @@
+"""splatfacto that renders through `scene.rasterize`: with CUDA and without, offline, and loadable without surprises.
+
+What differs from nerfstudio's own model, and why:
+- `populate_modules` and `get_outputs` call no `.cuda()`, fetch no weights, and rasterize on either device;
+- `load_state_dict` keeps the identity of the parameters, so that optimizers built before the load stay valid
+  (nerfstudio replaces them: training after loading then changes nothing, without a word);
+- the selection (a weight per Gaussian) travels with the checkpoint;
+- LPIPS is made when it is asked for, and never lands in a checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from gsplat.strategy import DefaultStrategy
+from nerfstudio.cameras.cameras import Cameras as HostCameras
+from nerfstudio.data.scene_box import OrientedBox
+from nerfstudio.models.splatfacto import SplatfactoModel, SplatfactoModelConfig
+from nerfstudio.utils.colors import get_color
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor, nn
+
+from fasttext2style.plugin.datamanager import to_scene_cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import rasterize
+
+GROUPS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
+_SH_C0 = 0.28209479177387814
+
+
+@dataclass
+class SceneModelConfig(SplatfactoModelConfig):
+    """splatfacto's settings and two of our own."""
+
+    _target: type = field(default_factory=lambda: SceneModel)
+    lpips_metric: Literal["auto", "on", "off"] = "auto"
+    """LPIPS in ns-eval and eval steps: "auto" takes it when its AlexNet weights lie in torch's cache, "on" fetches
+    them, "off" leaves it out."""
+
+    @classmethod
+    def for_cpu(cls, steps: int) -> SceneModelConfig:
+        """splatfacto's schedule, shortened from 30,000 steps at full size to `steps` on views of about 256 pixels."""
+        return cls(
+            num_downscales=0,
+            warmup_length=steps // 10,
+            stop_split_at=steps * 6 // 10,
+            stop_screen_size_at=steps * 4 // 10,
+            reset_alpha_every=10**6,
+            sh_degree_interval=steps // 6,
+            background_color="black",
+        )
+
+
+class SceneModel(SplatfactoModel):
+    """A splatfacto model that renders with either backend and carries a selection."""
+
+    config: SceneModelConfig
+
+    def populate_modules(self) -> None:
+        # Written anew rather than called: splatfacto's own version moves colours to CUDA and downloads AlexNet.
+        from pytorch_msssim import SSIM
+        from torchmetrics.image import PeakSignalNoiseRatio
+
+        if self.config.use_bilateral_grid or self.config.camera_optimizer.mode != "off":
+            raise ValueError(
+                "Camera optimization and bilateral grids are not supported by fasttext2style: train such a base run "
+                "with `ns-train splatfacto` and give it as --load-dir; its Gaussians are used."
+            )
+        points, colors = self.seed_points if self.seed_points is not None else (torch.empty(0, 3), torch.empty(0, 3))
+        if len(points) == 0 or self.config.random_init:
+            points = (torch.rand(self.config.num_random, 3) - 0.5) * self.config.random_scale
+            colors = torch.rand(len(points), 3) * 255
+        self.gauss_params = nn.ParameterDict(
+            {name: nn.Parameter(value) for name, value in self._initial_gaussians(points, colors).items()}
+        )
+        self.register_buffer("selection", torch.ones(len(points)))
+        self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
+
+        self.psnr = PeakSignalNoiseRatio(data_range=1.0)
+        self.ssim = SSIM(data_range=1.0, size_average=True, channel=3)
+        # A holder that is no module: frozen networks stay out of checkpoints and of train().
+        self._lpips_holder: list[nn.Module] = []
+        self._said_lpips_is_missing = False
+        self.step = 0
+        self.crop_box: OrientedBox | None = None
+        # Eval renders must not depend on the viewer's panel colour: a fixed background, also for "random" training.
+        color = "black" if self.config.background_color == "random" else self.config.background_color
+        self.background_color = get_color(color)
+        self.strategy = _densification(self.config, self.num_train_data)
+        self.strategy_state = self.strategy.initialize_state(scene_scale=1.0)
+
+    def _initial_gaussians(self, points: Tensor, colors: Tensor) -> dict[str, Tensor]:
+        """A small round Gaussian at each point, as large as the mean distance to its three neighbours."""
+        count, coefficients = len(points), (self.config.sh_degree + 1) ** 2
+        neighbours = min(3, count - 1)
+        distances, _ = self.k_nearest_sklearn(points, neighbours) if neighbours else (torch.ones(count, 1).numpy(), None)
+        scale = torch.from_numpy(distances).mean(dim=-1, keepdim=True).clamp_min(1e-7)
+        quats = torch.nn.functional.normalize(torch.randn(count, 4), dim=-1)
+        if self.config.sh_degree > 0:
+            features_dc = (colors.float() / 255 - 0.5) / _SH_C0
+        else:
+            features_dc = torch.logit(colors.float() / 255, eps=1e-10)
+        return {
+            "means": points.float().clone(),
+            "scales": scale.log().repeat(1, 3),
+            "quats": quats,
+            "features_dc": features_dc,
+            "features_rest": torch.zeros(count, coefficients - 1, 3),
+            "opacities": torch.logit(torch.full((count, 1), 0.1)),
+        }
+
+    # --- the scene as our nouns -----------------------------------------------------------------------------------
+
+    def gaussians(self) -> Gaussians:
+        """The scene as it is now, detached."""
+        return Gaussians.from_splatfacto({name: self.gauss_params[name].detach() for name in GROUPS})
+
+    def set_gaussians(self, gaussians: Gaussians) -> None:
+        """Replace the scene; the parameters keep their identity, their gradients are dropped."""
+        for name, value in gaussians.to_splatfacto().items():
+            parameter = self.gauss_params[name]
+            parameter.data = value.to(self.device, torch.float32).reshape(len(gaussians), *parameter.shape[1:]).clone()
+            parameter.grad = None
+
+    # --- rendering ------------------------------------------------------------------------------------------------
+
+    def get_outputs(self, camera: HostCameras) -> dict[str, Tensor | list]:
+        """Render one camera: rgb [height, width, 3], depth, accumulation, background, and the selection.
+
+        Training renders are differentiable and feed the densification strategy.
+        """
+        if not isinstance(camera, HostCameras):
+            raise TypeError(f"get_outputs takes nerfstudio Cameras, got {type(camera).__name__}.")
+        if camera.shape[0] != 1:
+            raise ValueError(f"get_outputs renders one camera at a time, got {camera.shape[0]}.")
+        cameras = to_scene_cameras(camera)
+        downscale = self._get_downscale_factor()
+        if downscale > 1:
+            cameras = cameras.resized(cameras.width // downscale, cameras.height // downscale)
+        self.last_size = (cameras.height, cameras.width)
+        keep = self._inside_crop_box()
+        if keep is not None and not bool(keep.any()):
+            return self.get_empty_outputs(cameras.width, cameras.height, self.background_color.to(self.device))
+        params = {name: (p if keep is None else p[keep]) for name, p in self.gauss_params.items()}
+        with_depth = self.config.output_depth_during_training or not self.training
+        renders, alphas, self.info = self._rasterize(params, cameras, "RGB+ED" if with_depth else "RGB")
+        if self.training and self.info["means2d"].requires_grad:
+            self.strategy.step_pre_backward(
+                self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info
+            )
+        background = self._get_background_color()
+        rgb = (renders[..., :3] + (1 - alphas) * background).clamp(0.0, 1.0)
+        outputs: dict[str, Tensor | list] = {
+            "rgb": rgb[0],
+            "accumulation": alphas[0],
+            "background": background if self.training else background.expand(*rgb.shape[1:3], 3),
+        }
+        if with_depth:
+            depth = renders[..., 3:4]
+            outputs["depth"] = torch.where(alphas > 0, depth, depth.detach().max())[0]
+        return outputs
+
+    def _rasterize(self, params: Mapping[str, Tensor], cameras: Any, render_mode: str) -> tuple[Tensor, Tensor, dict]:
+        colors = torch.cat((params["features_dc"][:, None, :], params["features_rest"]), dim=1)
+        sh_degree: int | None = min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
+        if self.config.sh_degree == 0:
+            colors, sh_degree = torch.sigmoid(colors).squeeze(1), None
+        return rasterize(
+            means=params["means"],
+            quats=params["quats"],
+            scales=params["scales"].exp(),
+            opacities=params["opacities"].sigmoid().squeeze(-1),
+            colors=colors,
+            viewmats=cameras.viewmats,
+            Ks=cameras.Ks,
+            width=cameras.width,
+            height=cameras.height,
+            sh_degree=sh_degree,
+            render_mode=render_mode,
+            rasterize_mode=self.config.rasterize_mode,
+            absgrad=self.training and self.strategy.absgrad,
+        )
+
+    def _inside_crop_box(self) -> Tensor | None:
+        if self.crop_box is None or self.training:
+            return None
+        return self.crop_box.within(self.means).squeeze()
+
+    def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Tensor:
+        """[height, width, 4]: the render with its own opacity (nerfstudio's version needs a NeRF renderer)."""
+        return torch.cat((outputs[output_name], outputs["accumulation"]), dim=-1)
+
+    # --- metrics --------------------------------------------------------------------------------------------------
+
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """PSNR and SSIM against the photograph, and LPIPS when its weights can be had (`lpips_metric`)."""
+        truth = self.composite_with_background(self.get_gt_img(batch["image"]), outputs["background"])
+        both = torch.cat([truth, outputs["rgb"]], dim=1)
+        truth, rendered = (image.movedim(-1, 0)[None].clamp(0, 1) for image in (truth, outputs["rgb"]))
+        metrics = {"psnr": float(self.psnr(rendered, truth)), "ssim": float(self.ssim(rendered, truth))}
+        lpips = self._lpips()
+        if lpips is not None:
+            metrics["lpips"] = float(lpips(rendered, truth))
+        return metrics, {"img": both}
+
+    def _lpips(self) -> nn.Module | None:
+        """torchmetrics' LPIPS (AlexNet), made at the first call.
+
+        Raises:
+            ValueError: asked for by `lpips_metric="on"`, and the weights can neither be found nor fetched.
+        """
+        if self._lpips_holder:
+            return self._lpips_holder[0]
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / "alexnet-owt-7be5be79.pth"
+        if self.config.lpips_metric == "off" or (self.config.lpips_metric == "auto" and not cached.is_file()):
+            if self.config.lpips_metric == "auto" and not self._said_lpips_is_missing:
+                CONSOLE.log(f"LPIPS is left out: its AlexNet weights are not in {cached.parent}.")
+                self._said_lpips_is_missing = True
+            return None
+        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+        try:
+            network = LearnedPerceptualImagePatchSimilarity(normalize=True)
+        except OSError as error:
+            raise ValueError(
+                f"LPIPS was asked for (lpips_metric=on), but its AlexNet weights cannot be fetched: {error}. "
+                f"Put alexnet-owt-7be5be79.pth into {cached.parent}, or leave lpips_metric at auto."
+            ) from error
+        self._lpips_holder.append(network.to(self.device).eval().requires_grad_(False))
+        return self._lpips_holder[0]
+
+    # --- checkpoints ----------------------------------------------------------------------------------------------
+
+    def load_state_dict(self, dict: Mapping[str, Any], **kwargs: Any) -> Any:  # noqa: A002 (nerfstudio's name)
+        """Load Gaussians of any number into the parameters that exist, so that their optimizers stay valid.
+
+        Takes checkpoints of splatfacto (any version that names its Gaussians) and of our methods; what belongs to
+        other parts of another method (LPIPS, camera optimizer, bilateral grids) is left aside.
+
+        Raises:
+            ValueError: the checkpoint holds no Gaussians, or of another SH degree.
+        """
+        state = {name: dict.get(f"gauss_params.{name}", dict.get(name)) for name in GROUPS}
+        missing = [name for name in GROUPS if state[name] is None]
+        if missing:
+            raise ValueError(
+                f"The checkpoint holds no Gaussians ({', '.join(missing)} missing): expected a run of splatfacto or "
+                f"of fasttext2style, got one with {sorted(dict)[:4]}... Give --load-dir the nerfstudio_models folder "
+                "of such a run."
+            )
+        expected, came = self.gauss_params["features_rest"].shape[1], state["features_rest"].shape[1]
+        if expected != came:
+            degree = round((came + 1) ** 0.5) - 1
+            raise ValueError(
+                f"The checkpoint has {came + 1} SH coefficients per Gaussian (degree {degree}), this model "
+                f"{expected + 1} (degree {self.config.sh_degree}). Add --pipeline.model.sh-degree {degree}."
+            )
+        count = len(state["means"])
+        for name in GROUPS:
+            parameter = self.gauss_params[name]
+            parameter.data = state[name].to(self.device, parameter.dtype).clone()
+            parameter.grad = None
+        selection = dict.get("selection")
+        self.selection = torch.ones(count, device=self.device) if selection is None else selection.to(self.device)
+        # A trained scene: all SH degrees are on (splatfacto does the same).
+        self.step = 30000
+        own = self.state_dict()
+        return nn.Module.load_state_dict(self, own, **kwargs)
+
+    def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
+        return self.get_gaussian_param_groups()
+
+
+def _densification(config: SceneModelConfig, train_views: int) -> DefaultStrategy:
+    return DefaultStrategy(
+        prune_opa=config.cull_alpha_thresh,
+        grow_grad2d=config.densify_grad_thresh,
+        grow_scale3d=config.densify_size_thresh,
+        grow_scale2d=config.split_screen_size,
+        prune_scale3d=config.cull_scale_thresh,
+        prune_scale2d=config.cull_screen_size,
+        refine_scale2d_stop_iter=config.stop_screen_size_at,
+        refine_start_iter=config.warmup_length,
+        refine_stop_iter=config.stop_split_at,
+        reset_every=config.reset_alpha_every * config.refine_every,
+        refine_every=config.refine_every,
+        pause_refine_after_reset=train_views + config.refine_every,
+        absgrad=config.use_absgrad,
+        revised_opacity=False,
+        verbose=False,
+    )

@@ -1,0 +1,263 @@
+"""nerfstudio's Trainer, with a load that trains afterwards, saves that lose nothing, and errors in words.
+
+`SceneTrainer` reconstructs a scene, or resumes. `StyleTrainer` starts from a run, a .ply, or reconstructs first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from nerfstudio.engine.optimizers import Optimizers
+from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.utils import writer
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from fasttext2style.plugin.progress import PhaseProgress
+
+FORMAT = "fasttext2style-1"
+"""Marks our own checkpoints, whose optimizer state may be resumed."""
+
+
+@dataclass
+class SceneTrainerConfig(TrainerConfig):
+    """Trainer settings of `fasttext2style-scene`."""
+
+    _target: type = field(default_factory=lambda: SceneTrainer)
+
+    def save_config(self) -> None:
+        """Save config.yml with absolute paths, so that ns-render and its kin find the run from any folder."""
+        for name in ("output_dir", "data", "load_dir", "load_checkpoint", "load_config"):
+            if getattr(self, name, None) is not None:
+                setattr(self, name, Path(getattr(self, name)).expanduser().absolute())
+        datamanager = self.pipeline.datamanager
+        for name in ("data", "object_masks"):
+            if getattr(datamanager, name, None) is not None:
+                setattr(datamanager, name, Path(getattr(datamanager, name)).expanduser().absolute())
+        super().save_config()
+
+
+class SceneTrainer(Trainer):
+    """Trains a scene; Ctrl-C keeps what was learnt, a resume goes on where it stopped."""
+
+    config: SceneTrainerConfig
+    phase = "Reconstructing"
+
+    def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
+        with errors_in_words():
+            self._reset_writers()
+            super().setup(test_mode)
+
+    def train(self) -> None:
+        total = self._start_step + self.config.max_num_iterations
+        with errors_in_words(), PhaseProgress(self.phase, total, self._start_step) as self.progress:
+            try:
+                super().train()
+            except KeyboardInterrupt:
+                self.save_checkpoint(self.step)
+                CONSOLE.print(f"Interrupted: step {self.step} is kept in {self.checkpoint_dir}.")
+                raise SystemExit(130) from None
+
+    def train_iteration(self, step: int) -> Any:
+        loss, loss_dict, metrics = super().train_iteration(step)
+        self.progress.update(step, float(loss))
+        return loss, loss_dict, metrics
+
+    @staticmethod
+    def _reset_writers() -> None:
+        """nerfstudio keeps its log writers in module globals: a second run in one process would write into the first's."""
+        writer.EVENT_WRITERS.clear()
+        writer.EVENT_STORAGE.clear()
+
+    # --- checkpoints ----------------------------------------------------------------------------------------------
+
+    def _load_checkpoint(self) -> None:
+        path = checkpoint_path(self.config)
+        if path is None:
+            return
+        state = read_checkpoint(path)
+        self.pipeline.load_pipeline(state["pipeline"], state["step"])
+        if state.get("format") == FORMAT and state.get("method") == self.config.method_name:
+            self._resume(state)
+            CONSOLE.print(f"Resuming {path} at step {self._start_step}.")
+        else:
+            CONSOLE.print(f"Starting from the scene of {path}, with fresh optimizers.")
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        """Optimizer moments and the step go on; the learning rates are those of this run's command line."""
+        for name, optimizer in self.optimizers.optimizers.items():
+            wanted = [group["lr"] for group in optimizer.param_groups]
+            optimizer.load_state_dict(state["optimizers"][name])
+            for group, lr in zip(optimizer.param_groups, wanted):
+                group["lr"] = group["initial_lr"] = lr
+        self._start_step = state["step"] + 1
+        for scheduler in self.optimizers.schedulers.values():
+            for _ in range(self._start_step):
+                scheduler.step()
+        # nerfstudio 1.1 counts max_num_iterations from the start of the resumed part; we mean the whole.
+        self.config.max_num_iterations = max(0, self.config.max_num_iterations - self._start_step)
+
+    def save_checkpoint(self, step: int) -> None:
+        """Write `step-*.ckpt` whole or not at all, then drop older ones (if so configured).
+
+        Raises:
+            ValueError: it could not be written; earlier checkpoints are untouched.
+        """
+        path = self.checkpoint_dir / f"step-{step:09d}.ckpt"
+        state = {
+            "format": FORMAT,
+            "method": self.config.method_name,
+            "step": step,
+            "pipeline": self.pipeline.state_dict(),
+            "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.optimizers.items()},
+            "schedulers": {name: sch.state_dict() for name, sch in self.optimizers.schedulers.items()},
+            "scalers": self.grad_scaler.state_dict(),
+        }
+        write_checkpoint(path, plain_numbers(state))
+        if self.config.save_only_latest_checkpoint:
+            for other in self.checkpoint_dir.glob("step-*.ckpt"):
+                if other != path:
+                    other.unlink()
+
+
+@contextmanager
+def errors_in_words() -> Iterator[None]:
+    """Show a ValueError of ours (or of the data) as one readable message and end with exit code 1."""
+    try:
+        yield
+    except ValueError as error:
+        CONSOLE.print(f"\n[bold red]Error:[/bold red] {error}", highlight=False, markup=True)
+        raise SystemExit(1) from error
+
+
+def checkpoint_path(config: TrainerConfig) -> Path | None:
+    """The checkpoint that --load-dir (a run folder or its nerfstudio_models) or --load-checkpoint mean.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if config.load_checkpoint is not None:
+        if not config.load_checkpoint.is_file():
+            raise ValueError(f"--load-checkpoint {config.load_checkpoint} does not exist; expected a step-*.ckpt file.")
+        return config.load_checkpoint
+    if config.load_dir is None:
+        return None
+    folder = config.load_dir
+    if (folder / config.relative_model_dir).is_dir():
+        folder = folder / config.relative_model_dir
+    found = sorted(folder.glob("step-*.ckpt"))
+    if config.load_step is not None:
+        found = [path for path in found if int(path.stem[5:]) == config.load_step]
+    if not found:
+        raise ValueError(
+            f"No checkpoint step-*.ckpt in {folder}. Give --load-dir the nerfstudio_models folder of a finished run."
+        )
+    return found[-1]
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Load a nerfstudio checkpoint onto the CPU.
+
+    Raises:
+        ValueError: not a checkpoint, or not one of nerfstudio's.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}).") from error
+    if not isinstance(state, dict) or not {"pipeline", "step"} <= state.keys():
+        raise ValueError(f"{path} is no nerfstudio checkpoint: expected `pipeline` and `step` in it.")
+    state["pipeline"] = {key.removeprefix("module."): value for key, value in state["pipeline"].items()}
+    return state
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Save to a temporary file, then rename: a full disk or a crash leaves what was there.
+
+    The temporary file lies beside the checkpoint folder: nerfstudio takes every file in it for a checkpoint.
+
+    Raises:
+        ValueError: it could not be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(state, temporary)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"The checkpoint {path} could not be written ({error}). Free some disk space; earlier files are untouched."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def plain_numbers(value: Any) -> Any:
+    """NumPy scalars to Python's, all the way down: then any torch loads the checkpoint without an allow-list."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return type(value)((key, plain_numbers(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return type(value)(plain_numbers(item) for item in value)
+    return value
+
+
+# --- style ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class StyleTrainerConfig(SceneTrainerConfig):
+    """Trainer settings of `fasttext2style`."""
+
+    _target: type = field(default_factory=lambda: StyleTrainer)
+    load_ply: Path | None = None
+    """A 3DGS .ply to start from, in the coordinates that the data parser gives (ns-export writes such). For a .ply in
+    the capture's own coordinates add `nerfstudio-data --orientation-method none --center-method none
+    --auto-scale-poses False`."""
+    reconstruction_steps: int = 0
+    """Steps of the reconstruction when neither --load-dir nor --load-ply is given; 0 takes the method's default
+    (3,000 on a CPU, 30,000 on CUDA)."""
+
+    def save_config(self) -> None:
+        if self.load_ply is not None:
+            self.load_ply = Path(self.load_ply).expanduser().absolute()
+        super().save_config()
+
+
+class StyleTrainer(SceneTrainer):
+    """Styles an object: encoder first (its weights may be missing), then the scene, then the steps."""
+
+    config: StyleTrainerConfig
+    phase = "Styling"
+
+    def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
+        from fasttext2style.plugin.reconstruction import reconstruct
+
+        with errors_in_words():
+            config = self.config
+            if config.load_ply is not None and (config.load_dir or config.load_checkpoint):
+                raise ValueError("--load-ply and --load-dir/--load-checkpoint both name a scene: give one of them.")
+            encoder = config.pipeline.load_encoder(self.device)
+            if config.load_ply is None and checkpoint_path(config) is None:
+                config.load_dir = reconstruct(config)
+            self._encoder = encoder
+            super().setup(test_mode)
+
+    def _load_checkpoint(self) -> None:
+        """Take the scene, make the selection, and build optimizers over the object's Gaussians alone."""
+        path = checkpoint_path(self.config)
+        if self.config.load_ply is not None:
+            self.pipeline.load_ply(self.config.load_ply)
+        else:
+            assert path is not None, "setup() reconstructs when nothing is given"
+            state = read_checkpoint(path)
+            self.pipeline.load_pipeline(state["pipeline"], state["step"])
+        groups = self.pipeline.begin(self._encoder, self.config.max_num_iterations, self.base_dir)
+        self.optimizers = Optimizers(self.config.optimizers.copy(), groups)

@@ -1,0 +1,4 @@
+"""The main job without a host: an object of a scene, a sentence, a batch of views, a loss.
+
+editable.py the object as parameters of its own · views.py cameras that look at it · styler.py render, compare, anchor
+"""

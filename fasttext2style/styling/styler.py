@@ -1,0 +1,136 @@
+"""Restyles an object by a sentence: each step renders the object from a batch of views and asks the encoder.
+
+FastText2ObjectStyle (Barroso and Artru), Algorithms 1 and 2, with batched views at the encoder's own resolution,
+cameras cropped to the object, and only the object's Gaussians rendered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.guidance.anchors import opacity_anchor, position_anchor, scale_anchor
+from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import render
+from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.views import ViewSampler, object_views
+
+Group = Literal["means", "scales", "quats", "features_dc", "features_rest", "opacities"]
+
+
+@dataclass
+class StylerConfig:
+    """What one styling step does."""
+
+    objective: TextStyleConfig = field(default_factory=TextStyleConfig)
+    """Text loss, patches, content loss."""
+    train: tuple[Group, ...] = ("features_dc", "features_rest", "scales")
+    """Parameter groups that change; their learning rates stand under --optimizers. Colour carries the style; scales
+    give it relief; opacities make halos beyond the object's border and rotations do little (paper, Fig. 2)."""
+    views_per_step: int = 0
+    """Views rendered in one batch. 0 chooses: 4 on a CPU, 16 on CUDA (the paper uses up to 64)."""
+    render_size: int = 0
+    """Side of the square object views in pixels; 0 takes the encoder's own resolution."""
+    crop_margin: float = 1.15
+    """Size of a view's crop relative to the object's box."""
+    composite: bool = False
+    """Render the whole scene behind the object for the text loss, too: slower, but the style sees its surroundings."""
+    scale_anchor: float = 0.1
+    """Weight of the penalty on Gaussians that stretch or swell beyond their original size."""
+    opacity_anchor: float = 0.1
+    """Weight of the penalty on opacities that leave their original value (only when opacities train)."""
+    position_anchor: float = 0.1
+    """Weight of the penalty on Gaussians that leave their original place (only when means train)."""
+
+
+class ObjectStyler:
+    """The loss of one sentence on one object.
+
+    Args:
+        edit: the object.
+        cameras: views of the capture; those that show the object are cropped to it.
+        encoder: text-image encoder.
+        prompt: the sentence.
+        seed: draws views, negatives and patches.
+
+    Raises:
+        ValueError: no view shows the object, or the prompt says nothing that the encoder knows.
+    """
+
+    def __init__(
+        self,
+        edit: EditableObject,
+        cameras: Cameras,
+        encoder: TextImageEncoder,
+        prompt: str,
+        config: StylerConfig,
+        seed: int = 0,
+    ) -> None:
+        self.edit, self.config, self.encoder = edit, config, encoder
+        device = edit.scene.device
+        self.size = config.render_size or encoder.resolution
+        self.views = object_views(edit.original, cameras, self.size, config.crop_margin)
+        self.outside = edit.outside() if config.composite else None
+        batch = config.views_per_step or (16 if device.type == "cuda" else 4)
+        self.sampler = ViewSampler(len(self.views), batch, seed)
+        self.generator = torch.Generator(device=device).manual_seed(seed)
+        self.objective = TextStyleObjective(config.objective, encoder, prompt, device, seed)
+        self.original_images, self.original_alphas = self._render_all(edit.original)
+        self.objective.prepare(self.original_images, self.original_alphas)
+        self.anchor = edit.original
+
+    def losses(self) -> tuple[dict[str, Tensor], dict]:
+        """Named, weighted losses of the next batch of views, and the rasterizer's info (for densification)."""
+        chosen = self.sampler.next().to(self.edit.scene.device)
+        now = self.edit.gaussians(self.config.train)
+        images, alphas, info = self._render(now, self.views[chosen])
+        losses = self.objective(
+            images, alphas, self.original_images[chosen], view_indices=chosen, generator=self.generator
+        )
+        return losses | self._anchor_losses(now), info
+
+    def re_anchor(self) -> None:
+        """After densification: the anchors hold what there is now (new Gaussians have no older value)."""
+        self.anchor = self.edit.gaussians(trainable=()).detach()
+
+    @torch.no_grad()
+    def similarity(self, gaussians: Gaussians) -> Float[Tensor, " views"]:
+        """Cosine between the prompt and each object view of these Gaussians, on black."""
+        return self.objective.similarity(self._render_all(gaussians)[0])
+
+    def _anchor_losses(self, now: Gaussians) -> dict[str, Tensor]:
+        losses, config = {}, self.config
+        if "scales" in config.train and config.scale_anchor:
+            losses["scale_anchor"] = config.scale_anchor * scale_anchor(now.log_scales, self.anchor.log_scales)
+        if "opacities" in config.train and config.opacity_anchor:
+            losses["opacity_anchor"] = config.opacity_anchor * opacity_anchor(
+                now.logit_opacities, self.anchor.logit_opacities
+            )
+        if "means" in config.train and config.position_anchor:
+            losses["position_anchor"] = config.position_anchor * position_anchor(
+                now.means, self.anchor.means, self.anchor.scales
+            )
+        return losses
+
+    def _render(
+        self, gaussians: Gaussians, cameras: Cameras
+    ) -> tuple[Float[Tensor, "views height width 3"], Float[Tensor, "views height width 1"], dict]:
+        """On black. Antialiased: at the encoder's low resolution the classic mode would thicken small Gaussians."""
+        if self.outside is not None:
+            gaussians = Gaussians.concatenated([gaussians, self.outside])
+        images, alphas, info = render(gaussians, cameras, rasterize_mode="antialiased")
+        return images.clamp(0, 1), alphas, info
+
+    @torch.no_grad()
+    def _render_all(self, gaussians: Gaussians, chunk: int = 8) -> tuple[Tensor, Tensor]:
+        parts = [
+            self._render(gaussians, self.views[start : start + chunk])[:2] for start in range(0, len(self.views), chunk)
+        ]
+        return torch.cat([images for images, _ in parts]), torch.cat([alphas for _, alphas in parts])
