@@ -1,0 +1,211 @@
+"""Rendering a scene: one call, the same on CUDA (gsplat) and on a CPU (our own compiled loops).
+
+Images are [views, height, width, channels], sRGB in [0, 1] if the colours are; cameras are OpenCV (x right, y down,
+z forward), `viewmats` go from world to camera; quaternions are wxyz and need not be normalised.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+
+RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
+RasterizeMode = Literal["classic", "antialiased"]
+MAX_SH_DEGREE = 3
+# Gradients that `contributions` keeps at a time: (views in a batch) * (Gaussians), about 0.4 KB each.
+CONTRIBUTION_BATCH = 1_000_000
+
+
+def rasterize(
+    means: Tensor,  # [gaussians, 3]; plain types: shapes are checked below, with messages for users
+    quats: Tensor,  # [gaussians, 4]
+    scales: Tensor,  # [gaussians, 3]
+    opacities: Tensor,  # [gaussians]
+    colors: Tensor,  # [gaussians, bases, 3], [gaussians, channels] or [views, gaussians, channels]
+    viewmats: Tensor,  # [views, 4, 4]
+    Ks: Tensor,  # [views, 3, 3]
+    width: int,
+    height: int,
+    *,
+    sh_degree: int | None = None,
+    render_mode: str = "RGB",
+    rasterize_mode: str = "classic",
+    backgrounds: Tensor | None = None,  # [views, channels]
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    radius_clip: float = 0.0,
+    eps2d: float = 0.3,
+    absgrad: bool = False,
+    backend: str = "auto",
+) -> tuple[Float[Tensor, "views {height} {width} _"], Float[Tensor, "views {height} {width} 1"], dict[str, Any]]:
+    """Render 3D Gaussians (Kerbl et al. 2023), with the arguments and the meaning of `gsplat.rasterization`.
+
+    `scales` and `opacities` are activated (exp and sigmoid are the caller's; an opacity above 1.5 counts as broken
+    and is not drawn by the CPU backend). `colors` are spherical harmonics [gaussians, bases, 3] if `sh_degree` is
+    given, else any number of channels per Gaussian, or per view and Gaussian. Depth ("D": accumulated, "ED":
+    expected) is the last channel of the image, without background. "antialiased" scales opacities as Mip-Splatting.
+
+    The dict is that of gsplat with `packed=False`: `radii` [views, gaussians] int32, 0 where culled; `means2d`
+    [views, gaussians, 2] (`retain_grad()` works; with `absgrad`, backward sets its `.absgrad`); `depths`, `conics`,
+    `opacities`, `width`, `height`, `n_cameras`: what gsplat's strategies read.
+
+    "auto" takes gsplat for tensors on CUDA and the CPU backend for tensors on the CPU. Both are differentiable in
+    means, quats, scales, opacities, colors and backgrounds; not in cameras.
+
+    Raises:
+        ValueError: shapes, types or devices that do not fit, with what was expected and what came.
+    """
+    _check_tensors(means, quats, scales, opacities, colors, viewmats, Ks, sh_degree)
+    _check_options(means, colors, viewmats, Ks, width, height, render_mode, rasterize_mode, backgrounds, near_plane)
+    if absgrad and backend != "gsplat" and means.device.type == "cpu" and _channels(colors, sh_degree, render_mode) > 4:
+        raise ValueError("absgrad works for at most 4 channels on the CPU; render further features in another call")
+    arguments = (
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height, sh_degree, render_mode, rasterize_mode,
+        backgrounds, near_plane, far_plane, radius_clip, eps2d, absgrad,
+    )  # fmt: skip
+    if _backend_for(means, backend) == "gsplat":
+        from fasttext2style.scene.gsplat_backend import rasterize_with_gsplat
+
+        return rasterize_with_gsplat(*arguments)
+    from fasttext2style.scene.cpu_backend import rasterize_on_cpu
+
+    return rasterize_on_cpu(*arguments)
+
+
+def render(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    *,
+    background: Float[Tensor, " 3"] | None = None,
+    render_mode: RenderMode = "RGB",
+    rasterize_mode: RasterizeMode = "classic",
+    sh_degree: int | None = None,
+) -> tuple[Float[Tensor, "views height width channels"], Float[Tensor, "views height width 1"], dict[str, Any]]:
+    """Render a scene as all cameras see it; `sh_degree` None uses all harmonics that the scene has."""
+    return rasterize(
+        gaussians.means,
+        gaussians.quats,
+        gaussians.scales,
+        gaussians.opacities,
+        gaussians.sh,
+        cameras.viewmats,
+        cameras.Ks,
+        cameras.width,
+        cameras.height,
+        sh_degree=gaussians.sh_degree if sh_degree is None else sh_degree,
+        render_mode=render_mode,
+        rasterize_mode=rasterize_mode,
+        backgrounds=None if background is None else background.expand(len(cameras), 3),
+    )
+
+
+def contributions(
+    gaussians: Gaussians, cameras: Cameras, masks: Float[Tensor, "views height width classes"]
+) -> Float[Tensor, "gaussians classes"]:
+    """How much each Gaussian shows inside each mask: the sum over views and pixels of alpha * T * mask.
+
+    The derivative of sum(mask * image) by the colour of a Gaussian is exactly that sum, so it is read off one
+    backward pass through an image of zero colours. With masks of one, the sum over Gaussians is the sum of alpha.
+    Views are taken in batches to bound memory.
+
+    Raises:
+        ValueError: masks of another number of views or another size than the cameras.
+    """
+    expected = (len(cameras), cameras.height, cameras.width)
+    if tuple(masks.shape[:3]) != expected:
+        raise ValueError(
+            f"masks must be [views, height, width, classes] = {(*expected, 'classes')}, got {tuple(masks.shape)}"
+        )
+    count, classes = len(gaussians), masks.shape[3]
+    sums = gaussians.means.new_zeros(count, classes)
+    batch = max(1, CONTRIBUTION_BATCH // max(count, 1))
+    geometry = [tensor.detach() for tensor in (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)]
+    for start in range(0, len(cameras), batch):
+        some = cameras[start : start + batch]
+        colors = sums.new_zeros(count, classes).requires_grad_()
+        with torch.enable_grad():
+            image, _, _ = rasterize(*geometry, colors, some.viewmats, some.Ks, cameras.width, cameras.height)
+            weights = masks[start : start + batch].to(image)
+            sums += torch.autograd.grad(image, colors, weights)[0]
+    return sums
+
+
+def _backend_for(means: Tensor, backend: str) -> Literal["gsplat", "cpu"]:
+    device = means.device.type
+    if backend not in ("auto", "gsplat", "cpu"):
+        raise ValueError(f"backend must be 'auto', 'gsplat' or 'cpu', got {backend!r}")
+    needed = {"cuda": "gsplat", "cpu": "cpu"}.get(device)
+    if needed is None:
+        raise ValueError(f"Gaussians are on {device!r}; move them to 'cuda' (rendered by gsplat) or 'cpu'")
+    if backend not in ("auto", needed):
+        raise ValueError(f"backend {backend!r} cannot render tensors on {device!r}; move them or use backend='auto'")
+    return needed
+
+
+def _channels(colors: Tensor, sh_degree: int | None, render_mode: str) -> int:
+    features = 3 if sh_degree is not None else colors.shape[-1]
+    return ("RGB" in render_mode) * features + ("D" in render_mode)
+
+
+def _check_tensors(means, quats, scales, opacities, colors, viewmats, Ks, sh_degree) -> None:
+    count, views = len(means), len(viewmats)
+    shapes = {
+        "means": (means, (count, 3)),
+        "quats": (quats, (count, 4)),
+        "scales": (scales, (count, 3)),
+        "opacities": (opacities, (count,)),
+        "viewmats": (viewmats, (views, 4, 4)),
+        "Ks": (Ks, (views, 3, 3)),
+    }
+    for name, (tensor, expected) in shapes.items():
+        if tuple(tensor.shape) != expected:
+            raise ValueError(f"{name} must have shape {list(expected)}, got {list(tensor.shape)}")
+    for name, tensor in {**{name: pair[0] for name, pair in shapes.items()}, "colors": colors}.items():
+        if tensor.dtype != torch.float32:
+            raise ValueError(f"{name} must be float32, got {tensor.dtype}; convert with .float()")
+        if tensor.device != means.device:
+            raise ValueError(f"{name} is on {tensor.device} but means are on {means.device}; move all to one device")
+    if sh_degree is None:
+        if tuple(colors.shape[:-1]) not in ((count,), (views, count)):
+            raise ValueError(
+                f"colors must be [{count}, channels] or [{views}, {count}, channels] when sh_degree is None, "
+                f"got {list(colors.shape)}; give sh_degree for spherical harmonics"
+            )
+    elif not 0 <= sh_degree <= MAX_SH_DEGREE:
+        raise ValueError(f"sh_degree must be 0 to {MAX_SH_DEGREE}, got {sh_degree}")
+    elif colors.dim() != 3 or len(colors) != count or colors.shape[2] != 3 or colors.shape[1] < (sh_degree + 1) ** 2:
+        raise ValueError(
+            f"colors must be [{count}, bases >= {(sh_degree + 1) ** 2}, 3] for sh_degree {sh_degree}, "
+            f"got {list(colors.shape)}"
+        )
+
+
+def _check_options(
+    means, colors, viewmats, Ks, width, height, render_mode, rasterize_mode, backgrounds, near_plane
+) -> None:
+    if render_mode not in ("RGB", "D", "ED", "RGB+D", "RGB+ED"):
+        raise ValueError(f"render_mode must be RGB, D, ED, RGB+D or RGB+ED, got {render_mode!r}")
+    if rasterize_mode not in ("classic", "antialiased"):
+        raise ValueError(f"rasterize_mode must be classic or antialiased, got {rasterize_mode!r}")
+    if width < 1 or height < 1:
+        raise ValueError(f"image must have at least one pixel, got width {width} and height {height}")
+    if not near_plane > 0:
+        raise ValueError(f"near_plane must be above 0, got {near_plane}")
+    if viewmats.requires_grad or Ks.requires_grad:
+        raise ValueError("cameras are not differentiable here; detach viewmats and Ks")
+    if backgrounds is not None and "RGB" in render_mode:
+        channels = (
+            3 if colors.dim() == 3 and colors.shape[0] == len(means) and colors.shape[-1] == 3 else colors.shape[-1]
+        )
+        expected = (len(viewmats), channels)
+        if tuple(backgrounds.shape) != expected or backgrounds.device != means.device:
+            raise ValueError(
+                f"backgrounds must be {list(expected)} on {means.device}, "
+                f"got {list(backgrounds.shape)} on {backgrounds.device}"
+            )
