@@ -1,0 +1,154 @@
+"""One styling loss: the object's renders in, weighted losses out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from fasttext2style.guidance.augment import Background, sample_backgrounds, sample_patch_grids, take_patches
+from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.guidance.image_losses import Content, load_content_loss
+from fasttext2style.guidance.prompts import embed_prompt
+from fasttext2style.guidance.text_losses import absolute_cosine, directional, nll_with_negatives
+
+
+@dataclass
+class TextStyleConfig:
+    """How renders are compared with the prompt and with the original."""
+
+    loss: Literal["nll", "cosine", "directional", "nll+directional"] = "nll"
+    """How images are compared with the prompt. nll: against negative texts (FastText2ObjectStyle, Algorithm 2); cosine:
+    directly (Algorithm 1; weak); directional: by the way from source_text to the prompt (StyleGAN-NADA); or both."""
+    text_weight: float = 1.0
+    """Weight of nll or cosine."""
+    directional_weight: float = 1.0
+    """Weight of the directional part."""
+    temperature: float = 0.07
+    """Divides the cosines in nll. Lower follows the nearest negative only, higher flattens the loss; 0.03 to 0.1."""
+    num_negatives: int = 9
+    """Negative words drawn from the bank by the run's seed (the paper's ten texts include the prompt)."""
+    negatives: tuple[str, ...] = ()
+    """Negative texts of your own instead of drawn ones: what the object should not look like."""
+    source_text: str = "a photo"
+    """What the original shows, for the directional loss, such as "a bear"."""
+    patches_per_view: int = 4
+    """Random patches of each view, besides the whole object. More are steadier and cost as much each as a view."""
+    patch_scale: tuple[float, float] = (0.5, 1.0)
+    """Smallest and largest side of a patch relative to the object's."""
+    perspective: float = 0.15
+    """Strongest tilt of a patch; 0 is none, and 0.5 or more folds it over."""
+    backgrounds: tuple[Background, ...] = ("black", "white", "grey", "noise")
+    """What may stand behind the object in a patch."""
+    noise: float = 0.0
+    """Largest standard deviation of Gaussian noise added to a patch, in [0, 1] colours; up to 0.1."""
+    content: Content = "none"
+    """What keeps the original recognisable. trunk: the encoder's own features; structure: edges of luminance, free in
+    colour; vgg: the paper's; lpips: perceptual. The last two need weights (see content_weights)."""
+    content_weight: float = 1.0
+    """Weight of the content loss."""
+    content_weights: str = ""
+    """File with torchvision's weights for content vgg (vgg16) or lpips (squeezenet1_1), when there is no download."""
+
+
+class TextStyleObjective:
+    """The loss of one prompt. Call `prepare` once with the original renders, then the objective every step.
+
+    Everything random comes from `seed` (the negatives) and from the generator of each call (patches, backgrounds).
+
+    Raises:
+        ValueError: a prompt without a word the encoder knows, weights that cannot be had, settings out of range.
+    """
+
+    def __init__(
+        self,
+        config: TextStyleConfig,
+        encoder: TextImageEncoder,
+        prompt: str,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+    ):
+        self.config, self.encoder = config, encoder
+        texts = embed_prompt(encoder, prompt, config.negatives, config.num_negatives, seed)
+        self.negatives, self.warning = texts.negatives, texts.warning
+        self._texts = texts.embeddings.to(device)
+        self._source_text = encoder.embed_texts([config.source_text])[0].to(device)
+        self._content = None
+        if config.content != "none":
+            self._content = load_content_loss(config.content, encoder, config.content_weights, device)
+        self._original_alphas: Tensor | None = None
+
+    def prepare(
+        self, originals: Float[Tensor, "views height width 3"], alphas: Float[Tensor, "views height width 1"]
+    ) -> Float[Tensor, " views"]:
+        """Take the renders of the untouched object, of all views; returns their similarity to the prompt.
+
+        Raises:
+            ValueError: no view shows the object.
+        """
+        if not (alphas > 0.1).any():
+            raise ValueError("The object is visible in no view. Check the selection: does it hold any Gaussian?")
+        self._original_alphas = alphas.detach()
+        return self.similarity(originals)
+
+    def __call__(
+        self,
+        images: Float[Tensor, "views height width 3"],
+        alphas: Float[Tensor, "views height width 1"],
+        originals: Float[Tensor, "views height width 3"],
+        view_indices: Int[Tensor, " views"],
+        generator: torch.Generator,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Weighted losses by name of a batch of views: "text", "directional", "content", as configured.
+
+        Images show the object alone, premultiplied on black; `originals` are the untouched renders of the same views,
+        and `view_indices` their places among those given to `prepare`.
+        """
+        if self._original_alphas is None:
+            raise ValueError("Call prepare(originals, alphas) once before the objective.")
+        config, side = self.config, self.encoder.resolution
+        with torch.no_grad():
+            grids = sample_patch_grids(
+                alphas, config.patches_per_view, side, config.patch_scale, config.perspective, generator
+            )
+            count = grids.shape[0] * grids.shape[1]
+            backgrounds = sample_backgrounds(count, side, config.backgrounds, generator).to(images)
+            noise = _sample_noise(backgrounds, config.noise, generator)
+
+        def embed(pictures: Tensor, opacities: Tensor) -> Tensor:
+            patches = take_patches(torch.cat([pictures, opacities], -1), grids, side)
+            return self.encoder.embed_images(patches[..., :3] + (1 - patches[..., 3:]) * backgrounds + noise)
+
+        embeddings = embed(images, alphas)
+        losses = {}
+        if config.loss == "cosine":
+            losses["text"] = config.text_weight * absolute_cosine(embeddings, self._texts[0])
+        if "nll" in config.loss:
+            losses["text"] = config.text_weight * nll_with_negatives(embeddings, self._texts, config.temperature)
+        if "directional" in config.loss:
+            with torch.no_grad():  # the same patches of the original: only the style differs
+                before = embed(originals, self._original_alphas[view_indices])
+            losses["directional"] = config.directional_weight * directional(
+                embeddings, before, self._texts[0], self._source_text
+            )
+        if self._content is not None:
+            losses["content"] = config.content_weight * self._content(images, originals)
+        return losses
+
+    @torch.no_grad()
+    def similarity(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, " views"]:
+        """Cosine between each image as it is and the prompt."""
+        embeddings = torch.cat([self.encoder.embed_images(chunk) for chunk in images.split(16)])
+        return embeddings @ self._texts[0]
+
+
+def _sample_noise(
+    like: Float[Tensor, "patches side side 3"], largest: float, generator: torch.Generator
+) -> Float[Tensor, "patches side side 3"]:
+    """Gaussian noise whose standard deviation is drawn per patch from [0, `largest`]."""
+    shape, device = like.shape, generator.device
+    deviations = largest * torch.rand((shape[0], 1, 1, 1), generator=generator, device=device)
+    return (deviations * torch.randn(shape, generator=generator, device=device)).to(like)

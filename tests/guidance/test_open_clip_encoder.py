@@ -1,0 +1,143 @@
+"""Any open_clip model guides: embeddings agree with open_clip's own, and failures are fast and say what to do."""
+
+import time
+
+import open_clip
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+from fasttext2style.guidance import open_clip_encoder
+from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.guidance.prompts import TEMPLATES
+
+
+def test_image_embeddings_equal_open_clips_own_pipeline(small_clip, small_encoder):
+    """On an image that needs a resize, against open_clip's transform on the same 8-bit image."""
+    from PIL import Image
+
+    pixels = (torch.rand(80, 80, 3) * 255).to(torch.uint8)
+    model, _, preprocess = open_clip.create_model_and_transforms(small_clip[0], pretrained=small_clip[1])
+    with torch.no_grad():
+        expected = F.normalize(model.eval().encode_image(preprocess(Image.fromarray(pixels.numpy()))[None]), dim=-1)
+    found = small_encoder.embed_images(pixels[None].float() / 255)
+    # PIL rounds to 8 bits between the two passes of its bicubic resize.
+    torch.testing.assert_close(found, expected, atol=5e-3, rtol=0)
+
+
+def test_text_embeddings_are_the_renormalised_mean_over_templates(small_clip, small_encoder):
+    model = open_clip.create_model(small_clip[0], pretrained=small_clip[1]).eval()
+    tokenizer = open_clip.get_tokenizer(small_clip[0])
+    rows = []
+    for text in ("gold", "a wooden bear"):
+        with torch.no_grad():
+            each = [F.normalize(model.encode_text(tokenizer([t.format(text)]))[0], dim=0) for t in TEMPLATES]
+        rows.append(F.normalize(torch.stack(each).mean(0), dim=0))
+    torch.testing.assert_close(small_encoder.embed_texts(["gold", "a wooden bear"]), torch.stack(rows))
+
+
+def test_texts_are_embedded_once(small_encoder, monkeypatch):
+    first = small_encoder.embed_texts(["emerald", "emerald", "ruby"])
+    monkeypatch.setattr(small_encoder._model, "encode_text", lambda tokens: pytest.fail("embedded again"))
+    assert torch.equal(small_encoder.embed_texts(["ruby", "emerald"]), first[[2, 0]])
+
+
+def test_every_pixel_of_a_large_render_gets_its_gradient(small_encoder):
+    """Without antialiasing most pixels of a large render get none, and the style turns into noise."""
+    images = torch.rand(1, 160, 160, 3, requires_grad=True)
+    small_encoder.embed_images(images)[0, 0].backward()
+    assert (images.grad.abs().sum(-1) > 0).float().mean() > 0.99
+
+
+def test_networks_are_frozen_and_in_eval_mode(small_encoder):
+    assert isinstance(small_encoder, TextImageEncoder)
+    assert not isinstance(small_encoder, torch.nn.Module)
+    assert not small_encoder._model.training
+    assert not any(parameter.requires_grad for parameter in small_encoder._model.parameters())
+
+
+def test_image_features_are_maps_with_gradients(small_encoder):
+    images = torch.rand(2, 32, 32, 3, requires_grad=True)
+    maps = small_encoder.image_features(images)
+    assert [tuple(features.shape) for features in maps] == [(2, 64, 4, 4)] * 2
+    sum(features.sum() for features in maps).backward()
+    assert images.grad.abs().max() > 0
+
+
+def test_features_of_residual_networks_too(small_clip):
+    trunk = open_clip.model.ModifiedResNet([1, 1, 1, 1], output_dim=16, heads=2, image_size=32, width=8)
+    model = open_clip.create_model(small_clip[0])
+    model.visual = trunk
+    encoder = open_clip_encoder.OpenClipEncoder(model, None, "a small ResNet")
+    assert all(features.ndim == 4 for features in encoder.image_features(torch.rand(1, 32, 32, 3)))
+
+
+def test_every_word_is_known(small_encoder):
+    coverage = small_encoder.coverage("A Golden blorpfish!")
+    assert coverage.known == ("a", "golden", "blorpfish")
+    assert coverage.unknown == ()
+
+
+def test_safetensors_load_too(small_clip, small_encoder, tmp_path):
+    save_file(torch.load(small_clip[1]), tmp_path / "small.safetensors")
+    encoder = load_encoder(small_clip[0], str(tmp_path / "small.safetensors"))
+    images = torch.rand(1, 32, 32, 3)
+    assert torch.equal(encoder.embed_images(images), small_encoder.embed_images(images))
+    assert encoder.name == f"{small_clip[0]} (small.safetensors)"
+
+
+def test_a_wrong_name_gets_suggestions():
+    with pytest.raises(ValueError, match=r"no encoder called 'VitB32'.*ViT-B-32"):
+        load_encoder("VitB32")
+    with pytest.raises(ValueError, match="list_models"):
+        load_encoder("qqqqqqqqq")
+
+
+def test_a_wrong_tag_gets_suggestions():
+    with pytest.raises(ValueError, match="neither a file nor a tag.*laion2b_s34b_b79k"):
+        load_encoder("ViT-B-32", "laion2b_s34b")
+
+
+def test_a_model_with_several_weights_asks_which():
+    with pytest.raises(ValueError, match="choose --encoder-weights from.*openai"):
+        load_encoder("ViT-B-16")
+
+
+def test_weights_of_another_model_are_refused(small_clip, tmp_path):
+    state = torch.load(small_clip[1])
+    state["visual.conv1.weight"] = torch.zeros(64, 3, 16, 16)
+    torch.save(state, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match="could not be loaded.*conv1"):
+        load_encoder(small_clip[0], str(tmp_path / "other.pt"))
+    (tmp_path / "broken.pt").write_bytes(b"not weights")
+    with pytest.raises(ValueError, match="could not be loaded with weights"):
+        load_encoder(small_clip[0], str(tmp_path / "broken.pt"))
+
+
+def test_without_a_network_one_quick_error_names_both_ways_out(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match=r"--encoder tiny.*--encoder-weights /path/to/file"):
+        load_encoder("ViT-B-32")
+    assert time.perf_counter() - started < 3
+
+
+def test_openai_weights_get_quick_gelu_under_the_plain_name(monkeypatch):
+    """OpenAI trained with QuickGELU; open_clip only warns when it builds the model without."""
+    monkeypatch.setattr(open_clip_encoder, "_in_cache", lambda config: True)
+    assert open_clip_encoder._find_weights("ViT-B-32", "openai") == ("openai", True)
+    assert open_clip_encoder._find_weights("ViT-B-32", None) == ("laion2b_s34b_b79k", False)
+
+
+def test_weights_in_the_cache_need_no_network(monkeypatch, tmp_path):
+    folder = tmp_path / "models--laion--CLIP-ViT-B-32-laion2B-s34B-b79K"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("abc")
+    (folder / "snapshots" / "abc").mkdir(parents=True)
+    (folder / "snapshots" / "abc" / "open_clip_model.safetensors").write_bytes(b"")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert open_clip_encoder._find_weights("ViT-B-32", None)[0] == "laion2b_s34b_b79k"
