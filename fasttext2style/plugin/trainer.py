@@ -66,7 +66,7 @@ class SceneTrainer(Trainer):
 
     def train_iteration(self, step: int) -> Any:
         loss, loss_dict, metrics = super().train_iteration(step)
-        self.progress.update(step, float(loss))
+        self.progress.update(step, float(loss.detach()))
         return loss, loss_dict, metrics
 
     @staticmethod
