@@ -101,7 +101,8 @@ class VggContent:
         import torchvision
 
         state = _torchvision_weights(torchvision.models.VGG16_Weights.IMAGENET1K_V1.url, weights, "vgg")
-        features = torchvision.models.vgg16().features[:16]
+        vgg = torchvision.models.vgg
+        features = vgg.make_layers(vgg.cfgs["D"][:9])  # features[:16] without 120 million weights behind them
         _load(features, state, "features.", "VGG16 of torchvision")
         self._features = features.to(device).eval().requires_grad_(False)
 

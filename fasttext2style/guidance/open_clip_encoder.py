@@ -134,7 +134,7 @@ def _find_weights(name: str, weights: str | None) -> tuple[str, bool]:
     if not _in_cache(config) and not _hub_reachable(config):
         raise ValueError(
             f"The weights {weights!r} of encoder {name} are not on this machine and cannot be downloaded "
-            f"(no answer within two seconds). {WAYS_OUT}"
+            f"(the hub did not answer). {WAYS_OUT}"
         )
     return weights, bool(config.get("quick_gelu"))
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import urllib.error
 import urllib.request
 
 
 def reachable(url: str, seconds: float = 2.0) -> bool:
-    """Whether a server answers at `url` within `seconds`, proxies included.
+    """Whether `url` can be had: a server (through the proxy, if there is one) says yes within `seconds`.
 
     Asked before a library downloads: without a network, their retries take up to 45 seconds and end in a stack trace.
     """
@@ -17,9 +16,7 @@ def reachable(url: str, seconds: float = 2.0) -> bool:
     def ask() -> None:
         try:
             urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds).close()
-        except urllib.error.HTTPError:
-            answered.set()  # a refusal is an answer
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # no route, no such host, a refusal (HTTPError), or no URL at all
             return
         else:
             answered.set()

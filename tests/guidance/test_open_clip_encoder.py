@@ -90,17 +90,17 @@ def test_safetensors_load_too(small_clip, small_encoder, tmp_path):
 def test_a_wrong_name_gets_suggestions():
     with pytest.raises(ValueError, match=r"no encoder called 'VitB32'.*ViT-B-32"):
         load_encoder("VitB32")
-    with pytest.raises(ValueError, match="list_models"):
+    with pytest.raises(ValueError, match=r"list_models"):
         load_encoder("qqqqqqqqq")
 
 
 def test_a_wrong_tag_gets_suggestions():
-    with pytest.raises(ValueError, match="neither a file nor a tag.*laion2b_s34b_b79k"):
+    with pytest.raises(ValueError, match=r"neither a file nor a tag.*laion2b_s34b_b79k"):
         load_encoder("ViT-B-32", "laion2b_s34b")
 
 
 def test_a_model_with_several_weights_asks_which():
-    with pytest.raises(ValueError, match="choose --encoder-weights from.*openai"):
+    with pytest.raises(ValueError, match=r"choose --encoder-weights from.*openai"):
         load_encoder("ViT-B-16")
 
 
@@ -108,10 +108,10 @@ def test_weights_of_another_model_are_refused(small_clip, tmp_path):
     state = torch.load(small_clip[1])
     state["visual.conv1.weight"] = torch.zeros(64, 3, 16, 16)
     torch.save(state, tmp_path / "other.pt")
-    with pytest.raises(ValueError, match="could not be loaded.*conv1"):
+    with pytest.raises(ValueError, match=r"could not be loaded.*conv1"):
         load_encoder(small_clip[0], str(tmp_path / "other.pt"))
     (tmp_path / "broken.pt").write_bytes(b"not weights")
-    with pytest.raises(ValueError, match="could not be loaded with weights"):
+    with pytest.raises(ValueError, match=r"could not be loaded with weights"):
         load_encoder(small_clip[0], str(tmp_path / "broken.pt"))
 
 
