@@ -34,9 +34,9 @@ class Words:
     """List the words that the embedded encoder knows."""
 
     def run(self) -> None:
-        from fasttext2style.guidance.tiny_encoder import known_words
+        from fasttext2style.guidance.tiny_encoder import TinyEncoder
 
-        print(", ".join(known_words()))
+        print(", ".join(TinyEncoder().known_words))
 
 
 def main(

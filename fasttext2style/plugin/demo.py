@@ -13,12 +13,12 @@ def run_demo(prompt: str, output: Path, steps: int = 0, size: int = 256) -> Path
     """Write the toy capture, style its bear, say where the pictures are; returns the results folder."""
     from fasttext2style.plugin.methods import fasttext2style
     from fasttext2style.scene.ply import write_ply
-    from fasttext2style.scene.toy_scene import toy_scene
+    from fasttext2style.scene.toy_scene import toy_scene, write_dataset
 
     CONSOLE.print("Rendering the embedded scene (the first start compiles the CPU rasterizer, about 20 s)")
-    scene = toy_scene()
+    scene = toy_scene(width=size, height=size)
     capture = (output / "capture").absolute()
-    scene.write_dataset(capture, size)
+    write_dataset(scene, capture)
     write_ply(capture / "scene.ply", scene.gaussians)
 
     config = deepcopy(fasttext2style.config)

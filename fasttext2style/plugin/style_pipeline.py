@@ -104,8 +104,8 @@ class StylePipeline(VanillaPipeline):
             self.styler = ObjectStyler(
                 self.edit, cameras, encoder, self.config.model.prompt, self.config.styler, self.config.seed
             )
-        for line in self.styler.objective.warnings:
-            CONSOLE.log(f"[yellow]{line}[/yellow]")
+        if self.styler.objective.warning:
+            CONSOLE.log(f"[yellow]{self.styler.objective.warning}[/yellow]")
         self.model.selection = self.edit.merged_weights()
         self._styling_started = time.perf_counter()
         return {name: [parameter] for name, parameter in self.edit.parameters.items()}

@@ -27,7 +27,8 @@ class EditableObject:
     def __init__(self, scene: Gaussians, selection: Selection) -> None:
         selection.check_matches(len(scene))
         selection.check_usable()
-        self.scene = scene.detach()
+        # A copy: hosts write the object back into the tensors that this scene came from.
+        self.scene = Gaussians(**{f.name: getattr(scene, f.name).detach().clone() for f in fields(scene)})
         self.rows = selection.mask.to(scene.device).nonzero()[:, 0]
         self.original = self.scene.subset(self.rows)
         self.weights: Float[Tensor, " object"] = selection.weights.to(scene.device)[self.rows].clone()

@@ -43,6 +43,15 @@ def test_only_selected_rows_change():
     assert torch.equal(edit.merged_weights(), selection.weights)
 
 
+def test_the_scene_before_is_kept_when_the_host_overwrites_its_own():
+    scene = _scene()
+    edit = EditableObject(scene, _selection())
+    before = scene.means.clone()
+    scene.means += 1.0
+    assert torch.equal(edit.scene.means, before)
+    assert edit.outside_drift(scene) == pytest.approx(1.0, rel=1e-4)
+
+
 def test_outside_drift_sees_a_single_changed_number():
     edit = EditableObject(_scene(), _selection())
     merged = edit.merged()
