@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +61,8 @@ def load_open_clip_encoder(name: str, weights: str | None, device: torch.device 
 class OpenClipEncoder:
     """A frozen open_clip model. Texts are averaged over `TEMPLATES`, renormalised and kept in memory."""
 
-    def __init__(self, model: torch.nn.Module, tokenizer, name: str):
+    def __init__(self, model: Any, tokenizer: Any, name: str):
+        """`model` and `tokenizer` as open_clip makes them (CLIP, CustomTextCLIP, CoCa share no typed interface)."""
         self.name = name
         self._model = model.eval().requires_grad_(False)
         self._tokenizer = tokenizer
