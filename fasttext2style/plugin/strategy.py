@@ -19,7 +19,8 @@ class GrowthConfig:
     """Densification of the object; off by default."""
 
     enabled: bool = False
-    """Clone and split the object's Gaussians where the style pulls hardest. Needs `means` among the trained groups."""
+    """Clone and split the object's Gaussians where the style pulls hardest. Needs `means` among the trained groups and
+    renders of the object alone."""
     every: int = 50
     """Steps between refinements; the last fifth of a run has none."""
     max_factor: float = 1.5
@@ -55,13 +56,6 @@ class ObjectGrowth:
     def before_backward(self, info: dict[str, Any]) -> None:
         if not self.config.enabled:
             return
-        if not info["means2d"].requires_grad:
-            raise ValueError(
-                "Growing needs the means to train: add means to --pipeline.styler.train, or set "
-                "--pipeline.growth.enabled False."
-            )
-        if info["means2d"].shape[1] != len(self.edit):
-            raise ValueError("Growing works on renders of the object alone: set --pipeline.styler.composite False.")
         self.info = info
         self.strategy.step_pre_backward(self.edit.parameters, self.optimizers, self.state, 0, info)
 

@@ -46,13 +46,18 @@ class StylePipelineConfig(VanillaPipelineConfig):
     """Length of the before/after video; 0 makes none."""
 
     def load_encoder(self, device: str) -> TextImageEncoder:
-        """The encoder that these settings name.
+        """The encoder that these settings name; called first of all, for everything else takes longer.
 
         Raises:
-            ValueError: no prompt, an unknown model, or weights that cannot be had.
+            ValueError: no prompt, settings that contradict each other, an unknown model, weights that cannot be had.
         """
         if not (self.model.prompt or "").strip():
             raise ValueError('No style was given: add --prompt "a bear made of gold".')
+        if self.growth.enabled and ("means" not in self.styler.train or self.styler.composite):
+            raise ValueError(
+                "Growing needs places to train and renders of the object alone: add means to --pipeline.styler.train "
+                "and leave --pipeline.styler.composite False, or set --pipeline.growth.enabled False."
+            )
         return load_encoder(self.encoder, self.encoder_weights or None, torch.device(device))
 
 

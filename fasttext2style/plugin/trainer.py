@@ -66,8 +66,9 @@ class SceneTrainer(Trainer):
 
     def train_iteration(self, step: int) -> Any:
         loss, loss_dict, metrics = super().train_iteration(step)
-        self.progress.update(step, float(loss.detach()))
-        return loss, loss_dict, metrics
+        loss = loss.detach()
+        self.progress.update(step, float(loss))
+        return loss, {name: value.detach() for name, value in loss_dict.items()}, metrics
 
     @staticmethod
     def _reset_writers() -> None:

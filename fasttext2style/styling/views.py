@@ -10,6 +10,10 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 
 _VISIBLE_OPACITY = 0.1
+# Share of the object's Gaussians inside the best view below which it counts as not shown at all.
+_LEAST_SHARE = 0.02
+# How far beyond the image, in image sizes, a box may reach.
+_BEYOND = 0.15
 
 
 @torch.no_grad()
@@ -18,9 +22,9 @@ def object_boxes(
 ) -> tuple[Float[Tensor, "views 4"], Bool[Tensor, " views"]]:
     """Square boxes x0, y0, x1, y1 in pixels around the object in each view, and whether the view shows it.
 
-    A box spans the middle 98 % of the visible Gaussians' centres on both axes, made square and `margin` larger; it may
-    leave the image. A view shows the object when most of it lies before the camera and at least half of the box lies
-    inside the image.
+    A box spans the middle 98 % of the visible Gaussians' centres on both axes, at most a little beyond the image (a
+    floor goes on for ever), made square and `margin` larger. A view shows the object when it has at least half as
+    large a share of it inside the image as the best view.
 
     Raises:
         ValueError: no view shows the object.
@@ -31,24 +35,22 @@ def object_boxes(
     depths = points[..., 2]
     in_front = depths > 1e-3
     pixels = torch.einsum("vij,vnj->vni", cameras.Ks, points)[..., :2] / depths.clamp_min(1e-3)[..., None]
-    boxes = torch.zeros(len(cameras), 4, device=means.device)
-    shown = in_front.float().mean(dim=1) > 0.9
-    for view in shown.nonzero()[:, 0].tolist():
-        inside = pixels[view, in_front[view]]
-        low, high = inside.sort(dim=0).values[[int(0.01 * (len(inside) - 1)), int(0.99 * (len(inside) - 1))]]
-        center, half = (low + high) / 2, (high - low).max() / 2 * margin
-        boxes[view] = torch.cat([center - half.clamp_min(1.0), center + half.clamp_min(1.0)])
-    limits = boxes.new_tensor([cameras.width, cameras.height])
-    overlap = (torch.minimum(boxes[:, 2:], limits) - boxes[:, :2].clamp_min(0)).clamp_min(0).prod(dim=1)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).clamp_min(1e-6)
-    shown &= overlap / area > 0.5
-    if not bool(shown.any()):
+    size = pixels.new_tensor([cameras.width, cameras.height])
+    share = ((pixels > 0) & (pixels < size)).all(dim=-1).logical_and(in_front).float().mean(dim=1)
+    shown = share >= 0.5 * share.max()
+    if float(share.max()) < _LEAST_SHARE:
         raise ValueError(
             f"None of the {len(cameras)} views shows the selected object ({len(gaussians):,} Gaussians around "
             f"{[round(x, 2) for x in means.mean(dim=0).tolist()]}). Were scene and cameras made in the same "
             "coordinates? A .ply from elsewhere needs `nerfstudio-data --orientation-method none --center-method none "
             "--auto-scale-poses False`."
         )
+    boxes = torch.zeros(len(cameras), 4, device=means.device)
+    for view in shown.nonzero()[:, 0].tolist():
+        ordered = pixels[view, in_front[view]].clamp(-_BEYOND * size, (1 + _BEYOND) * size).sort(dim=0).values
+        low, high = ordered[[int(0.01 * (len(ordered) - 1)), int(0.99 * (len(ordered) - 1))]]
+        center, half = (low + high) / 2, ((high - low).max() / 2 * margin).clamp_min(1.0)
+        boxes[view] = torch.cat([center - half, center + half])
     return boxes, shown
 
 

@@ -47,7 +47,7 @@ def test_the_scene_before_is_kept_when_the_host_overwrites_its_own():
     scene = _scene()
     edit = EditableObject(scene, _selection())
     before = scene.means.clone()
-    scene.means += 1.0
+    scene.means.add_(1.0)
     assert torch.equal(edit.scene.means, before)
     assert edit.outside_drift(scene) == pytest.approx(1.0, rel=1e-4)
 

@@ -54,6 +54,16 @@ def test_views_that_do_not_show_the_object_are_left_out():
     assert (views.width, views.height) == (32, 32)
 
 
+def test_a_floor_without_end_is_seen_as_wide_as_the_image():
+    generator = torch.Generator().manual_seed(0)
+    floor = _blob(count=2000)
+    floor.means.copy_(torch.rand(2000, 3, generator=generator) * 8 - 4)
+    floor.means[:, 2] = -0.3
+    boxes, shown = object_boxes(floor, _orbit(), margin=1.0)
+    assert bool(shown.all())
+    assert bool((boxes[:, 2] - boxes[:, 0] <= 1.3 * 100 + 1e-3).all())
+
+
 def test_an_object_behind_all_cameras_is_an_error_that_says_so():
     with pytest.raises(ValueError, match="None of the 3 views shows"):
         object_views(_blob(center=(0.0, 0.0, 50.0)), _orbit(3), size=32)
