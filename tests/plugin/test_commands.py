@@ -1,0 +1,123 @@
+"""The whole path through nerfstudio's real commands, in processes of their own, on a CPU."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import torch
+
+from fasttext2style.scene.ply import read_ply
+from tests.plugin.hosts import make_capture
+
+BIN = Path(sys.executable).parent
+WORLD = "nerfstudio-data --orientation-method none --center-method none --auto-scale-poses False".split()
+
+
+def _run(*arguments, cwd, code=0):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [str(BIN / arguments[0]), *map(str, arguments[1:])], cwd=cwd, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of the issue's own command line, with fewer steps: no base run, no CUDA, nothing from a network."""
+    folder = tmp_path_factory.mktemp("whole")
+    make_capture(folder / "capture")
+    _run(
+        *["ns-train", "fasttext2style", "--data", "capture", "--prompt", "a ball made of gold", "--encoder", "tiny"],
+        *["--reconstruction-steps", "60", "--max-num-iterations", "5", "--object", "sphere"],
+        *["--pipeline.object.radius", "0.45", "--vis", "tensorboard", "--pipeline.video-seconds", "0.5", *WORLD],
+        cwd=folder,
+    )
+    return next((folder / "outputs" / "capture" / "fasttext2style").iterdir())
+
+
+def test_ns_train_leaves_results_and_tensorboard(run):
+    for name in ("contact_sheet.png", "before_after.mp4", "styled.ply", "report.json"):
+        assert (run / "results" / name).stat().st_size > 100, name
+    report = json.loads((run / "results" / "report.json").read_text())
+    assert report["prompt"] == "a ball made of gold" and report["encoder"] == "tiny"
+    assert list(run.glob("events.out.tfevents.*"))
+
+
+def test_ns_render_makes_a_video(run, tmp_path):
+    # From another folder: the run remembers absolute paths.
+    _run(
+        *["ns-render", "interpolate", "--load-config", run / "config.yml", "--pose-source", "train"],
+        *["--interpolation-steps", "2", "--output-path", tmp_path / "video.mp4"],
+        cwd=tmp_path,
+    )
+    assert (tmp_path / "video.mp4").stat().st_size > 1000
+
+
+def test_ns_export_writes_the_styled_scene(run, tmp_path):
+    _run("ns-export", "gaussian-splat", "--load-config", run / "config.yml", "--output-dir", tmp_path, cwd=tmp_path)
+    exported, ours = read_ply(tmp_path / "splat.ply"), read_ply(run / "results" / "styled.ply")
+    assert len(exported) == len(ours)
+    assert torch.equal(exported.sh_dc, ours.sh_dc)
+    assert torch.equal(exported.means, ours.means)
+
+
+def test_ns_eval_measures_without_downloads(run, tmp_path):
+    _run("ns-eval", "--load-config", run / "config.yml", "--output-path", tmp_path / "eval.json", cwd=tmp_path)
+    assert json.loads((tmp_path / "eval.json").read_text())["results"]["psnr"] > 5
+
+
+def test_ns_viewer_serves_the_scene(run, tmp_path):
+    port = "7431"
+    command = [str(BIN / "ns-viewer"), "--load-config", str(run / "config.yml"), "--viewer.websocket-port", port]
+    with open(tmp_path / "log", "w") as log:
+        viewer = subprocess.Popen([*command, "--viewer.websocket-host", "127.0.0.1"], stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 90
+        page = b""
+        while b"<html" not in page and time.monotonic() < deadline and viewer.poll() is None:
+            time.sleep(0.5)
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}") as answer:
+                    page = answer.read()
+            except OSError:
+                continue
+        assert b"<html" in page, (tmp_path / "log").read_text()[-3000:]
+    finally:
+        viewer.kill()
+        viewer.wait()
+
+
+def test_without_weights_the_error_names_the_embedded_encoder(run, tmp_path):
+    # As on a machine that reaches no weights server: before anything is reconstructed.
+    started = time.monotonic()
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = [BIN / "ns-train", "fasttext2style", "--data", run.parents[3] / "capture", "--prompt", "gold"]
+    done = subprocess.run(
+        list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, env=environment | {"COLUMNS": "200"}
+    )
+    assert done.returncode == 1
+    assert "--encoder tiny" in done.stdout and "--encoder-weights" in done.stdout
+    assert "Reconstructing" not in done.stdout
+    assert time.monotonic() - started < 120
+
+
+def test_the_entry_point_is_light():
+    """Every ns-* command imports it: it adds little to nerfstudio's own imports, and nothing heavy."""
+    code = (
+        "import sys, time, nerfstudio.configs.base_config, nerfstudio.engine.trainer, nerfstudio.models.splatfacto\n"
+        "import nerfstudio.data.datamanagers.full_images_datamanager, nerfstudio.plugins.types\n"
+        "import nerfstudio.data.dataparsers.nerfstudio_dataparser\n"
+        "start = time.process_time(); import fasttext2style.plugin.methods; spent = time.process_time() - start\n"
+        "heavy = {'open_clip', 'diffusers', 'numba', 'lpips', 'transformers'} & set(sys.modules)\n"
+        "print(spent, *heavy)"
+    )
+    # The seconds are checked by examples/benchmarks/start.py; here: what is imported.
+    spent, *heavy = _run("python", "-W", "ignore", "-c", code, cwd=Path.cwd()).split()
+    assert not heavy, heavy
+    assert float(spent) < 3
