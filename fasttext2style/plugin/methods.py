@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from nerfstudio.configs.base_config import LocalWriterConfig, LoggingConfig, MachineConfig, ViewerConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from fasttext2style.plugin.datamanager import SceneDatamanagerConfig
 from fasttext2style.plugin.model import SceneModelConfig
+from fasttext2style.plugin.optimizers import FusedAdamConfig
 from fasttext2style.plugin.style_pipeline import StylePipelineConfig
 from fasttext2style.plugin.trainer import SceneTrainerConfig, StyleTrainerConfig
 
@@ -61,7 +61,7 @@ def _logging() -> LoggingConfig:
 
 def _adam(lr: float, lr_final: float | None = None, steps: int = 30000) -> dict:
     scheduler = None if lr_final is None else ExponentialDecaySchedulerConfig(lr_final=lr_final, max_steps=steps)
-    return {"optimizer": AdamOptimizerConfig(lr=lr, eps=1e-15), "scheduler": scheduler}
+    return {"optimizer": FusedAdamConfig(lr=lr), "scheduler": scheduler}
 
 
 # A CPU trains one tenth of splatfacto's steps on small views: every interval shrinks with them. Measured on `bear`.
