@@ -13,5 +13,7 @@ class FusedAdamConfig(AdamOptimizerConfig):
 
     eps: float = 1e-15
     """As splatfacto: colours of rarely seen Gaussians have tiny gradients."""
+    weight_decay: float = 0.0
+    """Any would pull colours of unseen Gaussians to grey."""
     fused: bool = True
     """Set False on torch older than 2.4."""
