@@ -48,12 +48,9 @@ def select_automatic(gaussians: Gaussians, cameras: Cameras) -> Selection:
         ValueError: fewer than three views, or nothing solid where they look.
     """
     if len(cameras) < 3:
-        raise ValueError(
-            f"Finding the object takes at least 3 views, got {len(cameras)}; select by a box or masks instead"
-        )
-    views = cameras[
-        torch.linspace(0, len(cameras) - 1, min(len(cameras), MOST_VIEWS)).round().long().to(cameras.device)
-    ]
+        raise ValueError(f"Finding the object takes at least 3 views, got {len(cameras)}; select a box or give masks")
+    some = torch.linspace(0, len(cameras) - 1, min(len(cameras), MOST_VIEWS)).round().long()
+    views = cameras[some.to(cameras.device)]
     shrink = min(1.0, MOST_PIXELS / max(cameras.width, cameras.height))
     views = views.resized(max(1, round(shrink * cameras.width)), max(1, round(shrink * cameras.height)))
     scene = _look_at(gaussians.detach(), views)
@@ -150,9 +147,8 @@ def _body_above_ground(scene: _Scene, rows: Int[Tensor, " near"]) -> Int[Tensor,
         above = rows[height > min(max(roughness, 0.003 * scene.distance), 1.5 * PLANE_TOLERANCE * scene.distance)]
         body = _central_body(scene, above)
         sideways = torch.linalg.svd(normal[None], full_matrices=True)[2][1:].T
-        if len(body) < 10 or _area(scene.means[rows[within]] @ sideways) < GROUND_REACH * _area(
-            scene.means[body] @ sideways
-        ):
+        reach = _area(scene.means[rows[within]] @ sideways) / max(_area(scene.means[body] @ sideways), 1e-12)
+        if len(body) < 10 or reach < GROUND_REACH:
             break
         rows, ground_found = body, True
     return rows if ground_found else _central_body(scene, rows)
@@ -166,13 +162,12 @@ def _find_plane(
     Its unit normal points up, and points on it have normal @ point = offset. None if nothing level carries a tenth of
     what is seen.
     """
-    points, weights = scene.means[rows], scene.visible[rows]
     if len(rows) < 10:
         return None
-    trials = (
-        torch.multinomial(weights.cpu(), 1200, replacement=True, generator=generator).reshape(400, 3).to(rows.device)
-    )
-    corners = points[trials]
+    points, weights = scene.means[rows], scene.visible[rows]
+    # Drawn by visibility, so that counting them is weighing.
+    drawn = points[torch.multinomial(weights.cpu(), 6000, replacement=True, generator=generator).to(rows.device)]
+    corners = drawn[:1500].reshape(500, 3, 3)
     normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], dim=1)
     normals = torch.nn.functional.normalize(normals, dim=1)
     normals = normals * torch.sign(normals @ scene.up)[:, None]
@@ -181,11 +176,10 @@ def _find_plane(
         return None
     normals, offsets = normals[level], (normals * corners[:, 0]).sum(dim=1)[level]
     tolerance = PLANE_TOLERANCE * scene.distance
-    # One candidate after the other: all at once is points times candidates in memory.
-    support = torch.stack([weights[(points @ n - o).abs() < tolerance].sum() for n, o in zip(normals, offsets)])
+    support = ((drawn @ normals.T - offsets).abs() < tolerance).float().mean(dim=0)
     best = int(support.argmax())
     normal, offset = normals[best], float(offsets[best])
-    if float(support[best]) < 0.1 * float(weights.sum()):
+    if float(support[best]) < 0.1:
         return None
     for _ in range(5):
         inliers = (points @ normal - offset).abs() < tolerance

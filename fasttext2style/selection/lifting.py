@@ -33,7 +33,7 @@ def lift_masks(
     """Select what shows inside the masks: Gaussians with more than `threshold` of their visible weight there.
 
     Outliers are removed afterwards. The default threshold is a plain majority: on the toy scene it gives an IoU of
-    0.999 in held-out views for exact masks, 0.959 for masks 3 pixels too wide and 0.953 for 3 pixels too narrow (of 256);
+    0.999 in held-out views for exact masks, 0.959 for masks 3 of 256 pixels too wide and 0.953 for 3 too narrow;
     0.7 gives 0.997, 0.977 and 0.881, and 0.95 loses two thirds of the object under narrow masks.
 
     Raises:
