@@ -1,0 +1,61 @@
+"""With the embedded encoder the objective does what it is for: pixels take on the colour that the prompt names."""
+
+import pytest
+import torch
+
+from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return load_encoder("tiny")
+
+
+def styled_disc(tiny: TextImageEncoder, prompt: str, **settings) -> torch.Tensor:
+    """Mean colour of a coarse, shaded grey disc after 40 steps."""
+    places = (torch.arange(64) + 0.5) / 32 - 1
+    alphas = ((places[None] ** 2 + places[:, None] ** 2) < 0.7).float()[None, :, :, None]
+    grey = 0.5 + 0.1 * torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)).mean(1, keepdim=True)
+    cells = grey.expand(-1, 3, -1, -1).clone().requires_grad_()
+
+    def picture() -> torch.Tensor:
+        smooth = torch.nn.functional.interpolate(cells, (64, 64), mode="bilinear", align_corners=False)
+        return smooth.permute(0, 2, 3, 1).clamp(0, 1) * alphas
+
+    originals = picture().detach()
+    objective = TextStyleObjective(TextStyleConfig(**settings), tiny, prompt)
+    before = objective.prepare(originals, alphas)
+    optimizer = torch.optim.Adam([cells], lr=0.03)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(40):
+        optimizer.zero_grad()
+        sum(objective(picture(), alphas, originals, torch.arange(1), generator).values()).backward()
+        optimizer.step()
+    assert objective.similarity(picture().detach()) > before
+    return picture().detach()[alphas[..., 0] > 0].mean(0)
+
+
+@pytest.mark.parametrize(("prompt", "channel"), [("red", 0), ("a green bear", 1), ("blue", 2)])
+def test_a_grey_disc_takes_on_the_prompts_colour(tiny, prompt, channel):
+    color = styled_disc(tiny, prompt)
+    others = [color[other] for other in range(3) if other != channel]
+    assert color[channel] > max(others) + 0.15
+
+
+def test_keeping_the_structure_does_not_keep_the_colour(tiny):
+    red, green, blue = styled_disc(tiny, "red", content="structure").tolist()
+    assert red > max(green, blue) + 0.15
+
+
+def test_negatives_of_the_tiny_encoder_are_style_words(tiny):
+    """Words it never saw match no picture: as negatives they would push nowhere."""
+    objective = TextStyleObjective(TextStyleConfig(), tiny, "a golden bear")
+    assert len(objective.negatives) == 9
+    assert all(tiny.coverage(word).known for word in objective.negatives)
+
+
+def test_prompts_it_cannot_serve_say_what_it_knows(tiny):
+    with pytest.raises(ValueError, match=r"knows no word.*for example: "):
+        TextStyleObjective(TextStyleConfig(), tiny, "a xylophone")
+    assert "xylophone" in TextStyleObjective(TextStyleConfig(), tiny, "a golden xylophone").warning
