@@ -31,9 +31,10 @@ class StylerConfig:
 
     objective: TextStyleConfig = field(default_factory=TextStyleConfig)
     """Text loss, patches, content loss."""
-    train: tuple[Group, ...] = ("features_dc", "features_rest", "scales")
-    """Parameter groups that change; their learning rates stand under --optimizers. Colour carries the style; scales
-    give it relief; opacities make halos beyond the object's border and rotations do little (paper, Fig. 2)."""
+    train: tuple[Group, ...] = ("features_dc", "features_rest")
+    """Parameter groups that change; their learning rates stand under --optimizers. Colour carries the style. Scales
+    give relief ("spiky", paper Fig. 2), but swell at the border of real captures; opacities make halos there, rotations
+    do little."""
     views_per_step: int = 0
     """Views rendered in one batch. 0 chooses: 4 on a CPU, 16 on CUDA (the paper uses up to 64)."""
     render_size: int = 0
@@ -42,6 +43,8 @@ class StylerConfig:
     """Size of a view's crop relative to the object's box."""
     composite: bool = False
     """Render the whole scene behind the object for the text loss, too: slower, but the style sees its surroundings."""
+    silhouette_anchor: float = 10.0
+    """Weight of the penalty on renders that grow beyond the original silhouette (only when geometry trains)."""
     scale_anchor: float = 0.1
     """Weight of the penalty on Gaussians that stretch or swell beyond their original size."""
     opacity_anchor: float = 0.1
@@ -94,6 +97,9 @@ class ObjectStyler:
         losses = self.objective(
             images, alphas, self.original_images[chosen], view_indices=chosen, generator=self.generator
         )
+        if set(self.config.train) - {"features_dc", "features_rest"} and self.config.silhouette_anchor:
+            grown = (alphas - self.original_alphas[chosen]).clamp_min(0)
+            losses["silhouette_anchor"] = self.config.silhouette_anchor * grown.square().mean()
         return losses | self._anchor_losses(now), info
 
     def re_anchor(self) -> None:

@@ -1,0 +1,98 @@
+"""The loss of a sentence on an object: what moves, what is held, what is drawn from the seed."""
+
+import pytest
+import torch
+
+from fasttext2style.guidance.encoders import load_encoder
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.styler import ObjectStyler, StylerConfig
+from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return load_encoder("tiny")
+
+
+def _styler(encoder, prompt="red", seed=0, **settings) -> ObjectStyler:
+    weights = torch.zeros(len(ball_on_floor()))
+    weights[:BALL] = 1
+    edit = EditableObject(ball_on_floor(), Selection(weights, "ball"))
+    return ObjectStyler(edit, capture_cameras(), encoder, prompt, StylerConfig(**settings), seed)
+
+
+def _steps(styler, count=5, lr=0.05):
+    optimizer = torch.optim.Adam(list(styler.edit.parameters.values()), lr=lr)
+    for _ in range(count):
+        optimizer.zero_grad()
+        losses, _ = styler.losses()
+        sum(losses.values()).backward()
+        optimizer.step()
+    return losses
+
+
+def test_similarity_rises_towards_the_sentence(encoder):
+    styler = _styler(encoder)
+    before = styler.similarity(styler.edit.original).mean()
+    _steps(styler, 25)
+    assert styler.similarity(styler.edit.gaussians(()).detach()).mean() > before + 0.05
+
+
+def test_only_trained_groups_move(encoder):
+    styler = _styler(encoder, train=("features_dc", "means"))
+    _steps(styler, 2)
+    original = styler.edit.original.to_splatfacto()
+    moved = {name for name, p in styler.edit.parameters.items() if not torch.equal(p.detach(), original[name])}
+    assert moved == {"features_dc", "means"}
+
+
+@pytest.mark.parametrize(
+    "train, anchors",
+    [
+        (("features_dc",), set()),
+        (("features_dc", "scales"), {"silhouette_anchor", "scale_anchor"}),
+        (("opacities",), {"silhouette_anchor", "opacity_anchor"}),
+        (("means",), {"silhouette_anchor", "position_anchor"}),
+    ],
+)
+def test_anchors_hold_the_groups_that_train(encoder, train, anchors):
+    losses, _ = _styler(encoder, train=train).losses()
+    assert set(losses) - {"text", "directional", "content"} == anchors
+
+
+def test_the_silhouette_anchor_feels_an_object_that_swells(encoder):
+    styler = _styler(encoder, train=("scales",))
+    still = float(styler.losses()[0]["silhouette_anchor"].detach())
+    styler.edit.parameters["scales"].data += 0.7
+    assert still < 1e-6
+    assert float(styler.losses()[0]["silhouette_anchor"].detach()) > 0.01
+
+
+def test_the_same_seed_draws_the_same_losses(encoder):
+    first, second, other = (_styler(encoder, seed=seed).losses()[0]["text"] for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_composite_sees_the_scene_behind_the_object(encoder):
+    alone, composite = _styler(encoder), _styler(encoder, composite=True)
+    assert alone.original_alphas.mean() < composite.original_alphas.mean()
+    # The scene behind gets no gradient and no parameter.
+    _steps(composite, 1)
+    assert composite.edit.outside_drift(composite.edit.merged()) == 0.0
+
+
+def test_views_have_the_encoders_resolution(encoder):
+    styler = _styler(encoder)
+    assert styler.original_images.shape[1:] == (encoder.resolution, encoder.resolution, 3)
+    assert _styler(encoder, render_size=40).original_images.shape[1:] == (40, 40, 3)
+
+
+def test_re_anchoring_takes_what_is_there_now(encoder):
+    styler = _styler(encoder, train=("scales",))
+    styler.edit.parameters["scales"].data += 0.3
+    styler.re_anchor()
+    assert isinstance(styler.anchor, Gaussians)
+    assert float(styler.losses()[0]["scale_anchor"].detach()) == 0.0
