@@ -51,7 +51,7 @@ VARIANTS = {
     "nll, one fixed view": TextStyleConfig(loss="nll", patches_per_view=0, backgrounds=("black",)),
     "nll, temperature 1": TextStyleConfig(loss="nll", temperature=1.0),
     "nll + structure": TextStyleConfig(loss="nll", content="structure"),
-    "nll + trunk": TextStyleConfig(loss="nll", content="trunk"),
+    "nll + 0.1 trunk": TextStyleConfig(loss="nll", content="trunk", content_weight=0.1),
 }
 
 LEARNING_RATES = {"features_dc": 0.02, "features_rest": 0.001, "scales": 0.005}
@@ -62,9 +62,9 @@ class Settings:
     """What to compare."""
 
     out: Path = Path("outputs/text_losses")
-    prompts: tuple[str, ...] = ("red", "gold", "wood", "ice", "lava")
+    prompts: tuple[str, ...] = ("red", "wood", "ice", "zebra")
     variants: tuple[str, ...] = tuple(VARIANTS)
-    steps: int = 100
+    steps: int = 60
     seed: int = 0
     encoder: str = "tiny"
     encoder_weights: str | None = None

@@ -6,6 +6,7 @@ networks are held by plain closures and objects, never by modules.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,8 @@ def load_content_loss(
     name: Content, encoder: TextImageEncoder, weights: str = "", device: torch.device | str = "cpu"
 ) -> ContentLoss:
     """A function of (images, originals), both [views, height, width, 3], to a scalar that is 0 when they are equal.
+
+    Gradients flow to the images only.
 
     "vgg" and "lpips" need ImageNet weights of torchvision (vgg16, squeezenet1_1): from the file `weights`, or
     downloaded once by torchvision.
@@ -82,7 +85,7 @@ def trunk_distance(
     """Distance between feature maps of the guiding encoder, place by place; needs no second network.
 
     Squared difference of channel vectors of unit length, as LPIPS compares them (without its learned weights), averaged
-    over places and summed over maps.
+    over places and over maps: 2 where they have nothing in common.
     """
     with torch.no_grad():
         references = encoder.image_features(originals)
@@ -91,7 +94,7 @@ def trunk_distance(
         (F.normalize(now, dim=1) - F.normalize(before, dim=1)).square().sum(1).mean()
         for now, before in zip(features, references)
     ]
-    return torch.stack(distances).sum()
+    return torch.stack(distances).mean()
 
 
 class VggContent:
@@ -124,8 +127,10 @@ class LpipsContent:
         state = _torchvision_weights(torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url, weights, "lpips")
         network = torchvision.models.squeezenet1_1().features
         _load(network, state, "features.", "SqueezeNet 1.1 of torchvision")
-        # pnet_rand: lpips would download the network by itself; its slices are filled below.
-        self._lpips = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # lpips calls torchvision by its old names
+            # pnet_rand: lpips would download the network by itself; its slices are filled below.
+            self._lpips = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False)
         for slice_name in (f"slice{index}" for index in range(1, 8)):
             for index, layer in getattr(self._lpips.net, slice_name).named_children():
                 layer.load_state_dict(network[int(index)].state_dict())
@@ -160,7 +165,8 @@ def _torchvision_weights(url: str, path: str, content: str) -> dict[str, Tensor]
     if not cached.is_file() and not reachable(url):
         raise ValueError(
             f"The content loss {content!r} needs {Path(url).name}, which is not on this machine and cannot be "
-            "downloaded. Give the file with --content-weights, or choose content 'structure' or 'trunk': they need none."
+            "downloaded. Give the file with --pipeline.styler.objective.content-weights, or choose content "
+            "'structure' or 'trunk', which need none."
         )
     return torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True, progress=False)
 
