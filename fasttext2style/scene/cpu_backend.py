@@ -54,8 +54,6 @@ def rasterize_on_cpu(
     radii, means2d, depths, conics, compensations = Project.apply(
         means, quats, scales, viewmats, Ks, width, height, limits, antialiased
     )
-    splats = sort_and_bin(radii, means2d, depths, conics, opacities, compensations, width, height)
-
     with_color, with_depth = "RGB" in render_mode, "D" in render_mode
     if not with_color:
         colors = means.new_empty(1, len(means), 0)
@@ -68,24 +66,20 @@ def rasterize_on_cpu(
         backgrounds = torch.cat([backgrounds, backgrounds.new_zeros(views, 1)], dim=-1)
 
     channels = colors.shape[2] + with_depth
-    chunks = []
+    chunks, splats = [], None
     for start in range(0, channels, CHANNELS):
         stop = min(start + CHANNELS, channels)
         last = with_depth and stop == channels
-        chunks.append(
-            Blend.apply(
-                means2d,
-                conics,
-                opacities,
-                compensations,
-                colors if channels <= CHANNELS else colors[..., start : stop - last].contiguous(),
-                depths if last else None,
-                backgrounds[:, start:stop],
-                splats,
-                last and "ED" in render_mode,
-                absgrad,
+        some_colors = colors if channels <= CHANNELS else colors[..., start : stop - last].contiguous()
+        some_depths = depths if last else None
+        if splats is None:
+            splats = sort_and_bin(
+                radii, means2d, depths, conics, opacities, compensations, some_colors, some_depths, width, height
             )
-        )
+        expected = last and "ED" in render_mode
+        geometry = (means2d, conics, opacities, compensations)
+        background = backgrounds[:, start:stop]
+        chunks.append(Blend.apply(*geometry, some_colors, some_depths, background, splats, expected, absgrad))
     image = chunks[0][0] if len(chunks) == 1 else torch.cat([chunk for chunk, _ in chunks], dim=-1)
     info = {
         "camera_ids": None,
@@ -219,7 +213,7 @@ class Shade(torch.autograd.Function):
 # --- blending ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class Splats:
     """Drawn splats of all views, one cache line each, and the list of them that each tile blends front to back."""
 
@@ -237,6 +231,8 @@ class Splats:
     """[intersections] rows within the view."""
     band_ends: np.ndarray
     """[rows] running count of (row, band of tile rows it covers), the places for its gradients."""
+    colors: Tensor
+    """What the rows' colours were packed from: more than four channels share the rows in turn."""
 
     @property
     def tiles_x(self) -> int:
@@ -245,6 +241,12 @@ class Splats:
     @property
     def tiles_y(self) -> int:
         return -(-self.height // TILE)
+
+    def use_colors(self, colors: Tensor, depths: Tensor | None) -> None:
+        if self.colors is not colors:
+            arrays = (_array(colors, 3), _array(depths, 2), self.slot_of_gaussian, self.row_start, self.rows)
+            _run(kernels.pack_colors, _chunks(self.slot_of_gaussian.shape[1]), *arrays)
+            self.colors = colors
 
     @property
     def lines_per_band(self) -> int:
@@ -264,13 +266,17 @@ def sort_and_bin(
     conics: Tensor,
     opacities: Tensor,
     compensations: Tensor,
+    colors: Tensor,
+    color_depths: Tensor | None,
     width: int,
     height: int,
 ) -> Splats:
+    """Sort the visible splats of each view by depth, pack them with their (first) colours, and list them by tile."""
     views, gaussians = radii.shape
     tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
     radii, means2d, conics = _array(radii, 2), _array(means2d, 3), _array(conics, 3)
-    opacities, compensations = _array(opacities, 1), _array(compensations, 2)
+    # [1 or views, gaussians]; torch's log is vectorised. An eighth, as everywhere in the kernels.
+    log_opacities = _array(((compensations if compensations.numel() else 1) * opacities[None]).log() / 8, 2)
     # A view is one job of sorting and filling unless there are fewer views than threads. The lists come out the same.
     splits = min(16, -(-torch.get_num_threads() // max(views, 1)))
 
@@ -278,7 +284,7 @@ def sort_and_bin(
     slot_of_gaussian = np.empty((views, gaussians), np.int32)
     slot_of_rank = np.empty((views, gaussians), np.int32)
     _run(
-        kernels.sort_by_depth, views, radii, means2d, _array(depths, 2).view(np.uint32), opacities, compensations,
+        kernels.sort_by_depth, views, radii, means2d, _array(depths, 2).view(np.uint32), log_opacities,
         tiles_x, tiles_y, splits, counts, slot_of_gaussian, slot_of_rank,
     )  # fmt: skip
 
@@ -286,9 +292,12 @@ def sort_and_bin(
     rows = _aligned_rows(int(counts.sum()))
     tile_counts = np.empty((views, splits, splits, tiles_x * tiles_y), np.int32)
     band_counts = np.empty(int(counts.sum()), np.int32)
+    band_of_row = np.arange(tiles_y, dtype=np.int32) // _lines_per_band(views, tiles_y)
+    touched = np.empty(views * splits, np.float32)
     _run(
-        kernels.pack_splats, views * splits, splits, _lines_per_band(views, tiles_y), tiles_x, tiles_y, radii, means2d,
-        conics, opacities, compensations, slot_of_gaussian, row_start, rows, tile_counts, band_counts,
+        kernels.pack_splats, views * splits, splits, tiles_x, tiles_y, band_of_row, radii, means2d, conics,
+        log_opacities, _array(colors, 3), _array(color_depths, 2), slot_of_gaussian, row_start, rows, tile_counts,
+        band_counts, touched,
     )  # fmt: skip
 
     tile_counts = tile_counts.sum(axis=1, dtype=np.int64)  # [views, splits, tiles]
@@ -297,10 +306,10 @@ def sort_and_bin(
     bin_start = np.append(cursors[:, 0].ravel(), ends[-1:] if len(ends) else 0)
     bins = np.empty(int(bin_start[-1]), np.int32)
     _run(
-        kernels.fill_bins, views * splits, splits, tiles_x, tiles_y, counts, slot_of_rank, row_start, rows, cursors,
-        bins,
+        kernels.fill_bins, views * splits, splits, tiles_x, counts, slot_of_rank, row_start, rows, cursors, bins, touched,
     )  # fmt: skip
-    return Splats(width, height, slot_of_gaussian, row_start, rows, bin_start, bins, np.cumsum(band_counts))
+    band_ends = np.cumsum(band_counts, dtype=np.int32)
+    return Splats(width, height, slot_of_gaussian, row_start, rows, bin_start, bins, band_ends, colors)
 
 
 def _aligned_rows(count: int) -> np.ndarray:
@@ -321,13 +330,10 @@ class Blend(torch.autograd.Function):
     def forward(
         ctx, means2d, conics, opacities, compensations, colors, depths, backgrounds, splats, expected_depth, absgrad
     ):
-        views, gaussians = means2d.shape[:2]
+        views = len(means2d)
         channels = colors.shape[2] + (depths is not None)
         rows = splats.rows
-        _run(
-            kernels.pack_colors, _chunks(gaussians), _array(colors, 3), _array(depths, 2), splats.slot_of_gaussian,
-            splats.row_start, rows,
-        )  # fmt: skip
+        splats.use_colors(colors, depths)
         image = _empty(views, splats.height, splats.width, channels)
         alphas = _empty(views, splats.height, splats.width, 1)
         bin_stop = np.empty(len(splats.bin_start) - 1, np.int64)
@@ -349,14 +355,12 @@ class Blend(torch.autograd.Function):
         splats, bin_stop, expected_depth, absgrad = ctx.settings
         views, gaussians = means2d.shape[:2]
         v_image = torch.zeros_like(image) if v_image is None else v_image
-        _run(
-            kernels.pack_colors, _chunks(gaussians), _array(colors, 3), _array(depths, 2), splats.slot_of_gaussian,
-            splats.row_start, splats.rows,
-        )  # fmt: skip
+        splats.use_colors(colors, depths)
         lines = splats.lines_per_band
         bands = -(-splats.tiles_y // lines)
-        gradients = _empty(int(splats.band_ends[-1]) if len(splats.band_ends) else 0, ROW)
-        _run(kernels.clear, _chunks(len(gradients)), gradients)
+        count = int(splats.band_ends[-1]) if len(splats.band_ends) else 0
+        gradients = _aligned_rows(count)
+        _run(kernels.clear, _chunks(count), gradients)
         _run(
             kernels.blend_backward, views * bands, bands, lines, splats.tiles_x, splats.tiles_y, splats.width,
             splats.height, splats.row_start, splats.rows, splats.bin_start, bin_stop, splats.bins,
@@ -372,6 +376,7 @@ class Blend(torch.autograd.Function):
             kernels.collect_gradients, _chunks(gaussians), absgrad, splats.slot_of_gaussian, splats.row_start,
             splats.band_ends, gradients, _array(conics, 3), _array(opacities, 1), _array(compensations, 2), v_means2d,
             v_absolute, v_conics, v_colors, v_depths, v_opacities, v_compensations,
+            np.empty(_chunks(gaussians), np.float32),
         )  # fmt: skip
         if absgrad:
             means2d.absgrad = torch.from_numpy(v_absolute)

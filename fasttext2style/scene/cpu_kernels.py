@@ -17,50 +17,73 @@ How the inner loops stay fast (each of these was measured to cost a factor of 1.
   for that is how broken Gaussians are culled.
 """
 
-from math import ceil, floor, log, sqrt
+from math import ceil, sqrt
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 TILE = 16
 PIXELS = TILE * TILE
 ROW = 16  # floats per packed splat: one cache line
 CHUNK = 1024  # Gaussians per job
+PAUSE = 16  # splats between two looks for lines that are full
+BLOCK = 64  # rows that are touched ahead of their use: loads that wait for memory then wait together
 CHANNELS = 4  # colour channels of a packed splat
 
-_kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+_options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+_kernel = njit(cache=True, **_options)
+# Written into the caller, for a call counts references to its arrays, atomically: 40 cycles for each.
+_helper = njit(inline="always", **_options)
 
 f32 = np.float32
 u64 = np.uint64
-ZERO, HALF, ONE, TWO, EIGHT = f32(0.0), f32(0.5), f32(1.0), f32(2.0), f32(8.0)
-MIN_ALPHA = f32(1.0 / 255.0)
+ZERO, HALF, ONE, TWO = f32(0.0), f32(0.5), f32(1.0), f32(2.0)
 MAX_ALPHA = f32(0.999)
 MIN_TRANSMITTANCE = f32(1e-4)
 PAD = f32(0.01)  # pixels by which a splat's extent is widened, so that rounding never drops a pixel that counts
-MAX_OPACITY = f32(1.5)  # above it, an opacity counts as broken and the Gaussian is not drawn
+MAX_LOG_OPACITY = f32(0.05)  # (log 1.5) / 8: above it, an opacity counts as broken and the Gaussian is not drawn
 MAX_RADIUS = f32(1e8)  # a larger splat is culled: its covariance would overflow float32
 
 # A packed splat. With dx, dy from pixel to centre, sigma / 8 = (L1 dx + L2 dy)^2 + (L3 dy)^2: a sum of squares, so
-# that needles keep sigma >= 0 in float32. REACH is sigma / 8 where alpha falls below 1/255.
-GX, GY, L1, L2, L3, OPACITY, REACH, Y_EXTENT, COLOR, X_EXTENT, RADIUS, Y_AT_X_EXTENT, FIRST_BAND = (
+# that needles keep sigma >= 0 in float32. LOG_OPACITY is divided by 8 too, so that alpha = exp(LOG_OPACITY - ...)^8.
+# LOW_X..HIGH_X, LOW_Y..HIGH_Y are the pixels (both ends included) where it may be seen.
+GX, GY, L1, L2, L3, LOG_OPACITY, LOW_Y, HIGH_Y, COLOR, LOW_X, HIGH_X, Y_AT_X_EXTENT, FIRST_BAND = (
     0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15,
 )  # fmt: skip
 
 # Planes of a tile's buffer, as offsets in float32. "Done" pixels have a transmittance below zero.
-T, PX, PY = u64(0), u64(PIXELS), u64(2 * PIXELS)
-P0, P1, P2, P3 = u64(3 * PIXELS), u64(4 * PIXELS), u64(5 * PIXELS), u64(6 * PIXELS)  # colours, or their gradients
-REMAINDER, SHARE = u64(7 * PIXELS), u64(8 * PIXELS)  # only of the adjoint
-U_TILE, U_ROW, U_PIXELS, U1 = u64(TILE), u64(ROW), u64(PIXELS), u64(1)
+T, P0, P1, P2, P3 = u64(0), u64(PIXELS), u64(2 * PIXELS), u64(3 * PIXELS), u64(4 * PIXELS)  # P: colours, or gradients
+REMAINDER, SHARE = u64(5 * PIXELS), u64(6 * PIXELS)  # only of the adjoint
+PX = u64(7 * PIXELS)  # the pixel centres' columns
+PLANES = 8
+U0, U1, U_TILE, U_ROW = u64(0), u64(1), u64(TILE), u64(ROW)
 
 # exp(x) = (1 + x (E1 + x (E2 + ...)))^8 at x/8 in [-0.75, 0]: relative error 1e-6, as of CUDA's __expf.
 E1, E2, E3, E4, E5 = f32(0.99999267), f32(0.49986938), f32(0.16589195), f32(0.039607447), f32(0.0057391245)
-MIN_EXPONENT = f32(-0.75)  # exp(-6) is below 1/255: nothing is seen beyond
+FLIP = np.uint32(0x7EF311C7)  # these bits minus those of a float are its reciprocal within 12 %
+MIN_EXPONENT = f32(-np.log(255.0) / 8.0)  # log(1/255) / 8: alpha below 1/255 is not drawn
+
+
+@intrinsic
+def _prefer_512_bits(typing_context):
+    """Called in a kernel: let LLVM use whole AVX-512 registers there (it prefers halves on Intel).
+
+    Worth 10 to 20 % of the blending, whose sums then fit into registers; without meaning on other processors.
+    """
+
+    def generate(context, builder, signature, arguments):
+        # set.add, for llvmlite's own add knows a fixed list of attributes, all without a value.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 # --- projection -------------------------------------------------------------------------------------------------
 
 
-@_kernel
+@_helper
 def _rotation(quats, i, rotation):
     """Rotation matrix of quaternion i into rotation[9]; returns 1 / norm, or 0 for a zero quaternion (identity)."""
     w, x, y, z = quats[i, 0], quats[i, 1], quats[i, 2], quats[i, 3]
@@ -79,7 +102,7 @@ def _rotation(quats, i, rotation):
     return inverse
 
 
-@_kernel
+@_helper
 def _clamped_slope(slope, focal, center, extent):
     """Slope x/z of a ray, kept within 1.3 times the half image, where the Jacobian is taken (3DGS, gsplat)."""
     margin = f32(0.15) * extent / focal
@@ -340,7 +363,7 @@ def project_backward(
 # --- spherical harmonics ----------------------------------------------------------------------------------------
 
 
-@_kernel
+@_helper
 def _harmonics(degree, x, y, z, basis):
     """The (degree + 1)^2 real spherical harmonics at a unit direction (Sloan, JCGT 2013, signs as in 3DGS)."""
     basis[0] = f32(0.28209479)
@@ -365,7 +388,7 @@ def _harmonics(degree, x, y, z, basis):
         basis[15] = f32(-0.59004359) * x * (x * x - f32(3.0) * y * y)
 
 
-@_kernel
+@_helper
 def _harmonics_adjoint(degree, x, y, z, t):
     """Gradient by direction of sum_k t[k] basis[k], at a unit direction and before its normalisation."""
     v_x, v_y, v_z = ZERO, ZERO, ZERO
@@ -473,7 +496,7 @@ def shade_backward(first, last, degree, means, coefficients, centers, radii, col
 
 @_kernel
 def sort_by_depth(
-    first, last, radii, means2d, depth_bits, opacities, compensations, tiles_x, tiles_y, splits,
+    first, last, radii, means2d, depth_bits, log_opacities, tiles_x, tiles_y, splits,
     counts, slot_of_gaussian, slot_of_rank,
 ):  # fmt: skip
     """Order the visible splats of each view by depth, and give each a slot in memory.
@@ -483,7 +506,6 @@ def sort_by_depth(
     part of the depth order ("split") that the splat falls into, above bit 26; it is -1 for splats that are not drawn.
     """
     gaussians = radii.shape[1]
-    antialiased = compensations.shape[0] > 0
     pairs = np.empty(gaussians, np.uint64)
     swap = np.empty(gaussians, np.uint64)
     center_tile = np.empty(gaussians, np.int32)
@@ -492,15 +514,13 @@ def sort_by_depth(
     for view in range(first, last):
         histogram[:] = 0
         tile_cursor[:] = 0
+        view_opacities = log_opacities[view if log_opacities.shape[0] > 1 else 0]
         count = 0
         for i in range(gaussians):
             slot_of_gaussian[view, i] = -1
             if radii[view, i] <= 0:
                 continue
-            opacity = opacities[i]
-            if antialiased:
-                opacity *= compensations[view, i]
-            if not (opacity >= MIN_ALPHA and opacity <= MAX_OPACITY):
+            if not (view_opacities[i] >= MIN_EXPONENT and view_opacities[i] <= MAX_LOG_OPACITY):
                 continue
             key = depth_bits[view, i]
             pairs[count] = (u64(key) << u64(32)) | u64(i)
@@ -537,156 +557,173 @@ def sort_by_depth(
             slot_of_gaussian[view, i] = slot | np.int32(rank * splits // count) << np.int32(26)
 
 
-@_kernel
-def _covered_tiles(rows, base, tiles_x, tiles_y):
-    """Tiles x0..x1, y0..y1 where a splat may draw: gsplat's 3-sigma square, cut to the box of the 1/255 ellipse."""
-    size = f32(TILE)
-    gx, gy, radius = rows[base + GX], rows[base + GY], rows[base + RADIUS]
-    extent_x, extent_y = rows[base + X_EXTENT] + PAD, rows[base + Y_EXTENT] + PAD
-    low_x = max(floor((gx - radius) / size) * TILE, ceil(gx - extent_x - HALF))
-    low_y = max(floor((gy - radius) / size) * TILE, ceil(gy - extent_y - HALF))
-    high_x = min(ceil((gx + radius) / size) * TILE - 1, floor(gx + extent_x - HALF))
-    high_y = min(ceil((gy + radius) / size) * TILE - 1, floor(gy + extent_y - HALF))
-    x0, x1 = max(low_x, 0) >> 4, min((high_x >> 4) + 1, tiles_x)
-    y0, y1 = max(low_y, 0) >> 4, min((high_y >> 4) + 1, tiles_y)
-    if low_x > high_x or low_y > high_y or x1 < x0 or y1 < y0:
-        x1, y1 = x0, y0
+@_helper
+def _covered_tiles(rows, base):
+    """Tiles x0..x1, y0..y1 of the box where a splat may be seen."""
+    x0, x1 = int(rows[base + LOW_X]) >> 4, (int(rows[base + HIGH_X]) >> 4) + 1
+    y0, y1 = int(rows[base + LOW_Y]) >> 4, (int(rows[base + HIGH_Y]) >> 4) + 1
     return x0, x1, y0, y1
 
 
-@_kernel
-def _covered_in_row(rows, base, tile_y, x0, x1):
-    """Tiles of one tile row that the 1/255 ellipse meets, within x0..x1."""
+@_helper
+def _covered_in_row(rows, base, tile_y, x0, x1, y0, y1):
+    """Tiles of one tile row that the 1/255 ellipse meets, within the splat's box."""
+    if x1 - x0 == 1 or y1 - y0 == 1:
+        return x0, x1
     gx, gy, l1, l2, l3 = rows[base + GX], rows[base + GY], rows[base + L1], rows[base + L2], rows[base + L3]
-    reach, at_extent = rows[base + REACH], rows[base + Y_AT_X_EXTENT]
-    # dy of the pixel centres in this row, kept where the ellipse is
-    high = min(gy - f32(tile_y * TILE) - HALF + PAD, rows[base + Y_EXTENT])
-    low = max(gy - f32(tile_y * TILE + TILE) + HALF - PAD, -rows[base + Y_EXTENT])
-    if low > high:
-        return x0, x0
+    reach, at_extent = rows[base + LOG_OPACITY] - MIN_EXPONENT, rows[base + Y_AT_X_EXTENT]
+    # dy of the row's pixel centres
+    high = gy - f32(tile_y * TILE) - HALF + PAD
+    low = gy - f32(tile_y * TILE + TILE) + HALF - PAD
     dy = min(max(at_extent, low), high)
     right = (sqrt(max(reach - l3 * l3 * dy * dy, ZERO)) - l2 * dy) / l1  # largest dx = centre - pixel: leftmost pixel
     dy = min(max(-at_extent, low), high)
     left = (-sqrt(max(reach - l3 * l3 * dy * dy, ZERO)) - l2 * dy) / l1
-    first = max(ceil(gx - right - PAD - HALF), x0 * TILE) >> 4
-    last = min(floor(gx - left + PAD - HALF), x1 * TILE - 1) >> 4
+    first = int(max(np.ceil(gx - right - PAD - HALF), f32(x0 * TILE))) >> 4
+    last = int(min(np.floor(gx - left + PAD - HALF), f32(x1 * TILE - 1))) >> 4
     return first, max(first, last + 1)
 
 
 @_kernel
 def pack_splats(
-    first, last, parts, lines_per_band, tiles_x, tiles_y, radii, means2d, conics, opacities, compensations,
-    slot_of_gaussian, row_start, rows, tile_counts, band_counts,
+    first, last, parts, tiles_x, tiles_y, band_of_row, radii, means2d, conics, log_opacities, colors, depths,
+    slot_of_gaussian, row_start, rows, tile_counts, band_counts, touched,
 ):  # fmt: skip
     """Write one cache line per drawn splat; count the tiles and the bands of tile rows that it covers.
 
     A job is (view, part of the Gaussians), with its own `tile_counts` for each split of the depth order.
     """
     gaussians = radii.shape[1]
-    antialiased = compensations.shape[0] > 0
+    size, end_x, end_y = f32(TILE), f32(tiles_x * TILE), f32(tiles_y * TILE)
     for job in range(first, last):
         view, part = job // parts, job % parts
         counts = tile_counts[view, part]
+        view_opacities = log_opacities[view if log_opacities.shape[0] > 1 else 0]
         counts[:] = 0
-        for i in range(part * gaussians // parts, (part + 1) * gaussians // parts):
+        stop, touched_until, touch = (part + 1) * gaussians // parts, 0, ZERO
+        for i in range(part * gaussians // parts, stop):
+            if i >= touched_until:
+                touched_until = min(i + BLOCK, stop)
+                for ahead in range(i, touched_until):
+                    code = slot_of_gaussian[view, ahead]
+                    touch += rows[(row_start[view] + (code & 0x3FFFFFF)) * ROW] if code >= 0 else ZERO
             code = slot_of_gaussian[view, i]
             if code < 0:
                 continue
             row = row_start[view] + (code & 0x3FFFFFF)
             base = row * ROW
-            opacity = opacities[i]
-            if antialiased:
-                opacity *= compensations[view, i]
+            gx, gy, radius = means2d[view, i, 0], means2d[view, i, 1], f32(radii[view, i])
             a, b, c = conics[view, i, 0], conics[view, i, 1], conics[view, i, 2]
             l1 = sqrt(a) * f32(0.25)
             l2 = b / (f32(16.0) * l1)
             # max: rounding must not make a needle infinitely long; 1e-12 is a deviation of a million pixels.
             l3 = f32(0.25) * sqrt(max(c - b * b / a, f32(1e-12)))
-            reach = max(log(f32(255.0) * opacity), ZERO) / EIGHT
-            spread = sqrt(reach / (l2 * l2 + l3 * l3))
-            rows[base + GX] = means2d[view, i, 0]
-            rows[base + GY] = means2d[view, i, 1]
+            log_opacity = view_opacities[i]
+            reach = max(log_opacity - MIN_EXPONENT, ZERO)
+            slant = sqrt(l2 * l2 + l3 * l3)
+            extent_x = sqrt(reach) * slant / (l1 * l3) + PAD
+            extent_y = sqrt(reach) / l3 + PAD
+            # gsplat draws in the tiles that a square of 3 sigma touches; of those, the box of the 1/255 ellipse.
+            low_x = max(np.floor((gx - radius) / size) * size, np.ceil(gx - extent_x - HALF), ZERO)
+            low_y = max(np.floor((gy - radius) / size) * size, np.ceil(gy - extent_y - HALF), ZERO)
+            high_x = min(np.ceil((gx + radius) / size) * size, np.floor(gx + extent_x + HALF), end_x) - ONE
+            high_y = min(np.ceil((gy + radius) / size) * size, np.floor(gy + extent_y + HALF), end_y) - ONE
+            if low_x > high_x or low_y > high_y:
+                low_x, high_x, low_y, high_y = ZERO, -ONE, ZERO, -ONE
+            rows[base + GX] = gx
+            rows[base + GY] = gy
             rows[base + L1] = l1
             rows[base + L2] = l2
             rows[base + L3] = l3
-            rows[base + OPACITY] = opacity
-            rows[base + REACH] = reach
-            rows[base + Y_EXTENT] = sqrt(reach) / l3
-            rows[base + X_EXTENT] = spread * (l2 * l2 + l3 * l3) / (l1 * l3)
-            rows[base + RADIUS] = f32(radii[view, i])
-            rows[base + Y_AT_X_EXTENT] = -spread * l2 / l3
+            rows[base + LOG_OPACITY] = log_opacity
+            rows[base + LOW_X] = low_x
+            rows[base + HIGH_X] = high_x
+            rows[base + LOW_Y] = low_y
+            rows[base + HIGH_Y] = high_y
+            rows[base + Y_AT_X_EXTENT] = -sqrt(reach) * l2 / (l3 * slant)
             split = code >> 26
-            x0, x1, y0, y1 = _covered_tiles(rows, base, tiles_x, tiles_y)
-            rows[base + FIRST_BAND] = f32(y0 // lines_per_band)
-            band_counts[row] = (y1 - 1) // lines_per_band - y0 // lines_per_band + 1 if y0 < y1 else 0
+            x0, x1, y0, y1 = _covered_tiles(rows, base)
+            _write_colors(rows, base + COLOR, colors, depths, view, i)
+            rows[base + FIRST_BAND] = f32(band_of_row[y0])
+            band_counts[row] = band_of_row[y1 - 1] - band_of_row[y0] + 1 if y0 < y1 else 0
             for tile_y in range(y0, y1):
-                left, right = _covered_in_row(rows, base, tile_y, x0, x1)
+                left, right = _covered_in_row(rows, base, tile_y, x0, x1, y0, y1)
                 for tile_x in range(left, right):
                     counts[split, tile_y * tiles_x + tile_x] += 1
+        touched[job] = touch
+
+
+@_helper
+def _write_colors(rows, at, colors, depths, view, i):
+    """Colours of Gaussian i (of all views, or of this one), then its depth if there are depths, then zeros."""
+    shared = view if colors.shape[0] > 1 else 0
+    channels = colors.shape[2]
+    for k in range(CHANNELS):
+        rows[at + k] = colors[shared, i, k] if k < channels else ZERO
+    if depths.shape[0] > 0:
+        rows[at + channels] = depths[view, i]
 
 
 @_kernel
 def pack_colors(first, last, colors, depths, slot_of_gaussian, row_start, rows):
-    """Write colours (and behind them the depth, if given) into the splats' cache lines. A job is a chunk."""
-    channels = colors.shape[2]
-    with_depth = depths.shape[0] > 0
+    """Replace the colours of packed splats. A job is a chunk."""
     for chunk in range(first, last):
         for view in range(slot_of_gaussian.shape[0]):
-            shared = view if colors.shape[0] > 1 else 0
             for i in range(chunk * CHUNK, min((chunk + 1) * CHUNK, slot_of_gaussian.shape[1])):
                 code = slot_of_gaussian[view, i]
-                if code < 0:
-                    continue
-                base = (row_start[view] + (code & 0x3FFFFFF)) * ROW + COLOR
-                for k in range(channels):
-                    rows[base + k] = colors[shared, i, k]
-                if with_depth:
-                    rows[base + channels] = depths[view, i]
-                for k in range(channels + with_depth, CHANNELS):
-                    rows[base + k] = ZERO
+                if code >= 0:
+                    at = (row_start[view] + (code & 0x3FFFFFF)) * ROW + COLOR
+                    _write_colors(rows, at, colors, depths, view, i)
 
 
 @_kernel
-def fill_bins(first, last, splits, tiles_x, tiles_y, counts, slot_of_rank, row_start, rows, cursors, bins):
+def fill_bins(first, last, splits, tiles_x, counts, slot_of_rank, row_start, rows, cursors, bins, touched):
     """List each tile's splats front to back. A job is (view, part of the depth order), so that no list is sorted."""
     for job in range(first, last):
         view, split = job // splits, job % splits
         cursor = cursors[view, split]
         count = counts[view]
         # The ranks r with r * splits // count == split.
-        for rank in range((split * count + splits - 1) // splits, ((split + 1) * count + splits - 1) // splits):
+        start, stop = (split * count + splits - 1) // splits, ((split + 1) * count + splits - 1) // splits
+        touched_until, touch = 0, ZERO
+        for rank in range(start, stop):
+            if rank >= touched_until:
+                touched_until = min(rank + BLOCK, stop)
+                for ahead in range(rank, touched_until):
+                    touch += rows[(row_start[view] + slot_of_rank[view, ahead]) * ROW]
             slot = slot_of_rank[view, rank]
             base = (row_start[view] + slot) * ROW
-            x0, x1, y0, y1 = _covered_tiles(rows, base, tiles_x, tiles_y)
+            x0, x1, y0, y1 = _covered_tiles(rows, base)
             for tile_y in range(y0, y1):
-                left, right = _covered_in_row(rows, base, tile_y, x0, x1)
+                left, right = _covered_in_row(rows, base, tile_y, x0, x1, y0, y1)
                 for tile_x in range(left, right):
                     tile = tile_y * tiles_x + tile_x
                     bins[cursor[tile]] = slot
                     cursor[tile] += 1
+        touched[job] = touch
 
 
 # --- blending ---------------------------------------------------------------------------------------------------
 
 
+@_helper
+def _aligned(count):
+    """A float32 buffer that starts on a cache line: a 64-byte access across two lines costs double."""
+    buffer = np.empty(count + ROW, np.float32)
+    skip = -(buffer.ctypes.data // 4) % ROW
+    return buffer[skip : skip + count]
+
+
 @_kernel
 def _open_tile(tile, x, y, width, height):
-    """Pixel centres relative to the tile's corner, full transmittance; pixels outside the image are done at once."""
+    """Full transmittance and no colour; pixels outside the image are done at once."""
+    tile[:] = ZERO
     for p in range(PIXELS):
-        column, line = p % TILE, p // TILE
-        tile[p] = ONE if x + column < width and y + line < height else -ONE
-        tile[PIXELS + p] = f32(column) + HALF
-        tile[2 * PIXELS + p] = f32(line) + HALF
+        tile[p] = ONE if x + p % TILE < width and y + p // TILE < height else -ONE
+        tile[7 * PIXELS + p] = f32(p % TILE) + HALF
 
 
-@_kernel
-def _covered_lines(rows, base, y, top, bottom):
-    """Lines of the tile at y that the splat may touch, within top..bottom."""
-    gy, extent = rows[base + u64(GY)], rows[base + u64(Y_EXTENT)] + PAD
-    return max(ceil(gy - extent - HALF) - y, top), min(floor(gy + extent - HALF) + 1 - y, bottom)
-
-
-@_kernel
+@_helper
 def _line_is_open(tile, line):
     highest = -ONE
     for p in range(u64(line) * U_TILE, u64(line + 1) * U_TILE):
@@ -695,35 +732,56 @@ def _line_is_open(tile, line):
 
 
 @_kernel
-def _blend(tile, rows, base, x, y, first, last):
-    """Composite one splat over pixels first..last of a tile."""
-    gx, gy = rows[base + u64(GX)] - x, rows[base + u64(GY)] - y
-    l1, l2, l3, opacity = rows[base + u64(L1)], rows[base + u64(L2)], rows[base + u64(L3)], rows[base + u64(OPACITY)]
-    c0, c1 = rows[base + u64(COLOR)], rows[base + u64(COLOR + 1)]
-    c2, c3 = rows[base + u64(COLOR + 2)], rows[base + u64(COLOR + 3)]
-    for p in range(first, last):
-        dx = gx - tile[p + PX]
-        dy = gy - tile[p + PY]
-        across = l1 * dx + l2 * dy
-        along = l3 * dy
-        e = -(across * across + along * along)
-        e = e if e > MIN_EXPONENT else MIN_EXPONENT
-        value = ONE + e * (E1 + e * (E2 + e * (E3 + e * (E4 + e * E5))))
-        value *= value
-        value *= value
-        value *= value
-        alpha = opacity * value
-        alpha = alpha if alpha < MAX_ALPHA else MAX_ALPHA
-        alpha = alpha if alpha >= MIN_ALPHA else ZERO
-        before = tile[p + T]
-        after = before * (ONE - alpha)
-        # A pixel that would fall to 1e-4 ends before this splat; done pixels have a negative transmittance.
-        weight = alpha * before if after > MIN_TRANSMITTANCE else ZERO
-        tile[p + T] = after if after > MIN_TRANSMITTANCE else -abs(before)
-        tile[p + P0] += weight * c0
-        tile[p + P1] += weight * c1
-        tile[p + P2] += weight * c2
-        tile[p + P3] += weight * c3
+def _blend(tile, lines, rows, start_row, bins, at, end, x, y, bottom):
+    """Composite splats at..end of the list over the tile at x, y; returns where the tile was full, else `end`.
+
+    The whole list in one call, for each call counts references to its arrays, which costs as much as a splat.
+    """
+    _prefer_512_bits()
+    line_count = u64(len(lines)) // u64(2)  # 16; a constant would be unrolled before it is vectorised
+    top = 0
+    for k in range(at, end):
+        if (k - at) % PAUSE == PAUSE - 1:
+            while top < bottom and not _line_is_open(tile, top):
+                top += 1
+            while top < bottom and not _line_is_open(tile, bottom - 1):
+                bottom -= 1
+            if top == bottom:
+                return k
+        base = u64(start_row + bins[u64(k)]) * U_ROW
+        low, high = max(int(rows[base + u64(LOW_Y)]) - y, top), min(int(rows[base + u64(HIGH_Y)]) + 1 - y, bottom)
+        gx, gy = rows[base + u64(GX)] - f32(x), rows[base + u64(GY)] - f32(y)
+        l1, l2, l3 = rows[base + u64(L1)], rows[base + u64(L2)], rows[base + u64(L3)]
+        log_opacity = rows[base + u64(LOG_OPACITY)]
+        c0, c1 = rows[base + u64(COLOR)], rows[base + u64(COLOR + 1)]
+        c2, c3 = rows[base + u64(COLOR + 2)], rows[base + u64(COLOR + 3)]
+        for line in range(line_count):
+            dy = gy - tile[line + PX]
+            lines[line] = l1 * gx + l2 * dy
+            lines[line + U_TILE] = log_opacity - (l3 * dy) * (l3 * dy)
+        for line in range(u64(low), u64(high)):
+            offset, peak = lines[line], lines[line + U_TILE]
+            for column in range(U_TILE):
+                p = line * U_TILE + column
+                across = offset - l1 * tile[p + PX]
+                e = peak - across * across
+                value = ONE + e * (E1 + e * (E2 + e * (E3 + e * (E4 + e * E5))))
+                value *= value
+                value *= value
+                value *= value
+                alpha = value if value < MAX_ALPHA else MAX_ALPHA
+                alpha = alpha if e >= MIN_EXPONENT else ZERO
+                before = tile[p + T]
+                weight = alpha * before
+                after = before - weight
+                # A pixel that would fall to 1e-4 ends before this splat; done pixels are below zero.
+                weight = weight if after > MIN_TRANSMITTANCE else ZERO
+                tile[p + T] = after if after > MIN_TRANSMITTANCE else -abs(before)
+                tile[p + P0] += weight * c0
+                tile[p + P1] += weight * c1
+                tile[p + P2] += weight * c2
+                tile[p + P3] += weight * c3
+    return end
 
 
 @_kernel
@@ -732,105 +790,149 @@ def blend_forward(
     image, alphas, bin_stop,
 ):  # fmt: skip
     """Render tiles front to back. A job is a tile of a view; `bin_stop` remembers where it was full."""
+    _prefer_512_bits()
     tiles = tiles_x * tiles_y
     channels = image.shape[3]
-    tile = np.empty(7 * PIXELS, np.float32)
+    tile, lines = _aligned(PLANES * PIXELS), _aligned(2 * TILE)
     for job in range(first, last):
         view, x, y = job // tiles, (job % tiles) % tiles_x * TILE, (job % tiles) // tiles_x * TILE
-        start_row = row_start[view]
         _open_tile(tile, x, y, width, height)
-        tile[3 * PIXELS :] = ZERO
-        top, bottom = 0, min(TILE, height - y)
-        at, end = bin_start[job], bin_start[job + 1]
-        while at < end and top < bottom:
-            pause = min(at + 8, end)
-            for k in range(at, pause):
-                base = u64(start_row + bins[k]) * U_ROW
-                low, high = _covered_lines(rows, base, y, top, bottom)
-                if low < high:
-                    _blend(tile, rows, base, f32(x), f32(y), u64(low) * U_TILE, u64(high) * U_TILE)
-            at = pause
-            while top < bottom and not _line_is_open(tile, top):
-                top += 1
-            while top < bottom and not _line_is_open(tile, bottom - 1):
-                bottom -= 1
-        bin_stop[job] = at
+        start, end = bin_start[job], bin_start[job + 1]
+        bin_stop[job] = _blend(tile, lines, rows, row_start[view], bins, start, end, x, y, min(TILE, height - y))
         for line in range(min(TILE, height - y)):
             for column in range(min(TILE, width - x)):
                 p = line * TILE + column
                 rest = abs(tile[p])
                 alphas[view, y + line, x + column, 0] = ONE - rest
                 for k in range(channels):
-                    value = tile[(3 + k) * PIXELS + p] + rest * backgrounds[view, k]
+                    value = tile[(1 + k) * PIXELS + p] + rest * backgrounds[view, k]
                     if expected_depth and k == channels - 1:
                         value /= max(ONE - rest, f32(1e-10))
                     image[view, y + line, x + column, k] = value
 
 
 @_kernel
-def _blend_adjoint(tile, rows, base, x, y, first, last):
-    """Replay `_blend` and sum its gradients: s, s dx, s dy, s dx^2, s dx dy, s dy^2, and the four colours.
+def _blend_adjoint(
+    tile, lines, sums, rows, start_row, bins, at, end, x, y, bottom, band, band_ends, gradients, absgrad
+):  # fmt: skip
+    """Replay `_blend` and add each splat's sums of s, s dx, s dy, s dx^2, s dx dy, s dy^2 and of the four colours.
 
-    s = alpha dL/dalpha. What lies behind a splat is not recovered by dividing transmittances: `REMAINDER` starts as
+    s = alpha dL/dalpha. What lies behind a splat is not recovered by dividing transmittances: REMAINDER starts as
     all that reaches the pixel (colour . v, background and alpha terms) and loses each splat's part in turn.
     """
-    gx, gy = rows[base + u64(GX)] - x, rows[base + u64(GY)] - y
-    l1, l2, l3, opacity = rows[base + u64(L1)], rows[base + u64(L2)], rows[base + u64(L3)], rows[base + u64(OPACITY)]
-    c0, c1 = rows[base + u64(COLOR)], rows[base + u64(COLOR + 1)]
-    c2, c3 = rows[base + u64(COLOR + 2)], rows[base + u64(COLOR + 3)]
-    s, sx, sy, sxx, sxy, syy = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
-    v0, v1, v2, v3 = ZERO, ZERO, ZERO, ZERO
-    for p in range(first, last):
-        dx = gx - tile[p + PX]
-        dy = gy - tile[p + PY]
-        across = l1 * dx + l2 * dy
-        along = l3 * dy
-        e = -(across * across + along * along)
-        e = e if e > MIN_EXPONENT else MIN_EXPONENT
-        value = ONE + e * (E1 + e * (E2 + e * (E3 + e * (E4 + e * E5))))
-        value *= value
-        value *= value
-        value *= value
-        free = opacity * value
-        alpha = free if free < MAX_ALPHA else MAX_ALPHA
-        alpha = alpha if alpha >= MIN_ALPHA else ZERO
-        before = tile[p + T]
-        after = before * (ONE - alpha)
-        alpha = alpha if after > MIN_TRANSMITTANCE else ZERO
-        tile[p + T] = after if after > MIN_TRANSMITTANCE else -abs(before)
-        weight = alpha * before
-        own = weight * (c0 * tile[p + P0] + c1 * tile[p + P1] + c2 * tile[p + P2] + c3 * tile[p + P3])
-        behind = tile[p + REMAINDER] - own
-        tile[p + REMAINDER] = behind
-        share = own - behind * (alpha / (ONE - alpha))
-        share = share if free <= MAX_ALPHA else ZERO
-        tile[p + SHARE] = share
-        share_x, share_y = share * dx, share * dy
-        s += share
-        sx += share_x
-        sy += share_y
-        sxx += share_x * dx
-        sxy += share_x * dy
-        syy += share_y * dy
-        v0 += weight * tile[p + P0]
-        v1 += weight * tile[p + P1]
-        v2 += weight * tile[p + P2]
-        v3 += weight * tile[p + P3]
-    return s, sx, sy, sxx, sxy, syy, v0, v1, v2, v3
+    _prefer_512_bits()
+    line_count = u64(len(lines)) // u64(4)
+    top = 0
+    for k in range(at, end):
+        if (k - at) % PAUSE == PAUSE - 1:
+            while top < bottom and not _line_is_open(tile, top):
+                top += 1
+            while top < bottom and not _line_is_open(tile, bottom - 1):
+                bottom -= 1
+        row = start_row + bins[u64(k)]
+        base = u64(row) * U_ROW
+        low, high = max(int(rows[base + u64(LOW_Y)]) - y, top), min(int(rows[base + u64(HIGH_Y)]) + 1 - y, bottom)
+        if low >= high:
+            continue
+        gx, gy = rows[base + u64(GX)] - f32(x), rows[base + u64(GY)] - f32(y)
+        l1, l2, l3 = rows[base + u64(L1)], rows[base + u64(L2)], rows[base + u64(L3)]
+        log_opacity = rows[base + u64(LOG_OPACITY)]
+        c0, c1 = rows[base + u64(COLOR)], rows[base + u64(COLOR + 1)]
+        c2, c3 = rows[base + u64(COLOR + 2)], rows[base + u64(COLOR + 3)]
+        for column in range(u64(7 * TILE)):
+            sums[column] = ZERO
+        for line in range(line_count):
+            dy = gy - tile[line + PX]
+            lines[line] = l1 * gx + l2 * dy
+            lines[line + U_TILE] = log_opacity - (l3 * dy) * (l3 * dy)
+            lines[line + u64(2 * TILE)] = dy
+            lines[line + u64(3 * TILE)] = dy * dy
+        for line in range(u64(low), u64(high)):
+            offset, peak = lines[line], lines[line + U_TILE]
+            dy, dy_squared = lines[line + u64(2 * TILE)], lines[line + u64(3 * TILE)]
+            for column in range(U_TILE):
+                p = line * U_TILE + column
+                across = offset - l1 * tile[p + PX]
+                e = peak - across * across
+                value = ONE + e * (E1 + e * (E2 + e * (E3 + e * (E4 + e * E5))))
+                value *= value
+                value *= value
+                value *= value
+                alpha = value if value < MAX_ALPHA else MAX_ALPHA
+                alpha = alpha if e >= MIN_EXPONENT else ZERO
+                before = tile[p + T]
+                weight = alpha * before
+                after = before - weight
+                weight = weight if after > MIN_TRANSMITTANCE else ZERO
+                alpha = alpha if after > MIN_TRANSMITTANCE else ZERO
+                tile[p + T] = after if after > MIN_TRANSMITTANCE else ZERO
+                own = weight * (c0 * tile[p + P0] + c1 * tile[p + P1] + c2 * tile[p + P2] + c3 * tile[p + P3])
+                behind = tile[p + REMAINDER] - own
+                tile[p + REMAINDER] = behind
+                # 1 / (1 - alpha) from the bits of the float and two steps of Halley: division would take longest of all.
+                rest = f32(ONE - alpha)
+                inverse = np.uint32(FLIP - rest.view(np.uint32)).view(np.float32)
+                error = ONE - rest * inverse
+                inverse += inverse * (error + error * error)
+                error = ONE - rest * inverse
+                inverse += inverse * (error + error * error)
+                share = own - behind * (alpha * inverse)
+                share = share if value <= MAX_ALPHA else ZERO
+                tile[p + SHARE] = share
+                # Sums over lines: LLVM keeps all seven in registers.
+                sums[column] += share
+                sums[column + U_TILE] += share * dy
+                sums[column + u64(2 * TILE)] += share * dy_squared
+                sums[column + u64(3 * TILE)] += weight * tile[p + P0]
+                sums[column + u64(4 * TILE)] += weight * tile[p + P1]
+                sums[column + u64(5 * TILE)] += weight * tile[p + P2]
+                sums[column + u64(6 * TILE)] += weight * tile[p + P3]
+        s, sx, sy, sxx, sxy, syy = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
+        v0, v1, v2, v3 = ZERO, ZERO, ZERO, ZERO
+        for column in range(U_TILE):
+            dx = gx - tile[column + PX]
+            here = sums[column]
+            s += here
+            sx += here * dx
+            sxx += here * dx * dx
+            here = sums[column + U_TILE]
+            sy += here
+            sxy += here * dx
+            syy += sums[column + u64(2 * TILE)]
+            v0 += sums[column + u64(3 * TILE)]
+            v1 += sums[column + u64(4 * TILE)]
+            v2 += sums[column + u64(5 * TILE)]
+            v3 += sums[column + u64(6 * TILE)]
+        first = band_ends[u64(row) - U1] if row > 0 else 0
+        g = u64(first + band - int(rows[base + u64(FIRST_BAND)])) * U_ROW
+        gradients[g] += s
+        gradients[g + u64(1)] += sx
+        gradients[g + u64(2)] += sy
+        gradients[g + u64(3)] += sxx
+        gradients[g + u64(4)] += sxy
+        gradients[g + u64(5)] += syy
+        gradients[g + u64(6)] += v0
+        gradients[g + u64(7)] += v1
+        gradients[g + u64(8)] += v2
+        gradients[g + u64(9)] += v3
+        if absgrad:
+            shift_x, shift_y = _absolute_shift(tile, rows, base, gx, gy, low, high)
+            gradients[g + u64(10)] += shift_x
+            gradients[g + u64(11)] += shift_y
 
 
 @_kernel
-def _absolute_shift(tile, rows, base, x, y, first, last):
+def _absolute_shift(tile, rows, base, gx, gy, low, high):
     """Sum over pixels of |dL/dmean2d| (AbsGS, arXiv:2404.10484), from the shares that `_blend_adjoint` left."""
-    gx, gy = rows[base + u64(GX)] - x, rows[base + u64(GY)] - y
     l1, l2, l3 = rows[base + u64(L1)], rows[base + u64(L2)], rows[base + u64(L3)]
     a, b, c = f32(16.0) * l1 * l1, f32(16.0) * l1 * l2, f32(16.0) * (l2 * l2 + l3 * l3)
     shift_x, shift_y = ZERO, ZERO
-    for p in range(first, last):
-        dx = gx - tile[p + PX]
-        dy = gy - tile[p + PY]
-        shift_x += abs(tile[p + SHARE] * (a * dx + b * dy))
-        shift_y += abs(tile[p + SHARE] * (b * dx + c * dy))
+    for line in range(low, high):
+        dy = gy - (f32(line) + HALF)
+        for column in range(U_TILE):
+            share, dx = tile[u64(line) * U_TILE + column + SHARE], gx - tile[column + PX]
+            shift_x += abs(share * (a * dx + b * dy))
+            shift_y += abs(share * (b * dx + c * dy))
     return shift_x, shift_y
 
 
@@ -842,7 +944,6 @@ def _open_adjoint_tile(
     channels = image.shape[3]
     with_alpha = v_alphas.shape[0] > 0
     _open_tile(tile, x, y, width, height)
-    tile[3 * PIXELS :] = ZERO
     for line in range(min(TILE, height - y)):
         for column in range(min(TILE, width - x)):
             p = line * TILE + column
@@ -857,16 +958,16 @@ def _open_adjoint_tile(
                     if alpha > f32(1e-10):
                         v_rest += v_value * value
                     value *= safe
-                tile[(3 + k) * PIXELS + p] = v_value
+                tile[(1 + k) * PIXELS + p] = v_value
                 remainder += v_value * value
-            tile[7 * PIXELS + p] = remainder + (ONE - alpha) * v_rest
+            tile[5 * PIXELS + p] = remainder + (ONE - alpha) * v_rest
 
 
 @_kernel
 def clear(first, last, gradients):
     """Zero chunks of rows (in the threads that use them: a page is slow at first touch)."""
     for chunk in range(first, last):
-        gradients[chunk * CHUNK : (chunk + 1) * CHUNK] = ZERO
+        gradients[chunk * CHUNK * ROW : (chunk + 1) * CHUNK * ROW] = ZERO
 
 
 @_kernel
@@ -879,7 +980,8 @@ def blend_backward(
     A splat has one gradient row per band that it covers, the last of them before `band_ends`: no two jobs write to
     the same row, and sums do not depend on the number of threads.
     """
-    tile = np.empty(9 * PIXELS, np.float32)
+    _prefer_512_bits()
+    tile, lines, sums = _aligned(PLANES * PIXELS), _aligned(4 * TILE), _aligned(7 * TILE)
     for job in range(first, last):
         view = job // bands
         band = (job + view) % bands  # rotated, for threads that take every second job to share the busy bands
@@ -894,46 +996,16 @@ def blend_backward(
                 _open_adjoint_tile(
                     tile, view, x, y, width, height, backgrounds, expected_depth, image, alphas, v_image, v_alphas
                 )
-                top, bottom = 0, min(TILE, height - y)
-                while at < end and top < bottom:
-                    pause = min(at + 8, end)
-                    for k in range(at, pause):
-                        row = start_row + bins[k]
-                        base = u64(row) * U_ROW
-                        low, high = _covered_lines(rows, base, y, top, bottom)
-                        if low >= high:
-                            continue
-                        low_pixel, high_pixel = u64(low) * U_TILE, u64(high) * U_TILE
-                        s, sx, sy, sxx, sxy, syy, v0, v1, v2, v3 = _blend_adjoint(
-                            tile, rows, base, f32(x), f32(y), low_pixel, high_pixel
-                        )
-                        start = band_ends[row - 1] if row > 0 else 0
-                        g = gradients[start + band - int(rows[base + u64(FIRST_BAND)])]
-                        g[0] += s
-                        g[1] += sx
-                        g[2] += sy
-                        g[3] += sxx
-                        g[4] += sxy
-                        g[5] += syy
-                        g[6] += v0
-                        g[7] += v1
-                        g[8] += v2
-                        g[9] += v3
-                        if absgrad:
-                            shift_x, shift_y = _absolute_shift(tile, rows, base, f32(x), f32(y), low_pixel, high_pixel)
-                            g[10] += shift_x
-                            g[11] += shift_y
-                    at = pause
-                    while top < bottom and not _line_is_open(tile, top):
-                        top += 1
-                    while top < bottom and not _line_is_open(tile, bottom - 1):
-                        bottom -= 1
+                _blend_adjoint(
+                    tile, lines, sums, rows, start_row, bins, at, end, x, y, min(TILE, height - y), band, band_ends,
+                    gradients, absgrad,
+                )  # fmt: skip
 
 
 @_kernel
 def collect_gradients(
     first, last, absgrad, slot_of_gaussian, row_start, band_ends, gradients, conics, opacities, compensations,
-    v_means2d, v_absolute, v_conics, v_colors, v_depths, v_opacities, v_compensations,
+    v_means2d, v_absolute, v_conics, v_colors, v_depths, v_opacities, v_compensations, touched,
 ):  # fmt: skip
     """From the sums of `blend_backward` to gradients of what `pack_splats` and `pack_colors` read. A job is a chunk."""
     channels = v_colors.shape[2]
@@ -941,13 +1013,22 @@ def collect_gradients(
     with_depth = v_depths.shape[0] > 0
     g = np.empty(12, np.float32)
     for chunk in range(first, last):
+        touch = ZERO
         start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, conics.shape[1])
         v_opacities[start:stop] = ZERO
         if v_colors.shape[0] == 1:
             v_colors[0, start:stop] = ZERO
         for view in range(conics.shape[0]):
             shared = view if v_colors.shape[0] > 1 else 0
+            touched_until = 0
             for i in range(start, stop):
+                if i >= touched_until:
+                    touched_until = min(i + BLOCK, stop)
+                    for ahead in range(i, touched_until):
+                        code = slot_of_gaussian[view, ahead]
+                        if code >= 0:
+                            row = row_start[view] + (code & 0x3FFFFFF)
+                            touch += gradients[band_ends[row] * ROW - ROW]
                 g[:] = ZERO
                 v_opacity = ZERO
                 code = slot_of_gaussian[view, i]
@@ -955,7 +1036,7 @@ def collect_gradients(
                     row = row_start[view] + (code & 0x3FFFFFF)
                     for source in range(band_ends[row - 1] if row > 0 else 0, band_ends[row]):
                         for k in range(12):
-                            g[k] += gradients[source, k]
+                            g[k] += gradients[source * ROW + k]
                     v_opacity = g[0] / opacities[i]
                 v_means2d[view, i, 0] = -(conics[view, i, 0] * g[1] + conics[view, i, 1] * g[2])
                 v_means2d[view, i, 1] = -(conics[view, i, 1] * g[1] + conics[view, i, 2] * g[2])
@@ -976,3 +1057,4 @@ def collect_gradients(
                 if absgrad:
                     v_absolute[view, i, 0] = g[10]
                     v_absolute[view, i, 1] = g[11]
+        touched[chunk] = touch
