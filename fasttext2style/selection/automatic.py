@@ -134,24 +134,27 @@ def focus_of(cameras: Cameras) -> Float[Tensor, "3"]:
 def _body_above_ground(scene: _Scene, rows: Int[Tensor, " near"]) -> Int[Tensor, " body"]:
     """Take away one plane after another, as long as it reaches well beyond the body that stands on it."""
     generator = torch.Generator().manual_seed(0)
-    ground_found = False
+    body = None
     for _ in range(MOST_PLANES):
         plane = _find_plane(scene, rows, generator)
         if plane is None:
             break
         normal, offset = plane
-        height = scene.means[rows] @ normal - offset
-        within = height.abs() < PLANE_TOLERANCE * scene.distance
+        height, tolerance = scene.means[rows] @ normal - offset, PLANE_TOLERANCE * scene.distance
+        within = height.abs() < tolerance
         # Ground as rough as it is: three robust standard deviations.
         roughness = 3 * 1.4826 * _weighted_median(height[within].abs(), scene.visible[rows[within]])
-        above = rows[height > min(max(roughness, 0.003 * scene.distance), 1.5 * PLANE_TOLERANCE * scene.distance)]
-        body = _central_body(scene, above)
+        above = _central_body(scene, rows[height > min(max(roughness, 0.15 * tolerance), 1.5 * tolerance)])
         sideways = torch.linalg.svd(normal[None], full_matrices=True)[2][1:].T
-        reach = _area(scene.means[rows[within]] @ sideways) / max(_area(scene.means[body] @ sideways), 1e-12)
-        if len(body) < 10 or reach < GROUND_REACH:
+        reach = _area(scene.means[rows[within]] @ sideways) / max(_area(scene.means[above] @ sideways), 1e-12)
+        if len(above) < 10 or reach < GROUND_REACH:
             break
-        rows, ground_found = body, True
-    return rows if ground_found else _central_body(scene, rows)
+        # Within a body a level back may look like a table: but then the cameras do not look above it.
+        below = scene.central[rows[height < -tolerance]].sum()
+        if body is not None and (below > scene.central[above].sum() or scene.focus @ normal < offset + tolerance):
+            break
+        rows = body = above
+    return _central_body(scene, rows) if body is None else body
 
 
 def _find_plane(
