@@ -149,9 +149,11 @@ def _body_above_ground(scene: _Scene, rows: Int[Tensor, " near"]) -> Int[Tensor,
         reach = _area(scene.means[rows[within]] @ sideways) / max(_area(scene.means[above] @ sideways), 1e-12)
         if len(above) < 10 or reach < GROUND_REACH:
             break
-        # Within a body a level back may look like a table: but then the cameras do not look above it.
+        # Level parts of the object itself are no ground: most of what is in the middle of the pictures lies below them,
+        # or, on a body already freed from its ground, the cameras look below them.
         below = scene.central[rows[height < -tolerance]].sum()
-        if body is not None and (below > scene.central[above].sum() or scene.focus @ normal < offset + tolerance):
+        looks_below = body is not None and float(scene.focus @ normal) < offset + tolerance
+        if below > scene.central[above].sum() or looks_below:
             break
         rows = body = above
     return _central_body(scene, rows) if body is None else body

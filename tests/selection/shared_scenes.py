@@ -1,0 +1,69 @@
+"""Scenes for the tests of selecting, and how well a selection shows the object."""
+
+import functools
+
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import rasterize
+from fasttext2style.scene.toy_scene import ToyScene, toy_scene
+
+
+@functools.cache
+def toy(clutter: int = 1) -> ToyScene:
+    return toy_scene(clutter=clutter, width=128, height=128)
+
+
+def blobs(means: Tensor, size: float | Tensor | None = None, opacity: float = 0.9) -> Gaussians:
+    """Round grey Gaussians, as large as their distance to the next ones if no size is given."""
+    count = len(means)
+    if size is None:
+        size = torch.from_numpy(KDTree(means.numpy()).query(means.numpy(), k=4)[0][:, 1:].mean(axis=1)).float()[:, None]
+    return Gaussians(
+        means,
+        torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1),
+        torch.as_tensor(size).expand(count, 3).log(),
+        torch.full((count,), opacity).logit(),
+        torch.zeros(count, 3),
+        torch.zeros(count, 0, 3),
+    )
+
+
+def coverage(gaussians: Gaussians, weights: Tensor, cameras: Cameras) -> Tensor:
+    """[views, height, width]: visible share of the selected Gaussians."""
+    geometry = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
+    views = (cameras.viewmats, cameras.Ks, cameras.width, cameras.height)
+    return rasterize(*geometry, weights[:, None].float(), *views)[0][..., 0]
+
+
+def held_out_iou(scene: ToyScene, weights: Tensor) -> float:
+    """Intersection over union of the rendered selection and the exact mask, mean over the test views."""
+    found = coverage(scene.gaussians, weights, scene.test_cameras) > 0.5
+    exact = scene.masks(scene.test_cameras) > 0.5
+    return ((found & exact).sum(dim=(1, 2)) / (found | exact).sum(dim=(1, 2))).mean().item()
+
+
+def moved(gaussians: Gaussians, cameras: Cameras, turn: np.ndarray, scale: float, shift: Tensor):
+    """The same scene and views in other world coordinates: x becomes scale * turn x + shift."""
+    from scipy.spatial.transform import Rotation
+
+    rotation = torch.from_numpy(turn).float()
+    old = Rotation.from_quat(gaussians.quats[:, [1, 2, 3, 0]].numpy())
+    quats = torch.from_numpy((Rotation.from_matrix(turn) * old).as_quat()[:, [3, 0, 1, 2]]).float()
+    there = Gaussians(
+        scale * gaussians.means @ rotation.T + shift,
+        quats,
+        gaussians.log_scales + np.log(scale),
+        gaussians.logit_opacities,
+        gaussians.sh_dc,
+        gaussians.sh_rest,
+    )
+    viewmats = cameras.viewmats.clone()
+    viewmats[:, :3, :3] = cameras.viewmats[:, :3, :3] @ rotation.T
+    centers = scale * cameras.centers @ rotation.T + shift
+    viewmats[:, :3, 3] = -(viewmats[:, :3, :3] @ centers[:, :, None])[:, :, 0]
+    return there, Cameras(viewmats, cameras.Ks, cameras.width, cameras.height)
