@@ -123,9 +123,11 @@ def focus_of(cameras: Cameras) -> Float[Tensor, "3"]:
     weights = torch.ones(len(cameras), dtype=torch.float64, device=cameras.device)
     focus = centers.mean(dim=0)
     for _ in range(10):
-        system = (weights[:, None, None] * across).sum(dim=0)
-        right = (weights[:, None] * (across @ centers[:, :, None])[:, :, 0]).sum(dim=0)
-        focus = torch.linalg.lstsq(system, right[:, None]).solution[:, 0]
+        share = weights / weights.sum()
+        # A trace of the cameras' mean: parallel axes alone leave the depth open.
+        system = (share[:, None, None] * across).sum(dim=0) + 1e-9 * torch.eye(3).to(across)
+        right = (share[:, None] * (across @ centers[:, :, None])[:, :, 0]).sum(dim=0) + 1e-9 * centers.mean(dim=0)
+        focus = torch.linalg.solve(system, right)
         misses = (across @ (focus - centers)[:, :, None])[:, :, 0].norm(dim=1)
         weights = 1 / misses.clamp_min(1e-3 * float((centers - focus).norm(dim=1).median()) + 1e-12)
     return focus.to(cameras.viewmats)
