@@ -2,7 +2,7 @@
 
     python examples/benchmarks/reconstruction.py --data ../shared/data/captures/bear --steps 300 --size 64
 
-The reference looks at every Gaussian for every pixel, so it is only affordable on small views and for few steps. Without
+The reference looks at every Gaussian for every pixel: it is only affordable on small views and for few steps. Without
 --reference only ours is timed (--size 256 --steps 3000 is what `ns-train fasttext2style` does on a CPU). Prints one
 table row per backend, writes JSON.
 """
@@ -70,7 +70,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--size", type=int, default=64, help="longest side of the views")
-    parser.add_argument("--points", type=int, default=0, help="thin the sparse points out to this many; no densification")
+    parser.add_argument(
+        "--points", type=int, default=0, help="thin the sparse points out to this many; no densification"
+    )
     parser.add_argument("--reference", action="store_true", help="also train on the dense reference")
     parser.add_argument("--out", type=Path, default=Path("reconstruction.json"))
     options = parser.parse_args()

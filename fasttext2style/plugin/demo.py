@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from pathlib import Path
 
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.scripts.train import train_loop
 from nerfstudio.utils.rich_utils import CONSOLE
 
@@ -12,6 +13,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 def run_demo(prompt: str, output: Path, steps: int = 0, size: int = 256) -> Path:
     """Write the toy capture, style its bear, say where the pictures are; returns the results folder."""
     from fasttext2style.plugin.methods import fasttext2style
+    from fasttext2style.plugin.trainer import StyleTrainerConfig
     from fasttext2style.scene.ply import write_ply
     from fasttext2style.scene.toy_scene import toy_scene, write_dataset
 
@@ -22,6 +24,7 @@ def run_demo(prompt: str, output: Path, steps: int = 0, size: int = 256) -> Path
     write_ply(capture / "scene.ply", scene.gaussians)
 
     config = deepcopy(fasttext2style.config)
+    assert isinstance(config, StyleTrainerConfig)
     config.data = config.pipeline.datamanager.data = capture
     config.load_ply = capture / "scene.ply"
     config.output_dir = output.absolute()
@@ -30,6 +33,7 @@ def run_demo(prompt: str, output: Path, steps: int = 0, size: int = 256) -> Path
     config.prompt = config.pipeline.model.prompt = prompt
     config.pipeline.encoder = "tiny"
     parser = config.pipeline.datamanager.dataparser
+    assert isinstance(parser, NerfstudioDataParserConfig)
     # The .ply is in the capture's own coordinates.
     parser.orientation_method, parser.center_method, parser.auto_scale_poses = "none", "none", False
     if steps:

@@ -1,4 +1,4 @@
-"""What nerfstudio reads at every start of every ns-* command: the two methods and their settings. Imports nothing heavy.
+"""What nerfstudio reads at every start of every ns-* command: two methods and their settings. Imports nothing heavy.
 
 `fasttext2style` styles an object by a sentence; `fasttext2style-scene` is splatfacto on our rasterizer, which also
 trains without CUDA, and reconstructs the scene when no base run is given.
@@ -11,12 +11,12 @@ import torch
 from nerfstudio.configs.base_config import LocalWriterConfig, LoggingConfig, MachineConfig, ViewerConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
-from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from fasttext2style.plugin.datamanager import SceneDatamanagerConfig
 from fasttext2style.plugin.model import SceneModelConfig
 from fasttext2style.plugin.optimizers import FusedAdamConfig
+from fasttext2style.plugin.scene_pipeline import ScenePipelineConfig
 from fasttext2style.plugin.style_pipeline import StylePipelineConfig
 from fasttext2style.plugin.trainer import SceneTrainerConfig, StyleTrainerConfig
 
@@ -30,14 +30,13 @@ def _allow_learning_rates_in_checkpoints() -> None:
     if not hasattr(torch.serialization, "add_safe_globals"):
         return
     scalar = np.float64(0).__reduce__()[0]
-    torch.serialization.add_safe_globals(
-        [
-            (scalar, "numpy.core.multiarray.scalar"),
-            (scalar, "numpy._core.multiarray.scalar"),
-            np.dtype,
-            type(np.dtype("float64")),
-        ]
-    )
+    allowed: list = [
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+        np.dtype,
+        type(np.dtype("float64")),
+    ]
+    torch.serialization.add_safe_globals(allowed)
 
 
 _allow_learning_rates_in_checkpoints()
@@ -79,7 +78,7 @@ fasttext2style_scene = MethodSpecification(
         logging=_logging(),
         viewer=_viewer(),
         vis="tensorboard",
-        pipeline=VanillaPipelineConfig(
+        pipeline=ScenePipelineConfig(
             datamanager=SceneDatamanagerConfig(
                 dataparser=NerfstudioDataParserConfig(load_3D_points=True), cache_images_type="uint8"
             ),

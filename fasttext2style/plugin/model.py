@@ -99,7 +99,9 @@ class SceneModel(SplatfactoModel):
         """A small round Gaussian at each point, as large as the mean distance to its three neighbours."""
         count, coefficients = len(points), (self.config.sh_degree + 1) ** 2
         neighbours = min(3, count - 1)
-        distances, _ = self.k_nearest_sklearn(points, neighbours) if neighbours else (torch.ones(count, 1).numpy(), None)
+        distances, _ = (
+            self.k_nearest_sklearn(points, neighbours) if neighbours else (torch.ones(count, 1).numpy(), None)
+        )
         scale = torch.from_numpy(distances).mean(dim=-1, keepdim=True).clamp_min(1e-7)
         quats = torch.nn.functional.normalize(torch.randn(count, 4), dim=-1)
         if self.config.sh_degree > 0:
@@ -239,7 +241,7 @@ class SceneModel(SplatfactoModel):
 
     # --- checkpoints ----------------------------------------------------------------------------------------------
 
-    def load_state_dict(self, dict: Mapping[str, Any], **kwargs: Any) -> Any:  # noqa: A002 (nerfstudio's name)
+    def load_state_dict(self, dict: Mapping[str, Any], **kwargs: Any) -> Any:
         """Load Gaussians of any number into the parameters that exist, so that their optimizers stay valid.
 
         Takes checkpoints of splatfacto (any version that names its Gaussians) and of our methods; what belongs to

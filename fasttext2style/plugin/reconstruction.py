@@ -6,6 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 
 if TYPE_CHECKING:
@@ -18,10 +19,12 @@ def reconstruct(style: StyleTrainerConfig) -> Path:
     The data settings (data parser, image size) are the style run's own, so that both see the same coordinates.
     """
     from fasttext2style.plugin.methods import fasttext2style_scene
+    from fasttext2style.plugin.trainer import SceneTrainerConfig
 
     config = deepcopy(fasttext2style_scene.config)
+    assert isinstance(config, SceneTrainerConfig)
     datamanager = deepcopy(style.pipeline.datamanager)
-    if hasattr(datamanager.dataparser, "load_3D_points"):
+    if isinstance(datamanager.dataparser, NerfstudioDataParserConfig):
         datamanager.dataparser.load_3D_points = True
     config.pipeline.datamanager = datamanager
     config.pipeline.model.sh_degree = style.pipeline.model.sh_degree

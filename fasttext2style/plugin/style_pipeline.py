@@ -5,19 +5,22 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 import tyro
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
-from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
+from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import nn
 
+from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.plugin.datamanager import SceneDatamanager
 from fasttext2style.plugin.model import SceneModel
 from fasttext2style.plugin.object_choice import ObjectChoice
+from fasttext2style.plugin.scene_pipeline import ScenePipelineConfig
 from fasttext2style.plugin.strategy import GrowthConfig, ObjectGrowth
 from fasttext2style.scene.ply import read_ply
 from fasttext2style.selection.gate import UpdateGate
@@ -26,7 +29,7 @@ from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 
 
 @dataclass
-class StylePipelineConfig(VanillaPipelineConfig):
+class StylePipelineConfig(ScenePipelineConfig):
     """Settings of a text style."""
 
     _target: type = field(default_factory=lambda: StylePipeline)
@@ -65,7 +68,14 @@ class StylePipeline(VanillaPipeline):
     """Holds the scene; after `begin`, trains the object alone."""
 
     config: StylePipelineConfig
-    model: SceneModel
+    datamanager: SceneDatamanager
+    edit: EditableObject
+    styler: ObjectStyler
+    watch: Stopwatch
+
+    @property
+    def model(self) -> SceneModel:
+        return cast(SceneModel, self._model)
 
     def load_ply(self, path: Path) -> None:
         """Take the scene from a 3DGS .ply of any SH degree up to the model's.
@@ -88,8 +98,6 @@ class StylePipeline(VanillaPipeline):
         Raises:
             ValueError: nothing to select, no view of it, or a prompt that says nothing to the encoder.
         """
-        from fasttext2style.evaluation.timing import Stopwatch
-
         self.watch = Stopwatch()
         self.folder, self.steps = folder, steps
         cameras = self.datamanager.cameras("train")
@@ -107,7 +115,7 @@ class StylePipeline(VanillaPipeline):
         self.edit = EditableObject(scene, selection)
         with self.watch.phase("preparation"):
             self.styler = ObjectStyler(
-                self.edit, cameras, encoder, self.config.model.prompt, self.config.styler, self.config.seed
+                self.edit, cameras, encoder, self.config.model.prompt or "", self.config.styler, self.config.seed
             )
         if self.styler.objective.warning:
             CONSOLE.log(f"[yellow]{self.styler.objective.warning}[/yellow]")
@@ -121,6 +129,7 @@ class StylePipeline(VanillaPipeline):
         return {}, losses, {"gaussians": float(len(self.edit))}
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
         optimizers = attributes.optimizers.optimizers
         self.growth = ObjectGrowth(self.config.growth, self.edit, optimizers, self.steps)
         self.gate = UpdateGate()

@@ -20,6 +20,8 @@ from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from fasttext2style.plugin.progress import PhaseProgress
+from fasttext2style.plugin.scene_pipeline import ScenePipelineConfig
+from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineConfig
 
 FORMAT = "fasttext2style-1"
 """Marks our own checkpoints, whose optimizer state may be resumed."""
@@ -30,6 +32,8 @@ class SceneTrainerConfig(TrainerConfig):
     """Trainer settings of `fasttext2style-scene`."""
 
     _target: type = field(default_factory=lambda: SceneTrainer)
+    pipeline: ScenePipelineConfig = field(default_factory=ScenePipelineConfig)
+    """Data and model."""
 
     def save_config(self) -> None:
         """Save config.yml with absolute paths, so that ns-render and its kin find the run from any folder."""
@@ -72,7 +76,7 @@ class SceneTrainer(Trainer):
 
     @staticmethod
     def _reset_writers() -> None:
-        """nerfstudio keeps its log writers in module globals: a second run in one process would write into the first's."""
+        """nerfstudio keeps log writers in module globals: a second run in a process would write into the first's."""
         writer.EVENT_WRITERS.clear()
         writer.EVENT_STORAGE.clear()
 
@@ -218,6 +222,8 @@ class StyleTrainerConfig(SceneTrainerConfig):
     """Trainer settings of `fasttext2style`."""
 
     _target: type = field(default_factory=lambda: StyleTrainer)
+    pipeline: StylePipelineConfig = field(default_factory=StylePipelineConfig)
+    """Scene, object, encoder and style."""
     load_ply: Path | None = None
     """A 3DGS .ply to start from, in the coordinates that the data parser gives (ns-export writes such). For a .ply in
     the capture's own coordinates add `nerfstudio-data --orientation-method none --center-method none
@@ -236,6 +242,7 @@ class StyleTrainer(SceneTrainer):
     """Styles an object: encoder first (its weights may be missing), then the scene, then the steps."""
 
     config: StyleTrainerConfig
+    pipeline: StylePipeline
     phase = "Styling"
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:

@@ -15,7 +15,7 @@ from fasttext2style.scene.ply import read_ply
 from tests.plugin.hosts import make_capture
 
 BIN = Path(sys.executable).parent
-WORLD = "nerfstudio-data --orientation-method none --center-method none --auto-scale-poses False".split()
+WORLD = ["nerfstudio-data", "--orientation-method", "none", "--center-method", "none", "--auto-scale-poses", "False"]
 
 
 def _run(*arguments, cwd, code=0):
