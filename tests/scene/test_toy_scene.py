@@ -36,10 +36,14 @@ def dataset(scene, tmp_path_factory):
     return folder
 
 
-def test_the_same_seed_gives_the_same_scene_in_two_seconds(scene):
+def test_the_same_seed_gives_the_same_scene_in_about_a_second(scene):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for each other count as work on a busy machine
     start = time.process_time()
     again = toy_scene(width=96, height=80)
-    assert time.process_time() - start < 6  # two seconds on a laptop, with room for a busy machine
+    took = time.process_time() - start
+    torch.set_num_threads(threads)
+    assert took < 5
     assert_equal(again.gaussians, scene.gaussians)
     assert not torch.equal(toy_scene(seed=1, clutter=0).gaussians.means[:100], scene.gaussians.means[:100])
 
