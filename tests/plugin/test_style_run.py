@@ -109,9 +109,9 @@ def test_masks_choose_the_object(capture, tmp_path):
     config.pipeline.object.file = None
     config.pipeline.datamanager.object_masks = capture / "masks"
     chosen = train(config).pipeline.edit.merged_weights()
-    assert chosen[BALL:].sum() == 0
-    # Cameras look from above: the lower third lies in nobody's sight.
-    assert chosen[:BALL].sum() > 0.6 * BALL
+    assert chosen[:BALL].sum() > 0.9 * BALL
+    # The floor's Gaussians where the ball touches it may show mostly inside the masks.
+    assert chosen[BALL:].sum() <= 5
 
 
 @pytest.mark.parametrize("by, settings", [("sphere", {"radius": 0.45}), ("box", {"size": (0.75, 0.75, 0.66)})])
