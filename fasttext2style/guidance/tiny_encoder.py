@@ -61,7 +61,7 @@ class TinyEncoder:
         return self.image_tower.trunk(self._prepared(images))
 
     def junk_embeddings(self) -> Float[Tensor, "junk embedding"]:
-        """Learned texts for "no style at all": speckle, patchwork, half-styled objects. Always to be used as negatives."""
+        """Learned texts for no style at all (speckle, patchwork, half-styled objects): always among the negatives."""
         return functional.normalize(self.text_tower.junk, dim=-1)
 
     def coverage(self, text: str) -> Coverage:
@@ -111,6 +111,11 @@ class ImageTower(nn.Module):
         statistics = 2 * (embedding // 2 + embedding)
         self.direct = nn.Linear(statistics, embedding)
         self.mixed = nn.Sequential(nn.Linear(statistics, 2 * embedding), nn.GELU(), nn.Linear(2 * embedding, embedding))
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                # Without normalisation layers PyTorch's default fades the signal to a hundredth on its way up.
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
 
     def forward(self, images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views embedding"]:
         """Unit embeddings of images in [0, 1]."""
