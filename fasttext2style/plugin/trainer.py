@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +16,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
 
 from fasttext2style.plugin.progress import PhaseProgress
 from fasttext2style.plugin.scene_pipeline import ScenePipelineConfig
@@ -133,11 +137,11 @@ class SceneTrainer(Trainer):
 
 @contextmanager
 def errors_in_words() -> Iterator[None]:
-    """Show a ValueError of ours (or of the data) as one readable message and end with exit code 1."""
+    """Show a ValueError (bad input) or an OSError (disk, network) as one readable message; exit code 1."""
     try:
         yield
-    except ValueError as error:
-        CONSOLE.print(f"\n[bold red]Error:[/bold red] {error}", highlight=False, markup=True)
+    except (ValueError, OSError) as error:
+        CONSOLE.print(f"\n[bold red]Error:[/bold red] {escape(str(error))}", highlight=False)
         raise SystemExit(1) from error
 
 
@@ -164,6 +168,27 @@ def checkpoint_path(config: TrainerConfig) -> Path | None:
             f"No checkpoint step-*.ckpt in {folder}. Give --load-dir the nerfstudio_models folder of a finished run."
         )
     return found[-1]
+
+
+def check_same_coordinates(checkpoint: Path, data: DataparserOutputs) -> None:
+    """The loaded run and this one must see the capture in the same coordinates (orientation, center, scale).
+
+    Raises:
+        ValueError: they do not; what was styled would not be what the cameras see.
+    """
+    saved = checkpoint.parent.parent / "dataparser_transforms.json"
+    if not saved.is_file():
+        return
+    base = json.loads(saved.read_text(encoding="utf8"))
+    transform = torch.tensor(base["transform"])
+    if not torch.allclose(transform, data.dataparser_transform, atol=1e-4) or not math.isclose(
+        base["scale"], data.dataparser_scale, rel_tol=1e-4
+    ):
+        raise ValueError(
+            f"The run of {checkpoint} was trained in other coordinates than this one (its {saved.name} has scale "
+            f"{base['scale']:.4f}, here {data.dataparser_scale:.4f}, or another rotation or center). Give the same "
+            "--data and the same `nerfstudio-data` options as that run; they stand in its config.yml."
+        )
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -265,6 +290,7 @@ class StyleTrainer(SceneTrainer):
             self.pipeline.load_ply(self.config.load_ply)
         else:
             assert path is not None, "setup() reconstructs when nothing is given"
+            check_same_coordinates(path, self.pipeline.datamanager.train_dataparser_outputs)
             state = read_checkpoint(path)
             self.pipeline.load_pipeline(state["pipeline"], state["step"])
         groups = self.pipeline.begin(self._encoder, self.config.max_num_iterations, self.base_dir)

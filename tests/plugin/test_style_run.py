@@ -192,6 +192,41 @@ def _results_exist(folder):
     return any(folder.rglob("results"))
 
 
+def test_a_base_run_in_other_coordinates_is_refused(red_run, capture, tmp_path, capsys):
+    config = style_config(capture, tmp_path)
+    config.load_dir = red_run.checkpoint_dir
+    config.pipeline.datamanager.dataparser.auto_scale_poses = True
+    with pytest.raises(SystemExit) as end:
+        train(config)
+    assert end.value.code == 1
+    assert "other coordinates" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_checkpoint_of_another_method_is_refused(capture, tmp_path, capsys):
+    folder = tmp_path / "nerfacto" / "nerfstudio_models"
+    folder.mkdir(parents=True)
+    torch.save({"step": 9, "pipeline": {"_model.field.weight": torch.zeros(2)}}, folder / "step-000000009.ckpt")
+    config = style_config(capture, tmp_path)
+    config.load_dir = folder
+    with pytest.raises(SystemExit) as end:
+        train(config)
+    assert end.value.code == 1
+    assert "holds no Gaussians" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_full_disk_is_said_in_words_and_keeps_the_checkpoint(capture, tmp_path, capsys, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fasttext2style.plugin.results.write_ply", full)
+    config = _config(capture, tmp_path, steps=2)
+    with pytest.raises(SystemExit) as end:
+        train(config)
+    assert end.value.code == 1
+    assert "No space left on device" in " ".join(capsys.readouterr().out.split())
+    assert list(tmp_path.rglob("step-000000001.ckpt"))
+
+
 def test_an_interrupt_keeps_the_steps_so_far(capture, tmp_path, monkeypatch):
     config = _config(capture, tmp_path, steps=50)
     config.save_config()
