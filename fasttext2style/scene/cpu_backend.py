@@ -275,8 +275,7 @@ def sort_and_bin(
     views, gaussians = radii.shape
     tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
     radii, means2d, conics = _array(radii, 2), _array(means2d, 3), _array(conics, 3)
-    # [1 or views, gaussians]; torch's log is vectorised. An eighth, as everywhere in the kernels.
-    log_opacities = _array(((compensations if compensations.numel() else 1) * opacities[None]).log() / 8, 2)
+    log_opacities = _log_opacities(_array(opacities, 1), _array(compensations, 2))
     # A view is one job of sorting and filling unless there are fewer views than threads. The lists come out the same.
     splits = min(16, -(-torch.get_num_threads() // max(views, 1)))
 
@@ -306,10 +305,18 @@ def sort_and_bin(
     bin_start = np.append(cursors[:, 0].ravel(), ends[-1:] if len(ends) else 0)
     bins = np.empty(int(bin_start[-1]), np.int32)
     _run(
-        kernels.fill_bins, views * splits, splits, tiles_x, counts, slot_of_rank, row_start, rows, cursors, bins, touched,
+        kernels.fill_bins, views * splits, splits, tiles_x, counts, slot_of_rank, row_start, rows, cursors, bins,
+        touched,
     )  # fmt: skip
     band_ends = np.cumsum(band_counts, dtype=np.int32)
     return Splats(width, height, slot_of_gaussian, row_start, rows, bin_start, bins, band_ends, colors)
+
+
+def _log_opacities(opacities: np.ndarray, compensations: np.ndarray) -> np.ndarray:
+    """[1 or views, gaussians], an eighth, as everywhere in the kernels; NaN (not drawn) below zero."""
+    compensated = compensations * opacities if len(compensations) else opacities[None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.log(compensated) * np.float32(0.125)
 
 
 def _aligned_rows(count: int) -> np.ndarray:

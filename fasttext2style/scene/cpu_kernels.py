@@ -17,7 +17,7 @@ How the inner loops stay fast (each of these was measured to cost a factor of 1.
   for that is how broken Gaussians are culled.
 """
 
-from math import ceil, sqrt
+from math import sqrt
 
 import numpy as np
 from numba import njit, types
@@ -28,7 +28,9 @@ PIXELS = TILE * TILE
 ROW = 16  # floats per packed splat: one cache line
 CHUNK = 1024  # Gaussians per job
 PAUSE = 16  # splats between two looks for lines that are full
-BLOCK = 64  # rows that are touched ahead of their use: loads that wait for memory then wait together
+# Rows that are touched ahead of their use, so that their loads wait for memory together; the sum of what was touched
+# goes to an array `touched`, else the compiler would drop the loads. Halves the time of passes in another order.
+BLOCK = 64
 CHANNELS = 4  # colour channels of a packed splat
 
 _options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
@@ -43,6 +45,7 @@ MAX_ALPHA = f32(0.999)
 MIN_TRANSMITTANCE = f32(1e-4)
 PAD = f32(0.01)  # pixels by which a splat's extent is widened, so that rounding never drops a pixel that counts
 MAX_LOG_OPACITY = f32(0.05)  # (log 1.5) / 8: above it, an opacity counts as broken and the Gaussian is not drawn
+MIN_PRECISION = f32(1e-12)  # rounding must not make a needle infinitely long: this is a deviation of 1e6 pixels
 MAX_RADIUS = f32(1e8)  # a larger splat is culled: its covariance would overflow float32
 
 # A packed splat. With dx, dy from pixel to centre, sigma / 8 = (L1 dx + L2 dy)^2 + (L3 dy)^2: a sum of squares, so
@@ -111,6 +114,38 @@ def _clamped_slope(slope, focal, center, extent):
     return min(high, max(low, slope))
 
 
+@_helper
+def _camera_point(v, px, py, pz):
+    x = v[0, 0] * px + v[0, 1] * py + v[0, 2] * pz + v[0, 3]
+    y = v[1, 0] * px + v[1, 1] * py + v[1, 2] * pz + v[1, 3]
+    z = v[2, 0] * px + v[2, 1] * py + v[2, 2] * pz + v[2, 3]
+    return x, y, z
+
+
+@_helper
+def _screen_rows(v, j00, j02, j11, j12):
+    """The two rows of P = J R_view, J the Jacobian of the perspective projection."""
+    p00 = j00 * v[0, 0] + j02 * v[2, 0]
+    p01 = j00 * v[0, 1] + j02 * v[2, 1]
+    p02 = j00 * v[0, 2] + j02 * v[2, 2]
+    p10 = j11 * v[1, 0] + j12 * v[2, 0]
+    p11 = j11 * v[1, 1] + j12 * v[2, 1]
+    p12 = j11 * v[1, 2] + j12 * v[2, 2]
+    return p00, p01, p02, p10, p11, p12
+
+
+@_helper
+def _row_times(a, b, c, m):
+    """The row (a, b, c) times the 3x3 matrix m[9]."""
+    return a * m[0] + b * m[3] + c * m[6], a * m[1] + b * m[4] + c * m[7], a * m[2] + b * m[5] + c * m[8]
+
+
+@_helper
+def _times_row(a, b, c, m):
+    """The row (a, b, c) times the transpose of m[9]."""
+    return a * m[0] + b * m[1] + c * m[2], a * m[3] + b * m[4] + c * m[5], a * m[6] + b * m[7] + c * m[8]
+
+
 @_kernel
 def project_forward(
     first, last, means, quats, scales, viewmats, Ks, width, height, eps2d, near, far, radius_clip, antialiased,
@@ -136,35 +171,16 @@ def project_forward(
             for i in range(start, stop):
                 m = axes[i - start]
                 px, py, pz = means[i, 0], means[i, 1], means[i, 2]
-                x = v[0, 0] * px + v[0, 1] * py + v[0, 2] * pz + v[0, 3]
-                y = v[1, 0] * px + v[1, 1] * py + v[1, 2] * pz + v[1, 3]
-                z = v[2, 0] * px + v[2, 1] * py + v[2, 2] * pz + v[2, 3]
+                x, y, z = _camera_point(v, px, py, pz)
                 seen = False
                 if z >= near and z <= far:
                     rz = ONE / z
                     j02 = -fx * rz * _clamped_slope(x * rz, fx, cx, extent_x)
                     j12 = -fy * rz * _clamped_slope(y * rz, fy, cy, extent_y)
                     j00, j11 = fx * rz, fy * rz
-                    p00, p01, p02 = (
-                        j00 * v[0, 0] + j02 * v[2, 0],
-                        j00 * v[0, 1] + j02 * v[2, 1],
-                        j00 * v[0, 2] + j02 * v[2, 2],
-                    )
-                    p10, p11, p12 = (
-                        j11 * v[1, 0] + j12 * v[2, 0],
-                        j11 * v[1, 1] + j12 * v[2, 1],
-                        j11 * v[1, 2] + j12 * v[2, 2],
-                    )
-                    b00, b01, b02 = (
-                        p00 * m[0] + p01 * m[3] + p02 * m[6],
-                        p00 * m[1] + p01 * m[4] + p02 * m[7],
-                        p00 * m[2] + p01 * m[5] + p02 * m[8],
-                    )
-                    b10, b11, b12 = (
-                        p10 * m[0] + p11 * m[3] + p12 * m[6],
-                        p10 * m[1] + p11 * m[4] + p12 * m[7],
-                        p10 * m[2] + p11 * m[5] + p12 * m[8],
-                    )
+                    p00, p01, p02, p10, p11, p12 = _screen_rows(v, j00, j02, j11, j12)
+                    b00, b01, b02 = _row_times(p00, p01, p02, m)
+                    b10, b11, b12 = _row_times(p10, p11, p12, m)
                     a = b00 * b00 + b01 * b01 + b02 * b02
                     b = b00 * b10 + b01 * b11 + b02 * b12
                     c = b10 * b10 + b11 * b11 + b12 * b12
@@ -175,7 +191,7 @@ def project_forward(
                     a += eps
                     c += eps
                     middle = HALF * (a + c)
-                    radius = f32(ceil(f32(3.0) * sqrt(middle + sqrt(max(f32(0.01), middle * middle - det)))))
+                    radius = np.ceil(f32(3.0) * sqrt(middle + sqrt(max(f32(0.01), middle * middle - det))))
                     gx, gy = fx * x * rz + cx, fy * y * rz + cy
                     if (
                         det > ZERO and radius > radius_clip and radius < MAX_RADIUS
@@ -235,34 +251,15 @@ def project_backward(
                 seen = True
                 v = viewmats[view]
                 fx, fy, cx, cy = Ks[view, 0, 0], Ks[view, 1, 1], Ks[view, 0, 2], Ks[view, 1, 2]
-                x = v[0, 0] * px + v[0, 1] * py + v[0, 2] * pz + v[0, 3]
-                y = v[1, 0] * px + v[1, 1] * py + v[1, 2] * pz + v[1, 3]
-                z = v[2, 0] * px + v[2, 1] * py + v[2, 2] * pz + v[2, 3]
+                x, y, z = _camera_point(v, px, py, pz)
                 rz = ONE / z
                 slope_x, slope_y = x * rz, y * rz
                 clamped_x = _clamped_slope(slope_x, fx, cx, extent_x)
                 clamped_y = _clamped_slope(slope_y, fy, cy, extent_y)
                 j00, j11, j02, j12 = fx * rz, fy * rz, -fx * rz * clamped_x, -fy * rz * clamped_y
-                p00, p01, p02 = (
-                    j00 * v[0, 0] + j02 * v[2, 0],
-                    j00 * v[0, 1] + j02 * v[2, 1],
-                    j00 * v[0, 2] + j02 * v[2, 2],
-                )
-                p10, p11, p12 = (
-                    j11 * v[1, 0] + j12 * v[2, 0],
-                    j11 * v[1, 1] + j12 * v[2, 1],
-                    j11 * v[1, 2] + j12 * v[2, 2],
-                )
-                b00, b01, b02 = (
-                    p00 * m[0] + p01 * m[3] + p02 * m[6],
-                    p00 * m[1] + p01 * m[4] + p02 * m[7],
-                    p00 * m[2] + p01 * m[5] + p02 * m[8],
-                )
-                b10, b11, b12 = (
-                    p10 * m[0] + p11 * m[3] + p12 * m[6],
-                    p10 * m[1] + p11 * m[4] + p12 * m[7],
-                    p10 * m[2] + p11 * m[5] + p12 * m[8],
-                )
+                p00, p01, p02, p10, p11, p12 = _screen_rows(v, j00, j02, j11, j12)
+                b00, b01, b02 = _row_times(p00, p01, p02, m)
+                b10, b11, b12 = _row_times(p10, p11, p12, m)
 
                 # Covariance from conic: d(M^-1) = -M^-1 dM M^-1.
                 a, b, c = conics[view, i, 0], conics[view, i, 1], conics[view, i, 2]
@@ -294,16 +291,8 @@ def project_backward(
                 v_m[6] += p02 * v_b00 + p12 * v_b10
                 v_m[7] += p02 * v_b01 + p12 * v_b11
                 v_m[8] += p02 * v_b02 + p12 * v_b12
-                v_p00, v_p01, v_p02 = (
-                    v_b00 * m[0] + v_b01 * m[1] + v_b02 * m[2],
-                    v_b00 * m[3] + v_b01 * m[4] + v_b02 * m[5],
-                    v_b00 * m[6] + v_b01 * m[7] + v_b02 * m[8],
-                )
-                v_p10, v_p11, v_p12 = (
-                    v_b10 * m[0] + v_b11 * m[1] + v_b12 * m[2],
-                    v_b10 * m[3] + v_b11 * m[4] + v_b12 * m[5],
-                    v_b10 * m[6] + v_b11 * m[7] + v_b12 * m[8],
-                )
+                v_p00, v_p01, v_p02 = _times_row(v_b00, v_b01, v_b02, m)
+                v_p10, v_p11, v_p12 = _times_row(v_b10, v_b11, v_b12, m)
                 v_j00 = v_p00 * v[0, 0] + v_p01 * v[0, 1] + v_p02 * v[0, 2]
                 v_j02 = v_p00 * v[2, 0] + v_p01 * v[2, 1] + v_p02 * v[2, 2]
                 v_j11 = v_p10 * v[1, 0] + v_p11 * v[1, 1] + v_p12 * v[1, 2]
@@ -337,12 +326,8 @@ def project_backward(
                 v_m[3 * k] *= s0
                 v_m[3 * k + 1] *= s1
                 v_m[3 * k + 2] *= s2
-            w, x, y, z = (
-                quats[i, 0] * inverse_norm,
-                quats[i, 1] * inverse_norm,
-                quats[i, 2] * inverse_norm,
-                quats[i, 3] * inverse_norm,
-            )
+            w, x = quats[i, 0] * inverse_norm, quats[i, 1] * inverse_norm
+            y, z = quats[i, 2] * inverse_norm, quats[i, 3] * inverse_norm
             v_w = TWO * (x * (v_m[7] - v_m[5]) + y * (v_m[2] - v_m[6]) + z * (v_m[3] - v_m[1]))
             v_x = TWO * (
                 -TWO * x * (v_m[4] + v_m[8]) + y * (v_m[1] + v_m[3]) + z * (v_m[2] + v_m[6]) + w * (v_m[7] - v_m[5])
@@ -616,8 +601,7 @@ def pack_splats(
             a, b, c = conics[view, i, 0], conics[view, i, 1], conics[view, i, 2]
             l1 = sqrt(a) * f32(0.25)
             l2 = b / (f32(16.0) * l1)
-            # max: rounding must not make a needle infinitely long; 1e-12 is a deviation of a million pixels.
-            l3 = f32(0.25) * sqrt(max(c - b * b / a, f32(1e-12)))
+            l3 = f32(0.25) * sqrt(max(c - b * b / a, MIN_PRECISION))
             log_opacity = view_opacities[i]
             reach = max(log_opacity - MIN_EXPONENT, ZERO)
             slant = sqrt(l2 * l2 + l3 * l3)
@@ -869,7 +853,7 @@ def _blend_adjoint(
                 own = weight * (c0 * tile[p + P0] + c1 * tile[p + P1] + c2 * tile[p + P2] + c3 * tile[p + P3])
                 behind = tile[p + REMAINDER] - own
                 tile[p + REMAINDER] = behind
-                # 1 / (1 - alpha) from the bits of the float and two steps of Halley: division would take longest of all.
+                # 1 / (1 - alpha) from the float's bits and two steps of Halley: division would take longest of all.
                 rest = f32(ONE - alpha)
                 inverse = np.uint32(FLIP - rest.view(np.uint32)).view(np.float32)
                 error = ONE - rest * inverse
@@ -1013,22 +997,20 @@ def collect_gradients(
     with_depth = v_depths.shape[0] > 0
     g = np.empty(12, np.float32)
     for chunk in range(first, last):
-        touch = ZERO
         start, stop = chunk * CHUNK, min((chunk + 1) * CHUNK, conics.shape[1])
         v_opacities[start:stop] = ZERO
         if v_colors.shape[0] == 1:
             v_colors[0, start:stop] = ZERO
         for view in range(conics.shape[0]):
             shared = view if v_colors.shape[0] > 1 else 0
-            touched_until = 0
+            touched_until, touch = start, ZERO
             for i in range(start, stop):
                 if i >= touched_until:
                     touched_until = min(i + BLOCK, stop)
                     for ahead in range(i, touched_until):
                         code = slot_of_gaussian[view, ahead]
                         if code >= 0:
-                            row = row_start[view] + (code & 0x3FFFFFF)
-                            touch += gradients[band_ends[row] * ROW - ROW]
+                            touch += gradients[max(band_ends[row_start[view] + (code & 0x3FFFFFF)] - 1, 0) * ROW]
                 g[:] = ZERO
                 v_opacity = ZERO
                 code = slot_of_gaussian[view, i]
@@ -1057,4 +1039,4 @@ def collect_gradients(
                 if absgrad:
                     v_absolute[view, i, 0] = g[10]
                     v_absolute[view, i, 1] = g[11]
-        touched[chunk] = touch
+            touched[chunk] = touch

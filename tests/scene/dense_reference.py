@@ -30,8 +30,13 @@ def rasterize_dense(
     far_plane: float = 1e10,
     radius_clip: float = 0.0,
     eps2d: float = 0.3,
+    find_decided: bool = False,
 ) -> tuple[Tensor, Tensor, dict]:
-    """Same arguments, same meaning and same triple as `fasttext2style.scene.rasterize.rasterize`, in any float type."""
+    """Same arguments, same meaning and same triple as `fasttext2style.scene.rasterize.rasterize`, in any float type.
+
+    With `find_decided`, info["decided"] [views, height, width] tells the pixels where no splat is so close to a
+    threshold (1/255, 0.999, 1e-4) that rounding may decide: there, and only there, implementations must agree.
+    """
     images, alphas, infos = [], [], []
     for view, K in zip(viewmats, Ks, strict=True):
         radii, means2d, depths, conics, compensations = project(
@@ -45,7 +50,9 @@ def rasterize_dense(
             features = (harmonics(sh_degree, means - center, colors) + 0.5).clamp_min(0)
         channels = [features] if "RGB" in render_mode else []
         channels += [depths[:, None]] if "D" in render_mode else []
-        image, alpha = blend(radii, means2d, depths, conics, view_opacities, torch.cat(channels, -1), width, height)
+        image, alpha, decided = blend(
+            radii, means2d, depths, conics, view_opacities, torch.cat(channels, -1), width, height, find_decided
+        )
         if backgrounds is not None and "RGB" in render_mode:
             background = backgrounds[len(images)]
             background = torch.cat([background, background.new_zeros(image.shape[-1] - len(background))])
@@ -54,7 +61,11 @@ def rasterize_dense(
             image = torch.cat([image[..., :-1], image[..., -1:] / alpha.clamp_min(1e-10)], -1)
         images.append(image)
         alphas.append(alpha)
-        infos.append({"radii": radii, "means2d": means2d, "depths": depths, "conics": conics})
+        infos.append(
+            {"radii": radii, "means2d": means2d, "depths": depths, "conics": conics, "compensations": compensations}
+        )
+        if find_decided:
+            infos[-1]["decided"] = decided
     return torch.stack(images), torch.stack(alphas), {key: torch.stack([i[key] for i in infos]) for key in infos[0]}
 
 
@@ -124,7 +135,7 @@ def harmonics(degree: int, directions: Tensor, coefficients: Tensor) -> Tensor:
     return torch.einsum("gk,gkc->gc", torch.stack(basis, -1), coefficients[:, : len(basis)])
 
 
-def blend(radii, means2d, depths, conics, opacities, features, width, height):
+def blend(radii, means2d, depths, conics, opacities, features, width, height, find_decided=False):
     """Composite one view tile by tile: a [pixels, splats] matrix of alphas, its running product, a sum."""
     order = torch.argsort(depths, stable=True)
     order = order[(radii[order] > 0) & (opacities[order] >= 1 / 255)]
@@ -140,24 +151,31 @@ def blend(radii, means2d, depths, conics, opacities, features, width, height):
             hit = in_line[(low[in_line, 0] <= tile_x) & (high[in_line, 0] > tile_x)]
             x = torch.arange(tile_x * TILE, min((tile_x + 1) * TILE, width), dtype=means2d.dtype) + 0.5
             y = torch.arange(tile_y * TILE, min((tile_y + 1) * TILE, height), dtype=means2d.dtype) + 0.5
-            line.append(_blend_tile(rows[hit], x, y))
+            line.append(_blend_tile(rows[hit], x, y, find_decided))
         lines.append(torch.cat(line, 1))
     out = torch.cat(lines, 0)
-    return out[..., :-1], 1 - out[..., -1:]
+    end = features.shape[1]
+    return out[..., :end], 1 - out[..., end : end + 1], out[..., -1] > 0
 
 
-def _blend_tile(rows: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Features and remaining transmittance of a tile [lines, columns, features + 1]."""
+def _blend_tile(rows: Tensor, x: Tensor, y: Tensor, find_decided: bool) -> Tensor:
+    """Features, remaining transmittance and (if asked) decidedness of a tile [lines, columns, features + 1 or 2]."""
     gx, gy, a, b, c, opacity = rows[:, :6].unbind(-1)
     features = rows[:, 6:]
     dx = (gx - x[:, None])[None]  # [1, columns, splats]
     dy = (gy - y[:, None])[:, None]  # [lines, 1, splats]
     sigma = 0.5 * (a * dx**2 + c * dy**2) + b * dx * dy
-    alpha = (opacity * torch.exp(-sigma)).clamp_max(0.999)
+    free = opacity * torch.exp(-sigma)
+    alpha = free.clamp_max(0.999)
     alpha = torch.where((sigma >= 0) & (alpha >= 1 / 255), alpha, torch.zeros_like(alpha))
-    after = torch.cumprod(1 - alpha, -1)
+    after = first_after = torch.cumprod(1 - alpha, -1)
     alpha = torch.where(after > 1e-4, alpha, torch.zeros_like(alpha))  # the stop is exclusive and final
     after = torch.cumprod(1 - alpha, -1)
     before = torch.cat([torch.ones_like(after[..., :1]), after[..., :-1]], -1)
     rest = after[..., -1:] if len(rows) else x.new_ones(len(y), len(x), 1)
-    return torch.cat([(alpha * before) @ features, rest], -1)
+    out = [(alpha * before) @ features, rest]
+    if find_decided:
+        close = ((free * 255 - 1).abs() < 1e-4) | ((free / 0.999 - 1).abs() < 1e-5)
+        close |= (first_after / 1e-4 - 1).abs() < 1e-3
+        out.append((~close.any(-1, keepdim=True)).to(rest))
+    return torch.cat(out, -1)
