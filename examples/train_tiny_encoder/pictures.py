@@ -7,11 +7,12 @@ starts at another look finds a slope and not a cliff.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from captions import Look, all_looks
-from materials import COLOURS, MATERIALS, Brush, plain
+from materials import COLOURS, MATERIALS, Brush, mix, plain, step
 from shapes import Surfaces, random_surfaces
 from torch import Tensor
 from torch.nn import functional
@@ -32,6 +33,20 @@ class Pictures:
     """Index of the look that shines through where a picture has only a share of its own; -1: none."""
 
 
+@dataclass(frozen=True)
+class Steps:
+    """What an optimiser may do next: pictures on the way to a look, each also a step further and a step astray.
+
+    The step is taken in a part of the object only. All [count, 3, size, size]; light, crop and background are the same
+    in all three.
+    """
+
+    here: Tensor
+    further: Tensor
+    astray: Tensor
+    looks: Tensor
+
+
 class Studio:
     """A store of surfaces and textures, and pictures of them. All follows from the seed and the order of calls."""
 
@@ -48,10 +63,10 @@ class Studio:
         self.weights = torch.tensor(weights)
 
     def take(self, count: int) -> Pictures:
-        """Three fifths wholly in a style, a fifth partly, a fifth junk."""
+        """Rather more than half wholly in a style, a quarter partly, the rest junk."""
         looks = torch.multinomial(self.weights, count, replacement=True, generator=self.generator)
         kind = self._rand(count)
-        partly, junk = (kind >= 0.6) & (kind < 0.8), kind >= 0.8
+        partly, junk = (kind >= 0.54) & (kind < 0.82), kind >= 0.82
         surface = self.surfaces.pick(torch.randint(len(self.surfaces.covered), (count,), generator=self.generator))
         images = self._render(looks, surface)
         shares = torch.ones(count)
@@ -62,6 +77,48 @@ class Studio:
         images[chosen], shares[chosen] = self._junk(images[chosen], _rows(surface, chosen)), 0.0
         images = self._before_backgrounds(images, surface.covered, looks)
         return Pictures(self._photographed(images).clamp(0, 1), looks, shares, below)
+
+    def steps(self, count: int) -> Steps:
+        """Two in five begin at an untouched object, mostly a grey one, where runs begin."""
+        greys = self._greys()
+        weights = self.weights.index_fill(0, greys, 0.0)
+        looks = torch.multinomial(weights, count, replacement=True, generator=self.generator)
+        surface = self.surfaces.pick(torch.randint(len(self.surfaces.covered), (count,), generator=self.generator))
+        styled = self._render(looks, surface)
+        others = torch.multinomial(self.weights, count, replacement=True, generator=self.generator)
+        grey = greys[torch.randint(len(greys), (count,), generator=self.generator)]
+        below = self._render(torch.where(self._rand(count) < 0.75, grey, others), surface)
+        brush, area = self._brush(count), surface.covered.sum((2, 3), keepdim=True).clamp(min=1)
+        mean = (styled * surface.covered).sum((2, 3), keepdim=True) / area
+        # Often the original's light and shade stays and only its colour moves.
+        grey_below = below.mean(1, keepdim=True)
+        level = (grey_below * surface.covered).sum((2, 3), keepdim=True) / area
+        recoloured = (mean * (grey_below / level.clamp(min=0.05)).clamp(0.25, 1.7)).clamp(0, 1)
+        styled = torch.where(brush.number(0, 1) < 0.4, recoloured, styled)
+        hues = [self._strong_colours(count) for _ in range(3)]
+        wrong = torch.stack(hues)[
+            torch.stack([(hue - mean).norm(dim=1) for hue in hues]).argmax(0).flatten(), range(count)
+        ]
+        wrong = wrong * (0.4 + grey_below).clamp(max=1)
+        kind = brush.number(0, 1)
+        done = torch.where(kind < 0.4, torch.zeros(1), brush.number(0, 0.8).expand(-1, -1, self.size, self.size))
+        done = torch.where(kind > 0.65, step(brush.noise(3, 2), brush.number(0.2, 0.8), 0.15), done)
+        part = brush.number(0.1, 1.0) * step(brush.noise(3, 2), brush.number(0.2, 0.75), 0.2)
+        here = mix(below, styled, done)
+        state, pictures = self.generator.get_state(), []
+        for images in (here, mix(here, styled, part), mix(here, wrong, part)):
+            self.generator.set_state(state)
+            pictures.append(self._photographed(self._before_backgrounds(images, surface.covered, looks)).clamp(0, 1))
+        return Steps(*pictures, looks)
+
+    def _greys(self) -> Tensor:
+        """Looks of things that wait to be styled."""
+        greys = [Look("gray"), Look(None, "stone"), Look("black"), Look("brown"), Look("white")]
+        return torch.tensor([self.looks.index(look) for look in greys])
+
+    def _strong_colours(self, count: int) -> Tensor:
+        hue = self._rand(count, 1, 1, 1) + torch.tensor([0.0, 1 / 3, 2 / 3]).view(1, 3, 1, 1)
+        return (0.5 + 0.9 * torch.cos(2 * math.pi * hue)).clamp(0, 1)
 
     def _rand(self, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.generator)
@@ -148,27 +205,26 @@ class Studio:
     def _partly(self, images: Tensor, surface: Surfaces) -> tuple[Tensor, Tensor, Tensor]:
         """Styled in places only, or all over but weakly, above another look (often grey, as runs begin)."""
         count = len(images)
+        # Small shares are the commonest: they are the first steps of a run, and Adam follows the faintest slope.
+        share = self._rand(count, 1, 1, 1) ** (1 + (self._rand(count, 1, 1, 1) < 0.6).float())
         others = torch.multinomial(self.weights, count, replacement=True, generator=self.generator)
-        greys = [
-            self.looks.index(look)
-            for look in (Look("gray"), Look(None, "stone"), Look("black"), Look("brown"), Look("white"))
-        ]
-        grey = torch.tensor(greys)[torch.randint(len(greys), (count,), generator=self.generator)]
+        greys = self._greys()
+        grey = greys[torch.randint(len(greys), (count,), generator=self.generator)]
         below_looks = torch.where(self._rand(count) < 0.6, grey, others)
         below = self._render(below_looks, surface)
-        share = self._rand(count, 1, 1, 1)
+        # Or the same light and shade in any strong colour: cyan spots on red things are what optimisers like to leave.
+        strong = self._strong_colours(count) * (0.4 + images.mean(1, keepdim=True)).clamp(max=1)
+        garish = (self._rand(count) < 0.4) & (share.flatten() > 0.3)
+        below = torch.where(garish.view(-1, 1, 1, 1), strong, below)
+        below_looks = torch.where(garish, -1, below_looks)
         brush = self._brush(count)
         field = torch.where(brush.number(0, 1) < 0.5, brush.noise(3, 2), 0.5 + 0.5 * surface.normals[:, 1:2])
         field = torch.where(brush.number(0, 1) < 0.25, brush.noise(16, 2), field)
-        edge = torch.stack(
-            [
-                f[c > 0.5].quantile(1 - s) if (c > 0.5).any() else s
-                for f, c, s in zip(field, surface.covered, share.flatten())
-            ]
-        )
+        rows = zip(field, surface.covered, share.flatten())
+        edge = torch.stack([f[c > 0.5].quantile(1 - s) if (c > 0.5).any() else s for f, c, s in rows])
         patches = ((field - edge.view(-1, 1, 1, 1)) / 0.12 + 0.5).clamp(0, 1)
         mask = torch.where(brush.number(0, 1) < 0.5, share.expand_as(patches), patches)
-        return below + mask * (images - below), ((share.flatten() - 0.25) / 0.65).clamp(0, 1), below_looks
+        return below + mask * (images - below), share.flatten() ** 1.2, below_looks
 
     def _junk(self, images: Tensor, surface: Surfaces) -> Tensor:
         """Motley blobs, patchworks of materials, speckle, all of them with or without an object's light and shade."""
@@ -208,10 +264,11 @@ class Studio:
         kind = torch.where((hides == 0) & (kind < 0.25), 0.3, kind)
         kind = torch.where((hides == 1) & (kind >= 0.25) & (kind < 0.4), 0.1, kind).view(-1, 1, 1, 1)
         level = brush.number(0, 1)
+        # Hardly any colours: an encoder that expects garish surroundings takes garish spots on the object for them.
         grainy = level + brush.number(0, 0.7) * (self._rand(count, 3, self.size, self.size) - 0.5)
-        soft = brush.noise(3, 2) * brush.number(0.3, 1.2) * (1 + 0.4 * (self._rand(count, 3, 1, 1) - 0.5))
+        soft = brush.noise(3, 2) * brush.number(0.3, 1.0) * (1 + 0.25 * (self._rand(count, 3, 1, 1) - 0.5))
         behind = torch.where(kind < 0.25, torch.zeros(1), torch.ones(1)).expand(-1, 3, self.size, self.size)
-        for start, background in ((0.40, level), (0.60, grainy), (0.78, soft), (0.92, self._rand(count, 3, 1, 1))):
+        for start, background in ((0.40, level), (0.60, grainy), (0.78, soft), (0.97, self._rand(count, 3, 1, 1))):
             behind = torch.where(kind >= start, background, behind)
         return behind + covered * (images - behind)
 
