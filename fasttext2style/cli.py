@@ -39,19 +39,20 @@ class Words:
         print(", ".join(TinyEncoder().known_words))
 
 
-def main(
-    command: Annotated[Demo, tyro.conf.subcommand("demo")] | Annotated[Words, tyro.conf.subcommand("words")],
-) -> None:
-    """Type a sentence, and one object of a 3D Gaussian Splatting scene takes on that style.
-
-    Captures are styled by nerfstudio's own command: ns-train fasttext2style --data CAPTURE --prompt SENTENCE
-    """
-    started = time.perf_counter()
-    command.run()
-    if isinstance(command, Demo):
-        print(f"All in {time.perf_counter() - started:.0f} s.")
+Command = (
+    Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
+    | Annotated[Words, tyro.conf.subcommand("words", prefix_name=False)]
+)
 
 
 def entrypoint() -> None:
     """The console script `ft2s`."""
-    tyro.cli(main)
+    started = time.perf_counter()
+    command = tyro.cli(
+        Command,
+        description="Type a sentence, and one object of a 3D Gaussian Splatting scene takes on that style. Captures are "
+        "styled by nerfstudio's own command: ns-train fasttext2style --data CAPTURE --prompt SENTENCE",
+    )
+    command.run()
+    if isinstance(command, Demo):
+        print(f"All in {time.perf_counter() - started:.0f} s.")
