@@ -125,12 +125,22 @@ def contributions(
     count, classes = len(gaussians), masks.shape[3]
     sums = gaussians.means.new_zeros(count, classes)
     batch = max(1, CONTRIBUTION_BATCH // max(count, 1))
-    geometry = [tensor.detach() for tensor in (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)]
+    gaussians = gaussians.detach()
     for start in range(0, len(cameras), batch):
         some = cameras[start : start + batch]
         colors = sums.new_zeros(count, classes).requires_grad_()
         with torch.enable_grad():
-            image, _, _ = rasterize(*geometry, colors, some.viewmats, some.Ks, cameras.width, cameras.height)
+            image, _, _ = rasterize(
+                gaussians.means,
+                gaussians.quats,
+                gaussians.scales,
+                gaussians.opacities,
+                colors,
+                some.viewmats,
+                some.Ks,
+                cameras.width,
+                cameras.height,
+            )
             weights = masks[start : start + batch].to(image)
             sums += torch.autograd.grad(image, colors, weights)[0]
     return sums
@@ -140,9 +150,9 @@ def _backend_for(means: Tensor, backend: str) -> Literal["gsplat", "cpu"]:
     device = means.device.type
     if backend not in ("auto", "gsplat", "cpu"):
         raise ValueError(f"backend must be 'auto', 'gsplat' or 'cpu', got {backend!r}")
-    needed = {"cuda": "gsplat", "cpu": "cpu"}.get(device)
-    if needed is None:
+    if device not in ("cuda", "cpu"):
         raise ValueError(f"Gaussians are on {device!r}; move them to 'cuda' (rendered by gsplat) or 'cpu'")
+    needed = "gsplat" if device == "cuda" else "cpu"
     if backend not in ("auto", needed):
         raise ValueError(f"backend {backend!r} cannot render tensors on {device!r}; move them or use backend='auto'")
     return needed
@@ -172,7 +182,7 @@ def _check_tensors(means, quats, scales, opacities, colors, viewmats, Ks, sh_deg
         if tensor.device != means.device:
             raise ValueError(f"{name} is on {tensor.device} but means are on {means.device}; move all to one device")
     if sh_degree is None:
-        if tuple(colors.shape[:-1]) not in ((count,), (views, count)):
+        if tuple(colors.shape[:-1]) not in ((count,), (views, count)) or colors.shape[-1] == 0:
             raise ValueError(
                 f"colors must be [{count}, channels] or [{views}, {count}, channels] when sh_degree is None, "
                 f"got {list(colors.shape)}; give sh_degree for spherical harmonics"
