@@ -30,7 +30,7 @@ def prepared(encoder, disc, **settings) -> TextStyleObjective:
 
 def test_nll_is_put_together_from_its_parts(small_encoder, disc):
     images, alphas = disc
-    objective = prepared(small_encoder, disc, loss="nll", patches_per_view=2, text_weight=3.0)
+    objective = prepared(small_encoder, disc, loss="nll", patches_per_view=2, noise=0.0, text_weight=3.0)
     losses = objective(images, alphas, images, torch.arange(3), generator(7))
 
     draws = generator(7)
