@@ -40,14 +40,14 @@ class TextStyleConfig:
     embedded encoder 8 look like 2 (measured); methods on real CLIP use 8 to 64 (CLIPGaussian, AnyStyle)."""
     patch_scale: tuple[float, float] = (0.5, 1.0)
     """Smallest and largest side of a patch relative to the object's. With the embedded encoder patches below half the
-    object mislead (measured); real CLIP bears smaller ones."""
+    object mislead (measured); methods on real CLIP use smaller ones too (CLIPGaussian: 128 pixels)."""
     perspective: float = 0.15
     """Strongest tilt of a patch; 0 is none, and 0.5 or more folds it over."""
     backgrounds: tuple[Background, ...] = ("black", "white", "grey", "noise")
     """What may stand behind the object in a patch."""
     noise: float = 0.1
     """Largest standard deviation of Gaussian noise added to a patch, in [0, 1] colours. Free, and leaves fewer spots
-    of a wrong colour (measured with the embedded encoder); more than 0.1 hides the texture."""
+    of a wrong colour (measured with the embedded encoder)."""
     content: Content = "none"
     """What keeps the original recognisable. trunk: the encoder's own features; structure: edges of luminance, free in
     colour; vgg: the paper's; lpips: perceptual. The last two need weights (see content_weights)."""
