@@ -6,6 +6,8 @@ z forward), `viewmats` go from world to camera; quaternions are wxyz and need no
 
 from __future__ import annotations
 
+import functools
+import logging
 from typing import Any, Literal
 
 import torch
@@ -14,6 +16,8 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+
+logger = logging.getLogger(__name__)
 
 RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
 RasterizeMode = Literal["classic", "antialiased"]
@@ -75,6 +79,7 @@ def rasterize(
         return rasterize_with_gsplat(*arguments)
     from fasttext2style.scene.cpu_backend import rasterize_on_cpu
 
+    _tell_once_that_the_cpu_renders()
     return rasterize_on_cpu(*arguments)
 
 
@@ -144,6 +149,11 @@ def contributions(
             weights = masks[start : start + batch].to(image)
             sums += torch.autograd.grad(image, colors, weights)[0]
     return sums
+
+
+@functools.cache
+def _tell_once_that_the_cpu_renders() -> None:
+    logger.info("Rendering on the CPU. Its loops are compiled at first use (some 15 s, once per machine).")
 
 
 def _backend_for(means: Tensor, backend: str) -> Literal["gsplat", "cpu"]:
