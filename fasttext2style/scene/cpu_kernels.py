@@ -721,7 +721,7 @@ def _blend(tile, lines, rows, start_row, bins, at, end, x, y, bottom):
 
     The whole list in one call, for each call counts references to its arrays, which costs as much as a splat.
     """
-    _prefer_512_bits()
+    _prefer_512_bits()  # pyright: ignore[reportCallIssue]
     line_count = u64(len(lines)) // u64(2)  # 16; a constant would be unrolled before it is vectorised
     top = 0
     for k in range(at, end):
@@ -774,7 +774,7 @@ def blend_forward(
     image, alphas, bin_stop,
 ):  # fmt: skip
     """Render tiles front to back. A job is a tile of a view; `bin_stop` remembers where it was full."""
-    _prefer_512_bits()
+    _prefer_512_bits()  # pyright: ignore[reportCallIssue]
     tiles = tiles_x * tiles_y
     channels = image.shape[3]
     tile, lines = _aligned(PLANES * PIXELS), _aligned(2 * TILE)
@@ -804,7 +804,7 @@ def _blend_adjoint(
     s = alpha dL/dalpha. What lies behind a splat is not recovered by dividing transmittances: REMAINDER starts as
     all that reaches the pixel (colour . v, background and alpha terms) and loses each splat's part in turn.
     """
-    _prefer_512_bits()
+    _prefer_512_bits()  # pyright: ignore[reportCallIssue]
     line_count = u64(len(lines)) // u64(4)
     top = 0
     for k in range(at, end):
@@ -964,7 +964,7 @@ def blend_backward(
     A splat has one gradient row per band that it covers, the last of them before `band_ends`: no two jobs write to
     the same row, and sums do not depend on the number of threads.
     """
-    _prefer_512_bits()
+    _prefer_512_bits()  # pyright: ignore[reportCallIssue]
     tile, lines, sums = _aligned(PLANES * PIXELS), _aligned(4 * TILE), _aligned(7 * TILE)
     for job in range(first, last):
         view = job // bands

@@ -49,9 +49,9 @@ def rasterize_with_gsplat(
         packed=False,
         # gsplat appends the depth's background itself where colours are rendered, and only there wants it.
         backgrounds=backgrounds if "RGB" in render_mode else None,
-        render_mode=render_mode,
+        render_mode=render_mode,  # pyright: ignore[reportArgumentType]
         absgrad=absgrad,
-        rasterize_mode=rasterize_mode,
+        rasterize_mode=rasterize_mode,  # pyright: ignore[reportArgumentType]
     )
     if info["radii"].dim() == 3:  # since 1.5: one radius per axis
         info["radii"] = info["radii"].max(dim=-1).values
