@@ -45,11 +45,11 @@ class StylerConfig:
     """Render the whole scene behind the object for the text loss, too: slower, but the style sees its surroundings."""
     silhouette_anchor: float = 10.0
     """Weight of the penalty on renders that grow beyond the original silhouette (only when geometry trains)."""
-    scale_anchor: float = 0.1
+    scale_anchor: float = 1.0
     """Weight of the penalty on Gaussians that stretch or swell beyond their original size."""
     opacity_anchor: float = 0.1
     """Weight of the penalty on opacities that leave their original value (only when opacities train)."""
-    position_anchor: float = 0.1
+    position_anchor: float = 1.0
     """Weight of the penalty on Gaussians that leave their original place (only when means train)."""
 
 
