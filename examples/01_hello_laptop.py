@@ -1,6 +1,6 @@
 """The styling loop in thirty lines, without nerfstudio: a scene, a selection, a sentence, an optimizer.
 
-    python examples/01_hello_laptop.py "ice" ice.png
+python examples/01_hello_laptop.py "ice" ice.png
 """
 
 import sys

@@ -50,8 +50,8 @@ def entrypoint() -> None:
     started = time.perf_counter()
     command = tyro.cli(
         Command,
-        description="Type a sentence, and one object of a 3D Gaussian Splatting scene takes on that style. Captures are "
-        "styled by nerfstudio's own command: ns-train fasttext2style --data CAPTURE --prompt SENTENCE",
+        description="Type a sentence, and one object of a 3D Gaussian Splatting scene takes on that style. "
+        "Captures are styled by nerfstudio's own command: ns-train fasttext2style --data CAPTURE --prompt SENTENCE",
     )
     command.run()
     if isinstance(command, Demo):

@@ -40,13 +40,12 @@ class TinyEncoder:
         """
         if weights is None:
             with as_file(files("fasttext2style.guidance") / PACKAGED_WEIGHTS) as path:
-                towers = load_towers(path)
+                self.image_tower, self.text_tower = load_towers(path)
         else:
-            towers = load_towers(Path(weights))
+            self.image_tower, self.text_tower = load_towers(Path(weights))
         self.device = torch.device(device)
-        self.image_tower, self.text_tower = (
-            tower.to(self.device).float().eval().requires_grad_(False) for tower in towers
-        )
+        for tower in (self.image_tower, self.text_tower):
+            tower.to(self.device).float().eval().requires_grad_(False)
 
     def embed_texts(self, texts: list[str]) -> Float[Tensor, "texts embedding"]:
         """Unit embeddings. The order of a text's words plays no part; words that say nothing about looks hardly any."""
@@ -115,6 +114,7 @@ class ImageTower(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 # Without normalisation layers PyTorch's default fades the signal to a hundredth on its way up.
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                assert layer.bias is not None, "a Conv2d has a bias unless told otherwise"
                 nn.init.zeros_(layer.bias)
 
     def forward(self, images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views embedding"]:

@@ -46,7 +46,7 @@ class SceneModelConfig(SplatfactoModelConfig):
         """splatfacto's schedule, shortened from 30,000 steps at full size to `steps` on views of about 256 pixels."""
         return cls(
             num_downscales=0,
-            # Gradients are larger on small views: splatfacto's 0.0008 trebles the Gaussians of `bear` within 1,000 steps.
+            # Gradients are larger on small views: splatfacto's 0.0008 trebles the Gaussians within 1,000 steps.
             densify_grad_thresh=0.0024,
             warmup_length=steps // 10,
             stop_split_at=steps * 6 // 10,

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fasttext2style.guidance.anchors import opacity_anchor, position_anchor, scale_anchor
+from fasttext2style.guidance.anchors import needle_penalty, opacity_anchor, position_anchor, scale_anchor
 from fasttext2style.guidance.encoders import TextImageEncoder
 from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
 from fasttext2style.scene.cameras import Cameras
@@ -114,7 +114,8 @@ class ObjectStyler:
     def _anchor_losses(self, now: Gaussians) -> dict[str, Tensor]:
         losses, config = {}, self.config
         if "scales" in config.train and config.scale_anchor:
-            losses["scale_anchor"] = config.scale_anchor * scale_anchor(now.log_scales, self.anchor.log_scales)
+            pair = (now.log_scales, self.anchor.log_scales)
+            losses["scale_anchor"] = config.scale_anchor * (scale_anchor(*pair) + needle_penalty(*pair))
         if "opacities" in config.train and config.opacity_anchor:
             losses["opacity_anchor"] = config.opacity_anchor * opacity_anchor(
                 now.logit_opacities, self.anchor.logit_opacities
