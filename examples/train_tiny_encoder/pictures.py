@@ -90,6 +90,8 @@ class Studio:
         below = self._render(torch.where(self._rand(count) < 0.75, grey, others), surface)
         brush, area = self._brush(count), surface.covered.sum((2, 3), keepdim=True).clamp(min=1)
         mean = (styled * surface.covered).sum((2, 3), keepdim=True) / area
+        # Untouched objects are of any brightness, and their lit side is often nearly white.
+        below = (below * brush.number(0.6, 1.9)).clamp(0, 1)
         # Often the original's light and shade stays and only its colour moves.
         grey_below = below.mean(1, keepdim=True)
         level = (grey_below * surface.covered).sum((2, 3), keepdim=True) / area
@@ -99,8 +101,10 @@ class Studio:
         wrong = torch.stack(hues)[
             torch.stack([(hue - mean).norm(dim=1) for hue in hues]).argmax(0).flatten(), range(count)
         ]
-        wrong = wrong * (0.4 + grey_below).clamp(max=1)
         kind = brush.number(0, 1)
+        # White and grey are astray too, where something has been done already.
+        pale = (brush.number(0, 1) < 0.4) & (kind > 0.4)
+        wrong = torch.where(pale, brush.number(0, 1), wrong) * (0.4 + grey_below).clamp(max=1)
         done = torch.where(kind < 0.4, torch.zeros(1), brush.number(0, 0.8).expand(-1, -1, self.size, self.size))
         done = torch.where(kind > 0.65, step(brush.noise(3, 2), brush.number(0.2, 0.8), 0.15), done)
         part = brush.number(0.1, 1.0) * step(brush.noise(3, 2), brush.number(0.2, 0.75), 0.2)
@@ -150,14 +154,13 @@ class Studio:
         gloss = (
             0.7
             * self._rand(count, 1, 1, 1)
-            * _dot(normals, halfway).clamp(min=0) ** (8 + 50 * self._rand(count, 1, 1, 1))
+            * _dot(normals, halfway).clamp(min=0) ** (15 + 60 * self._rand(count, 1, 1, 1))
         )
         kinds = self.lights[looks]
         matte = albedo * shade
-        # A quarter of plain paint is glossy too.
         glossy = matte * (1 - gloss) + gloss
         glowing = albedo * (0.8 + 0.25 * shade)
-        shiny = (kinds == LIGHTS.index("glossy")) | ((kinds == 0) & (self._rand(count) < 0.15))
+        shiny = kinds == LIGHTS.index("glossy")
         images = torch.where(shiny.view(-1, 1, 1, 1), glossy, matte)
         images = torch.where((kinds == LIGHTS.index("glowing")).view(-1, 1, 1, 1), glowing, images)
         metal = (kinds == LIGHTS.index("metal")).nonzero().squeeze(1)
