@@ -34,7 +34,7 @@ class StylePipelineConfig(ScenePipelineConfig):
 
     _target: type = field(default_factory=lambda: StylePipeline)
     encoder: Annotated[str, tyro.conf.arg(aliases=["--encoder"])] = "ViT-B-32"
-    """Any open_clip model name, or "tiny": the embedded encoder, which needs no download and knows about 150 words."""
+    """Any open_clip model name, or "tiny": the embedded encoder, which needs no download and knows about 120 words."""
     encoder_weights: Annotated[str, tyro.conf.arg(aliases=["--encoder-weights"])] = ""
     """open_clip tag or local file of the encoder's weights; empty takes the model's default ones."""
     object: ObjectChoice = field(default_factory=ObjectChoice)
