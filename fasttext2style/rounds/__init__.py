@@ -1,0 +1,1 @@
+"""Render, edit, train, in rounds, with everything kept: schedule, targets, folder, resume, page."""
