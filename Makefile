@@ -1,5 +1,5 @@
 # make demo : sets everything up and styles an object of the embedded scene (no GPU, no downloads beyond packages)
-# make test : sets everything up and runs lint, types, layers and the tests
+# make test : sets everything up and runs lint, types, layers and the tests (those in a browser need Chromium)
 # make bench: the benchmarks of the README's table
 PYTHON ?= python3
 VENV   ?= .venv
@@ -27,6 +27,7 @@ lint: $(VENV)/.installed
 
 test: lint
 	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest -m browser tests/browser
 
 bench: $(VENV)/.installed
 	for script in examples/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
