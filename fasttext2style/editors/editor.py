@@ -1,0 +1,172 @@
+"""What an editor of images is, what it is asked and what it answers, and how one is loaded by name.
+
+Images are [views, height, width, 3], sRGB in [0, 1]. Editors know no 3D, are plain objects and never modules, so that
+their weights stay out of checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Mode = Literal["restyle", "replace", "remove"]
+OnStep = Callable[[int, int], None]
+"""Called with (done, total) after each denoising step, for progress; what it raises ends the edit."""
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """Some views of one scene and what shall become of them.
+
+    What an editor has no capability for it leaves out, and says so in `EditResult.info`.
+    """
+
+    images: Float[Tensor, "views height width 3"]
+    """The scene as it is now: what the noise is added to."""
+    instruction: str
+    """Such as "turn the bear into a panda"."""
+    condition: Float[Tensor, "views height width 3"] | None = None
+    """What the editor looks at. None: the images (instruct-gs); the original photographs in Instruct-NeRF2NeRF and
+    Instruct-GS2GS, so that round after round starts from the same."""
+    mask: Float[Tensor, "views height width 1"] | None = None
+    """1 where the picture may change, 0 where not one bit may, soft between. None: everywhere."""
+    depth: Float[Tensor, "views height width 1"] | None = None
+    """Distance along the view axis, in scene units; for editors with the capability "depth"."""
+    mode: Mode = "restyle"
+    negative: str = ""
+    """What should not be seen, for guidance away from it."""
+    strength: tuple[float, float] = (0.70, 0.98)
+    """Interval of the noise level from which denoising starts, as a share of the schedule: 1 forgets the image. One
+    level is drawn for the whole request, by its seed."""
+    steps: int = 20
+    """Denoising steps from that level down to 0."""
+    guidance: float = 7.5
+    """How strongly to follow the text; 1 is no guidance."""
+    image_guidance: float = 1.5
+    """How strongly to keep to the condition; 1 is no guidance."""
+    seed: int = 0
+    shared_noise: bool = True
+    """All views start from the same noise, for then they come out alike; else each has its own, by its id."""
+    view_ids: tuple[int, ...] = ()
+    """Names of the views, so that a view's own noise does not depend on its batch. Empty: 0, 1, 2 ..."""
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.shape[3] != 3:
+            raise ValueError(f"Images to edit are [views, height, width, 3], got {list(self.images.shape)}")
+        for name, channels in (("condition", 3), ("mask", 1), ("depth", 1)):
+            value, expected = getattr(self, name), (*self.images.shape[:3], channels)
+            if value is not None and value.shape != expected:
+                raise ValueError(f"{name} should be {list(expected)} like the images, got {list(value.shape)}")
+        if not 0 < self.strength[0] <= self.strength[1] <= 1:
+            raise ValueError(f"strength is an interval low, high with 0 < low <= high <= 1, got {self.strength}")
+        if self.steps < 1:
+            raise ValueError(f"An edit takes at least 1 step, got {self.steps}")
+        if self.guidance < 0 or self.image_guidance < 0:
+            raise ValueError(
+                f"Guidance is 0 or more, got guidance {self.guidance} and image guidance {self.image_guidance}"
+            )
+        if not self.view_ids:
+            object.__setattr__(self, "view_ids", tuple(range(len(self.images))))
+        if len(self.view_ids) != len(self.images):
+            raise ValueError(f"{len(self.images)} views need as many view_ids, got {len(self.view_ids)}")
+
+    def select(self, rows: Sequence[int]) -> EditRequest:
+        """The same wish for some of the views."""
+        rows = list(rows)
+
+        def taken(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            images=self.images[rows],
+            condition=taken(self.condition),
+            mask=taken(self.mask),
+            depth=taken(self.depth),
+            view_ids=tuple(self.view_ids[row] for row in rows),
+        )
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """Edited views, in the order and size of the request."""
+
+    images: Float[Tensor, "views height width 3"]
+    info: dict[str, Any] = field(default_factory=dict)
+    """Provenance, fit for JSON: model, revision, scheduler, noise level, seconds, what was left out."""
+    failed: dict[int, str] = field(default_factory=dict)
+    """Index in the batch -> why. These views hold the request's image; who has an earlier target keeps that."""
+
+
+class ImageEditor(Protocol):
+    """Edits a batch of views by an instruction.
+
+    A class of your own needs these four members and nothing of this package; see examples/02_your_own_editor.
+    It may have a fifth, `native_size: int`: the side in pixels at which it edits best. Then `load_editor` shows it the
+    object, cropped and resized to that many pixels squared, instead of the picture as it comes.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Which parts of a request it heeds: any of "condition", "mask", "depth", "negative", "strength", "guidance",
+        "image_guidance", "steps", "seed", "batch" (views together are faster than one by one)."""
+        ...
+
+    def edit(self, request: EditRequest, on_step: OnStep | None = None) -> EditResult: ...
+
+    def close(self) -> None:
+        """Free memory; the editor is not used afterwards."""
+        ...
+
+
+def load_editor(name: str, device: torch.device | str = "cpu", **settings: Any) -> ImageEditor:
+    """Load an editor, wrapped so that it edits the object at its native resolution and nothing outside the mask.
+
+    `name` is one of
+    - "tiny": packaged, knows a few colours and materials, needs no download;
+    - a folder in diffusers' format, or a hub id such as "timbrooks/instruct-pix2pix"; which kind of editor it is stands
+      in its model_index.json;
+    - an entry point of the group "fasttext2style.editors";
+    - "module:attribute", a class or function that is called with `device` and settings and returns an editor.
+
+    `settings` are fields of `local_edit.LocalEditConfig` (batch size, margin, feather ...), and for the rest the
+    editor's own.
+
+    Raises:
+        ValueError: no such editor, a model of another kind, an unknown setting; says what can be had.
+    """
+    from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
+
+    known = {entry.name: entry for entry in entry_points(group="fasttext2style.editors")}
+    local = {field.name: settings.pop(field.name) for field in fields(LocalEditConfig) if field.name in settings}
+    if name in known:
+        make = known[name].load()
+    elif ":" in name and not name.startswith((".", "/")):
+        make = _attribute(name)
+    else:
+        from fasttext2style.editors.diffusers_folder import load_diffusers_editor
+
+        return LocalEditor(load_diffusers_editor(name, device, settings, sorted(known)), LocalEditConfig(**local))
+    return LocalEditor(make(device=device, **settings), LocalEditConfig(**local))
+
+
+def _attribute(path: str) -> Callable[..., ImageEditor]:
+    """What "module:attribute" names."""
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"The editor {path!r} cannot be imported: {error}. Write module:attribute, and see that the module is "
+            "installed or in a folder of PYTHONPATH."
+        ) from error
