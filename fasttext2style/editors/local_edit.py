@@ -1,0 +1,283 @@
+"""What every editor gets around it: the object is edited at the editor's resolution, the rest of the picture is kept.
+
+Object box -> crop and resize -> editor, in batches -> check of each view -> resize and paste back through the mask.
+Boxes have the picture's own proportions and lie inside it, so that all crops are of one size and nothing is padded.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep
+
+logger = logging.getLogger(__name__)
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels, the last two exclusive."""
+
+SEEN = 0.1
+"""Mask from which on a pixel counts as the object's when its box is measured; softer edges may lie outside."""
+
+LARGEST_MAGNIFICATION = 16
+"""Fewer pixels of an object say nothing about it, and the editor would see a blur."""
+
+
+@dataclass(frozen=True)
+class LocalEditConfig:
+    """How views are cut, batched and put together again."""
+
+    batch_size: int = 8
+    """Views edited at once. Halved, and kept so, when the GPU's memory does not suffice."""
+    margin: float = 0.25
+    """Surroundings that the editor sees on each side of the object, as a share of its width and height."""
+    feather: float = 0.004
+    """Width over which the edit fades in inside the mask's edge, as a share of the picture's shorter side."""
+    native_size: int | None = None
+    """Side in pixels of the square whose area crops are resized to. None: the editor's own; 0: whole pictures as they
+    are."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"An editor takes at least 1 view at once, got batch_size {self.batch_size}")
+        if self.margin < 0 or self.feather < 0:
+            raise ValueError(f"margin and feather are 0 or more, got {self.margin} and {self.feather}")
+
+
+class LocalEditor:
+    """An editor around another: the inner one sees crops of the object, the outer one keeps all pixels of mask 0."""
+
+    def __init__(self, editor: ImageEditor, config: LocalEditConfig | None = None):
+        self.editor = editor
+        self.config = config or LocalEditConfig()
+        self.name = editor.name
+        self.capabilities = editor.capabilities | {"mask"}
+        self._batch_size = self.config.batch_size
+
+    @torch.no_grad()
+    def edit(self, request: EditRequest, on_step: OnStep | None = None) -> EditResult:
+        """The request's views with the object edited; views that do not show it come back unchanged.
+
+        Raises:
+            ValueError: not even one view fits into the GPU's memory.
+        """
+        started = time.perf_counter()
+        seen = [
+            row for row in range(len(request.images)) if request.mask is None or bool((request.mask[row] > SEEN).any())
+        ]
+        boxes, (height, width) = self._crops_of(request.select(seen))
+        crops = _cropped(request.select(seen), boxes, height, width)
+        edited, info, failed = self._edit_in_batches(crops, on_step)
+
+        images = request.images.clone()
+        for index, row in enumerate(seen):
+            if index not in failed:
+                mask = None if request.mask is None else request.mask[row]
+                images[row] = _pasted(images[row], edited[index], boxes[index], mask, self.config.feather)
+        info |= {
+            "batch_size": self._batch_size,
+            "edited_at": [height, width],
+            "unseen_views": [request.view_ids[row] for row in range(len(request.images)) if row not in seen],
+            "left_out": _left_out(request, self.capabilities),
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        return EditResult(images, info, {seen[index]: reason for index, reason in failed.items()})
+
+    def close(self) -> None:
+        self.editor.close()
+
+    def _crops_of(self, request: EditRequest) -> tuple[list[Box], tuple[int, int]]:
+        """One box per view, and the height and width at which all of them are edited."""
+        height, width = request.images.shape[1:3]
+        side = self.config.native_size
+        if side is None:
+            side = getattr(self.editor, "native_size", 0)
+        if not side:
+            return [(0, 0, width, height)] * len(request.images), (height, width)
+        size = native_crop_size(height, width, side)
+        if request.mask is None:
+            return [(0, 0, width, height)] * len(request.images), size
+        smallest = max(size) / max(height, width) / LARGEST_MAGNIFICATION
+        return [object_box(mask[..., 0], self.config.margin, smallest) for mask in request.mask], size
+
+    def _edit_in_batches(
+        self, request: EditRequest, on_step: OnStep | None
+    ) -> tuple[dict[int, Tensor], dict[str, Any], dict[int, str]]:
+        """Edited crops and reasons of failure, by row of the request."""
+        edited: dict[int, Tensor] = {}
+        failed: dict[int, str] = {}
+        info: dict[str, Any] = {"model": self.name}
+        views, start = len(request.images), 0
+        while start < views:
+            rows = range(start, min(start + self._batch_size, views))
+            batch = request.select(rows)
+            result = self._edit_if_memory_suffices(batch, _progress(on_step, rows, views))
+            if result is None:
+                self._halve_batch(len(rows), batch)
+                continue
+            info |= result.info
+            for index, row in enumerate(rows):
+                reason = result.failed.get(index) or defect(result.images, batch.images, index)
+                if reason:
+                    failed[row] = reason
+                    logger.warning("View %s is not edited: %s", request.view_ids[row], reason)
+                else:
+                    edited[row] = result.images[index].to(request.images).clamp(0, 1)
+            start = rows.stop
+        return edited, info, failed
+
+    def _edit_if_memory_suffices(self, batch: EditRequest, on_step: OnStep | None) -> EditResult | None:
+        try:
+            return self.editor.edit(batch, on_step)
+        except torch.cuda.OutOfMemoryError:
+            # Nothing is freed here: the exception still holds the frames that hold the tensors.
+            return None
+
+    def _halve_batch(self, views: int, batch: EditRequest) -> None:
+        torch.cuda.empty_cache()
+        if views == 1:
+            height, width = batch.images.shape[1:3]
+            raise ValueError(
+                f"The GPU's memory does not suffice for one view of {width} x {height} pixels in {self.name}. Load the "
+                "editor in fp16 or with offload, give it a smaller native_size, or put it on another device."
+            )
+        self._batch_size = views // 2
+        logger.warning("Out of GPU memory with %d views at once; going on with %d", views, self._batch_size)
+
+
+def native_crop_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width in a picture's proportions with about side x side pixels, in multiples of side / 8.
+
+    Multiples, because diffusion models halve their latents several times: 480 x 640 at 512 is 448 x 576.
+    """
+    step = max(1, side // 8)
+    shares = math.sqrt(height / width), math.sqrt(width / height)
+    tall, wide = (max(1, round(side * share / step)) * step for share in shares)
+    return tall, wide
+
+
+def object_box(mask: Float[Tensor, "height width"], margin: float, smallest: float = 0.0) -> Box:
+    """Box around the object with a margin, in the picture's proportions and inside the picture.
+
+    `smallest` is the least share of the picture's sides. An object of 10 x 10 pixels in the middle of 100 x 200, with
+    margin 0.25, gets 15 x 30.
+
+    Raises:
+        ValueError: the mask is empty.
+    """
+    height, width = mask.shape
+    rows, columns = ((mask > SEEN).any(dim).nonzero()[:, 0].tolist() for dim in (1, 0))
+    if not rows:
+        raise ValueError("The mask of this view is empty; there is no object to put a box around")
+    bounds = ((columns[0], columns[-1] + 1, width), (rows[0], rows[-1] + 1, height))
+    share = max((high - low) * (1 + 2 * margin) / size for low, high, size in bounds)
+    share = min(max(share, smallest), 1.0)
+
+    def interval(low: int, high: int, size: int) -> tuple[int, int]:
+        length = min(size, math.ceil(size * share))
+        start = min(max(round((low + high - length) / 2), 0), size - length)
+        return start, start + length
+
+    (x0, x1), (y0, y1) = (interval(*bound) for bound in bounds)
+    return x0, y0, x1, y1
+
+
+def defect(edited: Tensor, before: Float[Tensor, "views height width 3"], index: int) -> str | None:
+    """What is wrong with view `index` of an editor's answer, in words; None for a sound one."""
+    if edited.shape != before.shape:
+        return f"the editor returned {list(edited.shape)} for images of {list(before.shape)}"
+    image = edited[index]
+    if not bool(image.isfinite().all()):
+        return "the editor returned NaN or infinity; half precision may be too narrow for it, try bf16 or fp32"
+    low, high = image.min().item(), image.max().item()
+    if low < -0.5 or high > 1.5:
+        return f"the editor returned values from {low:.3g} to {high:.3g}, images are in [0, 1]"
+    if high < 0.02 and before[index].max().item() > 0.1:
+        return "the editor returned black: a safety checker that said no, or an overflow in half precision"
+    return None
+
+
+def _cropped(request: EditRequest, boxes: list[Box], height: int, width: int) -> EditRequest:
+    """The request for the boxes alone, at height x width."""
+
+    def crop(values: Tensor | None) -> Tensor | None:
+        if values is None or not boxes:
+            return values
+        views = [resized(view[y0:y1, x0:x1], height, width) for view, (x0, y0, x1, y1) in zip(values, boxes)]
+        return torch.stack(views)
+
+    images = crop(request.images)
+    assert images is not None
+    return replace(
+        request,
+        images=images,
+        condition=crop(request.condition),
+        mask=crop(request.mask),
+        depth=crop(request.depth),
+    )
+
+
+def resized(image: Float[Tensor, "rows columns channels"], height: int, width: int) -> Float[Tensor, "h w channels"]:
+    """Another number of pixels, antialiased; the very image if the size is the same."""
+    if image.shape[:2] == (height, width):
+        return image
+    channels_first = image.movedim(-1, 0)[None]
+    # Bilinear for masks and depths, which bicubic would overshoot.
+    mode = "bicubic" if image.shape[-1] == 3 else "bilinear"
+    scaled = F.interpolate(channels_first, (height, width), mode=mode, antialias=True)[0].movedim(0, -1)
+    return scaled.clamp(0, 1) if mode == "bicubic" else scaled
+
+
+def _pasted(
+    image: Float[Tensor, "height width 3"],
+    crop: Float[Tensor, "h w 3"],
+    box: Box,
+    mask: Float[Tensor, "height width 1"] | None,
+    feather: float,
+) -> Float[Tensor, "height width 3"]:
+    """The image with the crop in its box, as far as the mask lets it; pixels of mask 0 keep every bit."""
+    x0, y0, x1, y1 = box
+    before = image[y0:y1, x0:x1]
+    after = resized(crop, y1 - y0, x1 - x0)
+    if mask is not None:
+        weights = feathered(mask[..., 0], feather)[y0:y1, x0:x1, None]
+        after = torch.where(weights > 0, torch.lerp(before, after, weights), before)
+    pasted = image.clone()
+    pasted[y0:y1, x0:x1] = after
+    return pasted
+
+
+def feathered(mask: Float[Tensor, "height width"], share: float) -> Float[Tensor, "height width"]:
+    """The mask, fading in over `share` of the picture's shorter side; inwards only, so that 0 stays 0."""
+    radius = round(share * min(mask.shape))
+    if radius == 0:
+        return mask
+    blurred = F.avg_pool2d(mask[None, None], 2 * radius + 1, 1, radius, count_include_pad=False)[0, 0]
+    return mask * blurred
+
+
+def _progress(on_step: OnStep | None, rows: range, views: int) -> OnStep | None:
+    """Steps of one batch, counted as steps of all views."""
+    if on_step is None:
+        return None
+    return lambda done, total: on_step(rows.start * total + len(rows) * done, views * total)
+
+
+def _left_out(request: EditRequest, capabilities: frozenset[str]) -> list[str]:
+    """What was asked for that this editor does not heed."""
+    asked = {
+        "condition": request.condition is not None,
+        "depth": request.depth is not None,
+        "negative": bool(request.negative),
+        "strength": request.strength != EditRequest.strength,
+        "image_guidance": request.image_guidance != EditRequest.image_guidance,
+    }
+    return sorted(name for name, wanted in asked.items() if wanted and name not in capabilities)
