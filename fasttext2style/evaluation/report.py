@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -51,15 +53,28 @@ def contact_sheet(
     """Up to `columns` views: the upper row before, the lower row after, the sentence above."""
     if before.shape != after.shape:
         raise ValueError(f"Before and after must be the same views, got {list(before.shape)} and {list(after.shape)}")
-    chosen = np.unique(np.linspace(0, len(before) - 1, min(columns, len(before))).round().astype(int)).tolist()
-    rows = [np.concatenate(list(to_uint8(images[chosen])), axis=1) for images in (before, after)]
+    return labelled_rows({f'"{title}": before': before, "after": after}, columns)
+
+
+def labelled_rows(
+    rows: Mapping[str, Float[Tensor, "_ height width 3"]], columns: int = 4
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
+    """Rows of pictures of one size under their labels, each showing up to `columns` of its views, evenly chosen."""
     font = ImageFont.load_default(size=16)
-    bands = []
-    for text in (f'"{title}": before', "after"):
-        band = Image.new("RGB", (rows[0].shape[1], 26), "white")
-        ImageDraw.Draw(band).text((6, 4), text, fill="black", font=font)
-        bands.append(np.asarray(band))
-    return np.concatenate([bands[0], rows[0], bands[1], rows[1]], axis=0)
+    strips = [np.concatenate(list(to_uint8(images[_evenly(len(images), columns)])), axis=1) for images in rows.values()]
+    width = max(strip.shape[1] for strip in strips)
+    parts = []
+    for label, strip in zip(rows, strips):
+        band = Image.new("RGB", (width, 26), "white")
+        ImageDraw.Draw(band).text((6, 4), label, fill="black", font=font)
+        blank = np.full((len(strip), width - strip.shape[1], 3), 255, np.uint8)
+        parts += [np.asarray(band), np.concatenate([strip, blank], axis=1)]
+    return np.concatenate(parts, axis=0)
+
+
+def _evenly(count: int, at_most: int) -> list[int]:
+    """Up to `at_most` numbers below `count`, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(at_most, count)).round().astype(int)).tolist()
 
 
 def write_video(path: Path, frames: UInt8[np.ndarray, "frames height width 3"], frames_per_second: int = 24) -> None:
@@ -81,8 +96,8 @@ def write_video(path: Path, frames: UInt8[np.ndarray, "frames height width 3"], 
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
-    """JSON, with the versions of what was used added."""
-    text = json.dumps(report | {"versions": versions()}, indent=2, ensure_ascii=False)
+    """JSON, with the versions of what was used added. JSON knows no NaN (written null) and no infinity ("inf")."""
+    text = json.dumps(_json_numbers(report | {"versions": versions()}), indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_write(path) as stream:
         stream.write((text + "\n").encode())
 
@@ -96,3 +111,13 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _json_numbers(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, dict):
+        return {key: _json_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_numbers(item) for item in value]
+    return value

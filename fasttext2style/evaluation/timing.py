@@ -1,10 +1,14 @@
-"""Wall time per phase of a run."""
+"""Wall time per phase of a run, and its peak memory."""
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import torch
 
 
 class Stopwatch:
@@ -20,3 +24,13 @@ class Stopwatch:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+def peak_memory_gib() -> dict[str, float]:
+    """The most memory that this process has held so far: on the host, and on the CUDA device if there is one."""
+    # Kibibytes on Linux, bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30}
+    if torch.cuda.is_available():
+        peak["cuda"] = torch.cuda.max_memory_allocated() / 2**30
+    return {name: round(gib, 3) for name, gib in peak.items()}

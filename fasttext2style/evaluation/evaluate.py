@@ -1,0 +1,177 @@
+"""One edit in numbers: how well it did what was asked, what else it changed, and whether views agree.
+
+`evaluate_edit` returns a plain dict for report.json's sister, evaluation.json; `tables` shows it to people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.evaluation.edit import EditedScene, Sight, look
+from fasttext2style.evaluation.footprints import footprint_deviation
+from fasttext2style.evaluation.image_metrics import largest_change, lpips_inside, psnr, ssim
+from fasttext2style.evaluation.text_metrics import direction_consistency, direction_similarity, embed, similarity
+from fasttext2style.evaluation.warping import warp
+from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.guidance.image_losses import ContentLoss
+from fasttext2style.scene.cameras import Cameras
+
+ONE_STEP = 1 / 255
+"""Share of a pixel's colour below which the object cannot change it by more than one of 8 bits' steps."""
+RANGES = {"short": 1, "long": 7}
+"""Frames between the two views of a pair along the camera path (StyleRF's short and long range)."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The edited pictures that a scene was trained towards, one per camera."""
+
+    cameras: Cameras
+    images: Float[Tensor, "views height width 3"]
+
+
+@dataclass(frozen=True)
+class Captions:
+    """What a text-image encoder compares with: descriptions, not instructions."""
+
+    before: str
+    after: str
+
+
+def evaluate_edit(
+    edit: EditedScene,
+    views: Cameras,
+    path: Cameras,
+    captions: Captions,
+    encoders: Sequence[TextImageEncoder] = (),
+    lpips: ContentLoss | None = None,
+    targets: Targets | None = None,
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """All metrics of an edit, and the pictures they were measured on.
+
+    Args:
+        edit: the scene before and after.
+        views: held-out views, for pictures and texts.
+        path: neighbouring views of a smooth camera path, for agreement between views.
+        captions: texts for the encoders.
+        encoders: the first is the one that was optimised, if any was.
+        lpips: left out if None.
+        targets: edited pictures; None for edits that had none.
+
+    Raises:
+        ValueError: no view shows the object.
+    """
+    before, after = look(edit.before, edit.object_before, views), look(edit.after, edit.object_after, views)
+    inside = torch.maximum(before.coverage, after.coverage)
+    if not bool((inside > 0.5).any()):
+        raise ValueError(
+            f"None of the {len(views)} views shows the selected object, so nothing can be measured. Were scene and "
+            "cameras made in the same coordinates?"
+        )
+    outside = (inside < ONE_STEP).float()
+    path_before, path_after = look(edit.before, edit.object_before, path), look(edit.after, edit.object_after, path)
+    report: dict[str, Any] = {
+        "captions": {"before": captions.before, "after": captions.after},
+        "views": {"count": len(views), "width": views.width, "height": views.height, "path": len(path)},
+        "inside": {"to_before": _distances(after.images, before.images, inside, lpips)},
+        "outside": {
+            **_distances(after.images, before.images, outside, lpips),
+            "largest_pixel_change": largest_change(after.images, before.images, outside),
+            "share_of_pixels": float(outside.mean()),
+            "gaussians_changed": edit.foreign_rows,
+            "largest_parameter_change": edit.largest_outside_change(),
+        },
+        "text": {
+            encoder.name: _text_metrics(encoder, captions, (before, after), (path_before, path_after))
+            for encoder in encoders
+        },
+        "agreement": {
+            name: {"before": _agreement(path_before, gap, lpips), "after": _agreement(path_after, gap, lpips)}
+            for name, gap in RANGES.items()
+            if gap < len(path)
+        },
+        "footprint_deviation": {
+            "before": footprint_deviation(edit.before, views, before.images, edit.object_before),
+            "after": footprint_deviation(edit.after, views, after.images, edit.object_after),
+        },
+        "gaussians": {
+            "before": len(edit.before),
+            "after": len(edit.after),
+            "object_before": int(edit.object_before.sum()),
+            "object_after": int(edit.object_after.sum()),
+        },
+    }
+    pictures = {"before": before.images, "after": after.images, "object": inside}
+    if targets is not None:
+        seen = look(edit.after, edit.object_after, targets.cameras)
+        report["inside"]["to_targets"] = _distances(seen.images, targets.images, seen.coverage, lpips)
+        report["footprint_deviation"]["targets"] = footprint_deviation(
+            edit.after, targets.cameras, targets.images, edit.object_after
+        )
+        pictures |= {"targets": targets.images, "renders": seen.images}
+    return report, pictures
+
+
+def _distances(images: Tensor, references: Tensor, weights: Tensor, lpips: ContentLoss | None) -> dict[str, float]:
+    distances = {"psnr": psnr(images, references, weights), "ssim": ssim(images, references, weights)}
+    if lpips is not None:
+        distances["lpips"] = lpips_inside(lpips, images, references, weights)
+    return distances
+
+
+def _text_metrics(
+    encoder: TextImageEncoder, captions: Captions, views: tuple[Sight, Sight], path: tuple[Sight, Sight]
+) -> dict[str, float]:
+    """On square crops around the object, its surroundings included."""
+    source, target = encoder.embed_texts([captions.before, captions.after])
+    before, after = (embed(encoder, pictures) for pictures in _crops(*views, encoder.resolution))
+    path_before, path_after = (embed(encoder, pictures) for pictures in _crops(*path, encoder.resolution))
+    return {
+        "similarity_before": similarity(before, target),
+        "similarity_after": similarity(after, target),
+        "direction_similarity": direction_similarity(before, after, source, target),
+        "direction_consistency": direction_consistency(path_before, path_after),
+    }
+
+
+def _crops(before: Sight, after: Sight, size: int, margin: float = 1.15) -> tuple[Tensor, Tensor]:
+    """Both states of each view that shows the object, cut to a square around it and scaled to `size` pixels."""
+    inside = torch.maximum(before.coverage, after.coverage) > 0.5
+    pictures: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for view in inside.flatten(1).any(1).nonzero()[:, 0].tolist():
+        rows, columns = inside[view].nonzero().unbind(1)
+        low = torch.stack([rows.min(), columns.min()])
+        high = torch.stack([rows.max(), columns.max()]) + 1
+        # At most the picture's shorter side, and moved back into the picture where it would leave it.
+        side = min(round(int((high - low).max()) * margin), *inside.shape[1:])
+        limit = torch.tensor(inside.shape[1:], device=low.device) - side
+        top, left = torch.minimum(((low + high - side) // 2).clamp_min(0), limit).tolist()
+        for sight, crops in zip((before, after), pictures):
+            crop = sight.images[view, top : top + side, left : left + side].permute(2, 0, 1)[None]
+            crop = torch.nn.functional.interpolate(crop, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
+            crops.append(crop.permute(0, 2, 3, 1))
+    return torch.cat(pictures[0]), torch.cat(pictures[1])
+
+
+def _agreement(sight: Sight, gap: int, lpips: ContentLoss | None) -> dict[str, float]:
+    """Between each view and the one `gap` frames later, warped into it, where both see the object's surface."""
+    now, later = slice(None, -gap), slice(gap, None)
+    warped, known = warp(
+        sight.images[later], sight.cameras[later], sight.depths[later], sight.cameras[now], sight.depths[now]
+    )
+    weights = sight.coverage[now] * known
+    squared = (warped - sight.images[now]).square().mean(-1)
+    total = float(weights.sum())
+    agreement = {
+        "rmse": (float((squared * weights).sum()) / total) ** 0.5 if total else float("nan"),
+        "share_seen_twice": total / max(float(sight.coverage[now].sum()), 1e-9),
+    }
+    if lpips is not None:
+        agreement["lpips"] = lpips_inside(lpips, warped, sight.images[now], weights)
+    return agreement

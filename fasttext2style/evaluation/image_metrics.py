@@ -1,0 +1,110 @@
+"""How near images are to references, where a weight per pixel says that it matters.
+
+Images are [views, height, width, 3], sRGB in [0, 1]; weights are [views, height, width] in [0, 1], 1 counts, 0 does not.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.guidance.image_losses import ContentLoss
+
+Images = Float[Tensor, "views height width 3"]
+Weights = Float[Tensor, "views height width"]
+
+_LEAST_CROP = 64
+"""LPIPS looks at patches of SqueezeNet's receptive fields; a smaller picture would be mostly border."""
+
+
+def psnr(images: Images, references: Images, weights: Weights) -> float:
+    """Peak signal-to-noise ratio in dB, of the squared error pooled over all views.
+
+    Pooled, for the mean of the views' own PSNRs is infinite as soon as one view did not change. An error of 0.1
+    everywhere gives 20 dB; equal images give infinity; no weight at all gives NaN.
+    """
+    squared = (images - references).double().square().mean(-1)
+    error = float((squared * weights).sum() / weights.double().sum())
+    # log10(0) is an exception in Python and an infinity in torch.
+    return float(-10 * torch.tensor(error, dtype=torch.float64).log10())
+
+
+def largest_change(images: Images, references: Images, weights: Weights) -> float:
+    """Largest difference of a channel among the pixels with a positive weight; 0 if there are none."""
+    differences = (images - references).abs().amax(-1)[weights > 0]
+    return float(differences.max()) if len(differences) else 0.0
+
+
+def ssim(images: Images, references: Images, weights: Weights) -> float:
+    """Structural similarity (Wang et al. 2004), the weighted mean of its map over all views; 1 for equal images.
+
+    Windows at the border of the weights would see what lies outside: there the reference is replaced by the image.
+    """
+    maps = ssim_map(images, _only_inside(images, references, weights))
+    return float((maps * weights).double().sum() / weights.double().sum())
+
+
+def ssim_map(images: Images, references: Images, sigma: float = 1.5) -> Weights:
+    """SSIM of the window around each pixel, averaged over channels.
+
+    Gaussian windows of 11 x 11 pixels and K = (0.01, 0.03), as in the paper; images are mirrored at their border.
+
+    Raises:
+        ValueError: images smaller than half a window.
+    """
+    height, width = images.shape[1:3]
+    if min(height, width) < 6:
+        raise ValueError(f"SSIM needs images of at least 6 x 6 pixels, got {height} x {width}")
+    offsets = torch.arange(-5, 6, dtype=torch.float64, device=images.device)
+    kernel = (-0.5 * (offsets / sigma).square()).exp()
+    kernel = kernel / kernel.sum()
+
+    def blurred(batch: Tensor) -> Tensor:
+        planes = F.pad(batch.double().permute(0, 3, 1, 2).flatten(0, 1)[:, None], (5, 5, 5, 5), mode="reflect")
+        planes = F.conv2d(F.conv2d(planes, kernel[None, None, :, None]), kernel[None, None, None])
+        return planes[:, 0].unflatten(0, (len(batch), 3))
+
+    mean, reference_mean = blurred(images), blurred(references)
+    # In float64: variances are small differences of large squares.
+    variance = blurred(images.double().square()) - mean.square()
+    reference_variance = blurred(references.double().square()) - reference_mean.square()
+    covariance = blurred(images.double() * references.double()) - mean * reference_mean
+    luminance = (2 * mean * reference_mean + 0.01**2) / (mean.square() + reference_mean.square() + 0.01**2)
+    structure = (2 * covariance + 0.03**2) / (variance + reference_variance + 0.03**2)
+    return (luminance * structure).mean(1).to(images)
+
+
+def lpips_inside(lpips: ContentLoss, images: Images, references: Images, weights: Weights) -> float:
+    """LPIPS (Zhang et al. 2018) of each view's weighted part, averaged over the views that have one; 0 if equal.
+
+    Each view is cropped to the box of its positive weights, so that the number does not depend on how much of the
+    picture the part fills; outside it the reference is replaced by the image. NaN if no view has a part.
+
+    Args:
+        lpips: `guidance.image_losses.LpipsContent`.
+    """
+    references = _only_inside(images, references, weights)
+    distances = []
+    for image, reference, weight in zip(images, references, weights):
+        if bool((weight > 0).any()):
+            rows, columns = _box(weight)
+            distances.append(lpips(image[None, rows, columns], reference[None, rows, columns]))
+    return float(torch.stack(distances).mean()) if distances else float("nan")
+
+
+def _only_inside(images: Images, references: Images, weights: Weights) -> Images:
+    return torch.lerp(images, references, weights[..., None])
+
+
+def _box(weight: Float[Tensor, "height width"]) -> tuple[slice, slice]:
+    """Rows and columns of the positive weights, at least `_LEAST_CROP` of each where the image has as many."""
+    spans = []
+    for axis in (0, 1):
+        inside = (weight > 0).any(dim=1 - axis).nonzero()
+        low, high, size = int(inside.min()), int(inside.max()) + 1, weight.shape[axis]
+        length = max(high - low, min(_LEAST_CROP, size))
+        start = min(max(0, (low + high - length) // 2), size - length)
+        spans.append(slice(start, start + length))
+    return spans[0], spans[1]

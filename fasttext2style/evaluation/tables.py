@@ -1,0 +1,84 @@
+"""An evaluation for people: one markdown table, one sheet of pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from fasttext2style.evaluation.report import labelled_rows
+
+
+def metric_table(report: dict[str, Any]) -> str:
+    """Markdown: a metric a line, before and after the edit, and which way is better; only what was measured."""
+    rows = [("metric", "before", "after", "better"), ("---", "---:", "---:", "---"), *_rows(report)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2]), row[3].ljust(widths[3])]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def picture_sheet(pictures: dict[str, Tensor], title: str) -> Any:
+    """[height, width, 3] bytes: views before, after, the object and what changed, then targets if there were any."""
+    before, after = pictures["before"], pictures["after"]
+    shape = before.shape[1:3]
+    rows = {
+        f"{title}: before": before,
+        "after": after,
+        "change, 4 times as strong": ((after - before).abs() * 4).clamp(0, 1),
+        "the object's share of each pixel": pictures["object"][..., None].expand_as(before),
+    }
+    for name in ("targets", "renders"):
+        if name in pictures:
+            channels_first = pictures[name].permute(0, 3, 1, 2)
+            resized = F.interpolate(channels_first, shape, mode="bilinear", antialias=True)
+            rows[f"training views: {name}"] = resized.permute(0, 2, 3, 1)
+    return labelled_rows(rows)
+
+
+def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    for name, text in report["text"].items():
+        yield f"similarity, {name}", _number(text["similarity_before"]), _number(text["similarity_after"]), "higher"
+        yield f"direction similarity, {name}", "", _number(text["direction_similarity"]), "higher"
+        yield f"direction consistency, {name}", "", _number(text["direction_consistency"]), "higher"
+    for part, label in (("to_targets", "object to targets"), ("to_before", "object to before")):
+        better = ("higher", "higher", "lower") if part == "to_targets" else ("", "", "")
+        yield from _distance_rows(label, report["inside"].get(part, {}), better)
+    outside = report["outside"]
+    yield from _distance_rows("outside to before", outside, ("higher", "higher", "lower"))
+    yield "outside, largest change of a pixel", "", _number(outside["largest_pixel_change"]), "lower"
+    yield "outside, Gaussians changed", "", f"{outside['gaussians_changed']:,}", "0"
+    for name, pair in report["agreement"].items():
+        for metric in ("rmse", "lpips"):
+            if metric in pair["after"]:
+                values = (_number(pair[state][metric]) for state in ("before", "after"))
+                yield f"{name}-range warped {metric.upper()}", *values, "lower"
+    deviation = report["footprint_deviation"]
+    yield "deviation per footprint", _number(deviation["before"]), _number(deviation["after"]), "lower"
+    if "targets" in deviation:
+        yield "deviation per footprint, targets", "", _number(deviation["targets"]), "lower"
+    counts = report["gaussians"]
+    yield "Gaussians", f"{counts['before']:,}", f"{counts['after']:,}", ""
+    yield "Gaussians of the object", f"{counts['object_before']:,}", f"{counts['object_after']:,}", ""
+    for phase, seconds in report.get("seconds", {}).items():
+        yield f"seconds, {phase}", "", f"{seconds:.1f}", ""
+    for place, gib in report.get("peak_memory_gib", {}).items():
+        yield f"peak memory of the run, {place}, GiB", "", f"{gib:.2f}", ""
+
+
+def _distance_rows(label: str, distances: dict[str, Any], better: tuple[str, str, str]) -> Iterator:
+    for metric, name, way in zip(("psnr", "ssim", "lpips"), ("PSNR, dB", "SSIM", "LPIPS"), better):
+        if metric in distances:
+            digits = 2 if metric == "psnr" else 4
+            yield f"{label}, {name}", "", _number(distances[metric], digits), way
+
+
+def _number(value: float, digits: int = 4) -> str:
+    if math.isnan(value):
+        return "-"
+    return "unchanged" if math.isinf(value) else f"{value:.{digits}f}"
