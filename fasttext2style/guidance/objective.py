@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.guidance.augment import Background, sample_backgrounds, sample_patch_grids, take_patches
@@ -59,7 +59,7 @@ class TextStyleConfig:
 
 
 class TextStyleObjective:
-    """The loss of one prompt. Call `prepare` once with the original renders, then the objective every step.
+    """The loss of one prompt on batches of renders.
 
     Everything random comes from `seed` (the negatives) and from the generator of each call (patches, backgrounds).
 
@@ -83,36 +83,19 @@ class TextStyleObjective:
         self._content = None
         if config.content != "none":
             self._content = load_content_loss(config.content, encoder, config.content_weights, device)
-        self._original_alphas: Tensor | None = None
-
-    def prepare(
-        self, originals: Float[Tensor, "views height width 3"], alphas: Float[Tensor, "views height width 1"]
-    ) -> Float[Tensor, " views"]:
-        """Take the renders of the untouched object, of all views; returns their similarity to the prompt.
-
-        Raises:
-            ValueError: no view shows the object.
-        """
-        if not (alphas > 0.1).any():
-            raise ValueError("The object is visible in no view. Check the selection: does it hold any Gaussian?")
-        self._original_alphas = alphas.detach()
-        return self.similarity(originals)
 
     def __call__(
         self,
         images: Float[Tensor, "views height width 3"],
         alphas: Float[Tensor, "views height width 1"],
         originals: Float[Tensor, "views height width 3"],
-        view_indices: Int[Tensor, " views"],
+        original_alphas: Float[Tensor, "views height width 1"],
         generator: torch.Generator,
     ) -> dict[str, Float[Tensor, ""]]:
         """Weighted losses by name of a batch of views: "text", "directional", "content", as configured.
 
-        Images show the object alone, premultiplied on black; `originals` are the untouched renders of the same views,
-        and `view_indices` their places among those given to `prepare`.
+        Images show the object alone, premultiplied on black; `originals` are the untouched renders of the same views.
         """
-        if self._original_alphas is None:
-            raise ValueError("Call prepare(originals, alphas) once before the objective.")
         config, side = self.config, self.encoder.resolution
         with torch.no_grad():
             grids = sample_patch_grids(
@@ -134,7 +117,7 @@ class TextStyleObjective:
             losses["text"] = config.text_weight * nll_with_negatives(embeddings, self._texts, config.temperature)
         if "directional" in config.loss:
             with torch.no_grad():  # the same patches of the original: only the style differs
-                before = embed(originals, self._original_alphas[view_indices])
+                before = embed(originals, original_alphas)
             losses["directional"] = config.directional_weight * directional(
                 embeddings, before, self._texts[0], self._source_text
             )

@@ -168,8 +168,9 @@ class StylePipeline(VanillaPipeline):
 
     @torch.no_grad()
     def _log_pictures(self, step: int) -> None:
-        image = self.styler._render(self.edit.gaussians(()).detach(), self.styler.views[[0]])[0][0]
-        writer.put_image("Object", torch.cat([self.styler.original_images[0], image], dim=1), step)
+        before = self.styler.originals(torch.zeros(1, dtype=torch.long, device=self.device))[0][0]
+        after = self.styler.render(self.edit.gaussians(()).detach(), self.styler.views[[0]])[0][0]
+        writer.put_image("Object", torch.cat([before, after], dim=1), step)
 
     def _write_results(self, trainer: Any) -> None:
         from fasttext2style.plugin.results import write_results

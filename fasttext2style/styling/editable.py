@@ -22,13 +22,19 @@ class EditableObject:
     """Selected Gaussians as optimizer parameters, under splatfacto's names.
 
     `parameters` may be replaced entry by entry (densification does); `weights` then has to follow.
+
+    Args:
+        scene: all Gaussians.
+        selection: the object among them.
+        copy_scene: keep the whole scene as it was, for hosts that write the object back into the very tensors of
+            `scene`. Without it only the object's rows are copied, and `self.scene` follows the host.
     """
 
-    def __init__(self, scene: Gaussians, selection: Selection) -> None:
+    def __init__(self, scene: Gaussians, selection: Selection, copy_scene: bool = True) -> None:
         selection.check_matches(len(scene))
         selection.check_usable()
-        # A copy: hosts write the object back into the tensors that this scene came from.
-        self.scene = Gaussians(**{f.name: getattr(scene, f.name).detach().clone() for f in fields(scene)})
+        values = {f.name: getattr(scene, f.name).detach() for f in fields(scene)}
+        self.scene = Gaussians(**{name: value.clone() if copy_scene else value for name, value in values.items()})
         self.rows = selection.mask.to(scene.device).nonzero()[:, 0]
         self.original = self.scene.subset(self.rows)
         self.weights: Float[Tensor, " object"] = selection.weights.to(scene.device)[self.rows].clone()

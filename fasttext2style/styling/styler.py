@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from fasttext2style.guidance.anchors import needle_penalty, opacity_anchor, position_anchor, scale_anchor
@@ -85,31 +85,60 @@ class ObjectStyler:
         self.sampler = ViewSampler(len(self.views), batch, seed)
         self.generator = torch.Generator(device=device).manual_seed(seed)
         self.objective = TextStyleObjective(config.objective, encoder, prompt, device, seed)
-        self.original_images, self.original_alphas = self._render_all(edit.original)
-        self.objective.prepare(self.original_images, self.original_alphas)
         self.anchor = edit.original
+        # Filled when a view's turn comes: the first step need not wait for all of them.
+        shape = (len(self.views), self.size, self.size)
+        self._original_images = torch.zeros(*shape, 3, device=device)
+        self._original_alphas = torch.zeros(*shape, 1, device=device)
+        self._rendered = torch.zeros(len(self.views), dtype=torch.bool)
 
     def losses(self) -> tuple[dict[str, Tensor], dict]:
         """Named, weighted losses of the next batch of views, and the rasterizer's info (for densification)."""
         chosen = self.sampler.next().to(self.edit.scene.device)
         now = self.edit.gaussians(self.config.train)
-        images, alphas, info = self._render(now, self.views[chosen])
-        losses = self.objective(
-            images, alphas, self.original_images[chosen], view_indices=chosen, generator=self.generator
-        )
+        images, alphas, info = self.render(now, self.views[chosen])
+        originals, original_alphas = self.originals(chosen)
+        losses = self.objective(images, alphas, originals, original_alphas, self.generator)
         if set(self.config.train) - {"features_dc", "features_rest"} and self.config.silhouette_anchor:
-            grown = (alphas - self.original_alphas[chosen]).clamp_min(0)
+            grown = (alphas - original_alphas).clamp_min(0)
             losses["silhouette_anchor"] = self.config.silhouette_anchor * grown.square().mean()
         return losses | self._anchor_losses(now), info
+
+    @torch.no_grad()
+    def originals(
+        self, chosen: Int[Tensor, " views"]
+    ) -> tuple[Float[Tensor, "views height width 3"], Float[Tensor, "views height width 1"]]:
+        """Images and alphas of the untouched object in some of the views, rendered when they are first asked for.
+
+        Raises:
+            ValueError: the object is hardly there in any of these views.
+        """
+        missing = chosen[~self._rendered[chosen.cpu()].to(chosen.device)]
+        for views in missing.split(8) if len(missing) else ():
+            images, alphas, _ = self.render(self.edit.original, self.views[views])
+            self._original_images[views], self._original_alphas[views] = images, alphas
+            self._rendered[views.cpu()] = True
+        alphas = self._original_alphas[chosen]
+        if not bool((alphas > 0.1).any()):
+            raise ValueError(
+                f"The object ({len(self.edit.original):,} Gaussians) cannot be seen in its views: all of it is nearly "
+                "transparent. Select more of it."
+            )
+        return self._original_images[chosen], alphas
 
     def re_anchor(self) -> None:
         """After densification: the anchors hold what there is now (new Gaussians have no older value)."""
         self.anchor = self.edit.gaussians(trainable=()).detach()
 
     @torch.no_grad()
-    def similarity(self, gaussians: Gaussians) -> Float[Tensor, " views"]:
-        """Cosine between the prompt and each object view of these Gaussians, on black."""
-        return self.objective.similarity(self._render_all(gaussians)[0])
+    def similarity(self, gaussians: Gaussians, at_most: int = 0) -> Float[Tensor, " views"]:
+        """Cosine between the prompt and each object view of these Gaussians, on black.
+
+        `at_most` takes that many views, evenly spread; 0 takes all.
+        """
+        views = self.views[:: -(-len(self.views) // at_most)] if at_most else self.views
+        parts = [self.render(gaussians, views[start : start + 8])[0] for start in range(0, len(views), 8)]
+        return torch.cat([self.objective.similarity(images) for images in parts])
 
     def _anchor_losses(self, now: Gaussians) -> dict[str, Tensor]:
         losses, config = {}, self.config
@@ -126,7 +155,7 @@ class ObjectStyler:
             )
         return losses
 
-    def _render(
+    def render(
         self, gaussians: Gaussians, cameras: Cameras
     ) -> tuple[Float[Tensor, "views height width 3"], Float[Tensor, "views height width 1"], dict]:
         """On black. Antialiased: at the encoder's low resolution the classic mode would thicken small Gaussians."""
@@ -134,10 +163,3 @@ class ObjectStyler:
             gaussians = Gaussians.concatenated([gaussians, self.outside])
         images, alphas, info = render(gaussians, cameras, rasterize_mode="antialiased")
         return images.clamp(0, 1), alphas, info
-
-    @torch.no_grad()
-    def _render_all(self, gaussians: Gaussians, chunk: int = 8) -> tuple[Tensor, Tensor]:
-        parts = [
-            self._render(gaussians, self.views[start : start + chunk])[:2] for start in range(0, len(self.views), chunk)
-        ]
-        return torch.cat([images for images, _ in parts]), torch.cat([alphas for _, alphas in parts])

@@ -25,12 +25,12 @@ def styled_disc(tiny: TextImageEncoder, prompt: str, **settings) -> torch.Tensor
 
     originals = picture().detach()
     objective = TextStyleObjective(TextStyleConfig(**settings), tiny, prompt)
-    before = objective.prepare(originals, alphas)
+    before = objective.similarity(originals)
     optimizer = torch.optim.Adam([cells], lr=0.03)
     generator = torch.Generator().manual_seed(0)
     for _ in range(40):
         optimizer.zero_grad()
-        sum(objective(picture(), alphas, originals, torch.arange(1), generator).values()).backward()
+        sum(objective(picture(), alphas, originals, alphas, generator).values()).backward()
         optimizer.step()
     assert objective.similarity(picture().detach()) > before
     return picture().detach()[alphas[..., 0] > 0].mean(0)

@@ -52,6 +52,16 @@ def test_the_scene_before_is_kept_when_the_host_overwrites_its_own():
     assert edit.outside_drift(scene) == pytest.approx(1.0, rel=1e-4)
 
 
+def test_without_a_copy_only_the_objects_rows_are_copied():
+    scene, selection = _scene(), _selection()
+    edit = EditableObject(scene, selection, copy_scene=False)
+    assert edit.scene.means.data_ptr() == scene.means.data_ptr()
+    before = scene.subset(selection.mask)
+    scene.means[edit.rows] += 1.0
+    assert _all_equal(edit.original, before)
+    assert torch.equal(edit.merged().means[edit.rows], before.means)
+
+
 def test_outside_drift_sees_a_single_changed_number():
     edit = EditableObject(_scene(), _selection())
     merged = edit.merged()

@@ -1,5 +1,7 @@
 """The loss of a sentence on an object: what moves, what is held, what is drawn from the seed."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,6 +11,8 @@ from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras
+
+VIEWS = torch.tensor([0, 3])
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,7 @@ def test_the_same_seed_draws_the_same_losses(encoder):
 
 def test_composite_sees_the_scene_behind_the_object(encoder):
     alone, composite = _styler(encoder), _styler(encoder, composite=True)
-    assert alone.original_alphas.mean() < composite.original_alphas.mean()
+    assert alone.originals(VIEWS)[1].mean() < composite.originals(VIEWS)[1].mean()
     # The scene behind gets no gradient and no parameter.
     _steps(composite, 1)
     assert composite.edit.outside_drift(composite.edit.merged()) == 0.0
@@ -86,8 +90,27 @@ def test_composite_sees_the_scene_behind_the_object(encoder):
 
 def test_views_have_the_encoders_resolution(encoder):
     styler = _styler(encoder)
-    assert styler.original_images.shape[1:] == (encoder.resolution, encoder.resolution, 3)
-    assert _styler(encoder, render_size=40).original_images.shape[1:] == (40, 40, 3)
+    assert styler.originals(VIEWS)[0].shape == (2, encoder.resolution, encoder.resolution, 3)
+    assert _styler(encoder, render_size=40).originals(VIEWS)[0].shape == (2, 40, 40, 3)
+
+
+def test_originals_stay_what_they_were_while_the_object_changes(encoder):
+    early, late = _styler(encoder), _styler(encoder)
+    before = early.originals(VIEWS)
+    for styler in (early, late):
+        _steps(styler, 3)
+    for ours, theirs in zip(early.originals(VIEWS) + late.originals(VIEWS), before * 2):
+        assert torch.equal(ours, theirs)
+
+
+def test_an_object_that_cannot_be_seen_is_refused(encoder):
+    scene = ball_on_floor()
+    weights = torch.zeros(len(scene))
+    weights[:BALL] = 1
+    ghost = replace(scene, logit_opacities=torch.full_like(scene.logit_opacities, -8.0))
+    edit = EditableObject(ghost, Selection(weights, "ball"))
+    with pytest.raises(ValueError, match="cannot be seen"):
+        ObjectStyler(edit, capture_cameras(), encoder, "red", StylerConfig()).losses()
 
 
 def test_re_anchoring_takes_what_is_there_now(encoder):
