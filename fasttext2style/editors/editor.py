@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
@@ -151,7 +152,7 @@ def load_editor(name: str, device: torch.device | str = "cpu", **settings: Any) 
     local = {field.name: settings.pop(field.name) for field in fields(LocalEditConfig) if field.name in settings}
     if name in known:
         make = known[name].load()
-    elif ":" in name and not name.startswith((".", "/")):
+    elif ":" in name and not Path(name).exists():
         make = _attribute(name)
     else:
         from fasttext2style.editors.diffusers_folder import load_diffusers_editor

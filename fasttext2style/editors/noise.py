@@ -1,0 +1,70 @@
+"""Noise of an edit: how much, on which schedule, and the same in every view or not."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.editors.editor import EditRequest
+
+
+def make_scheduler(class_name: str, config: Any) -> Any:
+    """A scheduler of diffusers by its class name, with a model's own noise schedule.
+
+    Spacing is "trailing" where the class knows it: with "leading", Stable Diffusion's default, a partial denoising
+    starts at another level than asked for and leaves noise at its end (0.12 of 1 for DDIM). Samples are never
+    clipped: latents are no images.
+
+    Raises:
+        ValueError: diffusers has no such scheduler; says which name is near.
+    """
+    import diffusers
+
+    names = [name for name in dir(diffusers) if name.endswith("Scheduler")]
+    if class_name not in names:
+        near = difflib.get_close_matches(class_name, names, n=3, cutoff=0.3)
+        raise ValueError(f"diffusers has no scheduler {class_name!r}; did you mean {' or '.join(near or names[:3])}?")
+    scheduler_class = getattr(diffusers, class_name)
+    wanted = {"timestep_spacing": "trailing", "clip_sample": False}
+    known = inspect.signature(scheduler_class.__init__).parameters
+    return scheduler_class.from_config(config, **{key: value for key, value in wanted.items() if key in known})
+
+
+def partial_timesteps(
+    scheduler: Any, steps: int, strength: float, device: torch.device | str
+) -> Float[Tensor, " evaluations"]:
+    """Timesteps of `steps` denoising steps that start at about the share `strength` of the schedule, never above it.
+
+    The tail of a longer schedule, so that it works with every scheduler: 20 steps from 0.7 are the last 20 of 29 and
+    start at 20/29 = 0.69. Solvers of second order evaluate twice per step.
+    """
+    # 1e-6: 20 / 0.8 must not become 26 by rounding.
+    total = math.ceil(steps / strength - 1e-6)
+    scheduler.set_timesteps(total, device=device)
+    first = (total - steps) * scheduler.order
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(first)
+    return scheduler.timesteps[first:].float()
+
+
+def draw_strength(request: EditRequest) -> float:
+    """One noise level from the request's interval, the same for all its views and in every batch of them."""
+    low, high = request.strength
+    generator = torch.Generator().manual_seed(request.seed)
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def noise_generators(request: EditRequest) -> list[torch.Generator]:
+    """One generator per view, on the CPU so that all devices draw the same.
+
+    With shared noise all have one seed. Otherwise a view's seed follows from its id, not from its place in a batch.
+    """
+    # Seeds of nearby runs and views must not meet: 2**20 views each.
+    ids = [0 if request.shared_noise else 1 + view_id for view_id in request.view_ids]
+    return [torch.Generator().manual_seed(request.seed * 2**20 + view_id) for view_id in ids]

@@ -1,0 +1,98 @@
+"""Real classes of diffusers and transformers at tiny size with random weights, the same in every run."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    DDIMScheduler,
+    StableDiffusionInstructPix2PixPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+
+def tiny_tokenizer() -> CLIPTokenizer:
+    """Every byte is a token, as at the bottom of CLIP's own vocabulary."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    characters = list(bytes_to_unicode().values())
+    words = characters + [character + "</w>" for character in characters] + ["<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=77)
+
+
+def tiny_text_encoder(width: int = 32) -> CLIPTextModel:
+    config = CLIPTextConfig(
+        vocab_size=514,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        bos_token_id=512,
+        eos_token_id=513,
+        pad_token_id=513,
+    )
+    return CLIPTextModel(config).eval()
+
+
+def tiny_vae(kind: type = AutoencoderKL) -> AutoencoderKL | AutoencoderTiny:
+    """Halves each side once."""
+    if kind is AutoencoderTiny:
+        return AutoencoderTiny(
+            encoder_block_out_channels=(16, 16),
+            decoder_block_out_channels=(16, 16),
+            num_encoder_blocks=(1, 1),
+            num_decoder_blocks=(1, 1),
+        ).eval()
+    return AutoencoderKL(
+        block_out_channels=(16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        norm_num_groups=8,
+        latent_channels=4,
+    ).eval()
+
+
+def tiny_unet(in_channels: int = 8, width: int = 32, **settings) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=in_channels,
+        out_channels=4,
+        block_out_channels=(16, 32),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        norm_num_groups=8,
+        attention_head_dim=8,
+        cross_attention_dim=width,
+        **settings,
+    ).eval()
+
+
+def stable_diffusion_noise(**settings) -> DDIMScheduler:
+    """Stable Diffusion's schedule, and its default spacing."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        **settings,
+    )
+
+
+def tiny_instruct_pix2pix(vae: type = AutoencoderKL) -> StableDiffusionInstructPix2PixPipeline:
+    """Edits at 32 x 32 pixels."""
+    torch.manual_seed(0)
+    return StableDiffusionInstructPix2PixPipeline(
+        vae=tiny_vae(vae),
+        text_encoder=tiny_text_encoder(),
+        tokenizer=tiny_tokenizer(),
+        unet=tiny_unet(),
+        scheduler=stable_diffusion_noise(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
