@@ -10,18 +10,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions, rasterize
 from fasttext2style.selection.lifting import mask_shares, without_outliers
+from fasttext2style.selection.neighbours import bodies, widths_of
 from fasttext2style.selection.selection import Selection
 
 MOST_VIEWS, MOST_PIXELS = 32, 128
@@ -76,14 +73,13 @@ def select_automatic(gaussians: Gaussians, cameras: Cameras) -> Selection:
     # The vote fills holes of the body and takes in what its silhouette hides.
     shares = mask_shares(gaussians.detach(), views, (coverage[..., 0] > 0.5).to(coverage))
     chosen = without_outliers(gaussians.means.detach(), shares > 0.5)
-    return Selection(chosen.to(gaussians.means), f"found by itself in {len(views)} views")
+    return Selection(chosen.to(gaussians.means), f"found by itself in {len(views)} views").for_scene(gaussians)
 
 
 @dataclass(frozen=True)
 class _Scene:
     means: Float[Tensor, "gaussians 3"]
     widths: Float[Tensor, " gaussians"]
-    """Middle one of the three standard deviations: flat and long Gaussians alike do not reach further."""
     visible: Float[Tensor, " gaussians"]
     """Share in all pictures."""
     central: Float[Tensor, " gaussians"]
@@ -103,7 +99,7 @@ def _look_at(gaussians: Gaussians, cameras: Cameras) -> _Scene:
     visible, central = contributions(gaussians, cameras, masks).clamp_min(0).unbind(dim=1)
     return _Scene(
         gaussians.means,
-        gaussians.scales.median(dim=1).values,
+        widths_of(gaussians.scales),
         visible,
         central,
         focus,
@@ -199,22 +195,14 @@ def _find_plane(
     return normal, offset
 
 
-def _central_body(scene: _Scene, rows: Int[Tensor, " candidates"], neighbours: int = 10) -> Int[Tensor, " body"]:
+def _central_body(scene: _Scene, rows: Int[Tensor, " candidates"]) -> Int[Tensor, " body"]:
     """Of all bodies of touching Gaussians the one that shows most in the middle of the pictures."""
-    if len(rows) <= neighbours:
+    if len(rows) == 0:
         return rows
-    points = scene.means[rows].double().cpu().numpy()
-    distances, indices = (np.asarray(values)[:, 1:] for values in KDTree(points).query(points, k=neighbours + 1))
-    widths = scene.widths[rows].double().cpu().numpy()
-    # Two Gaussians touch within 2.5 standard deviations of both; the cap is for Gaussians without form.
-    touching = (distances < 2.5 * (widths[:, None] + widths[indices])) & (distances < 0.04 * scene.distance)
-    one, other = np.nonzero(touching)[0], indices[touching]
-    graph = coo_matrix((np.ones(len(one)), (one, other)), shape=(len(rows), len(rows)))
-    count, labels = connected_components(graph, directed=False)
-    bodies = torch.from_numpy(labels).long().to(rows.device)
-    shown = torch.zeros(count, dtype=torch.float64, device=rows.device)
-    shown.index_add_(0, bodies, scene.central[rows].double())
-    return rows[bodies == shown.argmax()]
+    labels = bodies(scene.means[rows], scene.widths[rows], longest=0.04 * scene.distance)
+    shown = torch.zeros(int(labels.max()) + 1, dtype=torch.float64, device=rows.device)
+    shown.index_add_(0, labels, scene.central[rows].double())
+    return rows[labels == shown.argmax()]
 
 
 def _area(points: Float[Tensor, "points 2"]) -> float:

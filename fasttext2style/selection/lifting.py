@@ -41,7 +41,7 @@ def lift_masks(
     """
     shares = mask_shares(gaussians, cameras, masks)
     chosen = without_outliers(gaussians.means, shares > threshold)
-    return Selection(chosen.to(gaussians.means), f"masks of {len(cameras)} views")
+    return Selection(chosen.to(gaussians.means), f"masks of {len(cameras)} views").for_scene(gaussians)
 
 
 def mask_shares(

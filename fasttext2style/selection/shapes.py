@@ -36,7 +36,7 @@ def select_box(
         raise ValueError(f"A rotation matrix has orthonormal columns and determinant 1, got {rotation.tolist()}")
     inside = ((gaussians.means - center) @ rotation).abs() <= size / 2
     place = ", ".join(f"{value:g}" for value in center.tolist())
-    return Selection(inside.all(dim=1).to(gaussians.means), f"box at ({place})")
+    return Selection(inside.all(dim=1).to(gaussians.means), f"box at ({place})").for_scene(gaussians)
 
 
 def select_sphere(gaussians: Gaussians, center: Point, radius: float | int) -> Selection:
@@ -50,4 +50,4 @@ def select_sphere(gaussians: Gaussians, center: Point, radius: float | int) -> S
     center = torch.as_tensor(center).to(gaussians.means)
     place = ", ".join(f"{value:g}" for value in center.tolist())
     inside = (gaussians.means - center).norm(dim=1) <= radius
-    return Selection(inside.to(gaussians.means), f"sphere at ({place}), radius {radius:g}")
+    return Selection(inside.to(gaussians.means), f"sphere at ({place}), radius {radius:g}").for_scene(gaussians)

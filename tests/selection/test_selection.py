@@ -1,10 +1,13 @@
 """Selections: their files, and what they say when they do not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_scenes import blobs
 
 from fasttext2style.selection.selection import Selection
 
@@ -88,3 +91,48 @@ def test_nothing_is_an_error_and_everything_a_warning():
     assert partly.check_usable() is None
     assert partly.mask.tolist() == [False, True]
     assert partly.count == 1
+
+
+def cloud(seed: int, count: int = 500):
+    return blobs(torch.randn(count, 3, generator=torch.Generator().manual_seed(seed)), 0.1)
+
+
+def test_a_selection_knows_its_scene_also_after_a_restart(tmp_path):
+    scene = cloud(0)
+    Selection.everything(500).for_scene(scene).save(tmp_path / "a.npz")
+    loaded = Selection.load(tmp_path / "a.npz")
+    loaded.check_matches(scene)
+    loaded.check_matches(500)
+    with pytest.raises(ValueError, match=r"another scene of 500 Gaussians: only \d+% of them lie where they lay.*Run"):
+        loaded.check_matches(cloud(1))
+
+
+def test_edits_of_colour_and_small_moves_are_the_same_scene():
+    scene = cloud(0)
+    selection = Selection.everything(500).for_scene(scene)
+    selection.check_matches(replace(scene, sh_dc=scene.sh_dc + 1, logit_opacities=-scene.logit_opacities))
+    selection.check_matches(replace(scene, means=scene.means + 0.01 * torch.randn(500, 3)))
+    # A third of it, the object, may even have gone elsewhere.
+    selection.check_matches(replace(scene, means=scene.means + 9.0 * (torch.arange(500) < 160)[:, None]))
+    with pytest.raises(ValueError, match="another scene"):
+        selection.check_matches(replace(scene, means=scene.means.flip(0)))
+
+
+def test_files_from_before_the_mark_are_read_and_match_by_number(tmp_path):
+    np.savez(tmp_path / "old.npz", weights=np.ones(500, np.float32), origin=np.array("box"))
+    old = Selection.load(tmp_path / "old.npz")
+    assert old.scene_mark is None
+    old.check_matches(cloud(0))
+    with pytest.raises(ValueError, match="500 weights but the scene has 400"):
+        old.check_matches(cloud(0, 400))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_tiny_scenes_have_marks_too(count):
+    scene = cloud(0, count)
+    Selection.everything(count).for_scene(scene).check_matches(scene)
+
+
+def test_a_selection_cannot_be_marked_for_a_scene_that_it_does_not_fit():
+    with pytest.raises(ValueError, match="3 weights but the scene has 500"):
+        Selection.everything(3).for_scene(cloud(0))

@@ -1,0 +1,44 @@
+"""Which Gaussians touch: the graph behind bodies, growing and clicks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+from torch import Tensor
+
+REACH = 2.5
+"""Two Gaussians touch within this many standard deviations of both."""
+
+
+def bodies(
+    means: Float[Tensor, "gaussians 3"],
+    widths: Float[Tensor, " gaussians"],
+    longest: float = math.inf,
+    neighbours: int = 10,
+) -> Int[Tensor, " gaussians"]:
+    """Number the bodies of touching Gaussians: for each Gaussian the number of its body, from 0.
+
+    Each is compared with its nearest `neighbours`; `widths` are standard deviations, and no gap of `longest` or more is
+    bridged, for Gaussians without form are as wide as they like.
+    """
+    if len(means) <= neighbours:
+        return torch.zeros(len(means), dtype=torch.long, device=means.device)
+    points = means.detach().double().cpu().numpy()
+    distances, indices = (np.asarray(values)[:, 1:] for values in KDTree(points).query(points, k=neighbours + 1))
+    reach = REACH * widths.detach().double().cpu().numpy()
+    touching = (distances < reach[:, None] + reach[indices]) & (distances < longest)
+    one, other = np.nonzero(touching)[0], indices[touching]
+    graph = coo_matrix((np.ones(len(one)), (one, other)), shape=(len(points), len(points)))
+    _, labels = connected_components(graph, directed=False)
+    return torch.from_numpy(labels).long().to(means.device)
+
+
+def widths_of(scales: Float[Tensor, "gaussians 3"]) -> Float[Tensor, " gaussians"]:
+    """The middle one of the three standard deviations: flat and long Gaussians alike do not reach further."""
+    return scales.median(dim=1).values
