@@ -1,0 +1,296 @@
+"""Steps on disk: undo, redo, drop and blend bit by bit, also after a restart."""
+
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from fasttext2style.history.checkpoint import history_tensors, state_of_checkpoint
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.history import History
+from fasttext2style.history.state import SceneState
+from tests.history.scenes import assert_same, random_state
+
+
+def recolored(state: SceneState, ids: list[int], value: float) -> Delta:
+    rows = state.rows_of(torch.tensor(ids))
+    before = {"features_dc": state.columns["features_dc"][rows]}
+    return Delta.of_rows(torch.tensor(ids), before, {"features_dc": torch.full_like(before["features_dc"], value)})
+
+
+def reselected(state: SceneState, ids: list[int]) -> Delta:
+    weights = torch.zeros(len(state))
+    weights[state.rows_of(torch.tensor(ids))] = 1
+    return Delta.of_rows(state.ids, {"selection": state.selection}, {"selection": weights})
+
+
+def densified(state: SceneState, ids: list[int], count: int, history: History) -> Delta:
+    fresh = random_state(count, seed=count)
+    return Delta.of_growth(state.at(torch.tensor(ids)), SceneState(fresh.columns, history.fresh_ids(state, count)))
+
+
+def do(history: History, state: SceneState, delta: Delta, **facts) -> SceneState:
+    """An edit as a host does it: the scene changes, then the step is kept."""
+    state = delta.moved(state, 0.0, 1.0)
+    kind = "selection" if delta.is_selection else "edit"
+    history.record(delta, **{"name": "an edit", "kind": kind} | facts)
+    return state
+
+
+@pytest.fixture
+def history(tmp_path) -> History:
+    return History.open(tmp_path / "history")
+
+
+def test_undo_and_redo_after_growth_restore_every_bit_also_after_a_restart(history):
+    state = random_state(20)
+    original = state.copied()
+    state = do(history, state, recolored(state, [3, 4, 5], 0.5))
+    state = do(history, state, densified(state, [4, 5, 9], 6, history))
+    after = state.copied()
+    history = History.open(history.folder)
+    state = history.undo(history.undo(state))
+    assert_same(state, original)
+    assert not history.can_undo and history.can_redo
+    history = History.open(history.folder)
+    state = history.redo(history.redo(state))
+    assert_same(state, after)
+    assert [step.active for step in history.steps] == [True, True]
+
+
+def test_an_edit_that_keeps_the_number_of_gaussians_is_undone_in_the_models_own_tensors(history):
+    state = random_state(5)
+    state = do(history, state, recolored(state, [1], 0.5))
+    undone = history.undo(state)
+    assert all(undone.columns[name] is column for name, column in state.columns.items())
+
+
+def test_what_is_known_of_a_step_comes_back(history):
+    state = random_state(5)
+    picture = np.full((6, 8, 3), 200, dtype=np.uint8)
+    facts = {"prompt": "a bear made of gold", "settings": {"steps": 200}, "seed": 3, "seconds": 1.5}
+    do(history, state, recolored(state, [1, 2], 0.5), name="gold", thumbnail=picture, metrics={"clip": 0.3}, **facts)
+    step = History.open(history.folder).steps[0]
+    assert (step.id, step.name, step.kind, step.gaussians_changed, step.strength) == (1, "gold", "edit", 2, 1.0)
+    assert {name: getattr(step, name) for name in facts} == facts and step.metrics == {"clip": 0.3}
+    assert step.thumbnail is not None and step.created[:2] == "20"
+
+
+def test_disk_use_follows_what_changed(history):
+    state = random_state(10_000)
+    do(history, state, recolored(state, list(range(100)), 0.5))
+    assert history.steps[0].megabytes * 1e6 == pytest.approx(100 * (8 + 2 * 12), abs=3000)
+
+
+def test_a_new_step_ends_redo_and_its_files_go_when_a_checkpoint_was_saved(history):
+    state = random_state(5)
+    state = do(history, state, recolored(state, [1], 0.5))
+    state = history.undo(state)
+    do(history, state, recolored(state, [2], 0.5))
+    assert [step.id for step in history.steps] == [2] and not history.can_redo
+    assert (history.folder / "steps" / "0001").is_dir(), "a checkpoint may still contain it"
+    history.purge()
+    assert not (history.folder / "steps" / "0001").exists()
+
+
+def test_steps_on_disjoint_objects_are_dropped_independently(history):
+    state = random_state(9)
+    state = do(history, state, reselected(state, [1, 2]))
+    state = do(history, state, densified(state, [1, 2], 4, history))
+    without = history.undo(state)
+    state = history.redo(without.copied())
+    state = do(history, state, reselected(state, [5, 6]))
+    state = do(history, state, recolored(state, [5, 6], 0.5))
+    state = history.drop(2, state)
+    assert 1 in state.ids and 9 not in state.ids
+    assert not history.step(2).active and history.step(4).active
+    state = history.undo(history.undo(state))
+    assert_same(state, without)
+    state = history.blend(2, 1.0, state)
+    assert 9 in state.ids and history.step(2).active
+
+
+def test_a_step_that_a_later_one_builds_on_cannot_be_dropped(history):
+    state = random_state(9)
+    state = do(history, state, recolored(state, [1, 2], 0.25))
+    state = do(history, state, recolored(state, [2, 3], 0.5), name="blue")
+    before = state.copied()
+    with pytest.raises(ValueError, match=r"Step 2 \(blue\) builds on step 1"):
+        history.drop(1, state)
+    assert_same(state, before)
+    state = history.drop(1, history.drop(2, state))
+    assert_same(state, random_state(9))
+
+
+def test_a_step_is_blended_between_before_and_after(history):
+    state = random_state(9)
+    before = state.columns["features_dc"][1].clone()
+    state = do(history, state, recolored(state, [1], 0.5))
+    state = history.blend(1, 0.25, state)
+    torch.testing.assert_close(state.columns["features_dc"][1], before + 0.25 * (0.5 - before))
+    assert History.open(history.folder).steps[0].strength == 0.25
+    state = history.redo(history.undo(state))
+    torch.testing.assert_close(state.columns["features_dc"][1], before + 0.25 * (0.5 - before))
+    assert history.blend(1, 1.0, state).columns["features_dc"][1].tolist() == [0.5] * 3
+
+
+def test_redo_on_another_strength_than_it_was_made_on_is_refused(history):
+    state = random_state(9)
+    state = do(history, state, recolored(state, [1], 0.25))
+    state = do(history, state, recolored(state, [1], 0.5))
+    state = history.blend(1, 0.5, history.undo(state))
+    with pytest.raises(ValueError, match="not the one that this step was made on"):
+        history.redo(state)
+    state = history.redo(history.blend(1, 1.0, state))
+    assert state.columns["features_dc"][1].tolist() == [0.5] * 3
+
+
+def test_the_scene_before_a_step_is_a_copy(history):
+    state = random_state(9)
+    original = state.copied()
+    state = do(history, state, recolored(state, [1], 0.25))
+    state = do(history, state, densified(state, [1, 2], 3, history))
+    now = state.copied()
+    assert_same(history.before(state, 1), original)
+    assert_same(state, now)
+
+
+@pytest.mark.parametrize(
+    "action, message",
+    [
+        (lambda history, state: history.undo(state), "nothing to undo"),
+        (lambda history, state: history.redo(state), "nothing to redo"),
+        (lambda history, state: history.drop(7, state), "no step 7"),
+        (lambda history, state: history.blend(1, 1.5, state), "between 0"),
+        (lambda history, state: history.record(Delta.between(state, state), "the same"), "changed nothing"),
+        (
+            lambda history, state: history.record(Delta.between(state, random_state(9, seed=1)), "both"),
+            "either a selection or an edit",
+        ),
+    ],
+)
+def test_bad_requests_are_answered_in_words(history, action, message):
+    with pytest.raises(ValueError, match=message):
+        action(history, random_state(9))
+    assert not history.folder.exists()
+
+
+def test_an_undone_step_cannot_be_blended(history):
+    state = random_state(9)
+    state = history.undo(do(history, state, recolored(state, [1], 0.25)))
+    with pytest.raises(ValueError, match="redo it first"):
+        history.blend(1, 0.5, state)
+
+
+def test_a_history_goes_on_in_another_run(history, tmp_path):
+    state = random_state(9)
+    state = do(history, state, recolored(state, [1], 0.25))
+    other = history.carried_to(tmp_path / "other")
+    do(other, state.copied(), recolored(state, [2], 0.5))
+    assert [step.id for step in other.steps] == [1, 2] and [step.id for step in history.steps] == [1]
+    delta = "steps/0001/delta.safetensors"
+    assert (history.folder / delta).samefile(other.folder / delta), "a hard link takes no space"
+    assert_same(history.undo(state), random_state(9))
+    with pytest.raises(ValueError, match="has a history of 2 steps"):
+        history.carried_to(tmp_path / "other")
+
+
+class AnyOrderOfActions(RuleBasedStateMachine):
+    """Whatever is done in whatever order, the scene is what the steps in force make of the first scene.
+
+    The oracle is a plain ledger of every Gaussian's bytes, to which the steps are applied anew each time.
+    """
+
+    @initialize()
+    def begin(self):
+        import tempfile
+        from pathlib import Path
+
+        self.history = History.open(Path(tempfile.mkdtemp()) / "history")
+        self.state = random_state(8)
+        self.first = as_ledger(self.state)
+
+    @rule(which=st.sets(st.integers(0, 7), min_size=1, max_size=3), value=st.floats(-2, 2, width=32))
+    def recolor(self, which, value):
+        self._do(recolored(self.state, self._ids(which), value))
+
+    @rule(which=st.sets(st.integers(0, 7), min_size=1, max_size=3), count=st.integers(1, 3))
+    def densify(self, which, count):
+        self._do(densified(self.state, self._ids(which), count, self.history))
+
+    @rule(which=st.sets(st.integers(0, 7), min_size=1, max_size=3))
+    def select(self, which):
+        self._do(reselected(self.state, self._ids(which)))
+
+    @precondition(lambda self: self.history.can_undo)
+    @rule()
+    def undo(self):
+        self.state = self.history.undo(self.state)
+
+    @precondition(lambda self: self.history.can_redo)
+    @rule()
+    def redo(self):
+        self._if_allowed(lambda: self.history.redo(self.state))
+
+    @precondition(lambda self: self.history.steps)
+    @rule(which=st.integers(0, 5), strength=st.sampled_from([0.0, 0.0, 0.3, 1.0]))
+    def blend(self, which, strength):
+        steps = self.history.steps
+        self._if_allowed(lambda: self.history.blend(steps[which % len(steps)].id, strength, self.state))
+
+    @rule()
+    def save_and_load(self):
+        entries = {f"_model.{name}": value for name, value in history_tensors(self.state, self.history).items()}
+        self.history = History.open(self.history.folder)
+        self.state = state_of_checkpoint(self.state.gaussians(), self.state.selection, entries, self.history)
+
+    @invariant()
+    def scene_is_what_the_steps_make_of_the_first_scene(self):
+        ledger = dict(self.first)
+        for step in self.history.applied:
+            apply_to_ledger(ledger, self.history.delta(step.id), step.strength)
+        now = as_ledger(self.state)
+        assert list(now) == sorted(ledger), "rows are in the order of identities"
+        for step_id, columns in ledger.items():
+            for name, value in columns.items():
+                np.testing.assert_array_equal(now[step_id][name].view(np.int32), value.view(np.int32), err_msg=name)
+
+    def _ids(self, which):
+        return sorted({int(self.state.ids[number % len(self.state)]) for number in which})
+
+    def _do(self, delta):
+        if not delta.is_empty:
+            self.state = do(self.history, self.state, delta)
+
+    def _if_allowed(self, action):
+        before, index = as_ledger(self.state), (self.history.folder / "history.json").read_bytes()
+        try:
+            self.state = action()
+        except ValueError:
+            np.testing.assert_equal(as_ledger(self.state), before)
+            assert (self.history.folder / "history.json").read_bytes() == index
+
+
+def as_ledger(state: SceneState) -> dict[int, dict[str, np.ndarray]]:
+    return {
+        int(identity): {name: column[row].numpy().copy().reshape(-1) for name, column in state.columns.items()}
+        for row, identity in enumerate(state.ids)
+    }
+
+
+def apply_to_ledger(ledger, delta: Delta, strength: float) -> None:
+    for row, identity in enumerate(delta.changed_ids.tolist()):
+        for name in delta.before:
+            if identity in ledger:
+                value = delta.value(name, strength)[row].numpy().reshape(-1)
+                ledger[identity] = ledger[identity] | {name: value}
+    for identity in delta.removed.ids.tolist():
+        del ledger[identity]
+    ledger |= as_ledger(delta.added)
+
+
+TestAnyOrderOfActions = AnyOrderOfActions.TestCase
+TestAnyOrderOfActions.settings = settings(max_examples=40, stateful_step_count=14, deadline=None, derandomize=True)
