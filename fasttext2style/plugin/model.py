@@ -4,13 +4,15 @@ What differs from nerfstudio's own model, and why:
 - `populate_modules` and `get_outputs` call no `.cuda()`, fetch no weights, and rasterize on either device;
 - `load_state_dict` keeps the identity of the parameters, so that optimizers built before the load stay valid
   (nerfstudio replaces them: training after loading then changes nothing, without a word);
-- the selection (a weight per Gaussian) travels with the checkpoint;
+- the selection (a weight per Gaussian), identities, and which steps of the history it contains travel with the
+  checkpoint;
+- outputs `selection` and `before` show the object as a mask, and the scene before its last edit;
 - LPIPS is made when it is asked for, and never lands in a checkpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +27,8 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
 
 from fasttext2style.plugin.datamanager import to_scene_cameras
+from fasttext2style.plugin.extra_outputs import EarlierObject, LazyOutputs, marked
+from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import rasterize
 
@@ -80,6 +84,12 @@ class SceneModel(SplatfactoModel):
             {name: nn.Parameter(value) for name, value in self._initial_gaussians(points, colors).items()}
         )
         self.register_buffer("selection", torch.ones(len(points)))
+        # What `fasttext2style.history` keeps beside a scene; empty until the first edit.
+        self.register_buffer("ids", torch.empty(0, dtype=torch.long))
+        self.register_buffer("applied", torch.empty(0, dtype=torch.uint8))
+        self.earlier = EarlierObject(dict(self.gauss_params.items()))
+        self.mark_object = False
+        self.outputs_wanted: Callable[[], Collection[str]] = tuple
         self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
 
         self.psnr = PeakSignalNoiseRatio(data_range=1.0)
@@ -125,6 +135,7 @@ class SceneModel(SplatfactoModel):
 
     def set_gaussians(self, gaussians: Gaussians) -> None:
         """Replace the scene; the parameters keep their identity, their gradients are dropped."""
+        self.earlier.clear()
         for name, value in gaussians.to_splatfacto().items():
             parameter = self.gauss_params[name]
             parameter.data = value.to(self.device, torch.float32).reshape(len(gaussians), *parameter.shape[1:]).clone()
@@ -133,9 +144,11 @@ class SceneModel(SplatfactoModel):
     # --- rendering ------------------------------------------------------------------------------------------------
 
     def get_outputs(self, camera: HostCameras) -> dict[str, Tensor | list]:
-        """Render one camera: rgb [height, width, 3], depth, accumulation, background, and the selection.
+        """Render one camera: rgb [height, width, 3], depth, accumulation, background.
 
-        Training renders are differentiable and feed the densification strategy.
+        Training renders are differentiable and feed the densification strategy. Others also have selection [height,
+        width, 3] (white: the object) and before (rgb before the last edit), rendered when they are read, or at once if
+        `outputs_wanted` names them; with `mark_object` rgb shows the object tinted and outlined.
         """
         if not isinstance(camera, HostCameras):
             raise TypeError(f"get_outputs takes nerfstudio Cameras, got {type(camera).__name__}.")
@@ -148,7 +161,8 @@ class SceneModel(SplatfactoModel):
         self.last_size = (cameras.height, cameras.width)
         keep = self._inside_crop_box()
         if keep is not None and not bool(keep.any()):
-            return self.get_empty_outputs(cameras.width, cameras.height, self.background_color.to(self.device))
+            empty = self.get_empty_outputs(cameras.width, cameras.height, self.background_color.to(self.device))
+            return empty | {"selection": torch.zeros_like(empty["rgb"]), "before": empty["rgb"]}
         params = {name: (p if keep is None else p[keep]) for name, p in self.gauss_params.items()}
         with_depth = self.config.output_depth_during_training or not self.training
         renders, alphas, self.info = self._rasterize(params, cameras, "RGB+ED" if with_depth else "RGB")
@@ -166,13 +180,48 @@ class SceneModel(SplatfactoModel):
         if with_depth:
             depth = renders[..., 3:4]
             outputs["depth"] = torch.where(alphas > 0, depth, depth.detach().max())[0]
-        return outputs
+        return outputs if self.training else self._with_extra_outputs(outputs, params, cameras, keep)
 
-    def _rasterize(self, params: Mapping[str, Tensor], cameras: Any, render_mode: str) -> tuple[Tensor, Tensor, dict]:
-        colors = torch.cat((params["features_dc"][:, None, :], params["features_rest"]), dim=1)
-        sh_degree: int | None = min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
-        if self.config.sh_degree == 0:
-            colors, sh_degree = torch.sigmoid(colors).squeeze(1), None
+    def _with_extra_outputs(
+        self, outputs: dict[str, Tensor | list], params: Mapping[str, Tensor], cameras: Cameras, keep: Tensor | None
+    ) -> LazyOutputs:
+        # Tensors of now: what is read later still belongs together, even if the scene was replaced in the meantime.
+        params = {name: value.detach() for name, value in params.items()}
+        weights = self.selection if keep is None else self.selection[keep]
+        background = self._get_background_color()
+
+        def coverage() -> Tensor:
+            """[height, width, 1]: how much of each pixel's colour comes from the object."""
+            return self._rasterize(params, cameras, "RGB", weights[:, None])[0][0].clamp(0, 1)
+
+        def before() -> Tensor:
+            earlier = self.earlier.in_place_of({name: value.detach() for name, value in self.gauss_params.items()})
+            if self.crop_box is not None:
+                inside = self.crop_box.within(earlier["means"]).squeeze()
+                earlier = {name: value[inside] for name, value in earlier.items()}
+            renders, alphas, _ = self._rasterize(earlier, cameras, "RGB")
+            return (renders + (1 - alphas) * background).clamp(0.0, 1.0)[0]
+
+        lazy = LazyOutputs(outputs)
+        lazy.later("selection", lambda: coverage().expand(-1, -1, 3))
+        rgb = outputs["rgb"]
+        lazy.later("before", before if not self.earlier.is_empty else lambda: rgb)
+        for name in self.outputs_wanted():
+            _ = lazy[name]
+        if self.mark_object:
+            lazy["rgb"] = marked(lazy["rgb"], coverage())
+        return lazy
+
+    def _rasterize(
+        self, params: Mapping[str, Tensor], cameras: Cameras, render_mode: str, colors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, dict]:
+        """Render Gaussians in their own colours, or in those given [gaussians, channels]."""
+        sh_degree: int | None = None
+        if colors is None and self.config.sh_degree == 0:
+            colors = torch.sigmoid(params["features_dc"])
+        elif colors is None:
+            colors = torch.cat((params["features_dc"][:, None, :], params["features_rest"]), dim=1)
+            sh_degree = min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
         return rasterize(
             means=params["means"],
             quats=params["quats"],
@@ -270,6 +319,9 @@ class SceneModel(SplatfactoModel):
             parameter = self.gauss_params[name]
             parameter.data = state[name].to(self.device, parameter.dtype).clone()
             parameter.grad = None
+        self.ids = dict.get("ids", self.ids[:0]).to(self.device)
+        self.applied = dict.get("applied", self.applied[:0]).to(self.device)
+        self.earlier.load(dict, "earlier.")
         selection = dict.get("selection")
         self.selection = torch.ones(count, device=self.device) if selection is None else selection.to(self.device)
         # A trained scene: all SH degrees are on (splatfacto does the same).

@@ -1,0 +1,102 @@
+"""What a scene can show beside itself: its object, marked or as a mask, and how it looked before the last edit.
+
+nerfstudio's viewer ("Output type", "Split Screen") and ns-render (`--rendered-output-names rgb before selection`) offer
+every key of a model's outputs. These cost a render each, so they are rendered when they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MARK_COLOR = (1.0, 0.72, 0.16)
+"""Of the marked object: seldom in photographs, and seen by most colour-blind people."""
+
+
+class LazyOutputs(dict[str, Any]):
+    """Outputs of a render; a function stands for one that is rendered when it is first read."""
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if callable(value):
+            with torch.no_grad():
+                value = self[name] = value()
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def values(self) -> list[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return [self[name] for name in self]
+
+    def items(self) -> list[tuple[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return [(name, self[name]) for name in self]
+
+    def later(self, name: str, render: Callable[[], Tensor]) -> None:
+        """Offer an output that is rendered when it is first read."""
+        self[name] = render
+
+
+class EarlierObject(nn.Module):
+    """The object as it was before the last edit: rows of the present scene, and what stood in their place.
+
+    Buffers, so that a checkpoint can show what was before without the run's history. Empty: nothing was edited.
+    """
+
+    def __init__(self, groups: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.empty(0, dtype=torch.long))
+        for name, values in groups.items():
+            self.register_buffer(name, values.detach()[:0].clone())
+        self.groups = tuple(groups)
+
+    def set(self, rows: Tensor, groups: Mapping[str, Tensor]) -> None:
+        """Rows of the present scene, and the groups' values [earlier rows, ...] that were there before."""
+        self.rows = rows
+        for name in self.groups:
+            setattr(self, name, groups[name].detach())
+
+    def clear(self) -> None:
+        self.set(self.rows[:0], {name: getattr(self, name)[:0] for name in self.groups})
+
+    @property
+    def is_empty(self) -> bool:
+        return len(self.rows) == 0 and len(getattr(self, self.groups[0])) == 0
+
+    def in_place_of(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The scene as it was, to be looked at: its groups with the earlier rows, perhaps in another order."""
+        earlier = {name: getattr(self, name) for name in self.groups}
+        if len(self.rows) == len(earlier[self.groups[0]]):
+            return {name: present[name].index_copy(0, self.rows, earlier[name]) for name in self.groups}
+        keep = torch.ones(len(present[self.groups[0]]), dtype=torch.bool, device=self.rows.device)
+        keep[self.rows] = False
+        return {name: torch.cat([present[name][keep], earlier[name]]) for name in self.groups}
+
+    def load(self, state: Mapping[str, Any], prefix: str) -> None:
+        """Take the buffers of a checkpoint, of any number of rows; those of other programs have none."""
+        if f"{prefix}rows" in state:
+            device = self.rows.device
+            self.set(state[f"{prefix}rows"].to(device), {n: state[f"{prefix}{n}"].to(device) for n in self.groups})
+        else:
+            self.clear()
+
+
+def marked(image: Tensor, coverage: Tensor) -> Tensor:
+    """An image with the object tinted and outlined.
+
+    Args:
+        image: [height, width, 3] in [0, 1].
+        coverage: [height, width, 1], how much of each pixel's colour comes from the object.
+    """
+    color = image.new_tensor(MARK_COLOR)
+    tinted = torch.lerp(image, color.expand_as(image), 0.35 * coverage)
+    inside = (coverage > 0.5).float()[None, :, :, 0]
+    # The outline: pixels inside that have a neighbour outside.
+    eroded = -torch.nn.functional.max_pool2d(-inside, kernel_size=3, stride=1, padding=1)
+    return torch.where((inside - eroded)[0, :, :, None] > 0, color, tinted)

@@ -1,0 +1,137 @@
+"""Outputs `selection` and `before`: what they show, when they cost something, and that a checkpoint keeps them."""
+
+import pytest
+import torch
+
+from fasttext2style.plugin.extra_outputs import EarlierObject, LazyOutputs, marked
+from fasttext2style.plugin.model import SceneModel
+from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("capture")
+    config = style_config(make_capture(folder / "capture"), folder)
+    return config.pipeline.setup(device="cpu", test_mode="inference", world_size=1, local_rank=0)
+
+
+@pytest.fixture()
+def model(pipeline) -> SceneModel:
+    model = pipeline.model.eval()
+    model.load_state_dict(ball_on_floor().to_splatfacto())
+    model.selection = (torch.arange(len(ball_on_floor())) < BALL).float()
+    return model
+
+
+def _look(pipeline, model):
+    with torch.no_grad():
+        return model.get_outputs_for_camera(pipeline.datamanager.eval_dataset.cameras[:1])
+
+
+def _red_ball(model) -> None:
+    """Paint the ball red, as an edit does: rows in place, and what was before kept."""
+    rows = torch.arange(BALL)
+    model.earlier.set(rows, {name: value.detach()[rows].clone() for name, value in model.gauss_params.items()})
+    model.gauss_params["features_dc"].data[rows] = torch.tensor([1.5, -1.0, -1.0])
+
+
+def test_selection_is_white_where_the_object_is_seen(pipeline, model):
+    outputs = _look(pipeline, model)
+    middle, corner = outputs["selection"][24, 24], outputs["selection"][-1, 0]
+    assert (middle > 0.95).all() and (corner < 0.05).all()
+
+
+def test_before_shows_the_scene_before_the_edit_to_the_bit(pipeline, model):
+    original = _look(pipeline, model)["rgb"]
+    assert torch.equal(_look(pipeline, model)["before"], original)
+    _red_ball(model)
+    outputs = _look(pipeline, model)
+    assert (outputs["rgb"] - original).abs().max() > 0.2
+    assert torch.equal(outputs["before"], original)
+
+
+def test_before_of_a_grown_object(pipeline, model):
+    original = _look(pipeline, model)["rgb"]
+    groups = {name: value.detach().clone() for name, value in model.gauss_params.items()}
+    kept = {name: values[BALL:] for name, values in groups.items()}
+    more = {name: values[: BALL // 2].repeat(3, *[1] * (values.ndim - 1)) for name, values in groups.items()}
+    model.load_state_dict({name: torch.cat([kept[name], more[name]]) for name in groups})
+    rows = torch.arange(len(kept["means"]), len(model.means))
+    model.earlier.set(rows, {name: values[:BALL] for name, values in groups.items()})
+    # Other order, so other rounding, but the same picture.
+    torch.testing.assert_close(_look(pipeline, model)["before"], original, atol=1e-5, rtol=0)
+
+
+def test_a_checkpoint_carries_what_was_before(pipeline, model):
+    original = _look(pipeline, model)["rgb"]
+    _red_ball(model)
+    model.ids, model.applied = torch.arange(len(model.means)), torch.tensor([1, 2], dtype=torch.uint8)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(ball_on_floor().to_splatfacto())
+    assert model.earlier.is_empty and len(model.ids) == len(model.applied) == 0
+    model.load_state_dict(state)
+    assert torch.equal(_look(pipeline, model)["before"], original)
+    assert model.ids[-1] == len(model.means) - 1 and model.applied.tolist() == [1, 2]
+
+
+def test_a_replaced_scene_forgets_what_was_before(pipeline, model):
+    _red_ball(model)
+    model.set_gaussians(ball_on_floor().subset(torch.arange(200)))
+    assert model.earlier.is_empty
+
+
+def test_extra_outputs_cost_nothing_until_they_are_read(pipeline, model, monkeypatch):
+    renders = []
+    rasterize = model._rasterize
+    monkeypatch.setattr(model, "_rasterize", lambda *args: renders.append(args[2:]) or rasterize(*args))
+    _red_ball(model)
+    outputs = _look(pipeline, model)
+    assert len(renders) == 1
+    _ = outputs["before"], outputs["before"], outputs["selection"]
+    assert len(renders) == 3
+    model.outputs_wanted = lambda: ("before",)
+    _look(pipeline, model)
+    model.outputs_wanted = tuple
+    assert len(renders) == 5
+
+
+def test_what_is_read_late_belongs_to_the_scene_that_was_rendered(pipeline, model):
+    outputs, before = _look(pipeline, model), _look(pipeline, model)["selection"]
+    model.load_state_dict(ball_on_floor().subset(torch.arange(20)).to_splatfacto())
+    assert torch.equal(outputs["selection"], before)
+
+
+def test_marking_tints_the_object_and_nothing_else(pipeline, model):
+    plain = _look(pipeline, model)
+    model.mark_object = True
+    shown = _look(pipeline, model)["rgb"]
+    model.mark_object = False
+    outside = plain["selection"][..., 0] == 0
+    assert bool(outside.any()) and torch.equal(shown[outside], plain["rgb"][outside])
+    assert (shown - plain["rgb"])[24, 24].abs().max() > 0.05
+
+
+def test_the_outline_is_one_pixel_inside_the_object():
+    coverage = torch.zeros(7, 7, 1)
+    coverage[2:5, 2:5] = 1.0
+    image = marked(torch.zeros(7, 7, 3), coverage)
+    full = torch.tensor([1.0, 0.72, 0.16])
+    assert torch.equal(image[2, 3], full) and torch.equal(image[0, 0], torch.zeros(3))
+    torch.testing.assert_close(image[3, 3], 0.35 * full)
+
+
+def test_lazy_outputs_are_a_dict():
+    calls = []
+    outputs = LazyOutputs({"rgb": 1})
+    outputs.later("before", lambda: calls.append(0) or 2)
+    assert list(outputs) == ["rgb", "before"] and "before" in outputs and not calls
+    assert dict(outputs.items()) == {"rgb": 1, "before": 2}
+    assert outputs.get("before") == 2 and outputs.get("none") is None and outputs.values() == [1, 2]
+    assert len(calls) == 1
+
+
+def test_nothing_before_leaves_the_scene_as_it_is():
+    groups = {"means": torch.randn(5, 3), "opacities": torch.randn(5, 1)}
+    earlier = EarlierObject(groups)
+    assert earlier.is_empty
+    assert all(torch.equal(earlier.in_place_of(groups)[name], values) for name, values in groups.items())
