@@ -60,7 +60,7 @@ def evaluate_edit(
         views: held-out views, for pictures and texts.
         path: neighbouring views of a smooth camera path, for agreement between views.
         captions: texts for the encoders.
-        encoders: the first is the one that was optimised, if any was.
+        encoders: what compares with the captions.
         lpips: left out if None.
         targets: edited pictures; None for edits that had none.
 

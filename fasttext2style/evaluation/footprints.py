@@ -20,12 +20,13 @@ def footprint_deviation(
     images: Float[Tensor, "views height width 3"],
     rows: Bool[Tensor, " gaussians"],
 ) -> float:
-    """Standard deviation over views of the colour under a Gaussian's footprint, in sRGB units; NaN if no two views see one.
+    """Standard deviation over views of the colour under a Gaussian's footprint, in sRGB units.
 
     The colour of a Gaussian in a view is the mean of the image weighted by what the Gaussian contributes to each pixel.
     The variance over views, averaged over channels, over all chosen Gaussians that two views see, weighted by
     visibility, under a root. A picture of one colour in all views gives 0; half the views black and half white, 0.5.
     Renders of a scene vary by their spherical harmonics and by neighbours; 2D edits vary by the editor's disagreement.
+    NaN if no Gaussian is seen by two views.
     """
     weight = torch.zeros(len(gaussians), dtype=torch.float64, device=gaussians.device)
     total, squares = weight.new_zeros(len(gaussians), 3), weight.new_zeros(len(gaussians), 3)

@@ -1,6 +1,6 @@
 """How near images are to references, where a weight per pixel says that it matters.
 
-Images are [views, height, width, 3], sRGB in [0, 1]; weights are [views, height, width] in [0, 1], 1 counts, 0 does not.
+Images are [views, height, width, 3], sRGB in [0, 1]; weights are [views, height, width] in [0, 1], 0 is not looked at.
 """
 
 from __future__ import annotations

@@ -43,6 +43,8 @@ def picture_sheet(pictures: dict[str, Tensor], title: str) -> Any:
 
 def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     for name, text in report["text"].items():
+        if name == report.get("optimised_encoder"):
+            name += " (optimised)"
         yield f"similarity, {name}", _number(text["similarity_before"]), _number(text["similarity_after"]), "higher"
         yield f"direction similarity, {name}", "", _number(text["direction_similarity"]), "higher"
         yield f"direction consistency, {name}", "", _number(text["direction_consistency"]), "higher"
