@@ -113,6 +113,15 @@ def test_steps_on_disjoint_objects_are_dropped_independently(history):
     assert 9 in state.ids and history.step(2).active
 
 
+def test_gaussians_that_come_back_are_selected_as_later_steps_say(history):
+    state = random_state(9)
+    state = do(history, state, densified(state, [1, 2], 4, history))
+    state = do(history, state, reselected(state, [5, 6]))
+    now = state.copied()
+    state = history.blend(1, 1.0, history.drop(1, state))
+    assert_same(state, now)
+
+
 def test_a_step_that_a_later_one_builds_on_cannot_be_dropped(history):
     state = random_state(9)
     state = do(history, state, recolored(state, [1, 2], 0.25))
