@@ -58,8 +58,8 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     for name, pair in report["agreement"].items():
         for metric in ("rmse", "lpips"):
             if metric in pair["after"]:
-                values = (_number(pair[state][metric]) for state in ("before", "after"))
-                yield f"{name}-range warped {metric.upper()}", *values, "lower"
+                before, after = _number(pair["before"][metric]), _number(pair["after"][metric])
+                yield f"{name}-range warped {metric.upper()}", before, after, "lower"
     deviation = report["footprint_deviation"]
     yield "deviation per footprint", _number(deviation["before"]), _number(deviation["after"]), "lower"
     if "targets" in deviation:

@@ -1,0 +1,74 @@
+"""The frozen networks that grade an edit: text-image encoders and LPIPS, as far as their weights can be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.guidance.image_losses import LpipsContent
+
+SECOND_ENCODERS = ("ViT-B-32:datacomp_xl_s13b_b90k", "tiny")
+"""Encoders that grade beside the one that was optimised: the first that is another one and can be had."""
+
+
+@dataclass
+class Graders:
+    """What grades, and what does not, with the reason."""
+
+    optimised_spec: str | None = None
+    """NAME or NAME:WEIGHTS of the encoder that the edit was optimised for, if any."""
+    optimised: str | None = None
+    """That encoder's own name, once it is loaded."""
+    encoders: list[TextImageEncoder] = field(default_factory=list)
+    lpips: LpipsContent | None = None
+    left_out: list[str] = field(default_factory=list)
+
+    def add_usual_encoders(self, caption: str, device: str) -> None:
+        """The encoder that was optimised, if any, and one other; what cannot be had is noted."""
+        if self.optimised_spec is not None:
+            self.add_encoder(self.optimised_spec, caption, device, required=False)
+        wanted = len(self.encoders) + 1
+        for spec in SECOND_ENCODERS:
+            if spec != self.optimised_spec and len(self.encoders) < wanted:
+                self.add_encoder(spec, caption, device, required=False)
+
+    def add_encoder(self, spec: str, caption: str, device: str, required: bool) -> None:
+        """Load NAME or NAME:WEIGHTS (a tag of open_clip or a file).
+
+        Raises:
+            ValueError: it is `required` and cannot be had, or knows no word of the caption.
+        """
+        name, _, weights = spec.partition(":")
+        try:
+            encoder = load_encoder(name, weights or None, torch.device(device))
+        except ValueError:
+            if required:
+                raise
+            self.left_out.append(f"encoder {spec}: its weights are not here. Another one: --encoders NAME:FILE")
+            return
+        if encoder.coverage(caption).known:
+            self.encoders.append(encoder)
+            if spec == self.optimised_spec:
+                self.optimised = encoder.name
+        elif required:
+            raise ValueError(f"Encoder {spec} knows no word of {caption!r}; give another --caption.")
+        else:
+            self.left_out.append(f"encoder {spec}: it knows no word of {caption!r}.")
+
+    def add_lpips(self, weights: Path | None, device: str) -> None:
+        """Load LPIPS from a file of torchvision's squeezenet1_1, or from torch's cache or the network.
+
+        Raises:
+            ValueError: the file is not there or another one.
+        """
+        try:
+            self.lpips = LpipsContent(str(weights or ""), device)
+        except ValueError:
+            if weights is not None:
+                raise
+            self.left_out.append(
+                "LPIPS: no weights of SqueezeNet 1.1 here; give torchvision's file with --lpips-weights."
+            )
