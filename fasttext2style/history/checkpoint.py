@@ -37,15 +37,16 @@ def state_of_checkpoint(
     """The scene of a checkpoint as history.json wants it; the tensors are written to.
 
     Args:
-        entries: of the checkpoint; keys may have any prefix ("_model.history_ids"). Without ours it is taken for the
-            scene that the history began with.
+        entries: of the checkpoint; keys may have any prefix ("_model.history_ids"). Without ours, or with empty ones,
+            it is taken for the scene that the history began with.
 
     Raises:
         ValueError: the checkpoint does not belong to this history, or needs a step whose files were removed.
     """
     found = {key.rpartition(".")[2]: value for key, value in entries.items()}
-    ids = found[IDS].to(gaussians.device) if IDS in found else None
-    applied = _decoded(found[APPLIED]) if APPLIED in found else []
+    ids, applied = found.get(IDS), found.get(APPLIED)
+    ids = None if ids is None or len(ids) == 0 else ids.to(gaussians.device)
+    applied = [] if applied is None or len(applied) == 0 else _decoded(applied)
     return reconcile(SceneState.from_gaussians(gaussians, selection, ids), applied, history)
 
 

@@ -1,6 +1,5 @@
 """Steps on disk: undo, redo, drop and blend bit by bit, also after a restart."""
 
-
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -302,4 +301,4 @@ def apply_to_ledger(ledger, delta: Delta, strength: float) -> None:
 
 
 TestAnyOrderOfActions = AnyOrderOfActions.TestCase
-TestAnyOrderOfActions.settings = settings(max_examples=40, stateful_step_count=14, deadline=None, derandomize=True)
+TestAnyOrderOfActions.settings = settings(max_examples=25, stateful_step_count=14, deadline=None, derandomize=True)

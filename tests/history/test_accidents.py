@@ -1,0 +1,187 @@
+"""Full disks, killed programs, damaged files: all earlier steps stay as they were, and the history goes on."""
+
+import json
+import resource
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from fasttext2style.history.checkpoint import APPLIED, IDS, history_tensors, state_of_checkpoint
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.history import History
+from fasttext2style.history.state import SceneState
+from tests.history.scenes import assert_same, random_state
+
+
+def recolor(history: History, state: SceneState, value: float) -> SceneState:
+    before = {"features_dc": state.columns["features_dc"]}
+    delta = Delta.of_rows(state.ids, before, {"features_dc": torch.full_like(before["features_dc"], value)})
+    history.record(delta, f"all {value}")
+    return delta.moved(state, 0.0, 1.0)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@contextmanager
+def full_disk(limit: int):
+    """No file may grow beyond so many bytes: writing fails in the midst of a file, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def history(tmp_path) -> History:
+    return History.open(tmp_path / "history")
+
+
+@pytest.mark.parametrize("limit", [0, 100, 5000])
+def test_a_full_disk_leaves_the_history_as_it_was(history, limit):
+    state = recolor(history, random_state(500), 0.25)
+    before = files(history.folder)
+    with full_disk(limit), pytest.raises(ValueError, match="could not be kept"):
+        recolor(history, state, 0.5)
+    assert files(history.folder) == before and len(history.steps) == 1
+    recolor(history, state, 0.5)
+    assert [step.id for step in History.open(history.folder).steps] == [1, 2]
+
+
+def test_a_full_disk_during_undo_leaves_the_scene_as_it_was(history):
+    state = recolor(history, random_state(500), 0.25)
+    now, before = state.copied(), files(history.folder)
+    with full_disk(20), pytest.raises(ValueError, match="nothing was changed"):
+        history.undo(state)
+    assert_same(state, now)
+    assert files(history.folder) == before
+    assert_same(history.undo(state), random_state(500))
+
+
+def test_a_full_disk_after_the_step_was_written_leaves_no_trace_of_it(history):
+    """The step's own files fit, a long history.json does not."""
+    state = random_state(2)
+    for number in range(40):
+        state = recolor(history, state, number / 64)
+    before = files(history.folder)
+    with full_disk(len(before["history.json"]) - 1), pytest.raises(ValueError, match="could not be written"):
+        recolor(history, state, 0.875)
+    assert files(history.folder) == before
+
+
+def test_what_a_killed_program_left_is_cleaned_up(history):
+    state = recolor(history, random_state(5), 0.25)
+    unfinished = history.folder / "steps" / ".0002.tmp"
+    unfinished.mkdir()
+    (unfinished / "delta.safetensors").write_bytes(b"half a fi")
+    unnamed = history.folder / "steps" / "0002"
+    unnamed.mkdir()
+    (unnamed / "thumbnail.png").write_bytes(b"of a step that was never named in history.json")
+    history = History.open(history.folder)
+    assert not unfinished.exists() and len(history.steps) == 1
+    recolor(history, state, 0.5)
+    assert [step.name for step in history.steps] == ["all 0.25", "all 0.5"] and history.steps[1].thumbnail is None
+
+
+KILLED_AT_ANY_MOMENT = """
+import os, signal, sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from fasttext2style.history.history import History
+from tests.history.scenes import assert_same, random_state
+from tests.history.test_accidents import recolor
+for number in range(8):
+    folder = Path(sys.argv[1]) / str(number)
+    child = os.fork()
+    if child == 0:
+        history, state = History.open(folder), random_state(3000)
+        for count in range(10**6):
+            state = history.undo(recolor(history, recolor(history, state, count + 0.5), count + 0.75))
+    time.sleep(0.05 + 0.037 * number)
+    os.kill(child, signal.SIGKILL)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    history, state = History.open(folder), random_state(3000)
+    steps = history.applied
+    for step in steps:
+        state = history.delta(step.id).moved(state, 0.0, step.strength)
+    while history.can_undo:
+        state = history.undo(state)
+    assert_same(state, random_state(3000))
+    recolor(history, state, 0.25)
+    print(len(steps))
+"""
+
+
+def test_a_history_killed_at_any_moment_undoes_to_the_first_scene(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_ANY_MOMENT, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    steps = [int(line) for line in done.stdout.split()]
+    assert len(steps) == 8 and max(steps) > 2, "some of them had got somewhere"
+
+
+def test_a_checkpoint_behind_its_history_is_brought_up_to_it(history):
+    """Killed after the step was kept, before the scene was saved."""
+    first = random_state(9)
+    now = recolor(history, first.copied(), 0.25)
+    entries = {IDS: torch.empty(0, dtype=torch.long), APPLIED: torch.empty(0, dtype=torch.uint8)}
+    for saved in ({}, entries):
+        scene = first.copied()
+        loaded = state_of_checkpoint(scene.gaussians(), scene.selection, saved, History.open(history.folder))
+        assert_same(loaded, now)
+
+
+def test_a_checkpoint_with_a_step_that_was_undone_and_replaced_is_brought_back(history):
+    state = random_state(9)
+    state = recolor(history, recolor(history, state, 0.25), 0.5)
+    saved, scene = history_tensors(state, history), state.copied()
+    state = history.undo(state)
+    state = recolor(history, state, 0.75)
+    loaded = state_of_checkpoint(scene.gaussians(), scene.selection, saved, History.open(history.folder))
+    assert_same(loaded, state)
+
+
+def test_a_checkpoint_of_another_scene_is_refused(history):
+    recolor(history, random_state(9), 0.25)
+    other = random_state(9, seed=1)
+    with pytest.raises(ValueError, match="not the one that this step was made on"):
+        state_of_checkpoint(other.gaussians(), other.selection, {}, history)
+
+
+def test_damaged_files_are_named(history):
+    state = recolor(history, random_state(5), 0.25)
+    index = history.folder / "history.json"
+    content = index.read_text()
+    for damaged in (content[:-9], "[]", json.dumps({"format": "of the future", "strengths": []})):
+        index.write_text(damaged)
+        with pytest.raises(ValueError, match=r"history\.json"):
+            History.open(history.folder)
+    index.write_text(content)
+    delta = history.folder / "steps" / "0001" / "delta.safetensors"
+    delta.write_bytes(delta.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="cannot be read as a history step"):
+        History.open(history.folder).undo(state)
+    delta.unlink()
+    with pytest.raises(ValueError, match=r"steps \[1\] are missing"):
+        History.open(history.folder)
+
+
+def test_two_programs_do_not_overwrite_each_other(history):
+    state = recolor(history, random_state(5), 0.25)
+    other = History.open(history.folder)
+    history.undo(state.copied())
+    with pytest.raises(ValueError, match="changed by another program"):
+        other.undo(state)
