@@ -84,9 +84,9 @@ class SceneModel(SplatfactoModel):
             {name: nn.Parameter(value) for name, value in self._initial_gaussians(points, colors).items()}
         )
         self.register_buffer("selection", torch.ones(len(points)))
-        # What `fasttext2style.history` keeps beside a scene; empty until the first edit.
-        self.register_buffer("ids", torch.empty(0, dtype=torch.long))
-        self.register_buffer("applied", torch.empty(0, dtype=torch.uint8))
+        # What `fasttext2style.history` keeps beside a scene; nothing until the first edit.
+        self.register_buffer("history_ids", None)
+        self.register_buffer("history_applied", None)
         self.earlier = EarlierObject(dict(self.gauss_params.items()))
         self.mark_object = False
         self.outputs_wanted: Callable[[], Collection[str]] = tuple
@@ -319,8 +319,8 @@ class SceneModel(SplatfactoModel):
             parameter = self.gauss_params[name]
             parameter.data = state[name].to(self.device, parameter.dtype).clone()
             parameter.grad = None
-        self.ids = dict.get("ids", self.ids[:0]).to(self.device)
-        self.applied = dict.get("applied", self.applied[:0]).to(self.device)
+        for name in ("history_ids", "history_applied"):
+            setattr(self, name, dict[name].to(self.device) if name in dict else None)
         self.earlier.load(dict, "earlier.")
         selection = dict.get("selection")
         self.selection = torch.ones(count, device=self.device) if selection is None else selection.to(self.device)

@@ -72,6 +72,10 @@ class EditableObject:
         keep[self.rows] = False
         return self.scene.subset(keep)
 
+    def let_go_of_scene(self) -> None:
+        """For hosts that put a grown object into the scene themselves: its old tensors need not be kept alive."""
+        self.scene = self.scene.subset(torch.zeros(0, dtype=torch.long, device=self.scene.device))
+
     @torch.no_grad()
     def merged(self) -> Gaussians:
         """The whole scene with the object as it is now, detached.

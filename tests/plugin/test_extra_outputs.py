@@ -65,13 +65,13 @@ def test_before_of_a_grown_object(pipeline, model):
 def test_a_checkpoint_carries_what_was_before(pipeline, model):
     original = _look(pipeline, model)["rgb"]
     _red_ball(model)
-    model.ids, model.applied = torch.arange(len(model.means)), torch.tensor([1, 2], dtype=torch.uint8)
+    model.history_ids, model.history_applied = torch.arange(len(model.means)), torch.tensor([1, 2], dtype=torch.uint8)
     state = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(ball_on_floor().to_splatfacto())
-    assert model.earlier.is_empty and len(model.ids) == len(model.applied) == 0
+    assert model.earlier.is_empty and model.history_ids is None and model.history_applied is None
     model.load_state_dict(state)
     assert torch.equal(_look(pipeline, model)["before"], original)
-    assert model.ids[-1] == len(model.means) - 1 and model.applied.tolist() == [1, 2]
+    assert model.history_ids[-1] == len(model.means) - 1 and model.history_applied.tolist() == [1, 2]
 
 
 def test_a_replaced_scene_forgets_what_was_before(pipeline, model):

@@ -1,0 +1,304 @@
+"""A session on one scene: select, edit, undo, save, in any order, while others look at it.
+
+Anyone may `submit` jobs, from any thread; `run` does them one after the other in its own thread. Whoever renders the
+scene holds `lock`, and so does whoever writes to it, for one write at a time: what is seen is never half written, and
+nobody waits for an edit to end. No viewer here: the panel is one listener, a test is another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import torch
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
+
+from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.history.checkpoint import history_tensors, state_of_checkpoint
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.history import History
+from fasttext2style.history.state import SELECTION, SceneState
+from fasttext2style.plugin.model import GROUPS, SceneModel
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.selection import Selection
+
+if TYPE_CHECKING:
+    from fasttext2style.selection.clicks import ClickSelector
+    from fasttext2style.selection.segmenters import Segmenter
+
+Event = Literal["status", "scene", "history"]
+"""What listeners hear of: a new status, a scene that looks different, other steps or another selection."""
+_SECONDS_BETWEEN_REPORTS = 0.2
+
+
+class Job(Protocol):
+    """Something to do with the scene."""
+
+    @property
+    def title(self) -> str:
+        """What is being done, for people: "Style: a bear made of gold"."""
+        ...
+
+    def run(self, session: LiveSession) -> str:
+        """Do it and say what came of it. A ValueError is shown in words; the scene must then be as it was."""
+        ...
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the session is doing."""
+
+    job: str = ""
+    """Title of the present job; empty when there is none."""
+    done: int = 0
+    total: int = 0
+    """Steps of the present job; 0 where they cannot be counted."""
+    seconds_left: float | None = None
+    waiting: tuple[str, ...] = ()
+    """Titles of the jobs that come next."""
+    message: str = ""
+    """What came of the last job, in words."""
+    failed: bool = False
+    """The message is an error."""
+
+
+class LiveSession:
+    """One scene, its history, and a queue of jobs.
+
+    Args:
+        model: the scene. The session writes into its tensors, and replaces them when Gaussians come or go.
+        cameras: views of the capture.
+        encoder: compares renders with sentences; it stays loaded.
+        history: steps of this scene; the scene is brought to what it says.
+        folder: where exports go.
+        save: writes a checkpoint and returns its path; raises ValueError.
+        lock: held by whoever renders or writes.
+    """
+
+    def __init__(
+        self,
+        model: SceneModel,
+        cameras: Cameras,
+        encoder: TextImageEncoder,
+        history: History,
+        folder: Path,
+        save: Callable[[], Path],
+        lock: threading.Lock | None = None,
+    ) -> None:
+        self.model, self.cameras, self.encoder, self.history, self.folder = model, cameras, encoder, history, folder
+        self.lock = lock or threading.Lock()
+        self.listeners: list[Callable[[Event], None]] = []
+        self._save = save
+        self._jobs: deque[Job] = deque()
+        self._wake = threading.Condition()
+        self._stop = self._closing = False
+        self._status = Status()
+        self._started = self._last_report = 0.0
+        self.revision = 0
+        """Counts changes of what the scene looks like; what was computed from an older one is out of date."""
+        self._clicks: tuple[int, ClickSelector] | None = None
+        self._segmenter: tuple[str, Segmenter] | None = None
+        entries = {name: value for name, value in model.state_dict().items() if name.startswith("history_")}
+        if not history.steps and not entries and bool((model.selection == 1).all()):
+            # Nobody ever said what the object is: it is nothing yet, rather than everything.
+            model.selection = torch.zeros_like(model.selection)
+        self.state = state_of_checkpoint(model.gaussians(), model.selection, entries, history)
+        self.adopt(self.state)
+        self._show_before_last_edit()
+
+    # --- for everyone, from any thread ------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        return self._status
+
+    def submit(self, job: Job) -> None:
+        """Do this job when those before it are done. Of sliders, only the last position waits."""
+        with self._wake:
+            if getattr(job, "replaces_waiting", False):
+                self._jobs = deque(other for other in self._jobs if type(other) is not type(job))
+            self._jobs.append(job)
+            self._wake.notify()
+        self._update()
+
+    def stop(self) -> None:
+        """End the present job at its next step, keeping what it did, and forget those that wait."""
+        with self._wake:
+            self._jobs.clear()
+            self._stop = bool(self._status.job)
+        self._update()
+
+    def close(self) -> None:
+        """Let `run` return: the present job ends at its next step."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self.stop()
+
+    # --- for the thread that runs it --------------------------------------------------------------------------------
+
+    def run(self, idle: Callable[[], object] = lambda: None) -> None:
+        """Do jobs until `close`. `idle` is called when there is nothing to do, several times a second."""
+        while not self._closing:
+            with self._wake:
+                if not self._jobs:
+                    self._wake.wait(timeout=0.2)
+                job = self._jobs.popleft() if self._jobs and not self._closing else None
+                if job is not None:  # said under the lock: a Stop from now on means this job
+                    self._status = Status(job=job.title)
+            if job is None:
+                idle()
+            else:
+                self.do(job)
+
+    def do(self, job: Job) -> bool:
+        """Do one job now; tells whether it succeeded. What went wrong is in the status."""
+        self._started = time.monotonic()
+        self._update(job=job.title, message="", failed=False)
+        try:
+            message, failed = job.run(self), False
+        except ValueError as error:
+            message, failed = str(error), True
+        except Exception as error:  # whatever a job does, the session goes on
+            CONSOLE.print(traceback.format_exc(), markup=False)
+            message, failed = f"Unexpected {type(error).__name__}: {error}. The terminal says more.", True
+        self._stop = False
+        self._update(job="", done=0, total=0, seconds_left=None, message=message, failed=failed)
+        return not failed
+
+    # --- for jobs ---------------------------------------------------------------------------------------------------
+
+    @property
+    def stopping(self) -> bool:
+        """Somebody pressed Stop, or the session ends."""
+        return self._stop or self._closing
+
+    def progress(self, done: int, total: int) -> None:
+        """So many steps of the present job are done."""
+        now = time.monotonic()
+        if done == 0:
+            self._started = now
+        elif now - self._last_report < _SECONDS_BETWEEN_REPORTS and done < total:
+            return
+        self._last_report = now
+        left = (now - self._started) / done * (total - done) if done else None
+        self._update(done=done, total=total, seconds_left=left)
+
+    @property
+    def gaussians(self) -> Gaussians:
+        """The scene as it is now; shares the model's tensors."""
+        return self.state.gaussians()
+
+    @property
+    def selection(self) -> Selection:
+        """The present object."""
+        steps = [step for step in self.history.steps if step.kind == "selection" and step.active]
+        origin = steps[-1].name if steps else "the loaded run"
+        return Selection(self.state.selection, origin).for_scene(self.gaussians)
+
+    def select(self, selection: Selection, name: str, settings: dict | None = None) -> str:
+        """Make this the object, as a step of the history.
+
+        Raises:
+            ValueError: a selection of another scene, or the step cannot be written; nothing is changed then.
+        """
+        selection.check_matches(self.gaussians)
+        weights = selection.weights.to(self.state.selection)
+        delta = Delta.of_rows(self.state.ids, {SELECTION: self.state.selection}, {SELECTION: weights})
+        if not delta.is_empty:
+            self.history.record(delta, name, kind="selection", settings=settings)
+            with self.lock:
+                self.state.selection.copy_(weights)
+            self.tell("history")
+            self.tell("scene")
+        return f"{int((weights > 0).sum()):,} of {len(weights):,} Gaussians are the object now."
+
+    def click_selector(self) -> ClickSelector:
+        """Selects by points; made anew when the scene looks different, for it knows places and colours."""
+        from fasttext2style.selection.clicks import ClickSelector
+
+        if self._clicks is None or self._clicks[0] != self.revision:
+            self._clicks = (self.revision, ClickSelector(self.gaussians))
+        return self._clicks[1]
+
+    def segmenter(self, name: str) -> Segmenter:
+        """Finds what a text names in images; the last one stays loaded.
+
+        Raises:
+            ValueError: it cannot be loaded.
+        """
+        from fasttext2style.selection.segmenters import load_segmenter
+
+        if self._segmenter is None or self._segmenter[0] != name:
+            self._segmenter = (name, load_segmenter(name, self.model.device))
+        return self._segmenter[1]
+
+    def move(self, move: Callable[[SceneState], SceneState]) -> None:
+        """Go to another state of the history: `move` takes a state and returns the state to go on with."""
+        with self.lock:
+            self.adopt(move(self.state))
+            self._show_before_last_edit()
+        self.changed()
+        self.tell("history")
+
+    def changed(self) -> None:
+        """The scene looks different now."""
+        self.revision += 1
+        self.tell("scene")
+
+    def show_before(self, rows: Tensor, groups: dict[str, Tensor]) -> None:
+        """What the output `before` shows in place of these rows; the caller holds the lock."""
+        self.model.earlier.set(rows, groups)
+
+    def adopt(self, state: SceneState) -> None:
+        """Let the model show this state; the caller holds the lock."""
+        self.state = state
+        for name in GROUPS:
+            self.model.gauss_params[name].data = state.columns[name]
+        self.model.selection = state.selection
+
+    def save(self) -> Path:
+        """Write a checkpoint that knows which steps it contains.
+
+        Raises:
+            ValueError: it could not be written; what was there is untouched.
+        """
+        for name, value in history_tensors(self.state, self.history).items():
+            setattr(self.model, name, value)
+        path = self._save()
+        self.history.purge()
+        return path
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _show_before_last_edit(self) -> None:
+        edits = [step for step in self.history.steps if step.kind == "edit" and step.active]
+        if not edits:
+            self.model.earlier.clear()
+            return
+        delta = self.history.delta(edits[-1].id)
+        changed, added = (self.state.rows_of(ids.to(self.state.device)) for ids in (delta.changed_ids, delta.added.ids))
+        groups = {name: self.state.columns[name][changed] for name in GROUPS}
+        groups |= {name: column.to(self.state.device) for name, column in delta.before.items()}
+        if delta.grows:
+            removed = delta.removed.columns
+            groups = {name: torch.cat([groups[name], removed[name].to(self.state.device)]) for name in GROUPS}
+        self.show_before(torch.cat([changed, added]), groups)
+
+    def _update(self, **changes: Any) -> None:
+        with self._wake:
+            waiting = tuple(job.title for job in self._jobs)
+            self._status = replace(self._status, **changes, waiting=waiting)
+        self.tell("status")
+
+    def tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)

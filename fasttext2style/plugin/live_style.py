@@ -1,0 +1,215 @@
+"""A sentence on the present object, step by step in a session: each step is seen, and the whole can be taken back."""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from fasttext2style.evaluation.report import to_uint8
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.state import SELECTION, SceneState
+from fasttext2style.plugin.strategy import GrowthConfig, ObjectGrowth
+from fasttext2style.scene.rasterize import render
+from fasttext2style.selection.gate import UpdateGate
+from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.styler import ObjectStyler, StylerConfig
+
+if TYPE_CHECKING:
+    from fasttext2style.plugin.live import LiveSession
+
+PRESETS = {"quick": 60, "normal": 200, "fine": 500}
+"""Quality -> styling steps."""
+FORMS = {
+    "colors": ("features_dc", "features_rest"),
+    "colors and form": ("features_dc", "features_rest", "means", "scales"),
+}
+"""What changes -> parameter groups. With form the object also grows Gaussians where the style pulls hardest."""
+_VIEWS = 32
+_THUMBNAIL = 96
+
+
+@dataclass(frozen=True)
+class StyleSettings:
+    """What all styles of a session share; the run's own settings."""
+
+    optimizers: dict[str, dict[str, Any]]
+    """nerfstudio's optimizer settings per parameter group."""
+    styler: StylerConfig = field(default_factory=StylerConfig)
+    growth: GrowthConfig = field(default_factory=GrowthConfig)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ApplyStyle:
+    """Style the present object by a sentence, as one step of the history."""
+
+    settings: StyleSettings
+    prompt: str
+    strength: float = 1.0
+    """Scales the learning rates: 0.5 changes colours half as fast."""
+    preset: str = "normal"
+    form: str = "colors"
+
+    @property
+    def title(self) -> str:
+        return f"Style: {self.prompt.strip() or '(no sentence)'}"
+
+    def run(self, session: LiveSession) -> str:
+        if not self.prompt.strip():
+            raise ValueError("There is no sentence: type what the object should become, such as: a bear made of gold.")
+        if session.selection.count == 0:
+            raise ValueError("Nothing is selected yet: click on the object, or name it, then press Apply.")
+        started, steps = time.perf_counter(), PRESETS[self.preset]
+        session.progress(0, steps)
+        style = _Style(session, self)
+        done = 0
+        try:
+            while done < steps and not session.stopping:
+                loss = style.step(done)
+                if not np.isfinite(loss):
+                    raise ValueError(
+                        f"The style diverged at step {done + 1} (loss {loss}). Try a smaller strength, or colours only."
+                    )
+                done += 1
+                style.write()
+                session.progress(done, steps)
+            if done == 0:
+                style.take_back()
+                return "Stopped before the first step: nothing has changed."
+            metrics = style.metrics()
+            facts = {"steps": done, "strength": self.strength, "preset": self.preset, "form": self.form}
+            session.history.record(
+                style.delta(),
+                self.prompt.strip(),
+                prompt=self.prompt.strip(),
+                settings=facts | {"object": session.selection.origin, "encoder": session.encoder.name},
+                seed=self.settings.seed,
+                seconds=round(time.perf_counter() - started, 2),
+                metrics=metrics,
+                thumbnail=style.thumbnail(),
+            )
+        except ValueError as error:
+            style.take_back()
+            raise ValueError(f"{error} The scene is as it was before.") from error
+        except BaseException:
+            style.take_back()
+            raise
+        finally:
+            style.close()
+        session.tell("history")
+        ended = "Done" if done == steps else f"Stopped after {done} of {steps} steps (Undo takes it back)"
+        similarity = f"similarity {metrics['similarity_before']:.3f} -> {metrics['similarity_after']:.3f}"
+        return f"{ended}: {self.prompt.strip()}, {similarity}."
+
+
+class _Style:
+    """The object's parameters while a style is made, and how they get into the session's scene and out again."""
+
+    def __init__(self, session: LiveSession, order: ApplyStyle) -> None:
+        self.session, settings = session, order.settings
+        config = replace(settings.styler, train=FORMS[order.form])
+        growth = replace(settings.growth, enabled=order.form != "colors")
+        self.edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
+        self.before = SceneState.from_gaussians(
+            self.edit.original, self.edit.weights, session.state.ids[self.edit.rows]
+        )
+        cameras = session.cameras[:: -(-len(session.cameras) // _VIEWS)]
+        self.styler = ObjectStyler(self.edit, cameras, session.encoder, order.prompt, config, settings.seed)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        for name, parameter in self.edit.parameters.items():
+            optimizer = deepcopy(settings.optimizers[name]["optimizer"])
+            optimizer.lr *= order.strength
+            self.optimizers[name] = optimizer.setup(params=[parameter])
+        self.growth = ObjectGrowth(growth, self.edit, self.optimizers, PRESETS[order.preset])
+        self.gate = UpdateGate()
+        self.gate.attach(self.optimizers, lambda: self.edit.weights)
+        self.grown = False
+        with session.lock:
+            session.show_before(self.edit.rows, self.edit.original.to_splatfacto())
+
+    def step(self, number: int) -> float:
+        """One step on the object's own parameters: whoever looks at the scene does not wait for it."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+        losses, info = self.styler.losses()
+        self.growth.before_backward(info)
+        loss = torch.stack(list(losses.values())).sum()
+        loss.backward()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        if self.growth.after_step(number):
+            self.styler.re_anchor()
+            self._replace_object()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def write(self) -> None:
+        """Put the object as it is now into the scene."""
+        state = self.session.state
+        with self.session.lock:
+            for name, parameter in self.edit.parameters.items():
+                if self.grown:
+                    state.columns[name][len(state) - len(self.edit) :] = parameter
+                else:
+                    state.columns[name].index_copy_(0, self.edit.rows, parameter)
+        self.session.changed()
+
+    @torch.no_grad()
+    def _replace_object(self) -> None:
+        """Gaussians came or went: the object, with new identities, comes after all others."""
+        session, state = self.session, self.session.state
+        keep = torch.ones(len(state), dtype=torch.bool, device=state.device)
+        if self.grown:
+            keep[state.rows_of(self.ids)] = False
+        else:
+            keep[self.edit.rows] = False
+            self.edit.let_go_of_scene()
+            self.first_id = int(session.history.fresh_ids(state, 1))
+        self.ids = torch.arange(self.first_id, self.first_id + len(self.edit), device=state.device)
+        now = {name: parameter.detach() for name, parameter in self.edit.parameters.items()}
+        now[SELECTION] = self.edit.weights
+        columns = {name: torch.cat([column[keep], now[name]]) for name, column in state.columns.items()}
+        with session.lock:
+            session.adopt(SceneState(columns, torch.cat([state.ids[keep], self.ids])))
+            rows = torch.arange(int(keep.sum()), len(session.state), device=state.device)
+            session.show_before(rows, self.edit.original.to_splatfacto())
+        self.grown = True
+
+    def delta(self) -> Delta:
+        """What the style has changed so far."""
+        if not self.grown:
+            now = self.edit.gaussians(()).to_splatfacto()
+            return Delta.of_rows(self.before.ids, self.edit.original.to_splatfacto(), now)
+        now = SceneState.from_gaussians(self.edit.gaussians(()), self.edit.weights, self.ids)
+        return Delta.of_growth(self.before, now)
+
+    def take_back(self) -> None:
+        """The scene as it was before the style, bit by bit."""
+        self.session.move(self._without)
+
+    @torch.no_grad()
+    def _without(self, state: SceneState) -> SceneState:
+        if self.grown:
+            return state.exchanged(self.ids, self.before)
+        for name, values in self.edit.original.to_splatfacto().items():
+            state.columns[name].index_copy_(0, self.edit.rows, values)
+        return state
+
+    def metrics(self) -> dict[str, float]:
+        """Mean similarity of the object's views to the sentence, before and after."""
+        pair = {"before": self.edit.original, "after": self.edit.gaussians(()).detach()}
+        return {f"similarity_{when}": float(self.styler.similarity(it, at_most=8).mean()) for when, it in pair.items()}
+
+    @torch.no_grad()
+    def thumbnail(self) -> np.ndarray:
+        """The object in its surroundings, from the first view that shows it."""
+        view = self.styler.views[0].resized(_THUMBNAIL, _THUMBNAIL)
+        return to_uint8(render(self.session.gaussians, view)[0].clamp(0, 1))[0]
+
+    def close(self) -> None:
+        self.gate.detach()
