@@ -35,7 +35,7 @@ class InstructPix2PixConfig(NetworkConfig):
     """How InstructPix2Pix is run. The VAE runs in fp32 whatever `dtype` says: some overflow in half precision."""
 
     scheduler: str = "DDIMScheduler"
-    """Class name in diffusers. DDIM draws no noise on the way and is what Instruct-NeRF2NeRF uses."""
+    """One of `noise.SCHEDULERS`. DDIM draws no noise on the way, and is Instruct-NeRF2NeRF's."""
     latent_blend: bool = True
     """Keep latents outside the mask on the images' own path of noise, so that the object fits into what stays."""
     key_views: int = 0
@@ -82,9 +82,9 @@ class InstructPix2PixEditor:
             ValueError: a CPU has not the memory for it.
         """
         started = time.perf_counter()
-        images = self._encodable(request.images)
-        check_cpu_memory(self.device, self.memory_needed(len(images), *images.shape[2:]), self.name, len(images))
-        image_latents = self._encode(images)
+        views, height, width = request.images.shape[:3]
+        check_cpu_memory(self.device, self.memory_needed(views, height, width), self.name, views)
+        image_latents = self._encode(self._encodable(request.images))
         condition = image_latents if request.condition is None else self._encode(self._encodable(request.condition))
         branches = self._branches(request, condition)
 
@@ -92,7 +92,6 @@ class InstructPix2PixEditor:
         timesteps = partial_timesteps(self._scheduler, request.steps, strength, self.device)
         latents = self._denoise(request, image_latents, branches, timesteps, on_step)
 
-        height, width = request.images.shape[1:3]
         edited = self._decode(latents).movedim(1, -1)[:, :height, :width].to(request.images)
         self._pipeline.maybe_free_model_hooks()
         info = {
