@@ -92,6 +92,19 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
             return None
         return torch.stack([entry["mask"][..., 0].float() for entry in cached]).to(self.device)
 
+    def photographs(self) -> torch.Tensor:
+        """[views, height, width, 3] photographs of the training views as 8 bits on the CPU, framed as `cameras`.
+
+        Larger ones lose pixels at their right and lower edges, smaller ones are black there.
+        """
+        cameras = self.cameras("train")
+        pictures = torch.zeros(len(cameras), cameras.height, cameras.width, 3, dtype=torch.uint8)
+        for picture, entry in zip(pictures, self.cached_train):
+            image = entry["image"][: cameras.height, : cameras.width, :3]
+            image = image if image.dtype == torch.uint8 else (image.clamp(0, 1) * 255).round().to(torch.uint8)
+            picture[: image.shape[0], : image.shape[1]] = image.cpu()
+        return pictures
+
 
 def _masks_of(folder: Path, photographs: list[Path]) -> list[Path]:
     """The mask of each photograph, by file name without ending.

@@ -1,6 +1,7 @@
-"""What nerfstudio reads at every start of every ns-* command: two methods and their settings. Imports nothing heavy.
+"""What nerfstudio reads at every start of every ns-* command: three methods and their settings. Imports nothing heavy.
 
-`fasttext2style` styles an object by a sentence; `fasttext2style-scene` is splatfacto on our rasterizer, which also
+`fasttext2style` styles an object by a sentence; `fasttext2style-ip2p` edits it in rounds by an instruction, with an
+editor of pictures; `fasttext2style-scene` is splatfacto on our rasterizer, which also
 trains without CUDA, and reconstructs the scene when no base run is given.
 """
 
@@ -16,6 +17,8 @@ from nerfstudio.plugins.types import MethodSpecification
 from fasttext2style.plugin.datamanager import SceneDatamanagerConfig
 from fasttext2style.plugin.model import SceneModelConfig
 from fasttext2style.plugin.optimizers import FusedAdamConfig
+from fasttext2style.plugin.rounds_pipeline import RoundsPipelineConfig
+from fasttext2style.plugin.rounds_trainer import RoundsTrainerConfig
 from fasttext2style.plugin.scene_pipeline import ScenePipelineConfig
 from fasttext2style.plugin.style_pipeline import StylePipelineConfig
 from fasttext2style.plugin.trainer import SceneTrainerConfig, StyleTrainerConfig
@@ -127,4 +130,36 @@ fasttext2style = MethodSpecification(
         },
     ),
     description="Type a sentence: one object of a 3D Gaussian Splatting scene takes on that style, by CLIP.",
+)
+
+fasttext2style_ip2p = MethodSpecification(
+    config=RoundsTrainerConfig(
+        method_name="fasttext2style-ip2p",
+        # Every round saves at its end; how many steps there are follows from the schedule.
+        max_num_iterations=0,
+        steps_per_eval_batch=0,
+        steps_per_eval_image=0,
+        steps_per_eval_all_images=0,
+        steps_per_save=10**9,
+        machine=_machine(),
+        logging=_logging(),
+        viewer=_viewer(),
+        vis="viewer+tensorboard",
+        pipeline=RoundsPipelineConfig(
+            datamanager=SceneDatamanagerConfig(
+                dataparser=NerfstudioDataParserConfig(load_3D_points=False), cache_images_type="uint8"
+            ),
+            model=SceneModelConfig(num_random=16, background_color="black"),
+        ),
+        # splatfacto's own rates for form, of which the mode restyle takes a tenth; colour has fewer steps to get there.
+        optimizers={
+            "means": _adam(1.6e-4),
+            "features_dc": _adam(0.005 if _ON_CUDA else 0.02),
+            "features_rest": _adam((0.005 if _ON_CUDA else 0.02) / 20),
+            "opacities": _adam(0.05),
+            "scales": _adam(0.005),
+            "quats": _adam(0.001),
+        },
+    ),
+    description="An instruction edits one object of a scene: render, edit by InstructPix2Pix, train, in rounds.",
 )

@@ -1,0 +1,233 @@
+"""Method `fasttext2style-ip2p`: the host's pipeline around `rounds`. Scene and editor in, edited scene out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
+from nerfstudio.utils import writer
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor, nn
+
+from fasttext2style.editors.editor import ImageEditor, load_editor
+from fasttext2style.evaluation.timing import Stopwatch
+from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.plugin.strategy import ObjectGrowth
+from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineConfig
+from fasttext2style.rounds.edit_rounds import EditRounds, RoundsConfig
+from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.losses import PerceptualLoss, load_perceptual_loss
+from fasttext2style.rounds.modes import MODES, ModeName
+from fasttext2style.rounds.records import size_estimate
+from fasttext2style.rounds.views import SceneViews
+from fasttext2style.selection.gate import UpdateGate
+from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.styler import ObjectStyler
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass
+class RoundsPipelineConfig(StylePipelineConfig):
+    """Settings of rounds of edits; encoder and styler are those of the text loss that may stand beside the pictures."""
+
+    _target: type = field(default_factory=lambda: RoundsPipeline)
+    editor: Annotated[str, tyro.conf.arg(aliases=["--editor"])] = "timbrooks/instruct-pix2pix"
+    """What edits the pictures: a hub id or a local folder in diffusers' format, "tiny" (embedded, needs no download,
+    knows a few colours and materials), or module:attribute of your own."""
+    editor_settings: dict[str, str] = field(default_factory=dict)
+    """Further settings of the editor, as names and values: batch_size 4 dtype fp16 offload True."""
+    mode: Annotated[ModeName, tyro.conf.arg(aliases=["--mode"])] = "restyle"
+    """restyle: colours, and form a little. replace: everything, and Gaussians grow inside the object. remove: the
+    object fades, and what is behind it is filled; give an inpainting editor."""
+    rounds: RoundsConfig = field(default_factory=RoundsConfig)
+    """Schedule, edit, losses, and what is kept."""
+
+    def load_tools(self, device: str) -> Tools:
+        """The frozen networks; called first of all, for they may be missing.
+
+        Raises:
+            ValueError: no prompt, settings that contradict each other, or networks that cannot be had.
+        """
+        if not (self.model.prompt or "").strip():
+            raise ValueError('No instruction was given: add --prompt "turn the bear into a panda".')
+        self.rounds.schedule.check()
+        editor = load_editor(self.editor, device, **{name: _value(text) for name, text in self.editor_settings.items()})
+        perceptual, warning = load_perceptual_loss(self.rounds.losses, device)
+        if warning:
+            CONSOLE.log(f"[yellow]{warning}[/yellow]")
+        encoder = self.load_encoder(device) if self.rounds.losses.text_weight > 0 else None
+        return Tools(editor, perceptual, encoder)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Frozen networks, outside of all modules: they are no part of a checkpoint."""
+
+    editor: ImageEditor
+    perceptual: PerceptualLoss | None
+    encoder: TextImageEncoder | None
+
+
+class RoundsPipeline(StylePipeline):
+    """Holds the scene; after `begin_rounds`, edits the object in rounds."""
+
+    config: RoundsPipelineConfig
+    rounds: EditRounds
+
+    def begin_rounds(
+        self, tools: Tools, selection: Selection, folder: Path, resumes: bool, refinement_steps: int = 0
+    ) -> dict[str, list[nn.Parameter]]:
+        """Prepare the rounds of a run in `folder`, or take them up again; returns the parameter groups to optimize.
+
+        Raises:
+            ValueError: no view shows the object, or rounds that cannot be taken up.
+        """
+        config = self.config
+        self.watch, self.folder = Stopwatch(), folder
+        scene, cameras = self.model.gaussians(), self.datamanager.cameras("train")
+        self.selection_origin = selection.origin
+        CONSOLE.log(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
+        self.edit = EditableObject(scene, selection)
+        views = SceneViews(
+            self.edit.scene,
+            self.edit.merged_weights(),
+            cameras,
+            self.datamanager.photographs(),
+            self.model.background_color.to(self.device),
+            MODES[config.mode].mask_margin,
+            self.model.config.rasterize_mode,
+        )
+        text = None
+        prompt = config.model.prompt or ""
+        if tools.encoder is not None:
+            text = ObjectStyler(self.edit, cameras, tools.encoder, prompt, config.styler, config.seed)
+        books = RoundsFolder(folder / "rounds", config.rounds.keep)
+        self.rounds = EditRounds(
+            self.edit,
+            views,
+            tools.editor,
+            prompt,
+            config.mode,
+            config.rounds,
+            books,
+            config.seed,
+            tools.perceptual,
+            text,
+            _progress_lines(),
+        )
+        if resumes:
+            self.rounds.resume(refinement_steps)
+        else:
+            self._say_size(books, views)
+            self.rounds.start()
+        self.write_back()
+        return {name: [parameter] for name, parameter in self.edit.parameters.items()}
+
+    def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
+        if self.rounds.step == 0:
+            self.growth = self._new_growth()
+        losses, self._info = self.rounds.losses()
+        if self.rounds.grows:
+            self.growth.before_backward(self._info)
+        return {}, losses, {"gaussians": float(len(self.edit)), "round": float(self.rounds.round)}
+
+    def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
+        trainer: Any = attributes.trainer
+        self._optimizers = attributes.optimizers.optimizers
+        self.rounds.attach(self._optimizers)
+        self.gate = UpdateGate()
+        self.gate.attach(self._optimizers, lambda: self.edit.weights)
+
+        def after_step(step: int) -> None:
+            if self.rounds.grows:
+                self.growth.info = _of_object(self._info, len(self.edit))
+                if self.growth.after_step(self.rounds.step):
+                    self.rounds.re_anchor()
+            finished = self.rounds.end_step()
+            self.write_back()
+            if finished is not None:
+                trainer.save_checkpoint(step)
+                self._tell(finished, step)
+
+        def after_train(step: int) -> None:
+            self.gate.detach()
+
+        return [
+            TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], after_step),
+            TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], after_train),
+        ]
+
+    def get_train_rays_per_batch(self) -> int:
+        width, height = self.rounds.views.crop_size
+        return width * height * self.rounds.plan.batch
+
+    def _new_growth(self) -> ObjectGrowth:
+        """Of one round: counts gradients from its first step on, grows to a multiple of the original object."""
+        mode, growth = self.rounds.mode, replace(self.config.growth, enabled=self.rounds.mode.grows)
+        grown = ObjectGrowth(growth, self.edit, self._optimizers, self.rounds.plan.steps)
+        grown.strategy.cap = int(len(self.edit.original) * growth.max_factor)
+        grown.strategy.prune_opa = mode.prune_opacity
+        return grown
+
+    def _say_size(self, books: RoundsFolder, views: SceneViews) -> None:
+        needed, free = size_estimate(books, self.edit, views, self.rounds.plan)
+        CONSOLE.log(f"All rounds will take about {needed / 2**20:,.0f} MiB in {books.path}.")
+        if needed > free:
+            CONSOLE.log(
+                f"[yellow]Only {free / 2**20:,.0f} MiB are free there. Keep less (--pipeline.rounds.keep.format webp, "
+                "--pipeline.rounds.keep.views 4), or choose another --output-dir.[/yellow]"
+            )
+
+    @torch.no_grad()
+    def _tell(self, finished: Round, step: int) -> None:
+        metrics = list(finished.manifest["metrics"].values())[-1]
+        failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
+        outside = f", outside {metrics['outside']['psnr']:.1f} dB" if "psnr" in metrics["outside"] else ""
+        CONSOLE.log(
+            f"Round {finished.number} of {self.rounds.plan.rounds}: inside {metrics['inside']['psnr']:.1f} dB to the "
+            f"edited views{outside}, {finished.manifest['seconds']['all']:.0f} s"
+            + (f"; {failed} views could not be edited, see its manifest" if failed else "")
+        )
+        view = finished.manifest["round_views"][0]
+        pictures = [self.rounds.views.originals[view], self.rounds.targets[view].image]
+        writer.put_image("Original and edited", torch.cat(pictures, dim=1).float() / 255, step)
+
+
+def _of_object(info: dict[str, Any], count: int) -> dict[str, Any]:
+    """The rasterizer's info for the first `count` Gaussians, with the gradients that backward left."""
+    means2d = info["means2d"].detach()[:, :count].clone()
+    means2d.grad = info["means2d"].grad[:, :count]
+    return info | {"means2d": means2d, "radii": info["radii"][:, :count]}
+
+
+def _value(text: str) -> Any:
+    """A setting from the command line: a truth value, a number, or text."""
+    if text in ("True", "False", "None"):
+        return {"True": True, "False": False, "None": None}[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _progress_lines() -> Any:
+    """Tells how far an edit is, at most every 10 seconds."""
+    last = time.monotonic()
+
+    def on_step(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            CONSOLE.log(f"Editing: {100 * done // total} %")
+
+    return on_step

@@ -1,0 +1,200 @@
+"""What a run of rounds leaves on disk, and how it is found again.
+
+rounds/
+  round_0000/        scene.safetensors: the scene before any edit, and the object's weights
+  round_0001/        before, edited, after, mask: a picture per view; snapshot; weights.npy
+    manifest.json    written last, by an atomic rename: a round without it did not end, and is done again
+  index.html         all rounds side by side
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from fasttext2style.scene.files import atomic_write
+
+Kind = Literal["before", "edited", "after", "mask"]
+KINDS: tuple[Kind, ...] = ("before", "edited", "after", "mask")
+FORMAT = 1
+"""Of manifests."""
+
+
+@dataclass
+class KeepConfig:
+    """What is kept of each round, beside what resuming needs: edited views, masks, a snapshot."""
+
+    format: Literal["png", "jpg", "webp"] = "png"
+    """Of pictures. The last two are a fifth the size and lose a little; training uses what can be read back. Masks are
+    always png."""
+    quality: int = 92
+    """Of jpg and webp, 1 to 100."""
+    views: int = 0
+    """Of how many views the pictures before and after are kept; 0 keeps all."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """A complete round."""
+
+    number: int
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def snapshot(self) -> Path:
+        """Of round 0 the scene, of others the object."""
+        return self.folder / self.manifest["snapshot"]
+
+    def picture(self, kind: Kind, view: int) -> UInt8[Tensor, "height width channels"]:
+        """A kept picture; masks have one channel.
+
+        Raises:
+            ValueError: missing or damaged, with the way back.
+        """
+        paths = sorted(self.folder.joinpath(kind).glob(f"view_{view:04d}.*"))
+        try:
+            if not paths:
+                raise OSError("it is missing")
+            return _decode(paths[0].read_bytes())
+        except (OSError, UnidentifiedImageError, SyntaxError) as error:
+            name = paths[0] if paths else self.folder / kind / f"view_{view:04d}"
+            raise ValueError(
+                f"The picture {name} cannot be read ({error}). Put it back from a backup, or go back to the round "
+                f"before: ft2s rounds reset {self.folder.parents[1]} --to {self.number - 1}"
+            ) from error
+
+
+class RoundsFolder:
+    """The folder `rounds` of a run."""
+
+    def __init__(self, path: Path, keep: KeepConfig | None = None) -> None:
+        self.path, self.keep = path, keep or KeepConfig()
+
+    def folder(self, number: int) -> Path:
+        return self.path / f"round_{number:04d}"
+
+    def rounds(self) -> list[Round]:
+        """Complete rounds in order, from round 0 on; ends before the first that is not complete.
+
+        Raises:
+            ValueError: a damaged manifest, or one of another scene.
+        """
+        found: list[Round] = []
+        while (path := self.folder(len(found)) / "manifest.json").is_file():
+            manifest = _read_manifest(path, len(found))
+            if found and manifest.get("scene") != found[0].manifest.get("scene"):
+                raise ValueError(
+                    f"{path} belongs to another scene than {found[0].folder}. Move {path.parent} away; if it was "
+                    f"copied here, its own run is where it can be resumed."
+                )
+            found.append(Round(len(found), path.parent, manifest))
+        return found
+
+    def begin(self, number: int) -> Path:
+        """An empty folder for a round; what an interrupted one left there is removed."""
+        folder = self.folder(number)
+        if (folder / "manifest.json").is_file():
+            raise ValueError(f"Round {number} is complete in {folder}; it is not begun again.")
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        with disk_errors(folder):
+            folder.mkdir(parents=True)
+        return folder
+
+    def write_picture(
+        self, number: int, kind: Kind, view: int, picture: UInt8[Tensor, "height width channels"]
+    ) -> UInt8[Tensor, "height width channels"]:
+        """Keep a picture; returns it as it will be read."""
+        ending = "png" if kind == "mask" else self.keep.format
+        encoded = _encode(picture, ending, self.keep.quality)
+        with (
+            disk_errors(self.folder(number)),
+            atomic_write(self.folder(number) / kind / f"view_{view:04d}.{ending}") as stream,
+        ):
+            stream.write(encoded)
+        return picture if ending == "png" else _decode(encoded)
+
+    def finish(self, number: int, manifest: dict[str, Any]) -> Round:
+        """Write the manifest: from now on the round is complete."""
+        manifest = {"format": FORMAT, "round": number, "written": time.strftime("%Y-%m-%d %H:%M:%S")} | manifest
+        path = self.folder(number) / "manifest.json"
+        with disk_errors(path.parent), atomic_write(path) as stream:
+            stream.write(json.dumps(manifest, indent=1, ensure_ascii=False, default=str).encode())
+        return Round(number, path.parent, manifest)
+
+    def set_aside(self, after: int) -> Path | None:
+        """Move all rounds behind `after` into a folder beside, the last first; None when there are none.
+
+        The last first, so that an interruption leaves an unbroken row.
+        """
+        later = sorted(path for path in self.path.glob("round_[0-9]*") if int(path.name[6:]) > after)
+        if not later:
+            return None
+        aside = self.path / "set_aside" / time.strftime("%Y-%m-%d_%H%M%S")
+        aside.mkdir(parents=True)
+        for path in reversed(later):
+            path.rename(aside / path.name)
+        return aside
+
+    def bytes_per_picture(self, picture: UInt8[Tensor, "height width channels"]) -> int:
+        """Of such a picture on disk."""
+        return len(_encode(picture, self.keep.format, self.keep.quality))
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """A full disk in words, with what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{folder} could not be written ({error}). Rounds before it are untouched: free some disk space, then "
+            f"ft2s rounds resume {folder.parents[1]}"
+        ) from error
+
+
+def _read_manifest(path: Path, number: int) -> dict[str, Any]:
+    back = f"go back to the round before it: ft2s rounds reset {path.parents[2]} --to {number - 1}"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Put it back from a backup, or {back if number else 'start a new run'}."
+        ) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or manifest.get("round") != number:
+        raise ValueError(
+            f"{path} is no manifest of round {number} that this version reads (format {FORMAT}); "
+            f"{back if number else 'start a new run'}."
+        )
+    return manifest
+
+
+def _encode(picture: UInt8[Tensor, "height width channels"], ending: str, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    image = Image.fromarray(picture[..., 0].numpy() if picture.shape[-1] == 1 else picture.numpy())
+    if ending == "png":
+        # 1: hardly larger than the default, and several times faster.
+        image.save(buffer, format="PNG", compress_level=1)
+    else:
+        image.save(buffer, format={"jpg": "JPEG", "webp": "WEBP"}[ending], quality=quality)
+    return buffer.getvalue()
+
+
+def _decode(encoded: bytes) -> UInt8[Tensor, "height width channels"]:
+    with Image.open(io.BytesIO(encoded)) as image:
+        pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+    return torch.from_numpy(pixels.copy()).reshape(*pixels.shape[:2], -1)

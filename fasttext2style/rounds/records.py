@@ -1,0 +1,135 @@
+"""The books of a round in numbers: what is measured at its end, and what is said before the first one."""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from fasttext2style.evaluation.report import versions
+from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
+from fasttext2style.rounds.losses import PerceptualLoss
+from fasttext2style.rounds.schedule import Plan
+from fasttext2style.rounds.targets import Targets
+from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.styling.editable import EditableObject
+
+HIGHEST_PSNR = 100.0
+"""In dB; stands for equal pictures, for JSON knows no infinity."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The end of a round."""
+
+    metrics: dict
+    residuals: dict[int, float]
+    """View -> mean absolute difference to its edited picture inside the mask."""
+    after: dict[int, UInt8[Tensor, "height width 3"]]
+    """View -> how it looks now."""
+
+
+@torch.no_grad()
+def measure(edit: EditableObject, views: SceneViews, targets: Targets, perceptual: PerceptualLoss | None) -> Measured:
+    """How near the round's views are to their edited pictures inside the masks, and what changed outside them.
+
+    Pictures are compared as they are kept, in 8 bits; outside against the renders before any edit.
+    """
+    scene = edit.merged()
+    residuals, after, inside, outside, perceived = {}, {}, [], [], []
+    for view in targets.round_views:
+        after[view] = to_bytes(views.render(scene, [view]))[0]
+        target = targets[view]
+        now = after[view].float() / 255
+        difference = now - target.image.float() / 255
+        mask = target.mask.float() / 255
+        residuals[view] = float((difference.abs() * mask).sum() / (3 * mask.sum()).clamp_min(1e-8))
+        inside.append(float((difference.square() * mask).sum() / (3 * mask.sum()).clamp_min(1e-8)))
+        untouched = target.mask[..., 0] == 0
+        if bool(untouched.any()):
+            drift = now[untouched] - views.originals[view][untouched].float() / 255
+            outside.append(float(drift.square().mean()))
+        if perceptual is not None:
+            row = torch.tensor([view])
+            crop, wanted = views.crops(after[view][None], row), views.crops(target.image[None], row)
+            region = views.crops(target.mask[None], row)
+            perceived.append(float(perceptual(wanted + region * (crop - wanted), wanted)))
+    metrics: dict = {"inside": {"l1": _mean(list(residuals.values())), "psnr": _psnr(inside)}}
+    if perceived:
+        metrics["inside"]["lpips"] = _mean(perceived)
+    metrics["outside"] = {"largest_parameter_change": edit.outside_drift(scene)}
+    if outside:
+        metrics["outside"]["psnr"] = _psnr(outside)
+    return Measured(metrics | {"gaussians": len(scene), "object": len(edit)}, residuals, after)
+
+
+def fingerprint(scene: Gaussians) -> str:
+    """sha256 of all bits of a scene."""
+    digest = hashlib.sha256()
+    for value in scene.to_splatfacto().values():
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def used_versions() -> dict[str, str]:
+    """Of all libraries that decide what a round computes."""
+    return versions() | {name: version(name) for name in ("diffusers", "transformers", "safetensors")}
+
+
+def peak_memory_gib(device: torch.device) -> float:
+    """Of this process so far: the GPU's on CUDA, else the resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    # Kilobytes on Linux, bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def views_kept(keep: KeepConfig, shown: list[int]) -> set[int]:
+    """The views of which the pictures before and after are kept, spread over those that show the object."""
+    if not keep.views or keep.views >= len(shown):
+        return set(shown)
+    return {shown[round(place)] for place in np.linspace(0, len(shown) - 1, keep.views)}
+
+
+def write_weights(path: Path, edit: EditableObject) -> None:
+    """A weight per Gaussian of the scene as it is now, as --object-file reads it."""
+    with atomic_write(path) as stream:
+        np.save(stream, edit.merged_weights().detach().float().cpu().numpy())
+
+
+def size_estimate(folder: RoundsFolder, edit: EditableObject, views: SceneViews, plan: Plan) -> tuple[int, int]:
+    """Bytes that all rounds will take, and bytes that are free there.
+
+    Pictures as large as a render of the first view, masks a tenth; snapshots with two moments per parameter, an object
+    that does not grow.
+    """
+    edits = plan.views * (1 + (plan.steps - 1) // plan.edit_every if plan.edit_every else 1)
+    edited = min(edits, len(views.shown))
+    pairs = min(edited, len(views_kept(folder.keep, views.shown)))
+    picture = folder.bytes_per_picture(views.originals[views.shown[0]])
+    parameters = sum(value.numel() for value in edit.parameters.values()) * 4
+    whole_scene = sum(value.numel() for value in edit.scene.to_splatfacto().values()) * 4
+    per_round = edited * picture * 11 // 10 + 2 * pairs * picture + 3 * parameters + 4 * len(edit.scene)
+    existing = next(path for path in (folder.path, *folder.path.parents) if path.exists())
+    return whole_scene + plan.rounds * per_round, shutil.disk_usage(existing).free
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
+
+
+def _psnr(mean_squares: list[float]) -> float:
+    """In dB, of the mean squared error over all views, at most `HIGHEST_PSNR`."""
+    return float(min(HIGHEST_PSNR, -10 * np.log10(max(_mean(mean_squares), 1e-10))))

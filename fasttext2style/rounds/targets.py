@@ -1,0 +1,169 @@
+"""What the views are trained towards: asked of the editor, kept per view, handed out in crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep
+from fasttext2style.rounds.modes import ModeName
+from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.scene.gaussians import Gaussians
+
+
+@dataclass
+class EditConfig:
+    """What the editor is asked; what an editor has no use for is named in the manifest."""
+
+    condition: Literal["render", "photograph", "masked photograph"] = "render"
+    """What the editor looks at besides the noised render. "render": the same render (instruct-gs). "photograph": the
+    capture's own (Instruct-NeRF2NeRF, Instruct-GS2GS), so that every round starts from the same. "masked photograph":
+    that with black around the object (FastText2ObjectStyle, Algorithm 3)."""
+    negative: str = ""
+    """What should not be seen."""
+    strength: tuple[float, float] = (0.70, 0.98)
+    """Interval from which each round draws the noise level where denoising starts; 1 forgets the render
+    (Instruct-NeRF2NeRF)."""
+    steps: int = 20
+    """Denoising steps."""
+    guidance: float = 7.5
+    """How strongly to follow the instruction; Instruct-GS2GS takes 12.5, FastText2ObjectStyle 12."""
+    image_guidance: float = 1.5
+    """How strongly to keep to the condition; FastText2ObjectStyle takes 1.75."""
+    shared_noise: bool = True
+    """All views of a round start from the same noise, for then they come out alike."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The picture that a view is trained towards, and where."""
+
+    image: UInt8[Tensor, "height width 3"]
+    mask: UInt8[Tensor, "height width 1"]
+
+
+@dataclass(frozen=True)
+class EditedViews:
+    """Of one call of the editor; the tensors have the order of `views`."""
+
+    views: list[int]
+    before: UInt8[Tensor, "views height width 3"]
+    edited: UInt8[Tensor, "views height width 3"]
+    masks: UInt8[Tensor, "views height width 1"]
+    failed: dict[int, str]
+    """View -> why it was not edited."""
+    info: dict
+    """The editor's account of itself, for the manifest."""
+
+
+def edit_views(
+    editor: ImageEditor,
+    config: EditConfig,
+    instruction: str,
+    mode: ModeName,
+    views: SceneViews,
+    chosen: list[int],
+    scene: Gaussians,
+    weights: Float[Tensor, " gaussians"],
+    seed: int,
+    on_step: OnStep | None = None,
+) -> EditedViews:
+    """Render the chosen views of the scene and have them edited.
+
+    Raises:
+        ValueError: the editor failed on every view.
+    """
+    with_depth = "depth" in editor.capabilities
+    renders = views.render(scene, chosen, with_depth).cpu()
+    masks = views.masks(scene, weights, chosen)
+    result = editor.edit(
+        EditRequest(
+            images=renders[..., :3],
+            instruction=instruction,
+            condition=_condition(config, views, chosen, masks),
+            mask=None if views.everything else masks.float() / 255,
+            depth=renders[..., 3:] if with_depth else None,
+            mode=mode,
+            negative=config.negative,
+            strength=config.strength,
+            steps=config.steps,
+            guidance=config.guidance,
+            image_guidance=config.image_guidance,
+            seed=seed,
+            shared_noise=config.shared_noise,
+            view_ids=tuple(chosen),
+        ),
+        on_step,
+    )
+    failed = _failed_views(result, chosen)
+    return EditedViews(chosen, to_bytes(renders[..., :3]), to_bytes(result.images), masks, failed, result.info)
+
+
+def _condition(
+    config: EditConfig, views: SceneViews, chosen: list[int], masks: UInt8[Tensor, "views height width 1"]
+) -> Float[Tensor, "views height width 3"] | None:
+    if config.condition == "render":
+        return None
+    photographs = views.photographs[chosen].float() / 255
+    return photographs * (masks > 127) if config.condition == "masked photograph" else photographs
+
+
+def _failed_views(result: EditResult, chosen: list[int]) -> dict[int, str]:
+    failed = {chosen[index]: reason for index, reason in result.failed.items()}
+    if len(failed) == len(chosen):
+        reasons = "; ".join(dict.fromkeys(failed.values()))
+        raise ValueError(f"The editor edited none of {len(chosen)} views: {reasons}.")
+    return failed
+
+
+class Targets:
+    """The last edited picture of each view, and which views the current round trains on."""
+
+    def __init__(self, views: SceneViews, train_on: Literal["round", "latest", "dataset"]) -> None:
+        self._views, self._train_on = views, train_on
+        self._last: dict[int, Target] = {}
+        self._edited_in: dict[int, int] = {}
+        self.round_views: list[int] = []
+
+    def begin_round(self) -> None:
+        """Views of the round before are no longer the round's."""
+        self.round_views = []
+
+    def set(self, view: int, target: Target, round_number: int) -> None:
+        """A view was edited in a round."""
+        self._last[view], self._edited_in[view] = target, round_number
+
+    def asked(self, chosen: list[int]) -> None:
+        """The round asked for these views: those that have a target, if only an older one, are trained on."""
+        self.round_views = sorted({*self.round_views, *(view for view in chosen if view in self._last)})
+
+    @property
+    def edited_in(self) -> dict[int, int]:
+        """View -> the round in which it was edited last."""
+        return dict(sorted(self._edited_in.items()))
+
+    @property
+    def train_views(self) -> list[int]:
+        """The views that steps are taken on now."""
+        if self._train_on == "round":
+            return self.round_views
+        if self._train_on == "latest":
+            return sorted(self._last)
+        return sorted({*self._views.shown, *self._last})
+
+    def __getitem__(self, view: int) -> Target:
+        """A view's last edited picture, or its photograph."""
+        if view in self._last:
+            return self._last[view]
+        return Target(self._views.photographs[view], self._views.original_masks[view])
+
+    def crops(self, views: Tensor) -> tuple[Float[Tensor, "views h w 3"], Float[Tensor, "views h w 1"]]:
+        """Pictures and masks of some views, in the boxes around the object."""
+        targets = [self[view] for view in views.tolist()]
+        images = torch.stack([target.image for target in targets])
+        masks = torch.stack([target.mask for target in targets])
+        return self._views.crops(images, views), self._views.crops(masks, views)
