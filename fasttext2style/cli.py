@@ -7,10 +7,12 @@ from typing import Annotated
 import tyro
 
 from fasttext2style.commands.demo import Demo
+from fasttext2style.commands.history import History
 from fasttext2style.commands.words import Words
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
+    | Annotated[History, tyro.conf.subcommand("history", prefix_name=False)]
     | Annotated[Words, tyro.conf.subcommand("words", prefix_name=False)]
 )
 

@@ -1,0 +1,159 @@
+"""ft2s history: the steps of a run, taken back, done again, dropped and blended without a viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from fasttext2style.history.history import History as Steps
+    from fasttext2style.history.state import SceneState
+    from fasttext2style.history.store import Step
+
+RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+StepId = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="STEP")]
+
+
+@dataclass
+class List:
+    """List the steps of a run."""
+
+    path: RunPath
+    """Folder of a run of fasttext2style or fasttext2style-ip2p."""
+
+    def run(self) -> None:
+        from fasttext2style.plugin.run_history import open_history
+        from fasttext2style.plugin.trainer import errors_in_words
+
+        with errors_in_words():
+            print_steps(open_history(self.path))
+
+
+@dataclass
+class Show:
+    """Show all that is known of a step: prompt, settings, seed, times, metrics, where its picture is."""
+
+    path: RunPath
+    """Folder of a run."""
+    step: StepId
+    """Number of the step, as `ft2s history list` shows it."""
+
+    def run(self) -> None:
+        import json
+
+        from fasttext2style.plugin.run_history import open_history
+        from fasttext2style.plugin.trainer import errors_in_words
+
+        with errors_in_words():
+            step = open_history(self.path).step(self.step)
+            print(json.dumps(asdict(step) | {"thumbnail": step.thumbnail}, indent=2, default=str, ensure_ascii=False))
+
+
+@dataclass
+class Undo:
+    """Take the latest steps back."""
+
+    path: RunPath
+    """Folder of a run; it gets a new checkpoint."""
+    steps: int = 1
+    """How many."""
+
+    def run(self) -> None:
+        change(self.path, lambda history, state: history.undo(state), self.steps)
+
+
+@dataclass
+class Redo:
+    """Do steps again that were undone."""
+
+    path: RunPath
+    """Folder of a run; it gets a new checkpoint."""
+    steps: int = 1
+    """How many."""
+
+    def run(self) -> None:
+        change(self.path, lambda history, state: history.redo(state), self.steps)
+
+
+@dataclass
+class Drop:
+    """Take one step out and leave the later ones; `blend` with strength 1 brings it back."""
+
+    path: RunPath
+    """Folder of a run; it gets a new checkpoint."""
+    step: StepId
+    """Number of the step."""
+
+    def run(self) -> None:
+        change(self.path, lambda history, state: history.drop(self.step, state))
+
+
+@dataclass
+class Blend:
+    """Set how much of a step is in force."""
+
+    path: RunPath
+    """Folder of a run; it gets a new checkpoint."""
+    step: StepId
+    """Number of the step."""
+    strength: Annotated[float, tyro.conf.Positional, tyro.conf.arg(metavar="STRENGTH")]
+    """0 without the step, 1 as it was made, between them blended."""
+
+    def run(self) -> None:
+        change(self.path, lambda history, state: history.blend(self.step, self.strength, state))
+
+
+@dataclass
+class History:
+    """The steps of a run: list them, undo, redo, drop one, blend one between before and after."""
+
+    action: (
+        Annotated[List, tyro.conf.subcommand("list", prefix_name=False)]
+        | Annotated[Show, tyro.conf.subcommand("show", prefix_name=False)]
+        | Annotated[Undo, tyro.conf.subcommand("undo", prefix_name=False)]
+        | Annotated[Redo, tyro.conf.subcommand("redo", prefix_name=False)]
+        | Annotated[Drop, tyro.conf.subcommand("drop", prefix_name=False)]
+        | Annotated[Blend, tyro.conf.subcommand("blend", prefix_name=False)]
+    )
+
+    def run(self) -> None:
+        self.action.run()
+
+
+def change(path: Path, action: Callable[[Steps, SceneState], SceneState], times: int = 1) -> None:
+    """Open a run, change its scene, save it, and say what is in force now; errors in words."""
+    from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
+    from fasttext2style.plugin.trainer import errors_in_words
+
+    with errors_in_words():
+        if times < 1:
+            raise ValueError(f"--steps should be 1 or more, got {times}")
+        run, history, state = open_run_with_history(path)
+        for _ in range(times):
+            state = action(history, state)
+        checkpoint = save_with_history(run, history, state)
+        print_steps(history)
+        print(f"Saved: {checkpoint}")
+
+
+def print_steps(history: Steps) -> None:
+    """A line for each step, the latest last."""
+    steps = history.steps
+    if not steps:
+        print(f"There are no steps in {history.folder} yet.")
+    for step in steps:
+        what = f"{step.kind} {step.name}" + (f': "{step.prompt}"' if step.prompt else "")
+        cost = f"{step.gaussians_changed:,} Gaussians, {step.megabytes:.1f} MB, {step.seconds:.0f} s"
+        print(f"{step.id:>4}  {_in_force(step):<7}  {what}  ({cost}, {step.created[:16]})")
+
+
+def _in_force(step: Step) -> str:
+    if step.strength == 0:
+        return "dropped"
+    if not step.active:
+        return "undone"
+    return "done" if step.strength == 1 else f"{step.strength:.0%}"

@@ -1,0 +1,63 @@
+"""The history of a run on disk: opened beside its scene, and saved with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from fasttext2style.history.checkpoint import APPLIED, IDS, history_tensors, state_of_checkpoint
+from fasttext2style.history.history import History
+from fasttext2style.history.state import SceneState
+from fasttext2style.plugin.model import GROUPS, SceneModel
+from fasttext2style.plugin.runs import Run, open_run
+
+
+def open_history(path: Path) -> History:
+    """The history of a run (its folder, config.yml or nerfstudio_models), without opening the run."""
+    path = Path(path).expanduser().absolute()
+    return History.open((path.parent if path.name in ("config.yml", "nerfstudio_models") else path) / "history")
+
+
+def open_run_with_history(path: Path) -> tuple[Run, History, SceneState]:
+    """A run, its history, and its scene as the history says it is now.
+
+    Raises:
+        ValueError: no run, a damaged history, or one of another scene.
+    """
+    run = open_run(path)
+    history = History.open(run.folder / "history")
+    return run, history, state_of_checkpoint(run.gaussians(), run.selection, run.state["pipeline"], history)
+
+
+def save_with_history(run: Run, history: History, state: SceneState) -> Path:
+    """Write the scene as the run's next checkpoint, which knows which steps it contains.
+
+    Raises:
+        ValueError: it could not be written; the history then is ahead, and the next one to open the run catches up.
+    """
+    model = run.model
+    model.set_gaussians(state.gaussians())
+    model.selection = state.selection.to(model.device)
+    take_history(model, history, state)
+    path = run.save()
+    history.purge()
+    return path
+
+
+@torch.no_grad()
+def take_history(model: SceneModel, history: History, state: SceneState) -> None:
+    """Tell a model which steps its scene contains, and how its object looked before the last edit (output `before`)."""
+    entries = history_tensors(state, history)
+    model.history_ids, model.history_applied = entries[IDS].to(model.device), entries[APPLIED].to(model.device)
+    edits = [step.id for step in history.applied if history.step(step.id).kind == "edit"]
+    if not edits:
+        model.earlier.clear()
+        return
+    delta = history.delta(edits[-1])
+    changed, added = (state.rows_of(ids.to(state.device)) for ids in (delta.changed_ids, delta.added.ids))
+    earlier = {name: delta.before.get(name, state.columns[name][changed]).to(state.device) for name in GROUPS}
+    if delta.grows:
+        removed = {name: delta.removed.columns[name].to(state.device) for name in GROUPS}
+        earlier = {name: torch.cat([earlier[name], removed[name]]) for name in GROUPS}
+    model.earlier.set(torch.cat([changed, added]), earlier)

@@ -1,0 +1,91 @@
+"""The history of a real run: kept beside it, changed by `ft2s history`, and what nerfstudio loads follows."""
+
+import sys
+
+import pytest
+import torch
+
+from fasttext2style.cli import entrypoint
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.history import History
+from fasttext2style.history.state import SceneState
+from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
+from fasttext2style.plugin.runs import open_run
+from tests.history.scenes import assert_same
+from tests.plugin.hosts import BALL, make_capture, scene_config, train
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return train(scene_config(make_capture(folder / "capture"), folder / "outputs", steps=2)).base_dir
+
+
+def painted(state: SceneState, rows: torch.Tensor, value: float) -> Delta:
+    before = {"features_dc": state.columns["features_dc"][rows]}
+    return Delta.of_rows(state.ids[rows], before, {"features_dc": torch.full_like(before["features_dc"], value)})
+
+
+def ft2s(monkeypatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["ft2s", "history", *arguments])
+    entrypoint()
+
+
+def test_steps_of_a_run_are_listed_undone_dropped_and_blended(run_folder, monkeypatch, capsys):
+    run, history, state = open_run_with_history(run_folder)
+    original = state.copied()
+    for name, rows, value in (("ball", torch.arange(BALL), 1.0), ("floor", torch.arange(BALL, len(state)), -1.0)):
+        delta = painted(state, rows, value)
+        history.record(delta, name, prompt=f"a {name} of snow", seed=3)
+        state = delta.moved(state, 0.0, 1.0)
+    grown = Delta.of_growth(
+        state.at(torch.tensor([0, 1])),
+        SceneState(state.at(torch.tensor([5, 6, 7])).columns, history.fresh_ids(state, 3)),
+    )
+    history.record(grown, "growth")
+    state = grown.moved(state, 0.0, 1.0)
+    save_with_history(run, history, state)
+    assert_same(open_run_with_history(run_folder / "config.yml")[2], state)
+
+    ft2s(monkeypatch, "list", str(run_folder))
+    assert "a floor of snow" in capsys.readouterr().out
+    ft2s(monkeypatch, "show", str(run_folder), "2")
+    assert '"seed": 3' in capsys.readouterr().out
+
+    ft2s(monkeypatch, "undo", str(run_folder))
+    ft2s(monkeypatch, "drop", str(run_folder), "1")
+    ft2s(monkeypatch, "blend", str(run_folder), "2", "0.5")
+    assert "dropped" in capsys.readouterr().out
+    loaded = open_run(run_folder)
+    colors = original.columns["features_dc"]
+    assert torch.equal(loaded.gaussians().sh_dc[:BALL], colors[:BALL])
+    torch.testing.assert_close(loaded.gaussians().sh_dc[BALL:], (colors[BALL:] - 1.0) / 2)
+
+    ft2s(monkeypatch, "undo", str(run_folder))
+    assert_same(open_run_with_history(run_folder)[2], original)
+    with pytest.raises(SystemExit):
+        ft2s(monkeypatch, "undo", str(run_folder))
+    assert "nothing to undo" in capsys.readouterr().out
+
+
+def test_the_output_before_shows_the_scene_before_the_last_edit(run_folder):
+    run, history, state = open_run_with_history(run_folder)
+    before = state.copied()
+    grown = Delta.of_growth(
+        state.at(torch.arange(BALL)), SceneState(state.at(torch.arange(9)).columns, history.fresh_ids(state, 9))
+    )
+    history.record(grown, "a small ball")
+    save_with_history(run, history, grown.moved(state, 0.0, 1.0))
+    model = open_run(run_folder).model
+    earlier = model.earlier.in_place_of(dict(model.gauss_params.items()))
+    ours, theirs = (columns["means"][columns["means"][:, 0].argsort()] for columns in (earlier, before.columns))
+    assert torch.equal(ours, theirs)
+
+
+def test_a_step_that_was_kept_but_not_saved_is_there_when_the_run_is_opened_again(run_folder):
+    _, history, state = open_run_with_history(run_folder)
+    delta = painted(state, torch.arange(3), 0.125)
+    history.record(delta, "killed before the checkpoint was written")
+    state = delta.moved(state, 0.0, 1.0)
+    assert_same(open_run_with_history(run_folder)[2], state)
+    assert History.open(run_folder / "history").can_undo
