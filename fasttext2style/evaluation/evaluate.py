@@ -21,6 +21,7 @@ from fasttext2style.evaluation.warping import warp
 from fasttext2style.guidance.encoders import TextImageEncoder
 from fasttext2style.guidance.image_losses import ContentLoss
 from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
 
 ONE_STEP = 1 / 255
 """Share of a pixel's colour below which the object cannot change it by more than one of 8 bits' steps."""
@@ -97,8 +98,8 @@ def evaluate_edit(
             if gap < len(path)
         },
         "footprint_deviation": {
-            "before": footprint_deviation(edit.before, views, before.images, edit.object_before),
-            "after": footprint_deviation(edit.after, views, after.images, edit.object_after),
+            "before": _deviation(edit.before, path_before, edit.object_before),
+            "after": _deviation(edit.after, path_after, edit.object_after),
         },
         "gaussians": {
             "before": len(edit.before),
@@ -157,6 +158,11 @@ def _crops(before: Sight, after: Sight, size: int, margin: float = 1.15) -> tupl
             crop = torch.nn.functional.interpolate(crop, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
             crops.append(crop.permute(0, 2, 3, 1))
     return torch.cat(pictures[0]), torch.cat(pictures[1])
+
+
+def _deviation(gaussians: Gaussians, path: Sight, is_object: Tensor) -> float:
+    """Over every fourth view of the path: neighbours show much the same, and there are more than held-out views."""
+    return footprint_deviation(gaussians, path.cameras[::4], path.images[::4], is_object)
 
 
 def _agreement(sight: Sight, gap: int, lpips: ContentLoss | None) -> dict[str, float]:

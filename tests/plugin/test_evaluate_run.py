@@ -1,0 +1,119 @@
+"""ft2s evaluate on real runs: what they began with is found, and the numbers land in the run's folder."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from fasttext2style.commands.evaluate import Evaluate
+from fasttext2style.evaluation.settings import EvaluationSettings
+from fasttext2style.history.checkpoint import history_tensors
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.history import History
+from fasttext2style.history.state import SceneState
+from fasttext2style.plugin.evaluate_run import evaluate_run, last_targets
+from fasttext2style.plugin.runs import open_run
+from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.snapshot import save_scene
+from fasttext2style.scene.ply import write_ply
+from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
+
+FROM_GREY = EvaluationSettings(source_caption="a grey ball")
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    folder = make_capture(tmp_path_factory.mktemp("capture"))
+    write_ply(folder / "scene.ply", ball_on_floor())
+    np.save(folder / "ball.npy", (np.arange(len(ball_on_floor())) < BALL).astype(np.float32))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def red_run(capture, tmp_path_factory):
+    """Folder of a run that painted the ball red, starting from a .ply."""
+    config = style_config(capture, tmp_path_factory.mktemp("red"), prompt="red", steps=30)
+    config.load_ply = capture / "scene.ply"
+    config.pipeline.object.file = capture / "ball.npy"
+    config.optimizers["features_dc"]["optimizer"].lr = 0.05
+    return train(config).config.get_base_dir()
+
+
+def test_a_run_from_a_ply_is_measured_against_it(red_run):
+    report = evaluate_run(red_run, FROM_GREY)
+    assert report["optimised_encoder"] == "tiny"
+    assert report["text"]["tiny"]["similarity_after"] > report["text"]["tiny"]["similarity_before"]
+    assert report["outside"]["gaussians_changed"] == 0
+    assert report["outside"]["largest_parameter_change"] == 0.0
+    assert report["gaussians"]["object_after"] == BALL
+    assert report["seconds"]["styling"] > 0
+    assert "to_targets" not in report["inside"]
+    written = json.loads((red_run / "evaluation" / "evaluation.json").read_text())
+    assert written["inside"] == report["inside"]
+    assert "direction consistency" in (red_run / "evaluation" / "evaluation.md").read_text()
+    assert (red_run / "evaluation" / "evaluation.png").stat().st_size > 1000
+
+
+def test_a_run_that_reconstructed_first_is_measured_against_that(capture, tmp_path):
+    config = style_config(capture, tmp_path / "runs", prompt="red", steps=3)
+    config.pipeline.object.by = "sphere"
+    config.pipeline.object.radius = 0.45
+    folder = train(config).config.get_base_dir()
+    # Both runs may be moved together.
+    moved = tmp_path / "elsewhere" / "test"
+    shutil.move(folder.parents[1], moved)
+    report = evaluate_run(moved / "fasttext2style" / folder.name, FROM_GREY)
+    assert report["outside"]["gaussians_changed"] == 0
+    assert report["inside"]["to_before"]["psnr"] < 60
+
+
+def test_a_run_whose_beginning_is_gone_asks_for_it(red_run, capture, tmp_path, capsys):
+    folder = tmp_path / red_run.name
+    shutil.copytree(red_run, folder)
+    config = folder / "config.yml"
+    config.write_text(config.read_text().replace("scene.ply", "gone.ply"))
+    with pytest.raises(SystemExit):
+        Evaluate(path=folder).run()
+    assert "--before" in capsys.readouterr().out
+    report = evaluate_run(folder, EvaluationSettings(before=capture / "scene.ply", split="train", max_views=2))
+    assert report["views"]["count"] == 2
+
+
+def test_the_last_edit_of_a_history_is_what_is_measured(red_run, tmp_path):
+    folder = tmp_path / red_run.name
+    shutil.copytree(red_run, folder)
+    run = open_run(folder)
+    history = History.open(folder / "history")
+    state = SceneState.from_gaussians(run.gaussians(), run.selection)
+    painted = state.copied()
+    painted.columns["features_dc"][:BALL] = torch.tensor([-1.0, -1.0, 1.0])
+    history.record(Delta.between(state, painted), name="blue", prompt="blue ball")
+    run.save(painted.gaussians(), painted.selection, **history_tensors(painted, history))
+    report = evaluate_run(folder, EvaluationSettings())
+    assert report["prompt"] == report["captions"]["after"] == "blue ball"
+    first = evaluate_run(red_run, EvaluationSettings())
+    # Before is the red ball now, not the grey one.
+    assert report["footprint_deviation"]["before"] == pytest.approx(first["footprint_deviation"]["after"], rel=1e-3)
+
+
+def test_rounds_are_measured_against_their_last_targets(red_run, tmp_path):
+    folder = tmp_path / red_run.name
+    shutil.copytree(red_run, folder)
+    run, rounds = open_run(folder), RoundsFolder(folder / "rounds")
+    save_scene(rounds.begin(0) / "scene.safetensors", ball_on_floor(), run.selection)
+    rounds.finish(0, {"snapshot": "scene.safetensors", "scene": "x"})
+    for number, shade in ((1, 10), (2, 200), (3, 90)):
+        rounds.begin(number)
+        for view in (1, 4):
+            rounds.write_picture(number, "edited", view, torch.full((48, 48, 3), shade, dtype=torch.uint8))
+        if number < 3:  # round 3 was interrupted
+            rounds.finish(number, {"scene": "x"})
+    targets = last_targets(run)
+    assert targets is not None
+    assert torch.equal(targets.images, torch.full((2, 48, 48, 3), 200 / 255))
+    assert torch.equal(targets.cameras.viewmats, run.cameras("train")[[1, 4]].viewmats)
+    report = evaluate_run(folder, FROM_GREY)
+    assert report["footprint_deviation"]["targets"] == pytest.approx(0, abs=1e-4)
+    assert 0 < report["inside"]["to_targets"]["psnr"] < 30
