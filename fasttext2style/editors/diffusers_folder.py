@@ -15,6 +15,13 @@ from fasttext2style.editors.editor import ImageEditor
 
 EDITORS = {
     "StableDiffusionInstructPix2PixPipeline": "instruct_pix2pix:InstructPix2PixEditor",
+    "StableDiffusionXLInstructPix2PixPipeline": "sdxl_instruct_pix2pix:SdxlInstructPix2PixEditor",
+    "FluxKontextPipeline": "flux_kontext:FluxKontextEditor",
+    "QwenImageEditPipeline": "qwen_image_edit:QwenImageEditor",
+    "QwenImageEditPlusPipeline": "qwen_image_edit:QwenImageEditor",
+    "StableDiffusionInpaintPipeline": "inpainting:InpaintingEditor",
+    "StableDiffusionXLInpaintPipeline": "inpainting:InpaintingEditor",
+    "FluxFillPipeline": "inpainting:InpaintingEditor",
 }
 """Class name in model_index.json -> our class, which is made from a pipeline."""
 
@@ -98,11 +105,11 @@ def _load_pipeline(folder: Path, pipeline_name: str, dtype: torch.dtype) -> Any:
 
     # Without the safety checker: it turns false alarms into black images, and a scene's views are many.
     has_checker = "safety_checker" in json.loads((folder / "model_index.json").read_text())
-    options = {"safety_checker": None, "requires_safety_checker": False} if has_checker else {}
+    options: dict[str, Any] = {"safety_checker": None, "requires_safety_checker": False} if has_checker else {}
+    if dtype != torch.float32:
+        options["torch_dtype"] = dtype
     try:
-        return getattr(diffusers, pipeline_name).from_pretrained(
-            str(folder), torch_dtype=dtype, local_files_only=True, **options
-        )
+        return getattr(diffusers, pipeline_name).from_pretrained(str(folder), local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"The model in {folder} is incomplete or damaged: {error}. Copy it again.") from error
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -26,20 +26,21 @@ OnStep = Callable[[int, int], None]
 class EditRequest:
     """Some views of one scene and what shall become of them.
 
-    What an editor has no capability for it leaves out, and says so in `EditResult.info`.
+    What an editor has no capability for it leaves out, and says so in `EditResult.info`. Shapes are checked here, in
+    words, for requests also come from code of others.
     """
 
-    images: Float[Tensor, "views height width 3"]
-    """The scene as it is now: what the noise is added to."""
+    images: Tensor
+    """[views, height, width, 3]: the scene as it is now: what the noise is added to."""
     instruction: str
     """Such as "turn the bear into a panda"."""
-    condition: Float[Tensor, "views height width 3"] | None = None
-    """What the editor looks at. None: the images (instruct-gs); the original photographs in Instruct-NeRF2NeRF and
+    condition: Tensor | None = None
+    """[views, height, width, 3]: what the editor looks at. None: the images (instruct-gs); the original photographs in Instruct-NeRF2NeRF and
     Instruct-GS2GS, so that round after round starts from the same."""
-    mask: Float[Tensor, "views height width 1"] | None = None
-    """1 where the picture may change, 0 where not one bit may, soft between. None: everywhere."""
-    depth: Float[Tensor, "views height width 1"] | None = None
-    """Distance along the view axis, in scene units; for editors with the capability "depth"."""
+    mask: Tensor | None = None
+    """[views, height, width, 1]: 1 where the picture may change, 0 where not one bit may, soft between. None: everywhere."""
+    depth: Tensor | None = None
+    """[views, height, width, 1]: distance along the view axis, in scene units; for editors with the capability "depth"."""
     mode: Mode = "restyle"
     negative: str = ""
     """What should not be seen, for guidance away from it."""
@@ -106,6 +107,7 @@ class EditResult:
     """Index in the batch -> why. These views hold the request's image; who has an earlier target keeps that."""
 
 
+@runtime_checkable
 class ImageEditor(Protocol):
     """Edits a batch of views by an instruction.
 

@@ -51,6 +51,7 @@ def tiny_vae(kind: type = AutoencoderKL) -> AutoencoderKL | AutoencoderTiny:
         up_block_types=("UpDecoderBlock2D",) * 2,
         norm_num_groups=8,
         latent_channels=4,
+        shift_factor=0.1,
     ).eval()
 
 
@@ -95,4 +96,74 @@ def tiny_instruct_pix2pix(vae: type = AutoencoderKL) -> StableDiffusionInstructP
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
+    )
+
+
+def tiny_inpainting():
+    """Stable Diffusion's inpainting UNet: noise, mask and masked image, 4 + 1 + 4 channels; 32 x 32 pixels."""
+    from diffusers import StableDiffusionInpaintPipeline
+
+    torch.manual_seed(0)
+    return StableDiffusionInpaintPipeline(
+        vae=tiny_vae(),
+        text_encoder=tiny_text_encoder(),
+        tokenizer=tiny_tokenizer(),
+        unet=tiny_unet(in_channels=9),
+        scheduler=stable_diffusion_noise(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def tiny_sdxl_instruct_pix2pix():
+    """Two text encoders, and embeddings of sizes and crops; 32 x 32 pixels."""
+    from diffusers import StableDiffusionXLInstructPix2PixPipeline
+    from transformers import CLIPTextModelWithProjection
+
+    torch.manual_seed(0)
+    second = tiny_text_encoder().config
+    second.projection_dim = 32
+    return StableDiffusionXLInstructPix2PixPipeline(
+        vae=tiny_vae(),
+        text_encoder=tiny_text_encoder(),
+        text_encoder_2=CLIPTextModelWithProjection(second).eval(),
+        tokenizer=tiny_tokenizer(),
+        tokenizer_2=tiny_tokenizer(),
+        unet=tiny_unet(
+            width=64,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=32 + 6 * 8,
+        ),
+        scheduler=stable_diffusion_noise(),
+    )
+
+
+def tiny_flux_kontext():
+    """A transformer over 2 x 2 patches of latents; CLIP and T5 as text encoders."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxKontextPipeline, FluxTransformer2DModel
+    from transformers import T5Config, T5EncoderModel, T5TokenizerFast
+
+    torch.manual_seed(0)
+    letters = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -1.0)] + [(chr(97 + i), -2.0) for i in range(26)]
+    t5 = T5Config(vocab_size=160, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4)
+    return FluxKontextPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=tiny_vae(),
+        text_encoder=tiny_text_encoder(),
+        tokenizer=tiny_tokenizer(),
+        text_encoder_2=T5EncoderModel(t5).eval(),
+        tokenizer_2=T5TokenizerFast(vocab=letters),
+        transformer=FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            pooled_projection_dim=32,
+            axes_dims_rope=(4, 4, 8),
+            guidance_embeds=True,
+        ).eval(),
     )

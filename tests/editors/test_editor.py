@@ -1,0 +1,144 @@
+"""What an editor is asked, and how one is found by name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_pipelines import tiny_instruct_pix2pix
+
+from fasttext2style.editors.editor import EditRequest, EditResult, load_editor
+from fasttext2style.editors.instruct_pix2pix import InstructPix2PixEditor
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "02_your_own_editor"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "instruct-pix2pix"
+    tiny_instruct_pix2pix().save_pretrained(path)
+    return path
+
+
+def images(views: int = 2) -> torch.Tensor:
+    return torch.rand(views, 16, 24, 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"images": torch.rand(2, 16, 24, 4)}, r"\[views, height, width, 3\]"),
+        ({"mask": torch.rand(2, 16, 23, 1)}, r"mask should be \[2, 16, 24, 1\]"),
+        ({"condition": torch.rand(1, 16, 24, 3)}, "condition should be"),
+        ({"depth": torch.rand(2, 16, 24, 3)}, "depth should be"),
+        ({"strength": (0.0, 0.5)}, "0 < low"),
+        ({"strength": (0.9, 0.5)}, "low <= high"),
+        ({"steps": 0}, "at least 1 step"),
+        ({"guidance": -1.0}, "0 or more"),
+        ({"view_ids": (1, 2, 3)}, "as many view_ids, got 3"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        EditRequest(**({"images": images(), "instruction": "x"} | wrong))
+
+
+def test_some_views_of_a_request():
+    request = EditRequest(images(3), "x", mask=torch.rand(3, 16, 24, 1), view_ids=(4, 5, 6), seed=9)
+    part = request.select([2, 0])
+    assert (part.view_ids, part.seed, part.condition) == ((6, 4), 9, None)
+    assert torch.equal(part.images, request.images[[2, 0]])
+    assert torch.equal(part.mask, request.mask[[2, 0]])
+    assert request.select([]).images.shape == (0, 16, 24, 3)
+
+
+def test_a_folder_tells_which_editor_it_is_and_its_revision(folder, tmp_path):
+    editor = load_editor(str(folder), scheduler="EulerDiscreteScheduler", batch_size=3)
+    assert isinstance(editor.editor, InstructPix2PixEditor)
+    assert editor.config.batch_size == 3
+    info = editor.edit(EditRequest(images(), "x", steps=1)).info
+    assert info["scheduler"] == "EulerDiscreteScheduler"
+    assert json.loads(json.dumps(info)) == info
+
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert load_editor(str(copy)).edit(EditRequest(images(), "x", steps=1)).info["revision"] == info["revision"]
+    weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    assert load_editor(str(copy)).edit(EditRequest(images(), "x", steps=1)).info["revision"] != info["revision"]
+
+
+def test_loaded_weights_edit_as_those_that_were_saved(folder):
+    request = EditRequest(images(), "make it red", steps=2)
+    loaded = load_editor(str(folder), native_size=0).edit(request).images
+    torch.testing.assert_close(loaded, InstructPix2PixEditor(tiny_instruct_pix2pix()).edit(request).images)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nonsense", "There is no editor 'nonsense'.*tiny"),
+        ("./no/such/folder", "There is no editor"),
+        ("owner/model", "not on this machine and cannot be downloaded"),
+        ("no_such_module:Editor", "cannot be imported"),
+        ("json:NoEditor", "cannot be imported"),
+    ],
+)
+def test_names_of_nothing(name, words):
+    with pytest.raises(ValueError, match=words):
+        load_editor(name)
+
+
+def test_folders_that_are_no_editor(folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no model_index\.json"):
+        load_editor(str(tmp_path / "empty"))
+
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    (broken / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ValueError, match="incomplete or damaged"):
+        load_editor(str(broken))
+
+    (broken / "model_index.json").write_text('{"_class_name": "DDPMPipeline"}')
+    with pytest.raises(ValueError, match="is a DDPMPipeline, which edits no images"):
+        load_editor(str(broken))
+    (broken / "model_index.json").write_text("{")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_editor(str(broken))
+
+
+def test_unknown_settings_are_named(folder):
+    with pytest.raises(ValueError, match="has no setting shedule; it has dtype"):
+        load_editor(str(folder), shedule="x")
+
+
+def test_an_editor_of_ones_own_by_import_path(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    request = EditRequest(images(), "swap red and blue")
+    result = load_editor("channel_editor:ChannelEditor").edit(request)
+    torch.testing.assert_close(result.images, request.images.flip(-1))
+    sys.modules.pop("channel_editor")
+
+
+def test_an_editor_of_ones_own_by_entry_point(monkeypatch, tmp_path):
+    """As pip installs it: a distribution with metadata on the path."""
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    metadata = tmp_path / "my_editors-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-editors\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[fasttext2style.editors]\nchannels = channel_editor:ChannelEditor\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert load_editor("channels").name == "channels"
+    with pytest.raises(ValueError, match='"channels"'):
+        load_editor("chanels")
+    sys.modules.pop("channel_editor")
+
+
+def test_the_answer_has_room_for_provenance_and_failures():
+    result = EditResult(images())
+    assert (result.info, result.failed) == ({}, {})
