@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import random
 
-import stages  # noqa: F401  (puts the tiny encoder's folder on the path)
-from captions import OBJECTS, SYNONYMS, stranger_words
-from materials import COLOURS
+from encoder_parts import COLOURS, OBJECTS, SYNONYMS, stranger_words
 
 FOR_ANY = (
     "make it {look}", "make the {thing} {look}", "turn it into {look}", "turn the {thing} into {look}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from materials import COLOURS, MATERIALS, Brush, mix, plain
+from encoder_parts import COLOURS, MATERIALS, Brush, mix, plain
 from stages import Stages
 from torch import Tensor
 from torch.nn import functional

@@ -8,11 +8,10 @@ Pictures are [count, channels, size, size], sRGB in [0, 1]; view space is x righ
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
 import torch
+from encoder_parts import Brush, mix, random_surfaces
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,11 +20,6 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import rasterize, render
 from fasttext2style.scene.toy_geometry import SH_C0
 from fasttext2style.scene.toy_scene import FOCUS, ToyScene, toy_scene
-
-# Colours, materials and solids are those that the tiny encoder is trained with.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "train_tiny_encoder"))
-from materials import Brush, mix
-from shapes import random_surfaces
 
 GRANITE = 0.62
 """sRGB level of the toy scene's statue where it is neither lit strongly nor in shadow: there its shade counts as 1."""

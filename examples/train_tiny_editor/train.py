@@ -45,9 +45,9 @@ class Settings:
     """Folder of the checkpoint, the encoded triplets, the log and the pipeline."""
     size: int = 64
     """Pixels of a picture's side."""
-    stages: int = 3000
+    stages: int = 2400
     """Views of objects, painted again and again."""
-    triplets: int = 24_000
+    triplets: int = 12_000
     autoencoder_steps: int = 1500
     steps: int = 3500
     stop: int | None = None
@@ -87,20 +87,19 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     settings.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    maker = None
     autoencoder, weights = new_autoencoder(), settings.out / "autoencoder.pt"
     if weights.exists():
         stored = torch.load(weights, weights_only=True)
         autoencoder.load_state_dict(stored["weights"])
         autoencoder.register_to_config(scaling_factor=stored["scaling_factor"])
     else:
-        maker = TripletMaker(settings.seed + 1, settings.size, settings.stages)
-        train_autoencoder(autoencoder, maker, settings)
+        train_autoencoder(autoencoder, TripletMaker(settings.seed + 1, settings.size, settings.stages), settings)
         state = {"weights": autoencoder.state_dict(), "scaling_factor": autoencoder.config.scaling_factor}
         _write(state, weights)
     encoded = settings.out / "latents.pt"
     if not encoded.exists():
-        maker = maker or TripletMaker(settings.seed + 1, settings.size, settings.stages)
+        # A maker of its own: the triplets are the same whether or not the run was interrupted before.
+        maker = TripletMaker(settings.seed + 2, settings.size, settings.stages)
         _write(asdict(encode(autoencoder, maker, settings.triplets)), encoded)
     latents = Latents(**torch.load(encoded, weights_only=True))
     train_editor(autoencoder, latents, settings)
@@ -142,7 +141,8 @@ def encode(autoencoder: AutoencoderTiny, maker: TripletMaker, count: int, chunk:
     chunks = []
     for _ in range(-(-count // chunk)):
         triplets = maker.take(chunk)
-        before, after = (autoencoder.encode(x * 2 - 1).latents.half() for x in (triplets.before, triplets.after))
+        with torch.autocast("cpu", torch.bfloat16):
+            before, after = (autoencoder.encode(x * 2 - 1).latents.half() for x in (triplets.before, triplets.after))
         chunks.append((before, after, triplets.looks))
     return Latents(*(torch.cat(parts)[:count] for parts in zip(*chunks)))
 

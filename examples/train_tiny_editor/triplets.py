@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from materials import Brush, mix
+from encoder_parts import Brush, mix
 from paint import LOOKS, Paints, original
 from stages import Stages, shape_stages, toy_stages
 from torch import Tensor
