@@ -7,12 +7,16 @@ from typing import Annotated
 import tyro
 
 from fasttext2style.commands.demo import Demo
+from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.commands.history import History
+from fasttext2style.commands.rounds import Rounds
 from fasttext2style.commands.words import Words
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
     | Annotated[History, tyro.conf.subcommand("history", prefix_name=False)]
+    | Annotated[Rounds, tyro.conf.subcommand("rounds", prefix_name=False)]
     | Annotated[Words, tyro.conf.subcommand("words", prefix_name=False)]
 )
 
@@ -23,5 +27,7 @@ def entrypoint() -> None:
         Command,
         description="Type a sentence, and one object of a 3D Gaussian Splatting scene takes on that style. "
         "Captures are styled by nerfstudio's own command: ns-train fasttext2style --data CAPTURE --prompt SENTENCE",
+        # `ft2s rounds reset RUN --to 1`, not `--action.to 1`.
+        config=(tyro.conf.OmitArgPrefixes,),
     )
     command.run()

@@ -5,7 +5,7 @@ What lies outside the object never changes and is kept once, in round 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,8 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from fasttext2style.rounds.folder import Round
 from fasttext2style.scene.files import atomic_write
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES, Gaussians
+from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 
 
@@ -91,6 +93,22 @@ def load_scene(path: Path) -> tuple[Gaussians, Float[Tensor, " gaussians"]]:
     if "weights" not in tensors:
         raise ValueError(f"{path} is no scene of a run of rounds: it holds {sorted(tensors)[:4]}.")
     return Gaussians.from_splatfacto(tensors), tensors["weights"]
+
+
+def scene_of_round(rounds: Sequence[Round], number: int) -> tuple[Gaussians, Float[Tensor, " gaussians"]]:
+    """The whole scene and the object's weights at the end of a complete round; round 0 is before any edit.
+
+    Raises:
+        ValueError: there is no such round, or a file of it is damaged.
+    """
+    if not 0 <= number < len(rounds):
+        raise ValueError(f"There is no complete round {number}; there are 0 to {len(rounds) - 1}.")
+    scene, weights = load_scene(rounds[0].snapshot)
+    if number == 0:
+        return scene, weights
+    edit = EditableObject(scene, Selection(weights, "the object of the rounds"), copy_scene=False)
+    load_object(load_tensors(rounds[number].snapshot), edit)
+    return edit.merged(), edit.merged_weights()
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -1,0 +1,174 @@
+"""ft2s rounds: the rounds of a fasttext2style-ip2p run, looked at, resumed, set back, packed and exported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from fasttext2style.rounds.folder import Round
+
+RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+RoundNumber = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="ROUND")]
+
+
+@dataclass
+class List:
+    """List the complete rounds of a run."""
+
+    path: RunPath
+    """Folder of a run of fasttext2style-ip2p."""
+
+    def run(self) -> None:
+        with _errors_in_words():
+            rounds = _rounds(self.path)
+            print(f'"{rounds[-1].manifest.get("instruction", "")}", {rounds[-1].manifest.get("mode", "no round yet")}')
+            print("round  views  inside dB  outside dB  Gaussians  seconds  written")
+            for entry in rounds[1:]:
+                print(_line(entry))
+            page = rounds[0].folder.parent / "index.html"
+            if page.is_file():
+                print(f"Side by side: {page}")
+
+
+@dataclass
+class Show:
+    """Show all that is known of a round: instruction, settings, seeds, editor, versions, times, metrics."""
+
+    path: RunPath
+    """Folder of a run."""
+    number: RoundNumber
+    """Number of the round, as `ft2s rounds list` shows it."""
+
+    def run(self) -> None:
+        import json
+
+        with _errors_in_words():
+            print(json.dumps(_round(self.path, self.number).manifest, indent=2, ensure_ascii=False))
+
+
+@dataclass
+class Resume:
+    """Go on with a run, from its last complete round to the planned number of rounds."""
+
+    path: RunPath
+    """Folder of a run; it may have been killed at any moment, or moved."""
+    rounds: int | None = None
+    """How many rounds there shall be in all, if other than planned."""
+    refine: int = 0
+    """Instead of further rounds, train the last one for so many steps more on its edited views."""
+
+    def run(self) -> None:
+        from fasttext2style.plugin.rounds_run import resume_run
+
+        with _errors_in_words():
+            resume_run(self.path, self.rounds, self.refine)
+
+
+@dataclass
+class Reset:
+    """Set a run back to the end of a round; later rounds are moved aside, not deleted."""
+
+    path: RunPath
+    """Folder of a run; it gets a new checkpoint."""
+    to: int
+    """Number of the round; 0 is the scene before any edit."""
+
+    def run(self) -> None:
+        from fasttext2style.plugin.rounds_run import reset_run
+
+        with _errors_in_words():
+            reset_run(self.path, self.to)
+
+
+@dataclass
+class Backup:
+    """Pack a run into one .tar, from which it can be resumed anywhere: tar -xf FILE."""
+
+    path: RunPath
+    """Folder of a run."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """The .tar to write."""
+
+    def run(self) -> None:
+        from fasttext2style.rounds.backup import pack
+
+        with _errors_in_words():
+            _rounds(self.path)
+            size = pack(self.path.expanduser().absolute(), self.output)
+            print(f"{self.output}: {size / 2**20:,.0f} MiB")
+
+
+@dataclass
+class Export:
+    """Write the scene at the end of a round as a .ply."""
+
+    path: RunPath
+    """Folder of a run."""
+    number: RoundNumber
+    """Number of the round; 0 is the scene before any edit."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """The .ply to write."""
+
+    def run(self) -> None:
+        with _errors_in_words():
+            rounds = _rounds(self.path)
+            from fasttext2style.rounds.snapshot import scene_of_round
+            from fasttext2style.scene.ply import write_ply
+
+            scene, _ = scene_of_round(rounds, self.number)
+            write_ply(self.output, scene)
+            print(f"{self.output}: {len(scene):,} Gaussians")
+
+
+@dataclass
+class Rounds:
+    """The rounds of a fasttext2style-ip2p run: list and show them, resume, reset, back up, export."""
+
+    action: (
+        Annotated[List, tyro.conf.subcommand("list", prefix_name=False)]
+        | Annotated[Show, tyro.conf.subcommand("show", prefix_name=False)]
+        | Annotated[Resume, tyro.conf.subcommand("resume", prefix_name=False)]
+        | Annotated[Reset, tyro.conf.subcommand("reset", prefix_name=False)]
+        | Annotated[Backup, tyro.conf.subcommand("backup", prefix_name=False)]
+        | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
+    )
+
+    def run(self) -> None:
+        self.action.run()
+
+
+def _rounds(path: Path) -> list[Round]:
+    from fasttext2style.rounds.folder import RoundsFolder
+
+    folder = path.expanduser().absolute() / "rounds"
+    rounds = RoundsFolder(folder).rounds()
+    if not rounds:
+        raise ValueError(f"There are no rounds in {folder}; expected the folder of a run of fasttext2style-ip2p.")
+    return rounds
+
+
+def _round(path: Path, number: int) -> Round:
+    rounds = _rounds(path)
+    if not 0 <= number < len(rounds):
+        raise ValueError(f"There is no complete round {number}; there are 0 to {len(rounds) - 1}.")
+    return rounds[number]
+
+
+def _line(entry: Round) -> str:
+    manifest = entry.manifest
+    metrics = list(manifest["metrics"].values())[-1]
+    outside = f"{metrics['outside']['psnr']:.1f}" if "psnr" in metrics["outside"] else "-"
+    return (
+        f"{entry.number:5d}  {len(manifest['round_views']):5d}  {metrics['inside']['psnr']:9.2f}  {outside:>10}  "
+        f"{metrics['gaussians']:9,d}  {manifest['seconds']['all']:7.1f}  {manifest['written']}"
+    )
+
+
+def _errors_in_words():
+    from fasttext2style.plugin.trainer import errors_in_words
+
+    return errors_in_words()
