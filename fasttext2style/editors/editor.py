@@ -35,12 +35,13 @@ class EditRequest:
     instruction: str
     """Such as "turn the bear into a panda"."""
     condition: Tensor | None = None
-    """[views, height, width, 3]: what the editor looks at. None: the images (instruct-gs); the original photographs in Instruct-NeRF2NeRF and
-    Instruct-GS2GS, so that round after round starts from the same."""
+    """[views, height, width, 3]: what the editor looks at. None: the images (instruct-gs); the original photographs in
+    Instruct-NeRF2NeRF and Instruct-GS2GS, so that round after round starts from the same."""
     mask: Tensor | None = None
-    """[views, height, width, 1]: 1 where the picture may change, 0 where not one bit may, soft between. None: everywhere."""
+    """[views, height, width, 1]: 1 where the picture may change, 0 where not one bit may, soft between. None:
+    everywhere."""
     depth: Tensor | None = None
-    """[views, height, width, 1]: distance along the view axis, in scene units; for editors with the capability "depth"."""
+    """[views, height, width, 1]: distance along the view axis, in scene units; for editors that can use it."""
     mode: Mode = "restyle"
     negative: str = ""
     """What should not be seen, for guidance away from it."""
@@ -112,8 +113,9 @@ class ImageEditor(Protocol):
     """Edits a batch of views by an instruction.
 
     A class of your own needs these four members and nothing of this package; see examples/02_your_own_editor.
-    It may have a fifth, `native_size: int`: the side in pixels at which it edits best. Then `load_editor` shows it the
-    object, cropped and resized to that many pixels squared, instead of the picture as it comes.
+    It may have two more. `native_size: int` is the side in pixels at which it edits best: then `load_editor` shows it
+    the object, cropped and resized to that many pixels squared, instead of the picture as it comes. `key_views: int`
+    says that so many views, the first of each batch, are seen by all others: then every batch starts with the same.
     """
 
     @property

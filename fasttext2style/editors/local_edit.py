@@ -115,23 +115,28 @@ class LocalEditor:
         edited: dict[int, Tensor] = {}
         failed: dict[int, str] = {}
         info: dict[str, Any] = {"model": self.name}
-        views, start = len(request.images), 0
-        while start < views:
-            rows = range(start, min(start + self._batch_size, views))
-            batch = request.select(rows)
-            result = self._edit_if_memory_suffices(batch, _progress(on_step, rows, views))
+        views = len(request.images)
+        keys = spread_rows(views, getattr(self.editor, "key_views", 0))
+        waiting = keys + [row for row in range(views) if row not in keys]
+        while waiting:
+            done = views - len(waiting)
+            # Later batches see the same key views again; their edits are known by then.
+            again = keys if done else []
+            fresh = waiting[: max(1, self._batch_size - len(again))]
+            batch = request.select(again + fresh)
+            result = self._edit_if_memory_suffices(batch, _progress(on_step, done, len(fresh), views))
             if result is None:
-                self._halve_batch(len(rows), batch)
+                self._halve_batch(batch)
                 continue
             info |= result.info
-            for index, row in enumerate(rows):
+            for index, row in enumerate(fresh, start=len(again)):
                 reason = result.failed.get(index) or defect(result.images, batch.images, index)
                 if reason:
                     failed[row] = reason
                     logger.warning("View %s is not edited: %s", request.view_ids[row], reason)
                 else:
                     edited[row] = result.images[index].to(request.images).clamp(0, 1)
-            start = rows.stop
+            waiting = waiting[len(fresh) :]
         return edited, info, failed
 
     def _edit_if_memory_suffices(self, batch: EditRequest, on_step: OnStep | None) -> EditResult | None:
@@ -141,12 +146,12 @@ class LocalEditor:
             # Nothing is freed here: the exception still holds the frames that hold the tensors.
             return None
 
-    def _halve_batch(self, views: int, batch: EditRequest) -> None:
+    def _halve_batch(self, batch: EditRequest) -> None:
         torch.cuda.empty_cache()
-        if views == 1:
-            height, width = batch.images.shape[1:3]
+        views, height, width = batch.images.shape[:3]
+        if self._batch_size == 1 or views == 1:
             raise ValueError(
-                f"The GPU's memory does not suffice for one view of {width} x {height} pixels in {self.name}. Load the "
+                f"The GPU's memory does not suffice for {views} view(s) of {width} x {height} pixels in {self.name}. Load the "
                 "editor in fp16 or with offload, give it a smaller native_size, or put it on another device."
             )
         self._batch_size = views // 2
@@ -264,11 +269,17 @@ def feathered(mask: Float[Tensor, "height width"], share: float) -> Float[Tensor
     return mask * blurred
 
 
-def _progress(on_step: OnStep | None, rows: range, views: int) -> OnStep | None:
+def spread_rows(views: int, count: int) -> list[int]:
+    """`count` of `views` rows, evenly spread: 2 of 8 are 2 and 6."""
+    count = min(count, views)
+    return [(2 * index + 1) * views // (2 * count) for index in range(count)]
+
+
+def _progress(on_step: OnStep | None, views_done: int, views_now: int, views: int) -> OnStep | None:
     """Steps of one batch, counted as steps of all views."""
     if on_step is None:
         return None
-    return lambda done, total: on_step(rows.start * total + len(rows) * done, views * total)
+    return lambda step, steps: on_step(views_done * steps + views_now * step, views * steps)
 
 
 def _left_out(request: EditRequest, capabilities: frozenset[str]) -> list[str]:

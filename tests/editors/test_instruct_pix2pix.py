@@ -12,6 +12,7 @@ from tiny_pipelines import stable_diffusion_noise, tiny_instruct_pix2pix
 
 from fasttext2style.editors.editor import EditRequest
 from fasttext2style.editors.instruct_pix2pix import InstructPix2PixConfig, InstructPix2PixEditor
+from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
 from fasttext2style.editors.noise import SCHEDULERS, draw_strength, make_scheduler, noise_generators, partial_timesteps
 
 
@@ -191,6 +192,14 @@ def test_key_views_leave_a_single_view_alone_and_draw_views_together(editor):
     assert mean_difference(with_keys[1], without[1]) > 1e-5
     before = dict(consistent._pipeline.unet.attn_processors)
     assert all(type(processor).__name__ == "AttnProcessor2_0" for processor in before.values())
+
+
+def test_key_views_make_batches_agree_with_one_large_batch():
+    editor, request = configured(key_views=2), request_of(5)
+    large, small = (
+        LocalEditor(editor, LocalEditConfig(batch_size=size, native_size=0)).edit(request).images for size in (5, 3)
+    )
+    torch.testing.assert_close(small, large, atol=1e-5, rtol=0)
 
 
 def test_sizes_that_the_networks_cannot_halve_are_padded_and_cut_back(editor):

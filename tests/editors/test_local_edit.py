@@ -15,6 +15,7 @@ from fasttext2style.editors.local_edit import (
     native_crop_size,
     object_box,
     resized,
+    spread_rows,
 )
 
 
@@ -176,7 +177,7 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on(caplog):
 
 
 def test_no_memory_for_one_view_is_an_error_in_words():
-    with pytest.raises(ValueError, match="does not suffice for one view of 72 x 56 pixels in painter"):
+    with pytest.raises(ValueError, match=r"does not suffice for 1 view\(s\) of 72 x 56 pixels in painter"):
         LocalEditor(Hungry(most=0)).edit(EditRequest(scene(), "x"))
 
 
@@ -186,6 +187,18 @@ def test_progress_runs_from_batch_to_batch():
         EditRequest(scene(3), "x"), on_step=lambda done, total: seen.append((done, total))
     )
     assert seen == [(2, 6), (4, 6), (5, 6), (6, 6)]
+
+
+def test_every_batch_starts_with_the_same_key_views():
+    painter = Painter()
+    painter.key_views = 2
+    images, seen = scene(7), []
+    editor = LocalEditor(painter, LocalEditConfig(batch_size=4))
+    result = editor.edit(EditRequest(images, "x"), on_step=lambda done, total: seen.append((done, total)))
+    assert [request.view_ids for request in painter.shown] == [(1, 5, 0, 2), (1, 5, 3, 4), (1, 5, 6)]
+    torch.testing.assert_close(result.images, torch.full_like(images, 0.25))
+    assert seen[-1] == (14, 14)
+    assert [spread_rows(*counts) for counts in ((8, 2), (3, 5), (4, 0))] == [[2, 6], [0, 1, 2], []]
 
 
 def test_what_an_editor_does_not_heed_is_said():
