@@ -127,6 +127,7 @@ class RoundsPipeline(StylePipeline):
         else:
             self._say_size(books, views)
             self.rounds.start()
+        self.model.selection = self.edit.merged_weights()
         self.write_back()
         return {name: [parameter] for name, parameter in self.edit.parameters.items()}
 
