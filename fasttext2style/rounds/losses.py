@@ -132,5 +132,5 @@ def load_perceptual_loss(config: LossConfig, device: torch.device | str) -> tupl
             ) from error
         return None, (
             "LPIPS is left out of the loss: the weights of its network (torchvision's squeezenet1_1) are not on this "
-            "machine and cannot be downloaded. Give the file with --pipeline.losses.lpips-weights."
+            "machine and cannot be downloaded. Give the file with --pipeline.rounds.losses.lpips-weights."
         )

@@ -126,7 +126,10 @@ def derived_seed(*numbers: int) -> int:
 
     Nothing random passes from one round to the next but through seeds, so a resumed round draws what it would have.
     """
-    return int(np.random.SeedSequence(numbers).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))
+    # How many comes first: SeedSequence takes (1,) and (1, 0) for the same.
+    return int(
+        np.random.SeedSequence((len(numbers), *numbers)).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1)
+    )
 
 
 def choose_views(
