@@ -95,6 +95,6 @@ def look(gaussians: Gaussians, is_object: Bool[Tensor, " gaussians"], cameras: C
 
 def _bits(gaussians: Gaussians) -> np.ndarray:
     """[gaussians] all parameters of each Gaussian as one opaque value: equal only bit for bit."""
-    columns = [getattr(gaussians, f.name).detach().float().reshape(len(gaussians), -1) for f in fields(gaussians)]
+    columns = [getattr(gaussians, f.name).detach().float()[:, None].flatten(1) for f in fields(gaussians)]
     table = np.ascontiguousarray(torch.cat(columns, dim=1).cpu().numpy())
     return table.view(np.dtype((np.void, table.shape[1] * table.itemsize)))[:, 0]

@@ -21,6 +21,7 @@ from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.results import camera_path
+from fasttext2style.plugin.rounds_pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.run_history import open_run_with_history
 from fasttext2style.plugin.runs import Run
 from fasttext2style.plugin.style_pipeline import StylePipelineConfig
@@ -159,6 +160,8 @@ def _optimised_encoder(run: Run) -> str | None:
     pipeline = run.config.pipeline
     if not isinstance(pipeline, StylePipelineConfig):
         return None
+    if isinstance(pipeline, RoundsPipelineConfig) and pipeline.rounds.losses.text_weight == 0:
+        return None
     return f"{pipeline.encoder}:{pipeline.encoder_weights}".rstrip(":")
 
 
@@ -178,10 +181,17 @@ def last_targets(run: Run) -> Targets | None:
 
 
 def _books(run: Run) -> dict[str, Any]:
-    """What the run itself wrote down about its times and memory."""
+    """What the run itself wrote down about its times and memory; of rounds, the sum and the highest."""
     path = run.folder / "results" / "report.json"
     written = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
-    return {key: written[key] for key in ("seconds", "peak_memory_gib") if key in written}
+    books = {key: written[key] for key in ("seconds", "peak_memory_gib") if key in written}
+    manifests = [past.manifest for past in RoundsFolder(run.folder / "rounds").rounds()[1:]]
+    if manifests:
+        phases = manifests[-1]["seconds"]
+        sums = {f"rounds, {phase}": sum(m["seconds"].get(phase, 0.0) for m in manifests) for phase in phases}
+        books["seconds"] = books.get("seconds", {}) | sums
+        books["peak_memory_gib"] = {"rounds": max(manifest["peak_memory_gib"] for manifest in manifests)}
+    return books
 
 
 def _evenly(cameras: Cameras, at_most: int) -> Cameras:

@@ -193,3 +193,11 @@ def test_lpips_is_left_out_unless_a_file_was_named(tmp_path, monkeypatch):
     assert graders.lpips is None and "LPIPS" in graders.left_out[0]
     with pytest.raises(ValueError, match="no file"):
         graders.add_lpips(tmp_path / "missing.pth", "cpu")
+
+
+def test_an_edit_of_everything_has_no_outside():
+    scene = ball_on_floor()
+    everything = torch.ones(len(scene), dtype=torch.bool)
+    edit = EditedScene.matched(scene, _painted(scene, everything, (0.8, 0.1, 0.1)), everything)
+    assert edit.foreign_rows == 0
+    assert edit.largest_outside_change() == 0.0

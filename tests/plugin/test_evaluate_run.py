@@ -109,7 +109,7 @@ def test_rounds_are_measured_against_their_last_targets(red_run, tmp_path):
         for view in (1, 4):
             rounds.write_picture(number, "edited", view, torch.full((48, 48, 3), shade, dtype=torch.uint8))
         if number < 3:  # round 3 was interrupted
-            rounds.finish(number, {"scene": "x"})
+            rounds.finish(number, {"scene": "x", "seconds": {"all": 1.5}, "peak_memory_gib": 2.0 / number})
     targets = last_targets(run)
     assert targets is not None
     assert torch.equal(targets.images, torch.full((2, 48, 48, 3), 200 / 255))
@@ -117,3 +117,5 @@ def test_rounds_are_measured_against_their_last_targets(red_run, tmp_path):
     report = evaluate_run(folder, FROM_GREY)
     assert report["footprint_deviation"]["targets"] == pytest.approx(0, abs=1e-4)
     assert 0 < report["inside"]["to_targets"]["psnr"] < 30
+    assert report["seconds"]["rounds, all"] == 3.0
+    assert report["peak_memory_gib"]["rounds"] == 2.0
