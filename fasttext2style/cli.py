@@ -8,15 +8,19 @@ import tyro
 
 from fasttext2style.commands.demo import Demo
 from fasttext2style.commands.evaluate import Evaluate
+from fasttext2style.commands.export import Export
 from fasttext2style.commands.history import History
 from fasttext2style.commands.rounds import Rounds
+from fasttext2style.commands.turntable import Turntable
 from fasttext2style.commands.words import Words
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
+    | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
     | Annotated[History, tyro.conf.subcommand("history", prefix_name=False)]
     | Annotated[Rounds, tyro.conf.subcommand("rounds", prefix_name=False)]
+    | Annotated[Turntable, tyro.conf.subcommand("turntable", prefix_name=False)]
     | Annotated[Words, tyro.conf.subcommand("words", prefix_name=False)]
 )
 

@@ -1,0 +1,39 @@
+"""ft2s export: the scene of a run, its object, or the rest, as one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass
+class Export:
+    """Write the scene of a run, only its object, or all but the object, to .ply, .spz or .splat."""
+
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a run of fasttext2style or fasttext2style-ip2p."""
+    what: Literal["scene", "selection", "rest"] = "scene"
+    """The whole scene, the object, or all but the object."""
+    format: Literal["ply", "spz", "splat"] | None = None
+    """ply (the default) keeps every bit and opens everywhere; spz is a tenth of that, splat an eighth without view
+    dependence, both for viewers in a browser. Not needed when --output ends in one of them."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """The file; RUN/exports/scene.ply and the like by default."""
+    threshold: float = 0.5
+    """Gaussians with a selection weight above this are the object."""
+
+    def run(self) -> None:
+        from fasttext2style.plugin.export import export
+        from fasttext2style.plugin.run_history import open_run_with_history
+        from fasttext2style.plugin.trainer import errors_in_words
+
+        with errors_in_words():
+            run, _, state = open_run_with_history(self.path)
+            output = self.output or run.folder / "exports" / f"{self.what}.{self.format or 'ply'}"
+            if self.format is not None and output.suffix != f".{self.format}":
+                output = output.with_name(f"{output.name}.{self.format}")
+            count = export(output, state.gaussians(), state.selection, self.what, self.threshold)
+            print(f"{count:,} Gaussians, {output.stat().st_size / 1e6:.1f} MB: {output}")

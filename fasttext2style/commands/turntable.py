@@ -1,0 +1,37 @@
+"""ft2s turntable: a video once around the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass
+class Turntable:
+    """Make a video that goes once around the object of a run."""
+
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a run of fasttext2style or fasttext2style-ip2p."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """The .mp4; RUN/exports/turntable.mp4 by default."""
+    before: bool = False
+    """Beside it the scene as it was before its edits."""
+    alone: bool = False
+    """The object without its surroundings."""
+    seconds: float = 6.0
+    """Length."""
+    size: int = 512
+    """Side of the pictures in pixels."""
+    frames_per_second: int = 24
+    """Of the video."""
+
+    def run(self) -> None:
+        from fasttext2style.plugin.trainer import errors_in_words
+        from fasttext2style.plugin.turntable import write_turntable
+
+        with errors_in_words():
+            settings = (self.before, self.alone, self.seconds, self.size, self.frames_per_second)
+            print(f"Video: {write_turntable(self.path, self.output, *settings)}")

@@ -1,0 +1,92 @@
+"""What leaves a run: files that other programs read, and a video around the object."""
+
+import sys
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from fasttext2style.cli import entrypoint
+from fasttext2style.history.delta import Delta
+from fasttext2style.plugin.export import part_of
+from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
+from fasttext2style.plugin.turntable import orbit
+from fasttext2style.scene.ply import read_ply
+from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, scene_config, train
+from tests.scene.random_scene import assert_equal
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A run whose ball was selected, then painted blue."""
+    folder = tmp_path_factory.mktemp("run")
+    run_folder = train(scene_config(make_capture(folder / "capture"), folder / "outputs", steps=2)).base_dir
+    run, history, state = open_run_with_history(run_folder)
+    ball = (torch.arange(len(state)) < BALL).float()
+    selection = Delta.of_rows(state.ids, {"selection": state.selection}, {"selection": ball})
+    history.record(selection, "the ball", kind="selection")
+    state = selection.moved(state, 0.0, 1.0)
+    before = {"features_dc": state.columns["features_dc"][:BALL]}
+    blue = Delta.of_rows(state.ids[:BALL], before, {"features_dc": torch.tensor([[-1.7, -1.7, 1.7]]).repeat(BALL, 1)})
+    history.record(blue, "blue")
+    save_with_history(run, history, blue.moved(state, 0.0, 1.0))
+    return run_folder
+
+
+def ft2s(monkeypatch, *arguments) -> None:
+    monkeypatch.setattr(sys, "argv", ["ft2s", *map(str, arguments)])
+    entrypoint()
+
+
+def test_object_and_rest_are_the_scene(run_folder, monkeypatch, capsys):
+    import plyfile
+
+    for what in ("scene", "selection", "rest"):
+        ft2s(monkeypatch, "export", run_folder, "--what", what)
+    scene, selection, rest = (read_ply(run_folder / "exports" / f"{w}.ply") for w in ("scene", "selection", "rest"))
+    assert len(selection) == BALL and "150 Gaussians" in capsys.readouterr().out
+    assert_equal(scene.subset(torch.arange(BALL)), selection)
+    assert_equal(scene.subset(torch.arange(BALL, len(scene))), rest)
+    vertices = plyfile.PlyData.read(run_folder / "exports" / "selection.ply")["vertex"]
+    np.testing.assert_array_equal(np.asarray(vertices["f_dc_2"]), np.full(BALL, 1.7, dtype=np.float32))
+
+
+def test_the_format_is_what_the_file_is_called_or_what_was_asked_for(run_folder, monkeypatch, tmp_path, capsys):
+    ft2s(monkeypatch, "export", run_folder, "-o", tmp_path / "a.splat")
+    assert (tmp_path / "a.splat").stat().st_size == len(ball_on_floor()) * 32
+    ft2s(monkeypatch, "export", run_folder, "--format", "spz", "--output", tmp_path / "b")
+    assert (tmp_path / "b.spz").read_bytes()[:2] == b"\x1f\x8b", "gzip"
+    with pytest.raises(SystemExit):
+        ft2s(monkeypatch, "export", run_folder, "-o", tmp_path / "c.obj")
+    assert "should end in one of .ply, .spz, .splat" in capsys.readouterr().out
+
+
+def test_an_empty_part_is_said_in_words():
+    scene = ball_on_floor()
+    with pytest.raises(ValueError, match="There is no rest in this scene: everything is selected"):
+        part_of(scene, torch.ones(len(scene)), "rest", 0.5)
+    with pytest.raises(ValueError, match="There is no selection in this scene: nothing is selected"):
+        part_of(scene, torch.zeros(len(scene)), "selection", 0.5)
+
+
+def test_the_orbit_stands_where_the_captures_cameras_stood_and_looks_at_the_object():
+    ball = ball_on_floor().subset(torch.arange(BALL))
+    cameras = orbit(ball, capture_cameras(), 8, 64, 48)
+    center = ball.means.mean(dim=0)
+    torch.testing.assert_close((cameras.centers - center).norm(dim=1), torch.full((8,), 1.4), atol=0.05, rtol=0)
+    pixels = torch.einsum("vij,nj->vni", cameras.viewmats[:, :3, :3], ball.means) + cameras.viewmats[:, None, :3, 3]
+    pixels = torch.einsum("vij,vnj->vni", cameras.Ks, pixels)
+    pixels = pixels[..., :2] / pixels[..., 2:]
+    assert bool(((pixels > 0) & (pixels < torch.tensor([64.0, 48.0]))).all()), "all of the object is in every picture"
+    assert float(pixels[..., 1].amax() - pixels[..., 1].amin()) > 24, "and fills at least half of it"
+
+
+def test_a_turntable_shows_before_and_after_side_by_side(run_folder, monkeypatch):
+    ft2s(monkeypatch, "turntable", run_folder, "--before", "--seconds", "0.25", "--size", "48")
+    with av.open(str(run_folder / "exports" / "turntable.mp4")) as video:
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]).astype(float)
+    assert frames.shape == (6, 48, 96, 3)
+    middle = slice(20, 28)
+    before, after = frames[:, middle, 20:28].mean(axis=(0, 1, 2)), frames[:, middle, 68:76].mean(axis=(0, 1, 2))
+    assert after[2] - after[0] > 100 and abs(before[2] - before[0]) < 30, "grey before, blue after"
