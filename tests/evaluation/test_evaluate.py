@@ -185,6 +185,12 @@ def test_an_encoder_that_was_not_asked_for_may_be_missing():
         graders.add_encoder("tiny", "qwrtz", "cpu", required=True)
 
 
+def test_the_optimised_encoder_is_named():
+    graders = Graders("tiny")
+    graders.add_usual_encoders("a red ball", "cpu")
+    assert graders.optimised == graders.encoders[0].name == "tiny"
+
+
 def test_lpips_is_left_out_unless_a_file_was_named(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr("fasttext2style.guidance.image_losses.reachable", lambda url: False)
