@@ -151,8 +151,8 @@ class LocalEditor:
         views, height, width = batch.images.shape[:3]
         if self._batch_size == 1 or views == 1:
             raise ValueError(
-                f"The GPU's memory does not suffice for {views} view(s) of {width} x {height} pixels in {self.name}. Load the "
-                "editor in fp16 or with offload, give it a smaller native_size, or put it on another device."
+                f"The GPU's memory does not suffice for {views} view(s) of {width} x {height} pixels in {self.name}. "
+                "Load the editor in fp16 or with offload, give it a smaller native_size, or put it on another device."
             )
         self._batch_size = views // 2
         logger.warning("Out of GPU memory with %d views at once; going on with %d", views, self._batch_size)
