@@ -127,9 +127,8 @@ def derived_seed(*numbers: int) -> int:
     Nothing random passes from one round to the next but through seeds, so a resumed round draws what it would have.
     """
     # How many comes first: SeedSequence takes (1,) and (1, 0) for the same.
-    return int(
-        np.random.SeedSequence((len(numbers), *numbers)).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1)
-    )
+    words = np.random.SeedSequence((len(numbers), *numbers)).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
 
 
 def choose_views(

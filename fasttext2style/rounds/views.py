@@ -1,7 +1,7 @@
 """What rounds know of each view of the capture: where the object is in it, and how it looked before any edit.
 
 Whole pictures are rendered for the editor; training renders a box around the object, the same pixels but for Gaussians
-far off the axis, whose shape splatting limits by the size of the picture (less than 1/255).
+far off the axis, whose shape splatting limits by the size of the picture (measured: 1/255 in a corner).
 Pictures are kept as 8 bits on the CPU, as on disk, so that a resumed run trains towards the very same numbers.
 """
 

@@ -1,7 +1,5 @@
-"""Rounds on a ball: it takes the editor's colour, nothing else changes, everything is kept, and a resumed run ends as the
-uninterrupted one."""
-
-import json
+"""Rounds on a ball: it takes the editor's colour, nothing else changes, everything is kept, and a resumed run ends as
+the uninterrupted one."""
 
 import numpy as np
 import pytest
@@ -134,17 +132,11 @@ def test_a_resumed_run_ends_as_the_uninterrupted_one(name, tmp_path):
     resumed = run(_resumed(tmp_path / "half", _editor(), config=config))
     for group, value in parameters(whole).items():
         assert torch.equal(parameters(resumed)[group], value), group
-    for entry, other in zip(*(RoundsFolder(tmp_path / part).rounds() for part in ("whole", "half"))):
-        assert entry.manifest.get("edits") == other.manifest.get("edits") or _without_times(entry) == _without_times(
-            other
-        )
-
-
-def _without_times(entry):
-    edits = json.loads(json.dumps(entry.manifest["edits"]))
-    for edit in edits:
-        edit["editor"].pop("seconds")
-    return edits
+    pairs = list(zip(*(RoundsFolder(tmp_path / part).rounds()[1:] for part in ("whole", "half"))))
+    assert len(pairs) == config.schedule.rounds
+    for entry, other in pairs:
+        assert entry.manifest["metrics"] == other.manifest["metrics"]
+        assert [edit["seed"] for edit in entry.manifest["edits"]] == [edit["seed"] for edit in other.manifest["edits"]]
 
 
 def test_an_interruption_in_the_first_round_starts_it_again(tmp_path):
@@ -183,7 +175,7 @@ def test_views_that_the_editor_spoilt_keep_their_last_target_and_are_named(tmp_p
     run(_started(tmp_path, _editor(), config=config))
     config = RoundsConfig(Schedule(rounds=2, steps=4))
     run(_resumed(tmp_path, _editor(MoodyPainter), config=config))
-    first, second = RoundsFolder(tmp_path).rounds()[1:]
+    _, second = RoundsFolder(tmp_path).rounds()[1:]
     failed = second.manifest["edits"][0]["failed"]
     assert set(failed) == {"1", "2"}
     assert "NaN" in failed["1"] and "black" in failed["2"]

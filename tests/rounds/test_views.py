@@ -20,9 +20,10 @@ def test_crops_are_the_whole_pictures_pixels(views):
     crops, _ = views.render_crops(scene, chosen)
     whole = views.render(scene, chosen.tolist())
     for crop, picture, (x0, y0, x1, y1) in zip(crops, whole, views.boxes[chosen].tolist()):
-        torch.testing.assert_close(crop.clamp(0, 1), picture[y0:y1, x0:x1], atol=2e-4, rtol=0)
+        torch.testing.assert_close(crop.clamp(0, 1), picture[y0:y1, x0:x1], atol=2 / 255, rtol=0)
+        assert (crop.clamp(0, 1) - picture[y0:y1, x0:x1]).abs().mean() < 1e-4
     bytes_cropped = views.crops(views.originals[chosen], chosen)
-    torch.testing.assert_close(bytes_cropped, crops.detach().clamp(0, 1), atol=0.5 / 255 + 2e-4, rtol=0)
+    torch.testing.assert_close(bytes_cropped, crops.detach().clamp(0, 1), atol=2.5 / 255, rtol=0)
 
 
 def test_boxes_hold_the_object_and_are_small(views):
@@ -40,7 +41,7 @@ def test_masks_are_where_the_object_is_and_not_where_it_is_hidden(views):
     alone = render(scene.subset(torch.arange(BALL)), cameras)[1]
     # From above nothing hides the ball: the mask is its own alpha, but for the floor in front of its lower edge.
     difference = (views.original_masks.float() / 255 - alone).abs()
-    assert difference.mean() < 0.01
+    assert difference.mean() < 0.02
 
 
 def test_a_margin_widens_masks_by_its_share_of_the_object():

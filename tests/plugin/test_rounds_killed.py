@@ -1,0 +1,91 @@
+"""A run of rounds, killed at any moment, resumes and ends with the very bits of the uninterrupted one."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from fasttext2style.plugin.rounds_run import resume_run
+from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.snapshot import load_tensors
+from tests.plugin.hosts import BALL, train
+from tests.plugin.rounds_host import rounds_capture, rounds_config
+
+ROUNDS, STEPS = 3, 12
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    return rounds_capture(tmp_path_factory.mktemp("capture"))
+
+
+@pytest.fixture(scope="module", params=["restyle", "replace"])
+def uninterrupted(request, capture, tmp_path_factory):
+    """The mode, the last round's tensors, and how long it trained."""
+    trainer = train(rounds_config(capture, tmp_path_factory.mktemp("whole"), ROUNDS, STEPS, request.param))
+    rounds = RoundsFolder(trainer.base_dir / "rounds").rounds()
+    assert len(rounds) == ROUNDS + 1
+    grown = rounds[-1].manifest["metrics"]["trained"]["object"] - BALL
+    assert grown > 0 if request.param == "replace" else grown == 0
+    seconds = sum(entry.manifest["seconds"]["all"] for entry in rounds[1:])
+    return request.param, load_tensors(rounds[-1].snapshot), seconds
+
+
+def _kill_at(capture: Path, output: Path, mode: str, share: float, seconds: float) -> Path:
+    """Start a run in a process of its own and kill it at a share of its training; returns its folder."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.plugin.rounds_host",
+        str(capture),
+        str(output),
+        str(ROUNDS),
+        str(STEPS),
+        mode,
+    ]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as run:
+        folder = output / "test" / "fasttext2style-ip2p" / "run"
+        while not (folder / "rounds" / "round_0000").is_dir() and run.poll() is None:
+            time.sleep(0.01)
+        time.sleep(share * seconds)
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+    return folder
+
+
+def _ends_alike(capture, output, uninterrupted, share):
+    mode, expected, seconds = uninterrupted
+    folder = _kill_at(capture, output, mode, share, seconds)
+    complete = len(RoundsFolder(folder / "rounds").rounds()) - 1
+    if complete < 0:
+        train(rounds_config(capture, output, ROUNDS, STEPS, mode))
+    else:
+        resume_run(folder)
+    rounds = RoundsFolder(folder / "rounds").rounds()
+    assert len(rounds) == ROUNDS + 1
+    ended = load_tensors(rounds[-1].snapshot)
+    assert ended.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(ended[name], value), (name, share, complete)
+    return complete
+
+
+@pytest.mark.parametrize("share", [0.5])
+def test_a_killed_run_ends_as_the_uninterrupted_one(capture, tmp_path, uninterrupted, share):
+    _ends_alike(capture, tmp_path, uninterrupted, share)
+
+
+@pytest.mark.slow
+def test_ten_of_ten_random_moments(capture, tmp_path, uninterrupted):
+    dice = random.Random(0)
+    found = [_ends_alike(capture, tmp_path / str(n), uninterrupted, dice.uniform(0, 1.2)) for n in range(10)]
+    # The moments were spread over the run: it was found with different numbers of complete rounds.
+    assert len(set(found)) >= 2, found
