@@ -14,18 +14,19 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import torch
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from fasttext2style.guidance.encoders import TextImageEncoder
-from fasttext2style.history.checkpoint import history_tensors, state_of_checkpoint
+from fasttext2style.history.checkpoint import state_of_checkpoint
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.plugin.model import GROUPS, SceneModel
+from fasttext2style.plugin.run_history import take_history
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
@@ -39,6 +40,7 @@ Event = Literal["status", "scene", "history"]
 _SECONDS_BETWEEN_REPORTS = 0.2
 
 
+@runtime_checkable
 class Job(Protocol):
     """Something to do with the scene."""
 
@@ -112,7 +114,7 @@ class LiveSession:
             model.selection = torch.zeros_like(model.selection)
         self.state = state_of_checkpoint(model.gaussians(), model.selection, entries, history)
         self.adopt(self.state)
-        self._show_before_last_edit()
+        take_history(model, history, self.state)
 
     # --- for everyone, from any thread ------------------------------------------------------------------------------
 
@@ -137,11 +139,12 @@ class LiveSession:
         self._update()
 
     def close(self) -> None:
-        """Let `run` return: the present job ends at its next step."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        self.stop()
+        """Let `run` return; the present job ends at its next step. Only sets a flag: signal handlers may call it."""
+        self._closing = True
+
+    def say(self, message: str, failed: bool = False) -> None:
+        """Tell everyone something that is not about a job."""
+        self._update(message=message, failed=failed)
 
     # --- for the thread that runs it --------------------------------------------------------------------------------
 
@@ -221,6 +224,12 @@ class LiveSession:
             self.tell("scene")
         return f"{int((weights > 0).sum()):,} of {len(weights):,} Gaussians are the object now."
 
+    def warm_up(self) -> None:
+        """Compile and load what the first edit needs, so that it does not have to wait."""
+        from fasttext2style.plugin.live_style import rehearse
+
+        rehearse(self.encoder, self.cameras)
+
     def click_selector(self) -> ClickSelector:
         """Selects by points; made anew when the scene looks different, for it knows places and colours."""
         from fasttext2style.selection.clicks import ClickSelector
@@ -245,7 +254,7 @@ class LiveSession:
         """Go to another state of the history: `move` takes a state and returns the state to go on with."""
         with self.lock:
             self.adopt(move(self.state))
-            self._show_before_last_edit()
+            take_history(self.model, self.history, self.state)
         self.changed()
         self.tell("history")
 
@@ -271,27 +280,12 @@ class LiveSession:
         Raises:
             ValueError: it could not be written; what was there is untouched.
         """
-        for name, value in history_tensors(self.state, self.history).items():
-            setattr(self.model, name, value)
+        take_history(self.model, self.history, self.state)
         path = self._save()
         self.history.purge()
         return path
 
     # --- inside -----------------------------------------------------------------------------------------------------
-
-    def _show_before_last_edit(self) -> None:
-        edits = [step for step in self.history.steps if step.kind == "edit" and step.active]
-        if not edits:
-            self.model.earlier.clear()
-            return
-        delta = self.history.delta(edits[-1].id)
-        changed, added = (self.state.rows_of(ids.to(self.state.device)) for ids in (delta.changed_ids, delta.added.ids))
-        groups = {name: self.state.columns[name][changed] for name in GROUPS}
-        groups |= {name: column.to(self.state.device) for name, column in delta.before.items()}
-        if delta.grows:
-            removed = delta.removed.columns
-            groups = {name: torch.cat([groups[name], removed[name].to(self.state.device)]) for name in GROUPS}
-        self.show_before(torch.cat([changed, added]), groups)
 
     def _update(self, **changes: Any) -> None:
         with self._wake:

@@ -177,7 +177,7 @@ class Reshape:
         present, gaussians = session.selection, session.gaussians
         if present.count == 0 and self.how != "invert":
             raise ValueError(f"Nothing is selected yet, so there is nothing to {self.how}: click on the object first.")
-        distance = _SMALL_STEP * _size_of(gaussians.means[present.mask]) if self.how in ("grow", "shrink") else 0.0
+        distance = _SMALL_STEP * size_of(gaussians.means[present.mask]) if self.how in ("grow", "shrink") else 0.0
         changes: dict[str, Callable[[], Selection]] = {
             "grow": lambda: algebra.grow(gaussians, present, distance),
             "shrink": lambda: algebra.shrink(gaussians, present, distance),
@@ -222,7 +222,7 @@ def _combined(session: LiveSession, found: Selection, combine: Combine) -> str:
     return session.select(algebra.intersect(present, found), f"{present.origin} and {found.origin}")
 
 
-def _size_of(points: torch.Tensor) -> float:
+def size_of(points: torch.Tensor) -> float:
     """Diagonal of the box around most of the points; at most 20,000 of them are looked at."""
     some = points[:: -(-len(points) // 20_000)].float()
     low, high = (some.quantile(share, dim=0) for share in (0.02, 0.98))

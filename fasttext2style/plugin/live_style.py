@@ -11,11 +11,15 @@ import numpy as np
 import torch
 
 from fasttext2style.evaluation.report import to_uint8
+from fasttext2style.guidance.encoders import TextImageEncoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.plugin.strategy import GrowthConfig, ObjectGrowth
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.gate import UpdateGate
+from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 
@@ -105,6 +109,28 @@ class ApplyStyle:
         ended = "Done" if done == steps else f"Stopped after {done} of {steps} steps (Undo takes it back)"
         similarity = f"similarity {metrics['similarity_before']:.3f} -> {metrics['similarity_after']:.3f}"
         return f"{ended}: {self.prompt.strip()}, {similarity}."
+
+
+def rehearse(encoder: TextImageEncoder, cameras: Cameras) -> None:
+    """One step on a small ball in front of the first camera: kernels are compiled, caches are filled."""
+    directions = torch.nn.functional.normalize(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    means = (cameras.centers[:1] + cameras.directions[:1] + 0.1 * directions.to(cameras.device)).float()
+    ball = Gaussians(
+        means=means,
+        quats=torch.nn.functional.pad(torch.ones_like(means[:, :1]), (0, 3)),
+        log_scales=torch.full_like(means, -3.5),
+        logit_opacities=torch.full_like(means[:, 0], 2.0),
+        sh_dc=torch.zeros_like(means),
+        sh_rest=means.new_zeros(len(means), 15, 3),
+    )
+    styler = ObjectStyler(
+        EditableObject(ball, Selection(torch.ones_like(means[:, 0]), "rehearsal")),
+        cameras[:1],
+        encoder,
+        "red",
+        StylerConfig(),
+    )
+    torch.stack(list(styler.losses()[0].values())).sum().backward()
 
 
 class _Style:

@@ -88,7 +88,7 @@ class SceneModel(SplatfactoModel):
         self.register_buffer("history_ids", None)
         self.register_buffer("history_applied", None)
         self.earlier = EarlierObject(dict(self.gauss_params.items()))
-        self.mark_object = False
+        self.mark_tint: float | None = None
         self.outputs_wanted: Callable[[], Collection[str]] = tuple
         self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
 
@@ -148,7 +148,7 @@ class SceneModel(SplatfactoModel):
 
         Training renders are differentiable and feed the densification strategy. Others also have selection [height,
         width, 3] (white: the object) and before (rgb before the last edit), rendered when they are read, or at once if
-        `outputs_wanted` names them; with `mark_object` rgb shows the object tinted and outlined.
+        `outputs_wanted` names them; with `mark_tint` rgb shows the object outlined and tinted.
         """
         if not isinstance(camera, HostCameras):
             raise TypeError(f"get_outputs takes nerfstudio Cameras, got {type(camera).__name__}.")
@@ -162,7 +162,7 @@ class SceneModel(SplatfactoModel):
         keep = self._inside_crop_box()
         if keep is not None and not bool(keep.any()):
             empty = self.get_empty_outputs(cameras.width, cameras.height, self.background_color.to(self.device))
-            return empty | {"selection": torch.zeros_like(empty["rgb"]), "before": empty["rgb"]}
+            return empty | {"selection": torch.zeros(*self.last_size, 3, device=self.device), "before": empty["rgb"]}
         params = {name: (p if keep is None else p[keep]) for name, p in self.gauss_params.items()}
         with_depth = self.config.output_depth_during_training or not self.training
         renders, alphas, self.info = self._rasterize(params, cameras, "RGB+ED" if with_depth else "RGB")
@@ -204,12 +204,12 @@ class SceneModel(SplatfactoModel):
 
         lazy = LazyOutputs(outputs)
         lazy.later("selection", lambda: coverage().expand(-1, -1, 3))
-        rgb = outputs["rgb"]
+        rgb = lazy["rgb"]
         lazy.later("before", before if not self.earlier.is_empty else lambda: rgb)
         for name in self.outputs_wanted():
             _ = lazy[name]
-        if self.mark_object:
-            lazy["rgb"] = marked(lazy["rgb"], coverage())
+        if self.mark_tint is not None:
+            lazy["rgb"] = marked(rgb, coverage(), self.mark_tint)
         return lazy
 
     def _rasterize(

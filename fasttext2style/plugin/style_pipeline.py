@@ -48,13 +48,13 @@ class StylePipelineConfig(ScenePipelineConfig):
     video_seconds: float = 4.0
     """Length of the before/after video; 0 makes none."""
 
-    def load_encoder(self, device: str) -> TextImageEncoder:
+    def load_encoder(self, device: str, prompt_needed: bool = True) -> TextImageEncoder:
         """The encoder that these settings name; called first of all, for everything else takes longer.
 
         Raises:
             ValueError: no prompt, settings that contradict each other, an unknown model, weights that cannot be had.
         """
-        if not (self.model.prompt or "").strip():
+        if prompt_needed and not (self.model.prompt or "").strip():
             raise ValueError('No style was given: add --prompt "a bear made of gold".')
         if self.growth.enabled and ("means" not in self.styler.train or self.styler.composite):
             raise ValueError(
@@ -129,6 +129,8 @@ class StylePipeline(VanillaPipeline):
         return {}, losses, {"gaussians": float(len(self.edit))}
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        if getattr(self, "edit", None) is None:
+            return []  # a live session has its own loop
         assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
         optimizers = attributes.optimizers.optimizers
         self.growth = ObjectGrowth(self.config.growth, self.edit, optimizers, self.steps)

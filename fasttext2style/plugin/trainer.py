@@ -23,6 +23,7 @@ from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.markup import escape
 
+from fasttext2style.history.history import History
 from fasttext2style.plugin.progress import PhaseProgress
 from fasttext2style.plugin.scene_pipeline import ScenePipelineConfig
 from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineConfig
@@ -249,6 +250,12 @@ class StyleTrainerConfig(SceneTrainerConfig):
     _target: type = field(default_factory=lambda: StyleTrainer)
     pipeline: StylePipelineConfig = field(default_factory=StylePipelineConfig)
     """Scene, object, encoder and style."""
+    live: bool = False
+    """Open the scene in the viewer and wait: point at an object, type, press Apply, undo, as often as you like. Ctrl-C
+    saves and ends."""
+    segmenter: str = "encoder"
+    """What finds an object by a text in a live session: "encoder" (the style's own, rough, needs no download), or a
+    segmentation model as in `ft2s select --by text`."""
     load_ply: Path | None = None
     """A 3DGS .ply to start from, in the coordinates that the data parser gives (ns-export writes such). For a .ply in
     the capture's own coordinates add `nerfstudio-data --orientation-method none --center-method none
@@ -277,7 +284,9 @@ class StyleTrainer(SceneTrainer):
             config = self.config
             if config.load_ply is not None and (config.load_dir or config.load_checkpoint):
                 raise ValueError("--load-ply and --load-dir/--load-checkpoint both name a scene: give one of them.")
-            encoder = config.pipeline.load_encoder(self.device)
+            if config.live and not config.is_viewer_enabled():
+                raise ValueError(f"A live session needs the viewer, but --vis is {config.vis}: add --vis viewer.")
+            encoder = config.pipeline.load_encoder(self.device, prompt_needed=not config.live)
             if config.load_ply is None and checkpoint_path(config) is None:
                 config.load_dir = reconstruct(config)
             self._encoder = encoder
@@ -293,5 +302,29 @@ class StyleTrainer(SceneTrainer):
             check_same_coordinates(path, self.pipeline.datamanager.train_dataparser_outputs)
             state = read_checkpoint(path)
             self.pipeline.load_pipeline(state["pipeline"], state["step"])
+        if self.config.live:
+            self.optimizers = Optimizers({}, {})
+            return
         groups = self.pipeline.begin(self._encoder, self.config.max_num_iterations, self.base_dir)
         self.optimizers = Optimizers(self.config.optimizers.copy(), groups)
+
+    def history(self) -> History:
+        """The history of this run; of a run that goes on from another one's scene, with the steps of that one.
+
+        Raises:
+            ValueError: a damaged history, or one that cannot be carried over.
+        """
+        history, path = History.open(self.base_dir / "history"), checkpoint_path(self.config)
+        if history.steps or self.config.load_ply is not None or path is None:
+            return history
+        earlier = History.open(path.parent.parent / "history")
+        return earlier.carried_to(history.folder) if earlier.steps else history
+
+    def train(self) -> None:
+        if not self.config.live:
+            super().train()
+            return
+        from fasttext2style.plugin.live_run import run_live
+
+        with errors_in_words():
+            run_live(self, self._encoder)

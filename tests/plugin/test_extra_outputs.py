@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fasttext2style.plugin.extra_outputs import EarlierObject, LazyOutputs, marked
+from fasttext2style.plugin.extra_outputs import MARK_COLOR, EarlierObject, LazyOutputs, marked
 from fasttext2style.plugin.model import SceneModel
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config
 
@@ -103,9 +103,9 @@ def test_what_is_read_late_belongs_to_the_scene_that_was_rendered(pipeline, mode
 
 def test_marking_tints_the_object_and_nothing_else(pipeline, model):
     plain = _look(pipeline, model)
-    model.mark_object = True
+    model.mark_tint = 0.35
     shown = _look(pipeline, model)["rgb"]
-    model.mark_object = False
+    model.mark_tint = None
     outside = plain["selection"][..., 0] == 0
     assert bool(outside.any()) and torch.equal(shown[outside], plain["rgb"][outside])
     assert (shown - plain["rgb"])[24, 24].abs().max() > 0.05
@@ -114,8 +114,8 @@ def test_marking_tints_the_object_and_nothing_else(pipeline, model):
 def test_the_outline_is_one_pixel_inside_the_object():
     coverage = torch.zeros(7, 7, 1)
     coverage[2:5, 2:5] = 1.0
-    image = marked(torch.zeros(7, 7, 3), coverage)
-    full = torch.tensor([1.0, 0.72, 0.16])
+    image = marked(torch.zeros(7, 7, 3), coverage, 0.35)
+    full = torch.tensor(MARK_COLOR)
     assert torch.equal(image[2, 3], full) and torch.equal(image[0, 0], torch.zeros(3))
     torch.testing.assert_close(image[3, 3], 0.35 * full)
 

@@ -1,0 +1,104 @@
+"""The page of a live session as a person uses it: looks, clicks, types, presses; through a headless Chromium."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-dev-shm-usage", "--use-gl=angle", "--use-angle=swiftshader"),
+    *("--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--disable-background-networking", "--no-first-run"),
+]
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+WIDTH, HEIGHT = 1200, 900
+_PANEL, _TITLE = 322, 52
+
+
+class LivePage:
+    """One tab."""
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        self.page.goto(address)
+        self.page.get_by_text("Point at the object").first.wait_for(timeout=60_000)
+        self.wait_for(lambda: float(self.picture().std()) > 8, 30, "a first render")
+        self.settled()
+
+    # --- what one sees ------------------------------------------------------------------------------------------------
+
+    def picture(self) -> np.ndarray:
+        """[height, width, 3] the scene as it is shown, in 0 to 255, without the panel."""
+        clip = {"x": 0, "y": _TITLE, "width": WIDTH - _PANEL, "height": HEIGHT - _TITLE}
+        shot = self.page.screenshot(clip=clip)
+        return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
+
+    def settled(self, seconds: float = 60) -> np.ndarray:
+        """The picture once it stays the same for a second: full resolution, nothing on its way."""
+        deadline, last = time.monotonic() + seconds, self.picture()
+        while time.monotonic() < deadline:
+            time.sleep(1.0)
+            now = self.picture()
+            if np.abs(now - last).mean() < 0.05:
+                return now
+            last = now
+        raise AssertionError("the picture does not come to rest")
+
+    def says(self, text: str) -> bool:
+        """Whether a text stands somewhere on the page, visibly."""
+        return any(found.is_visible() for found in self.page.get_by_text(text).all())
+
+    def wait_for_text(self, text: str, seconds: float) -> None:
+        self.wait_for(lambda: self.says(text), seconds, f"the text {text!r}")
+
+    def keep(self, name: str) -> None:
+        """Keep a screenshot of the page."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> float:
+        """Seconds until a condition held."""
+        started = time.monotonic()
+        while time.monotonic() - started < seconds:
+            if condition():
+                return time.monotonic() - started
+            time.sleep(0.1)
+        self.keep("failed")
+        raise AssertionError(f"waited {seconds:.0f} s for {what}; see {SCREENSHOTS / 'failed.png'}")
+
+    # --- what one does ------------------------------------------------------------------------------------------------
+
+    def click_scene(self, x: float, y: float) -> None:
+        """Click into the scene, at shares of its width and height."""
+        self.page.mouse.click(x * (WIDTH - _PANEL), _TITLE + y * (HEIGHT - _TITLE))
+
+    def drag_scene(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        self.page.mouse.move(x0 * (WIDTH - _PANEL), _TITLE + y0 * (HEIGHT - _TITLE))
+        self.page.mouse.down()
+        self.page.mouse.move(x1 * (WIDTH - _PANEL), _TITLE + y1 * (HEIGHT - _TITLE), steps=8)
+        self.page.mouse.up()
+
+    def press(self, button: str) -> None:
+        self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.click()
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name).click()
+
+    def type(self, label: str, text: str) -> None:
+        field = self._field(label)
+        field.fill(text)
+        field.press("Tab")
+
+    def choose(self, label: str, option: str) -> None:
+        self._field(label).click()
+        self.page.locator("[role=option]:visible").filter(has=self.page.get_by_text(option, exact=True)).first.click()
+
+    def _field(self, label: str):
+        """The input in the row of a label (viser's labels point nowhere)."""
+        row = self.page.locator(f'label:visible:text-is("{label}")').first
+        return row.locator("xpath=ancestor::*[.//input][1]").locator("input:visible").first
