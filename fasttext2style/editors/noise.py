@@ -87,6 +87,6 @@ def noise_generators(request: EditRequest) -> list[torch.Generator]:
 
     With shared noise all have one seed. Otherwise a view's seed follows from its id, not from its place in a batch.
     """
-    # Seeds of nearby runs and views must not meet: 2**20 views each.
+    # Seeds of nearby runs and views must not meet: 2**20 views each. A seed may have 63 bits, as a generator's does.
     ids = [0 if request.shared_noise else 1 + view_id for view_id in request.view_ids]
-    return [torch.Generator().manual_seed(request.seed * 2**20 + view_id) for view_id in ids]
+    return [torch.Generator().manual_seed((request.seed * 2**20 + view_id) % 2**63) for view_id in ids]

@@ -271,3 +271,10 @@ def test_on_a_cpu_an_edit_that_cannot_fit_is_refused_with_both_figures(editor):
     images = torch.zeros(1, 1, 1, 3).expand(2, 100_000, 100_000, 3)
     with pytest.raises(ValueError, match=r"takes about .* GiB, and .* GiB are free"):
         editor.edit(replace(request_of(), images=images))
+
+
+@pytest.mark.parametrize("shared_noise", [True, False])
+def test_seeds_of_63_bits_are_seeds_too(shared_noise):
+    request = request_of(2, seed=2**63 - 1, shared_noise=shared_noise)
+    first, second = (torch.rand(3, generator=generator) for generator in noise_generators(request))
+    assert torch.equal(first, second) == shared_noise
