@@ -19,7 +19,8 @@ from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoders import TextImageEncoder
 from fasttext2style.plugin.strategy import ObjectGrowth
 from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineConfig
-from fasttext2style.rounds.edit_rounds import EditRounds, RoundsConfig
+from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.losses import PerceptualLoss, load_perceptual_loss
 from fasttext2style.rounds.modes import MODES, ModeName

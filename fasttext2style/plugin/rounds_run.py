@@ -11,6 +11,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from fasttext2style.plugin.rounds_trainer import RoundsTrainerConfig
 from fasttext2style.plugin.runs import open_run
 from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.page import write_page
 from fasttext2style.rounds.snapshot import scene_of_round
 
 
@@ -45,7 +46,13 @@ def reset_run(folder: Path, to: int) -> None:
     if not (books.folder(to) / "manifest.json").is_file():
         raise ValueError(f"There is no complete round {to} in {books.path}; see: ft2s rounds list {folder}")
     aside = books.set_aside(to)
-    scene, weights = scene_of_round(books.rounds(), to)
+    rounds = books.rounds()
+    scene, weights = scene_of_round(rounds, to)
+    page = books.path / "index.html"
+    if to > 0:
+        write_page(page, rounds)
+    else:
+        page.unlink(missing_ok=True)
     if any((folder / "nerfstudio_models").glob("step-*.ckpt")):
         open_run(folder).save(scene, weights)
     CONSOLE.print(

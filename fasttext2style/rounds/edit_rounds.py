@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -25,9 +25,11 @@ from torch import Tensor
 
 from fasttext2style.editors.editor import ImageEditor, OnStep
 from fasttext2style.evaluation.timing import Stopwatch
-from fasttext2style.rounds.folder import KeepConfig, Round, RoundsFolder, disk_errors
-from fasttext2style.rounds.losses import LossConfig, PerceptualLoss, gaussian_losses, picture_losses
+from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.losses import PerceptualLoss, gaussian_losses, picture_losses
 from fasttext2style.rounds.modes import MODES, ModeName
+from fasttext2style.rounds.page import write_page
 from fasttext2style.rounds.records import (
     Measured,
     fingerprint,
@@ -37,7 +39,7 @@ from fasttext2style.rounds.records import (
     views_kept,
     write_weights,
 )
-from fasttext2style.rounds.schedule import Schedule, choose_views, derived_seed
+from fasttext2style.rounds.schedule import choose_views, derived_seed
 from fasttext2style.rounds.snapshot import (
     load_object,
     load_optimizers,
@@ -46,7 +48,7 @@ from fasttext2style.rounds.snapshot import (
     save_scene,
     save_snapshot,
 )
-from fasttext2style.rounds.targets import EditConfig, Target, Targets, edit_views
+from fasttext2style.rounds.targets import Target, Targets, edit_views
 from fasttext2style.rounds.views import SceneViews
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.styling.editable import EditableObject
@@ -55,20 +57,6 @@ from fasttext2style.styling.views import ViewSampler
 
 FADED_LOGIT = -5.0
 """Opacity 0.007: many such Gaussians on one ray hide little, and yet each can come back."""
-
-
-@dataclass
-class RoundsConfig:
-    """Everything about rounds that is neither scene nor editor."""
-
-    schedule: Schedule = field(default_factory=Schedule)
-    """How many rounds of which views and steps."""
-    edit: EditConfig = field(default_factory=EditConfig)
-    """What the editor is asked."""
-    losses: LossConfig = field(default_factory=LossConfig)
-    """What a training step minimises."""
-    keep: KeepConfig = field(default_factory=KeepConfig)
-    """Which pictures are kept, and how."""
 
 
 class EditRounds:
@@ -129,7 +117,7 @@ class EditRounds:
             ValueError: the disk is full.
         """
         folder = self.folder.begin(0)
-        with disk_errors(folder):
+        with self.folder.writing(folder):
             save_scene(folder / "scene.safetensors", self.edit.scene, self.edit.merged_weights())
         self.folder.finish(0, {"snapshot": "scene.safetensors", "scene": self._scene, "versions": used_versions()})
         self._fade()
@@ -154,6 +142,7 @@ class EditRounds:
             self._fade()
         else:
             self._restore(last, rounds)
+            self._write_page()
         if refinement_steps and last.number == 0:
             raise ValueError(f"There is no edited round to refine yet in {self.folder.path}.")
         if refinement_steps:
@@ -316,14 +305,20 @@ class EditRounds:
         self._residuals = measured.residuals
         folder = self.folder.folder(self.round)
         snapshot = folder / f"snapshot_{self.step:06d}.safetensors"
-        with disk_errors(folder):
+        with self.folder.writing(folder):
             save_snapshot(snapshot, self.edit, self.optimizers)
             write_weights(folder / "weights.npy", self.edit)
         finished = self._write_manifest(snapshot.name)
         for older in set(folder.glob("snapshot_*.safetensors")) - {snapshot}:
             older.unlink()
+        self._write_page()
         self.round, self.step, self.round_length = self.round + 1, 0, self.plan.steps_per_round
         return finished
+
+    def _write_page(self) -> None:
+        path = self.folder.path / "index.html"
+        with self.folder.writing(path):
+            write_page(path, self.folder.rounds())
 
     def _write_manifest(self, snapshot: str) -> Round:
         seconds = self._watch.seconds | {"all": time.perf_counter() - self._round_started}

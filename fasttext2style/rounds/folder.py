@@ -111,7 +111,7 @@ class RoundsFolder:
             raise ValueError(f"Round {number} is complete in {folder}; it is not begun again.")
         if folder.is_dir():
             shutil.rmtree(folder)
-        with disk_errors(folder):
+        with self.writing(folder):
             folder.mkdir(parents=True)
         return folder
 
@@ -121,10 +121,8 @@ class RoundsFolder:
         """Keep a picture; returns it as it will be read."""
         ending = "png" if kind == "mask" else self.keep.format
         encoded = _encode(picture, ending, self.keep.quality)
-        with (
-            disk_errors(self.folder(number)),
-            atomic_write(self.folder(number) / kind / f"view_{view:04d}.{ending}") as stream,
-        ):
+        path = self.folder(number) / kind / f"view_{view:04d}.{ending}"
+        with self.writing(path), atomic_write(path) as stream:
             stream.write(encoded)
         return picture if ending == "png" else _decode(encoded)
 
@@ -132,7 +130,7 @@ class RoundsFolder:
         """Write the manifest: from now on the round is complete."""
         manifest = {"format": FORMAT, "round": number, "written": time.strftime("%Y-%m-%d %H:%M:%S")} | manifest
         path = self.folder(number) / "manifest.json"
-        with disk_errors(path.parent), atomic_write(path) as stream:
+        with self.writing(path), atomic_write(path) as stream:
             stream.write(json.dumps(manifest, indent=1, ensure_ascii=False, default=str).encode())
         return Round(number, path.parent, manifest)
 
@@ -150,21 +148,20 @@ class RoundsFolder:
             path.rename(aside / path.name)
         return aside
 
+    @contextmanager
+    def writing(self, what: Path) -> Iterator[None]:
+        """A full disk in words, with what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise ValueError(
+                f"{what} could not be written ({error}). Complete rounds are untouched: free some disk space, then "
+                f"ft2s rounds resume {self.path.parent}"
+            ) from error
+
     def bytes_per_picture(self, picture: UInt8[Tensor, "height width channels"]) -> int:
         """Of such a picture on disk."""
         return len(_encode(picture, self.keep.format, self.keep.quality))
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """A full disk in words, with what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise ValueError(
-            f"{folder} could not be written ({error}). Rounds before it are untouched: free some disk space, then "
-            f"ft2s rounds resume {folder.parents[1]}"
-        ) from error
 
 
 def _read_manifest(path: Path, number: int) -> dict[str, Any]:

@@ -39,19 +39,9 @@ def uninterrupted(request, capture, tmp_path_factory):
 
 def _kill_at(capture: Path, output: Path, mode: str, share: float, seconds: float) -> Path:
     """Start a run in a process of its own and kill it at a share of its training; returns its folder."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.plugin.rounds_host",
-        str(capture),
-        str(output),
-        str(ROUNDS),
-        str(STEPS),
-        mode,
-    ]
-    with subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as run:
+    arguments = [capture, output, ROUNDS, STEPS, mode]
+    command = [sys.executable, "-m", "tests.plugin.rounds_host", *map(str, arguments)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL) as run:
         folder = output / "test" / "fasttext2style-ip2p" / "run"
         while not (folder / "rounds" / "round_0000").is_dir() and run.poll() is None:
             time.sleep(0.01)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from fasttext2style.rounds.edit_rounds import EditRounds, RoundsConfig
+from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.modes import MODES, ModeName
 from fasttext2style.rounds.schedule import Schedule

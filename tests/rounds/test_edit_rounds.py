@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fasttext2style.editors.local_edit import LocalEditor
-from fasttext2style.rounds.edit_rounds import RoundsConfig
+from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import KINDS, KeepConfig, RoundsFolder
 from fasttext2style.rounds.losses import LossConfig
 from fasttext2style.rounds.schedule import Schedule
