@@ -1,0 +1,45 @@
+"""What shows inside a rectangle of one view."""
+
+from __future__ import annotations
+
+import torch
+
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import contributions
+from fasttext2style.selection.selection import Selection
+
+SEEN = 0.05
+"""Pixels that a Gaussian must fill (its opacities summed, seen through what is before it) to count as seen."""
+
+
+@torch.no_grad()
+def select_rectangle(
+    gaussians: Gaussians, camera: Cameras, corners: tuple[float | int, float | int, float | int, float | int]
+) -> Selection:
+    """Gaussians that are seen inside a rectangle and belong there for the most part; what they hide is left out.
+
+    `corners` are x0, y0, x1, y1 in pixels of the view, in any order, and may reach beyond it.
+
+    Raises:
+        ValueError: not one view, a rectangle of less than one pixel inside the image, or nothing seen in it.
+    """
+    if len(camera) != 1:
+        raise ValueError(f"A rectangle is drawn in one view, got {len(camera)}; choose one with cameras[number]")
+    (x0, x1), (y0, y1) = sorted((corners[0], corners[2])), sorted((corners[1], corners[3]))
+    left, right = max(0, round(x0)), min(camera.width, round(x1))
+    top, bottom = max(0, round(y0)), min(camera.height, round(y1))
+    if right <= left or bottom <= top:
+        raise ValueError(
+            f"The rectangle from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) holds no pixel of the image of "
+            f"{camera.width} x {camera.height}: drag over the object"
+        )
+    masks = torch.zeros(1, camera.height, camera.width, 2, device=gaussians.device)
+    masks[:, top:bottom, left:right, 0] = 1.0
+    masks[..., 1] = 1.0
+    inside, everywhere = contributions(gaussians, camera, masks).unbind(dim=1)
+    chosen = (inside > SEEN) & (inside > 0.5 * everywhere)
+    if not bool(chosen.any()):
+        raise ValueError("There is nothing solid inside the rectangle: drag it over the object")
+    name = f"rectangle ({left}, {top}) to ({right}, {bottom})"
+    return Selection(chosen.to(gaussians.means), name).for_scene(gaussians)
