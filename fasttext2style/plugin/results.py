@@ -37,16 +37,11 @@ def write_results(pipeline: StylePipeline, trainer: Any) -> Path:
     before, after = edit.scene, edit.merged()
     with watch.phase("results"):
         held_out = pipeline.datamanager.cameras("eval")
-        pictures = [_render_views(scene, held_out) for scene in (before, after)]
-        write_pictures(folder / "before", pictures[0])
-        write_pictures(folder / "after", pictures[1])
         prompt = pipeline.config.model.prompt or ""
-        write_png(folder / "contact_sheet.png", contact_sheet(*pictures, title=prompt))
-        write_ply(folder / "styled.ply", after)
+        pictures = write_looks(folder, prompt, before, after, held_out)
         if pipeline.config.video_seconds > 0:
             path = camera_path(pipeline.datamanager.cameras("train"), pipeline.config.video_seconds)
-            frames = [to_uint8(_render_views(scene, path)) for scene in (before, after)]
-            write_video(folder / "before_after.mp4", np.concatenate(frames, axis=2), _FRAMES_PER_SECOND)
+            write_film(folder, before, after, path)
         similarity = {
             "before": float(pipeline.styler.similarity(edit.original).mean()),
             "after": float(pipeline.styler.similarity(edit.gaussians(()).detach()).mean()),
@@ -81,6 +76,22 @@ def write_results(pipeline: StylePipeline, trainer: Any) -> Path:
         soft_wrap=True,
     )
     return folder
+
+
+def write_looks(folder: Path, title: str, before: Gaussians, after: Gaussians, cameras: Cameras) -> list[Tensor]:
+    """Pictures before and after, a sheet of them, and the scene as styled.ply; returns the two [views, h, w, 3]."""
+    pictures = [_render_views(scene, cameras) for scene in (before, after)]
+    write_pictures(folder / "before", pictures[0])
+    write_pictures(folder / "after", pictures[1])
+    write_png(folder / "contact_sheet.png", contact_sheet(*pictures, title=title))
+    write_ply(folder / "styled.ply", after)
+    return pictures
+
+
+def write_film(folder: Path, before: Gaussians, after: Gaussians, path: Cameras) -> None:
+    """before_after.mp4: both side by side, along a path."""
+    frames = [to_uint8(_render_views(scene, path)) for scene in (before, after)]
+    write_video(folder / "before_after.mp4", np.concatenate(frames, axis=2), _FRAMES_PER_SECOND)
 
 
 def _render_views(gaussians: Gaussians, cameras: Cameras, chunk: int = 4) -> Tensor:

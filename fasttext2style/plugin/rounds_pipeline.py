@@ -15,8 +15,10 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
 
 from fasttext2style.editors.editor import ImageEditor, load_editor
+from fasttext2style.evaluation.report import write_report
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.plugin.results import camera_path, write_film, write_looks
 from fasttext2style.plugin.strategy import ObjectGrowth
 from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineConfig
 from fasttext2style.rounds.config import RoundsConfig
@@ -161,6 +163,7 @@ class RoundsPipeline(StylePipeline):
 
         def after_train(step: int) -> None:
             self.gate.detach()
+            self._write_results(trainer)
 
         return [
             TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], after_step),
@@ -187,6 +190,33 @@ class RoundsPipeline(StylePipeline):
                 f"[yellow]Only {free / 2**20:,.0f} MiB are free there. Keep less (--pipeline.rounds.keep.format webp, "
                 "--pipeline.rounds.keep.views 4), or choose another --output-dir.[/yellow]"
             )
+
+    @torch.no_grad()
+    def _write_results(self, trainer: Any) -> None:
+        """Held-out views before and after, film, styled.ply and a report, as of the last complete round."""
+        folder, prompt = self.folder / "results", self.config.model.prompt or ""
+        before, after = self.edit.scene, self.edit.merged()
+        write_looks(folder, prompt, before, after, self.datamanager.cameras("eval"))
+        if self.config.video_seconds > 0:
+            write_film(folder, before, after, camera_path(self.datamanager.cameras("train"), self.config.video_seconds))
+        rounds = self.rounds.folder.rounds()[1:]
+        report = {
+            "prompt": prompt,
+            "mode": self.config.mode,
+            "editor": self.rounds.editor.name,
+            "object": self.selection_origin,
+            "device": str(self.device),
+            "seed": {"rounds": self.config.seed, "machine": trainer.config.machine.seed},
+            "rounds": [entry.manifest["metrics"] | {"seconds": entry.manifest["seconds"]} for entry in rounds],
+            "gaussians": {"scene_before": len(before), "scene_after": len(after), "object": len(self.edit)},
+            "outside": {"largest_parameter_change": self.edit.outside_drift(after)},
+        }
+        write_report(folder / "report.json", report)
+        CONSOLE.print(
+            f"\nRounds side by side: {self.rounds.folder.path / 'index.html'}\nPictures, film, styled.ply, report: "
+            f"{folder}\nLook around:  ns-viewer --load-config {trainer.config.get_base_dir() / 'config.yml'}",
+            soft_wrap=True,
+        )
 
     @torch.no_grad()
     def _tell(self, finished: Round, step: int) -> None:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from fasttext2style.editors.editor import ImageEditor, OnStep
-from fasttext2style.evaluation.timing import Stopwatch
+from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.losses import PerceptualLoss, gaussian_losses, picture_losses
@@ -34,7 +34,6 @@ from fasttext2style.rounds.records import (
     Measured,
     fingerprint,
     measure,
-    peak_memory_gib,
     used_versions,
     views_kept,
     write_weights,
@@ -321,6 +320,7 @@ class EditRounds:
             write_page(path, self.folder.rounds())
 
     def _write_manifest(self, snapshot: str) -> Round:
+        memory = peak_memory_gib()
         seconds = self._watch.seconds | {"all": time.perf_counter() - self._round_started}
         for name, value in seconds.items():
             self._manifest["seconds"][name] = round(self._manifest["seconds"].get(name, 0.0) + value, 3)
@@ -341,7 +341,7 @@ class EditRounds:
                 "residuals": self._residuals,
                 "snapshot": snapshot,
                 "scene": self._scene,
-                "peak_memory_gib": round(peak_memory_gib(self.edit.scene.device), 3),
+                "peak_memory_gib": memory.get("cuda", memory["host"]),
                 "versions": used_versions(),
             },
         )

@@ -97,7 +97,8 @@ def _curve(rounds: Sequence[Round], name: str, width: int = 320, height: int = 1
     if not points:
         return ""
     left, top, right, bottom = 52, 10, width - 14, height - 24
-    low, high = min(value for _, value in points), max(value for _, value in points)
+    # From 0, so that small changes look small.
+    low, high = min(0.0, *(value for _, value in points)), max(value for _, value in points)
     first, last = points[0][0], points[-1][0]
 
     def place(number: int, value: float) -> tuple[float, float]:

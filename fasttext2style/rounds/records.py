@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 import shutil
-import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -85,15 +83,6 @@ def fingerprint(scene: Gaussians) -> str:
 def used_versions() -> dict[str, str]:
     """Of all libraries that decide what a round computes."""
     return versions() | {name: version(name) for name in ("diffusers", "transformers", "safetensors")}
-
-
-def peak_memory_gib(device: torch.device) -> float:
-    """Of this process so far: the GPU's on CUDA, else the resident set."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    # Kilobytes on Linux, bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 def views_kept(keep: KeepConfig, shown: list[int]) -> set[int]:

@@ -12,6 +12,7 @@ from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.modes import MODES, ModeName
 from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.gate import UpdateGate
 from fasttext2style.selection.selection import Selection
@@ -41,11 +42,12 @@ def ball_rounds(
     mode: ModeName = "restyle",
     config: RoundsConfig | None = None,
     selection: Selection | None = None,
+    scene: Gaussians | None = None,
 ) -> EditRounds:
     """Rounds on the ball that were neither started nor resumed."""
     config = config or RoundsConfig(Schedule(rounds=2, steps=6))
     selection = selection or ball_selection()
-    edit = EditableObject(ball_on_floor(), selection)
+    edit = EditableObject(scene or ball_on_floor(), selection)
     views = ball_views(MODES[mode].mask_margin, selection)
     return EditRounds(edit, views, editor, instruction, mode, config, RoundsFolder(folder, config.keep))
 

@@ -1,0 +1,161 @@
+"""The books of a run: what is kept can be read again, and what is damaged is said in words, with the way back."""
+
+import json
+import resource
+import tarfile
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+
+from fasttext2style.editors.local_edit import LocalEditor
+from fasttext2style.rounds.backup import pack
+from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
+from fasttext2style.rounds.page import write_page
+from fasttext2style.rounds.records import size_estimate
+from fasttext2style.rounds.schedule import Schedule
+from tests.plugin.hosts import ball_on_floor
+from tests.rounds.balls import ball_rounds, run
+from tests.rounds.editors import Painter
+
+
+def _rounds(folder, rounds=1, **settings):
+    config = RoundsConfig(Schedule(rounds=rounds, steps=2), **settings)
+    return ball_rounds(folder, LocalEditor(Painter()), config=config)
+
+
+@pytest.fixture
+def two_rounds(tmp_path):
+    rounds = _rounds(tmp_path / "rounds", 2)
+    rounds.start()
+    run(rounds)
+    return tmp_path / "rounds"
+
+
+def _resume(folder):
+    rounds = _rounds(folder, 3)
+    rounds.resume()
+    return run(rounds)
+
+
+@pytest.mark.parametrize("ending, largest", [("png", 0), ("webp", 60), ("jpg", 60)])
+def test_pictures_come_back_as_they_were_returned(tmp_path, ending, largest):
+    books = RoundsFolder(tmp_path, KeepConfig(ending))
+    folder = books.begin(0)
+    picture = (torch.rand(16, 20, 3) * 255).to(torch.uint8)
+    mask = picture[..., :1].contiguous()
+    kept = books.write_picture(0, "edited", 7, picture), books.write_picture(0, "mask", 7, mask)
+    entry = books.finish(0, {"snapshot": "none", "scene": ""})
+    assert torch.equal(entry.picture("edited", 7), kept[0])
+    assert (kept[0].int() - picture.int()).abs().float().mean() <= largest
+    assert torch.equal(entry.picture("mask", 7), mask)
+    assert (folder / "edited" / f"view_0007.{ending}").is_file()
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda f: (f / "round_0002" / "edited" / "view_0003.png").write_bytes(b"\x89PNG nothing"), "reset .* --to 1"),
+        (lambda f: (f / "round_0002" / "mask" / "view_0003.png").unlink(), "reset .* --to 1"),
+        (lambda f: (f / "round_0002" / "manifest.json").write_text("{"), "reset .* --to 1"),
+        (lambda f: _change(f / "round_0002" / "manifest.json", scene="other"), "another scene"),
+        (lambda f: _change(f / "round_0002" / "manifest.json", format=99), "format 1"),
+        (lambda f: next((f / "round_0002").glob("snapshot*")).write_bytes(b"nothing"), "damaged"),
+        (lambda f: next((f / "round_0002").glob("snapshot*")).unlink(), "missing"),
+        (lambda f: _change(f / "round_0000" / "manifest.json", scene="other"), "another scene"),
+    ],
+    ids=["picture", "no mask", "manifest", "other scene", "later version", "snapshot", "no snapshot", "start"],
+)
+def test_damage_is_said_with_the_way_back(two_rounds, damage, message):
+    damage(two_rounds)
+    with pytest.raises(ValueError, match=message):
+        _resume(two_rounds)
+
+
+def _change(path: Path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_after_a_damaged_round_was_set_aside_the_run_goes_on(two_rounds):
+    (two_rounds / "round_0002" / "manifest.json").write_text("{")
+    books = RoundsFolder(two_rounds)
+    aside = books.set_aside(1)
+    assert (aside / "round_0002" / "manifest.json").read_text() == "{"
+    assert [entry.number for entry in books.rounds()] == [0, 1]
+    assert books.set_aside(1) is None
+    assert _resume(two_rounds).done
+
+
+def test_a_snapshot_of_another_scene_is_refused(two_rounds):
+    scene = ball_on_floor()
+    scene.means[0] += 1e-3
+    other = ball_rounds(two_rounds, Painter(), scene=scene)
+    with pytest.raises(ValueError, match="another scene"):
+        other.resume()
+
+
+def test_a_full_disk_in_mid_round_is_said_and_harms_no_complete_round(two_rounds):
+    before = {path: path.read_bytes() for path in two_rounds.rglob("*") if path.is_file() and "round_" in str(path)}
+    rounds = _rounds(two_rounds, 3)
+    rounds.resume()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A real limit of the system: pictures of this size fit, the snapshot does not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(ValueError, match="free some disk space, then ft2s rounds resume"):
+            run(rounds)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert len(RoundsFolder(two_rounds).rounds()) == 3
+    assert _resume(two_rounds).done
+
+
+@pytest.mark.parametrize("keep", [KeepConfig(), KeepConfig("webp"), KeepConfig(views=2)], ids=["png", "webp", "some"])
+def test_the_size_estimate_is_near_what_is_written(tmp_path, keep):
+    rounds = _rounds(tmp_path / "run" / "rounds", 2, keep=keep)
+    needed, free = size_estimate(rounds.folder, rounds.edit, rounds.views, rounds.plan)
+    assert free > 2**20
+    rounds.start()
+    run(rounds)
+    written = sum(path.stat().st_size for path in rounds.folder.path.rglob("*") if path.is_file())
+    assert 0.6 < needed / written < 1.6
+
+
+def test_the_page_shows_every_kept_picture_of_every_round(two_rounds):
+    class Images(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.sources, self.curves = [], 0
+
+        def handle_starttag(self, tag, attributes):
+            self.sources += [dict(attributes)["src"]] if tag == "img" else []
+            self.curves += tag == "polyline"
+
+    page = Images()
+    page.feed((two_rounds / "index.html").read_text(encoding="utf8"))
+    assert len(page.sources) == len(set(page.sources)) == 2 * 4 * 10
+    assert all((two_rounds / source).is_file() for source in page.sources)
+    assert page.curves >= 4
+
+
+def test_an_instruction_cannot_break_the_page(two_rounds, tmp_path):
+    rounds = RoundsFolder(two_rounds).rounds()
+    rounds[-1].manifest["instruction"] = "<script>alert(1)</script>"
+    write_page(two_rounds / "index.html", rounds)
+    assert "<script>" not in (two_rounds / "index.html").read_text()
+    with pytest.raises(ValueError, match="no round to show"):
+        write_page(tmp_path / "none.html", rounds[:1])
+
+
+def test_a_backup_holds_the_run_and_resumes_elsewhere(two_rounds, tmp_path):
+    size = pack(two_rounds.parent, tmp_path.parent / f"{tmp_path.name}.tar")
+    assert size > 10_000
+    elsewhere = tmp_path / "elsewhere"
+    with tarfile.open(tmp_path.parent / f"{tmp_path.name}.tar") as tar:
+        tar.extractall(elsewhere, filter="data")
+    assert _resume(elsewhere / two_rounds.parent.name / "rounds").done
+    with pytest.raises(ValueError, match="inside the run"):
+        pack(two_rounds.parent, two_rounds.parent / "itself.tar")
