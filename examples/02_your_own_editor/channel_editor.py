@@ -4,7 +4,7 @@
 
 edits two pictures and writes channels.png. Use it in a run by its import path, with this folder on PYTHONPATH:
 
-    ft2s rounds --help, ns-train fasttext2style-ip2p ... --editor channel_editor:ChannelEditor
+    ns-train fasttext2style-ip2p ... --pipeline.editor channel_editor:ChannelEditor
 
 or give it a name in your package's pyproject.toml, and then that name is enough:
 

@@ -111,7 +111,7 @@ def random_pipeline():
             layers_per_block=2,
         ),
         text_encoder=CLIPTextModel(text),
-        tokenizer=CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[]),
+        tokenizer=CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=77),
         unet=UNet2DConditionModel(sample_size=64, in_channels=8, cross_attention_dim=768),
         scheduler=DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False),
         safety_checker=None,

@@ -27,12 +27,20 @@ class NetworkConfig:
     """Keep on the GPU only the network that is running."""
     compile: bool = False
     """Compile the repeated blocks: seconds at the first edit, faster ever after on CUDA."""
-    lora: tuple[str, ...] = ()
-    """Files or folders of LoRA weights."""
-    lora_weights: tuple[float, ...] = ()
+    lora: tuple[str, ...] | str = ()
+    """Files or folders of LoRA weights; as text, parted by commas."""
+    lora_weights: tuple[float, ...] | float | str = ()
     """One factor per LoRA; empty: 1 each."""
 
     def __post_init__(self) -> None:
+        # On the command line settings are words and numbers.
+        if isinstance(self.lora, str):
+            object.__setattr__(self, "lora", tuple(part.strip() for part in self.lora.split(",")))
+        if not isinstance(self.lora_weights, tuple):
+            object.__setattr__(self, "lora_weights", tuple(float(part) for part in str(self.lora_weights).split(",")))
+        if self.dtype not in ("auto", *DTYPES):
+            raise ValueError(f"dtype is auto, {', '.join(DTYPES)}; got {self.dtype!r}")
+        assert isinstance(self.lora, tuple) and isinstance(self.lora_weights, tuple)
         if self.lora_weights and len(self.lora_weights) != len(self.lora):
             raise ValueError(f"{len(self.lora)} LoRAs need as many lora_weights, got {len(self.lora_weights)}")
 
@@ -79,6 +87,7 @@ def native_size(pipeline: Any) -> int:
 
 
 def _load_loras(pipeline: Any, config: NetworkConfig) -> None:
+    assert isinstance(config.lora, tuple) and isinstance(config.lora_weights, tuple)
     names = [f"lora_{index}" for index in range(len(config.lora))]
     for path, name in zip(config.lora, names):
         try:

@@ -255,6 +255,19 @@ def test_lora_round_trip(tmp_path, editor):
         configured(lora=(str(tmp_path / "nothing"),))
 
 
+def test_settings_may_come_as_text():
+    config = InstructPix2PixConfig(lora="a.safetensors, b", lora_weights="0.5,1")
+    assert (config.lora, config.lora_weights) == (("a.safetensors", "b"), (0.5, 1.0))
+    assert InstructPix2PixConfig(lora="a", lora_weights=0.5).lora_weights == (0.5,)
+
+
+@pytest.mark.slow
+def test_compiled_and_tiled_networks_edit_alike(editor):
+    """Compiling takes seconds here; small pictures are one tile."""
+    compiled = configured(compile=True, vae_tiling=True).edit(request_of()).images
+    torch.testing.assert_close(compiled, editor.edit(request_of()).images, atol=1e-4, rtol=0)
+
+
 def test_errors_name_what_is_wrong():
     with pytest.raises(ValueError, match="Did you mean DDIMScheduler"):
         configured(scheduler="DDIMSchedulr")

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_pipelines import tiny_flux_kontext, tiny_inpainting, tiny_sdxl_instruct_pix2pix
+from tiny_pipelines import tiny_flux_kontext, tiny_inpainting, tiny_qwen_image_edit, tiny_sdxl_instruct_pix2pix
 
 from fasttext2style.editors.editor import EditRequest, ImageEditor, load_editor
 from fasttext2style.editors.flux_kontext import FluxKontextEditor
 from fasttext2style.editors.inpainting import InpaintingConfig, InpaintingEditor
 from fasttext2style.editors.pipeline_editor import PipelineConfig
+from fasttext2style.editors.qwen_image_edit import QwenImageEditor
 from fasttext2style.editors.sdxl_instruct_pix2pix import SdxlInstructPix2PixEditor
 
 KINDS = {
@@ -103,3 +104,18 @@ def test_loaded_from_a_folder_each_kind_becomes_its_editor(tmp_path):
     assert not torch.equal(result.images, images)
     assert result.info["left_out"] == ["strength"]
     editor.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plus", [False, True])
+def test_qwen_edits_one_view_at_a_time_and_heeds_what_it_says(plus):
+    editor = QwenImageEditor(tiny_qwen_image_edit(plus))
+    two, seen = replace(wish(steps=1), images=torch.rand(2, 32, 48, 3), mask=None), []
+    result = editor.edit(two, on_step=lambda done, total: seen.append((done, total)))
+    assert result.images.shape == (2, 32, 48, 3)
+    assert seen == [(1, 2), (2, 2)]
+    request = two.select([0])
+    plain = editor.edit(request).images
+    torch.testing.assert_close(plain, result.images[:1], atol=1e-4, rtol=0)
+    for change in ({"condition": 1 - request.images}, {"negative": "stone"}, {"seed": 4}, {"instruction": "gold"}):
+        assert not torch.equal(editor.edit(replace(request, **change)).images, plain), change
