@@ -21,12 +21,11 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from fasttext2style.guidance.encoders import TextImageEncoder
-from fasttext2style.history.checkpoint import state_of_checkpoint
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SELECTION, SceneState
-from fasttext2style.plugin.model import GROUPS, SceneModel
-from fasttext2style.plugin.run_history import take_history
+from fasttext2style.plugin.edit_record import scene_of_history, show_state, take_history
+from fasttext2style.plugin.model import SceneModel
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
@@ -108,13 +107,10 @@ class LiveSession:
         """Counts changes of what the scene looks like; what was computed from an older one is out of date."""
         self._clicks: tuple[int, ClickSelector] | None = None
         self._segmenter: tuple[str, Segmenter] | None = None
-        entries = {name: value for name, value in model.state_dict().items() if name.startswith("history_")}
-        if not history.steps and not entries and bool((model.selection == 1).all()):
+        if not history.steps and model.history_ids is None and bool((model.selection == 1).all()):
             # Nobody ever said what the object is: it is nothing yet, rather than everything.
             model.selection = torch.zeros_like(model.selection)
-        self.state = state_of_checkpoint(model.gaussians(), model.selection, entries, history)
-        self.adopt(self.state)
-        take_history(model, history, self.state)
+        self.state = scene_of_history(model, history)
 
     # --- for everyone, from any thread ------------------------------------------------------------------------------
 
@@ -270,9 +266,7 @@ class LiveSession:
     def adopt(self, state: SceneState) -> None:
         """Let the model show this state; the caller holds the lock."""
         self.state = state
-        for name in GROUPS:
-            self.model.gauss_params[name].data = state.columns[name]
-        self.model.selection = state.selection
+        show_state(self.model, state)
 
     def save(self) -> Path:
         """Write a checkpoint that knows which steps it contains.

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from fasttext2style.evaluation.report import to_uint8
 from fasttext2style.guidance.encoders import TextImageEncoder
-from fasttext2style.history.delta import Delta
 from fasttext2style.history.state import SELECTION, SceneState
+from fasttext2style.plugin.edit_record import object_before, object_delta, thumbnail
 from fasttext2style.plugin.strategy import GrowthConfig, ObjectGrowth
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.gate import UpdateGate
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
@@ -34,7 +32,6 @@ FORMS = {
 }
 """What changes -> parameter groups. With form the object also grows Gaussians where the style pulls hardest."""
 _VIEWS = 32
-_THUMBNAIL = 96
 
 
 @dataclass(frozen=True)
@@ -88,14 +85,14 @@ class ApplyStyle:
             metrics = style.metrics()
             facts = {"steps": done, "strength": self.strength, "preset": self.preset, "form": self.form}
             session.history.record(
-                style.delta(),
+                object_delta(style.before, style.edit, style.ids),
                 self.prompt.strip(),
                 prompt=self.prompt.strip(),
                 settings=facts | {"object": session.selection.origin, "encoder": session.encoder.name},
                 seed=self.settings.seed,
                 seconds=round(time.perf_counter() - started, 2),
                 metrics=metrics,
-                thumbnail=style.thumbnail(),
+                thumbnail=thumbnail(session.gaussians, style.styler.views[0]),
             )
         except ValueError as error:
             style.take_back()
@@ -141,9 +138,8 @@ class _Style:
         config = replace(settings.styler, train=FORMS[order.form])
         growth = replace(settings.growth, enabled=order.form != "colors")
         self.edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
-        self.before = SceneState.from_gaussians(
-            self.edit.original, self.edit.weights, session.state.ids[self.edit.rows]
-        )
+        self.before = object_before(session.state, self.edit)
+        self.ids = self.before.ids
         cameras = session.cameras[:: -(-len(session.cameras) // _VIEWS)]
         self.styler = ObjectStyler(self.edit, cameras, session.encoder, order.prompt, config, settings.seed)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
@@ -206,14 +202,6 @@ class _Style:
             session.show_before(rows, self.edit.original.to_splatfacto())
         self.grown = True
 
-    def delta(self) -> Delta:
-        """What the style has changed so far."""
-        if not self.grown:
-            now = self.edit.gaussians(()).to_splatfacto()
-            return Delta.of_rows(self.before.ids, self.edit.original.to_splatfacto(), now)
-        now = SceneState.from_gaussians(self.edit.gaussians(()), self.edit.weights, self.ids)
-        return Delta.of_growth(self.before, now)
-
     def take_back(self) -> None:
         """The scene as it was before the style, bit by bit."""
         self.session.move(self._without)
@@ -230,12 +218,6 @@ class _Style:
         """Mean similarity of the object's views to the sentence, before and after."""
         pair = {"before": self.edit.original, "after": self.edit.gaussians(()).detach()}
         return {f"similarity_{when}": float(self.styler.similarity(it, at_most=8).mean()) for when, it in pair.items()}
-
-    @torch.no_grad()
-    def thumbnail(self) -> np.ndarray:
-        """The object in its surroundings, from the first view that shows it."""
-        view = self.styler.views[0].resized(_THUMBNAIL, _THUMBNAIL)
-        return to_uint8(render(self.session.gaussians, view)[0].clamp(0, 1))[0]
 
     def close(self) -> None:
         self.gate.detach()

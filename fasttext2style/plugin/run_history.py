@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
-from fasttext2style.history.checkpoint import APPLIED, IDS, history_tensors, state_of_checkpoint
+from fasttext2style.history.checkpoint import state_of_checkpoint
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
-from fasttext2style.plugin.model import GROUPS, SceneModel
+from fasttext2style.plugin.edit_record import take_history
 from fasttext2style.plugin.runs import Run, open_run
 
 
@@ -43,21 +41,3 @@ def save_with_history(run: Run, history: History, state: SceneState) -> Path:
     path = run.save()
     history.purge()
     return path
-
-
-@torch.no_grad()
-def take_history(model: SceneModel, history: History, state: SceneState) -> None:
-    """Tell a model which steps its scene contains, and how its object looked before the last edit (output `before`)."""
-    entries = history_tensors(state, history)
-    model.history_ids, model.history_applied = entries[IDS].to(model.device), entries[APPLIED].to(model.device)
-    edits = [step.id for step in history.applied if history.step(step.id).kind == "edit"]
-    if not edits:
-        model.earlier.clear()
-        return
-    delta = history.delta(edits[-1])
-    changed, added = (state.rows_of(ids.to(state.device)) for ids in (delta.changed_ids, delta.added.ids))
-    earlier = {name: delta.before.get(name, state.columns[name][changed]).to(state.device) for name in GROUPS}
-    if delta.grows:
-        removed = {name: delta.removed.columns[name].to(state.device) for name in GROUPS}
-        earlier = {name: torch.cat([earlier[name], removed[name]]) for name in GROUPS}
-    model.earlier.set(torch.cat([changed, added]), earlier)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import torch
 import tyro
@@ -13,6 +13,7 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttrib
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
 from torch import nn
 
 from fasttext2style.evaluation.timing import Stopwatch
@@ -26,6 +27,11 @@ from fasttext2style.scene.ply import read_ply
 from fasttext2style.selection.gate import UpdateGate
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
+
+if TYPE_CHECKING:
+    from fasttext2style.history.history import History
+    from fasttext2style.history.state import SceneState
+    from fasttext2style.plugin.edit_record import EditRecord
 
 
 @dataclass
@@ -72,6 +78,7 @@ class StylePipeline(VanillaPipeline):
     edit: EditableObject
     styler: ObjectStyler
     watch: Stopwatch
+    record: EditRecord | None = None
 
     @property
     def model(self) -> SceneModel:
@@ -105,7 +112,7 @@ class StylePipeline(VanillaPipeline):
         with self.watch.phase("selection"):
             masks_are_ours = self.datamanager.config.object_masks is not None
             selection = self.config.object.select(
-                scene, cameras, self.datamanager.masks(), self.model.selection, masks_are_ours
+                scene, cameras, self.datamanager.masks(), self._previous_selection(), masks_are_ours
             )
         self.selection_origin = selection.origin
         warning = selection.check_usable()
@@ -122,6 +129,42 @@ class StylePipeline(VanillaPipeline):
         self.model.selection = self.edit.merged_weights()
         self._styling_started = time.perf_counter()
         return {name: [parameter] for name, parameter in self.edit.parameters.items()}
+
+    def _previous_selection(self) -> torch.Tensor:
+        """[gaussians] weights that came with the loaded run; all ones when there were none, or an empty one."""
+        weights = self.model.selection
+        return weights if bool(weights.any()) else torch.ones_like(weights)
+
+    def keep_as_step(self, history: History, state: SceneState) -> None:
+        """Keep what this run does to the object as a step of a history.
+
+        Args:
+            history: of the run.
+            state: the scene before this run chose its object.
+        """
+        from fasttext2style.plugin.edit_record import EditRecord
+
+        self.record = EditRecord(history, state, self.model, self.edit, self.selection_origin)
+
+    def record_edit(self) -> None:
+        """After the last step, before the last checkpoint. A history that cannot be written does not end the run."""
+        if self.record is None:
+            return
+        self.write_back()
+        pair = {"before": self.edit.original, "after": self.edit.gaussians(()).detach()}
+        try:
+            self.record.finish(
+                self.config.model.prompt or "",
+                self.styler.views[0],
+                settings={"steps": self.steps, "object": self.selection_origin, "encoder": self.styler.encoder.name},
+                seed=self.config.seed,
+                seconds=round(time.perf_counter() - self._styling_started, 2),
+                metrics={
+                    f"similarity_{n}": float(self.styler.similarity(g, at_most=8).mean()) for n, g in pair.items()
+                },
+            )
+        except ValueError as error:
+            CONSOLE.print(f"[bold red]The edit is not in the history:[/bold red] {escape(str(error))}")
 
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, torch.Tensor], dict[str, Any]]:
         losses, info = self.styler.losses()
@@ -161,6 +204,8 @@ class StylePipeline(VanillaPipeline):
         if self.edit.has_grown:
             self.model.set_gaussians(self.edit.merged())
             self.model.selection = self.edit.merged_weights()
+            if self.record is not None:
+                self.record.take_earlier()
             return
         for name, parameter in self.edit.parameters.items():
             self.model.gauss_params[name].data.index_copy_(0, self.edit.rows, parameter.detach())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -23,10 +23,12 @@ from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.markup import escape
 
-from fasttext2style.history.history import History
 from fasttext2style.plugin.progress import PhaseProgress
 from fasttext2style.plugin.scene_pipeline import ScenePipelineConfig
 from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineConfig
+
+if TYPE_CHECKING:
+    from fasttext2style.history.history import History
 
 FORMAT = "fasttext2style-1"
 """Marks our own checkpoints, whose optimizer state may be resumed."""
@@ -69,9 +71,17 @@ class SceneTrainer(Trainer):
             try:
                 super().train()
             except KeyboardInterrupt:
+                self.before_last_save()
                 self.save_checkpoint(self.step)
                 CONSOLE.print(f"Interrupted: step {self.step} is kept in {self.checkpoint_dir}.")
                 raise SystemExit(130) from None
+
+    def _after_train(self) -> None:
+        self.before_last_save()
+        super()._after_train()
+
+    def before_last_save(self) -> None:
+        """The last step is done, or the run was interrupted."""
 
     def train_iteration(self, step: int) -> Any:
         loss, loss_dict, metrics = super().train_iteration(step)
@@ -305,8 +315,16 @@ class StyleTrainer(SceneTrainer):
         if self.config.live:
             self.optimizers = Optimizers({}, {})
             return
+        from fasttext2style.plugin.edit_record import scene_of_history
+
+        history = self.history()
+        state = scene_of_history(self.pipeline.model, history)
         groups = self.pipeline.begin(self._encoder, self.config.max_num_iterations, self.base_dir)
+        self.pipeline.keep_as_step(history, state)
         self.optimizers = Optimizers(self.config.optimizers.copy(), groups)
+
+    def before_last_save(self) -> None:
+        self.pipeline.record_edit()
 
     def history(self) -> History:
         """The history of this run; of a run that goes on from another one's scene, with the steps of that one.
@@ -314,6 +332,8 @@ class StyleTrainer(SceneTrainer):
         Raises:
             ValueError: a damaged history, or one that cannot be carried over.
         """
+        from fasttext2style.history.history import History
+
         history, path = History.open(self.base_dir / "history"), checkpoint_path(self.config)
         if history.steps or self.config.load_ply is not None or path is None:
             return history
