@@ -87,8 +87,6 @@ class Store:
         """
         self.folder = folder
         self.index_path = folder / "history.json"
-        for left_over in (folder / "steps").glob(".*.tmp"):
-            shutil.rmtree(left_over)
         self._known_bytes = self._index_bytes()
         self.index = Index() if self._known_bytes is None else self._parsed(self._known_bytes)
 
@@ -130,6 +128,9 @@ class Store:
         folder = self.step_folder(step_id)
         unfinished = folder.with_name(f".{folder.name}.tmp")
         try:
+            # Not when a history is opened: another program may just be writing a step.
+            for left_over in folder.parent.glob(".*.tmp"):
+                shutil.rmtree(left_over)
             self.remove_step(step_id)
             unfinished.mkdir(parents=True)
             delta.save(unfinished / "delta.safetensors")

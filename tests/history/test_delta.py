@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fasttext2style.history.delta import Delta, Footprint
@@ -19,6 +19,7 @@ def grown(state: SceneState, removed: list[int], added: int, first_id: int) -> S
 
 
 @given(removed=st.sets(st.integers(0, 19), max_size=20), added=st.integers(0, 5), changed=st.integers(0, 19))
+@settings(max_examples=40)
 def test_what_lies_between_two_states_leads_from_one_to_the_other_and_back(removed, added, changed):
     before = random_state(20)
     after = grown(before.copied(), sorted(removed), added, first_id=20)
@@ -33,6 +34,7 @@ def test_what_lies_between_two_states_leads_from_one_to_the_other_and_back(remov
 
 
 @given(order=st.permutations(range(6)))
+@settings(max_examples=20)
 def test_rows_may_be_given_in_any_order(order):
     state, after = random_state(6), random_state(6, seed=1)
     rows = torch.tensor(order)

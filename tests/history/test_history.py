@@ -1,5 +1,8 @@
 """Steps on disk: undo, redo, drop and blend bit by bit, also after a restart."""
 
+import tempfile
+from pathlib import Path
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -214,12 +217,13 @@ class AnyOrderOfActions(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        import tempfile
-        from pathlib import Path
-
-        self.history = History.open(Path(tempfile.mkdtemp()) / "history")
+        self.folder = tempfile.TemporaryDirectory()
+        self.history = History.open(Path(self.folder.name) / "history")
         self.state = random_state(8)
         self.first = as_ledger(self.state)
+
+    def teardown(self):
+        self.folder.cleanup()
 
     @rule(which=st.sets(st.integers(0, 7), min_size=1, max_size=3), value=st.floats(-2, 2, width=32))
     def recolor(self, which, value):
