@@ -336,40 +336,43 @@ def test_closing_during_an_edit_keeps_the_steps_so_far(session, monkeypatch):
     assert session.history.steps[-1].prompt == "red"
 
 
-def test_nobody_who_looks_waits_for_an_edit_and_sees_no_half_written_state(running):
-    """Under the lock the object has one colour: a job that paints it step by step is never seen half way."""
-    torn = []
+def test_nobody_who_looks_sees_a_half_written_state(running, monkeypatch):
+    """Each step paints all of the object in the colour of its number: who holds the lock sees one number."""
 
-    @dataclass(frozen=True)
-    class Paint:
-        title: str = "Paint"
+    def paint(style, number):
+        for name in ("features_dc", "features_rest"):
+            style.edit.parameters[name].data.fill_(float(number))
+        return 0.0
 
-        def run(self, session):
-            for step in range(50):
-                with session.lock:
-                    for row in range(0, BALL, 50):
-                        session.state.columns["features_dc"][row : row + 50] = float(step)
-            return "painted"
-
-    running.submit(Paint())
-    _wait(lambda: running.status.job == "Paint")
-    while running.status.job:
+    monkeypatch.setattr("fasttext2style.plugin.live_style._Style.step", paint)
+    running.submit(BALL_ROWS)
+    running.submit(LONG)
+    _wait(lambda: running.status.done >= 1)
+    seen = set()
+    for _ in range(100):
         with running.lock:
-            torn.append(len(running.model.gauss_params["features_dc"][:BALL].unique()) > 1)
+            colors = [running.model.gauss_params[name].detach()[:BALL] for name in ("features_dc", "features_rest")]
+            numbers = torch.cat([values.flatten() for values in colors]).unique().tolist()
+        assert len(numbers) == 1, numbers
+        seen.update(numbers)
         time.sleep(0.001)
-    assert not any(torn[1:])
+    running.stop()
+    assert len(seen) > 3
 
+
+def test_nobody_who_looks_waits_for_a_step(running):
     running.submit(BALL_ROWS)
     running.submit(LONG)
     _wait(lambda: running.status.done >= 2)
-    waits = []
-    for _ in range(20):
-        started = time.perf_counter()
+    first, started, waits = running.status.done, time.perf_counter(), []
+    while running.status.done < first + 5:
+        before = time.perf_counter()
         with running.lock:
-            waits.append(time.perf_counter() - started)
-        time.sleep(0.01)
-    assert sorted(waits)[10] < 0.05, waits
+            waits.append(time.perf_counter() - before)
+        time.sleep(0.005)
+    step = (time.perf_counter() - started) / 5
     running.stop()
+    assert sorted(waits)[int(0.9 * len(waits))] < 0.5 * step, (waits, step)
 
 
 def test_thresholds_start_from_the_same_weights(session):
