@@ -1,4 +1,4 @@
-"""Every recipe in configs/ is a command line that today's ns-train accepts."""
+"""Every recipe in configs/ is a command line that today's ns-train accepts, and does what its head says."""
 
 import shlex
 from pathlib import Path
@@ -26,8 +26,31 @@ def parse():
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_recipe_parses(recipe, parse):
     config = parse([*_command(recipe), "--data", "capture", "--prompt", "gold"])
-    assert config.method_name == "fasttext2style"
+    assert config.method_name == ("fasttext2style-ip2p" if recipe.stem.startswith("ip2p") else "fasttext2style")
     assert config.prompt == "gold"
+
+
+@pytest.mark.parametrize(
+    "name, edits, steps",
+    [
+        ("instruct_gs", 10 * 30, 25_000),
+        ("instruct_gs2gs", 3 * 251, 7_500),
+        ("instruct_nerf2nerf", 1_500, 15_000),
+        ("algorithm_3", 4 * 251, 4 * 251),
+        ("algorithm_4", 4 * 251, 4 * 20 * 4),
+        ("laptop", 3 * 12, 300),
+    ],
+)
+def test_recipes_of_rounds_edit_and_train_as_their_sources(name, edits, steps, parse):
+    """Edited views and training steps in all, for a capture of 251 views (that of FastText2ObjectStyle)."""
+    recipe = next(path for path in RECIPES if path.stem == f"ip2p_{name}")
+    config = parse([*_command(recipe), "--data", "capture", "--prompt", "gold"])
+    rounds = config.pipeline.rounds
+    plan = rounds.schedule.resolved(shown_views=251, on_cuda=name != "laptop")
+    assert plan.total_steps == steps
+    assert plan.rounds * plan.views * sum(plan.edits_at(step) for step in range(plan.steps_per_round)) == edits
+    conditions = {"instruct_gs": "render", "laptop": "render", "algorithm_3": "masked photograph"}
+    assert rounds.edit.condition == conditions.get(name, "photograph")
 
 
 def test_there_are_recipes():

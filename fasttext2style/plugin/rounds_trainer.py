@@ -58,6 +58,8 @@ class RoundsTrainer(StyleTrainer):
             self._books = RoundsFolder(self.base_dir / "rounds")
             self._tools = config.pipeline.load_tools(self.device)
             self._resumes = bool(self._books.rounds())
+            if config.live:
+                raise ValueError("Live sessions style by text: use `ns-train fasttext2style --live True`.")
             if config.refine and not self._resumes:
                 raise ValueError(f"There is no round to refine in {self._books.path}.")
             if not self._resumes:

@@ -8,7 +8,7 @@ A round is: views are rendered and edited, then the object trains towards the ed
 | Instruct-GS2GS | 3 | 2,500 | all | at the start | the round's |
 | Instruct-NeRF2NeRF | 15 | 1,000 | 1 | 10 steps | all, photographs at first |
 | FastText2ObjectStyle, Algorithm 4 | 4 | 20 epochs, batch 64 | all | at the start | the round's |
-| FastText2ObjectStyle, Algorithm 3 | | 1 | 1 | 1 step | the round's |
+| FastText2ObjectStyle, Algorithm 3 | 4 | 251 | 1 | 1 step | the newest |
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ class Schedule:
     """Which views, when not all. "turn": each once before any comes again, in a random order. "coverage": those that
     show much of the object from different sides, and a few others. "residual": half of them those that the last round
     fitted worst, the others as "coverage"."""
-    train_on: Literal["round", "latest", "dataset"] = "round"
-    """Towards which pictures a round trains. "round": the views edited in it. "latest": every view that was ever
-    edited, as it was edited last. "dataset": these, and photographs of views not edited yet (Instruct-NeRF2NeRF)."""
+    train_on: Literal["newest", "round", "latest", "dataset"] = "round"
+    """Towards which pictures a round trains. "newest": the views edited last (Algorithm 3). "round": all that were
+    edited in it. "latest": every view that was ever edited, as it was edited last. "dataset": these, and photographs
+    of views not edited yet (Instruct-NeRF2NeRF)."""
     batch: int = 0
     """Views per training step. 0 chooses: 2 on a CPU, 4 on CUDA."""
     reset_adam: bool = True
@@ -86,7 +87,8 @@ class Schedule:
         batch = min(self.batch or (4 if on_cuda else 2), shown_views)
         steps = self.steps or (2500 if on_cuda else 100)
         if self.epochs:
-            trained_on = views if self.train_on == "round" and not self.edit_every else shown_views
+            only_edited = self.train_on == "newest" or (self.train_on == "round" and not self.edit_every)
+            trained_on = views if only_edited else shown_views
             steps = self.epochs * math.ceil(trained_on / min(batch, trained_on))
         return Plan(self.rounds, steps, self.refinement_steps, views, self.edit_every, batch)
 

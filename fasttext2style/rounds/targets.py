@@ -14,6 +14,8 @@ from fasttext2style.rounds.modes import ModeName
 from fasttext2style.rounds.views import SceneViews, to_bytes
 from fasttext2style.scene.gaussians import Gaussians
 
+TrainOn = Literal["newest", "round", "latest", "dataset"]
+
 
 @dataclass
 class EditConfig:
@@ -123,11 +125,12 @@ def _failed_views(result: EditResult, chosen: list[int]) -> dict[int, str]:
 class Targets:
     """The last edited picture of each view, and which views the current round trains on."""
 
-    def __init__(self, views: SceneViews, train_on: Literal["round", "latest", "dataset"]) -> None:
+    def __init__(self, views: SceneViews, train_on: TrainOn) -> None:
         self._views, self._train_on = views, train_on
         self._last: dict[int, Target] = {}
         self._edited_in: dict[int, int] = {}
         self.round_views: list[int] = []
+        self._newest: list[int] = []
 
     def begin_round(self) -> None:
         """Views of the round before are no longer the round's."""
@@ -139,7 +142,8 @@ class Targets:
 
     def asked(self, chosen: list[int]) -> None:
         """The round asked for these views: those that have a target, if only an older one, are trained on."""
-        self.round_views = sorted({*self.round_views, *(view for view in chosen if view in self._last)})
+        self._newest = sorted(view for view in chosen if view in self._last)
+        self.round_views = sorted({*self.round_views, *self._newest})
 
     @property
     def edited_in(self) -> dict[int, int]:
@@ -149,6 +153,8 @@ class Targets:
     @property
     def train_views(self) -> list[int]:
         """The views that steps are taken on now."""
+        if self._train_on == "newest":
+            return self._newest
         if self._train_on == "round":
             return self.round_views
         if self._train_on == "latest":

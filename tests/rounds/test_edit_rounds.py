@@ -118,6 +118,10 @@ SOURCES = {
         Schedule(rounds=3, steps=6, views=1, edit_every=2, choice="turn", train_on="dataset", reset_adam=False),
         EditConfig(condition="photograph"),
     ),
+    "Algorithm 3": RoundsConfig(
+        Schedule(rounds=2, steps=5, views=1, edit_every=1, choice="turn", train_on="newest", reset_adam=False),
+        EditConfig(condition="masked photograph"),
+    ),
     "Algorithm 4": RoundsConfig(Schedule(rounds=2, epochs=2, batch=4), losses=LossConfig(l2_weight=1.0)),
     "lossy pictures": RoundsConfig(Schedule(rounds=3, steps=4, views=4, train_on="latest"), keep=KeepConfig("webp")),
 }

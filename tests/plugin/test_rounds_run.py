@@ -1,0 +1,169 @@
+"""Method fasttext2style-ip2p on a small capture, through the real trainer and the real commands."""
+
+import json
+import shutil
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fasttext2style.commands.rounds import Backup, Export, List, Reset, Resume, Show
+from fasttext2style.plugin.runs import open_run
+from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.scene.ply import read_ply
+from tests.plugin.hosts import BALL, ball_on_floor, train
+from tests.plugin.rounds_host import rounds_capture, rounds_config
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    return rounds_capture(tmp_path_factory.mktemp("capture"))
+
+
+@pytest.fixture(scope="module")
+def red_run(capture, tmp_path_factory):
+    config = rounds_config(capture, tmp_path_factory.mktemp("red"), rounds=2, steps=30)
+    config.optimizers["features_dc"]["optimizer"].lr = 0.05
+    return train(config).base_dir
+
+
+@pytest.fixture
+def copied_run(red_run, tmp_path):
+    """The run, moved elsewhere: it may be changed, and must not need its old place."""
+    return shutil.copytree(red_run, tmp_path / "moved")
+
+
+def _color(gaussians):
+    return (gaussians.sh_dc[:BALL] * 0.28209479177387814 + 0.5).mean(dim=0)
+
+
+def test_the_ball_turns_red_and_outside_no_bit_changes(red_run):
+    after = read_ply(red_run / "results" / "styled.ply")
+    assert _color(after)[0] - _color(after)[1:].max() > 0.4
+    for name, value in ball_on_floor().to_splatfacto().items():
+        assert torch.equal(after.to_splatfacto()[name][BALL:], value[BALL:]), name
+    report = json.loads((red_run / "results" / "report.json").read_text())
+    assert report["outside"]["largest_parameter_change"] == 0.0
+    assert all(entry["trained"]["outside"]["psnr"] > 45 for entry in report["rounds"])
+
+
+def test_the_run_opens_as_any_other(red_run):
+    run = open_run(red_run)
+    assert torch.equal(run.gaussians().sh_dc, read_ply(red_run / "results" / "styled.ply").sh_dc)
+    assert run.selection.sum() == BALL
+    assert run.prompt == "make it red"
+    assert len(list((red_run / "nerfstudio_models").iterdir())) == 1
+
+
+def test_results_are_complete(red_run):
+    assert (red_run / "rounds" / "index.html").is_file()
+    assert Image.open(red_run / "results" / "contact_sheet.png").height > 2 * 48
+    assert len(list((red_run / "results" / "after").iterdir())) == len(list((red_run / "results" / "before").iterdir()))
+
+
+def test_list_show_and_export(red_run, tmp_path, capsys):
+    List(red_run).run()
+    said = capsys.readouterr().out
+    assert '"make it red", restyle' in said and len(said.splitlines()) == 5
+    Show(red_run, 1).run()
+    assert json.loads(capsys.readouterr().out)["editor"] == "painter"
+    for number in (0, 2):
+        Export(red_run, number, tmp_path / f"{number}.ply").run()
+    assert torch.equal(read_ply(tmp_path / "0.ply").sh_dc, ball_on_floor().sh_dc)
+    assert torch.equal(read_ply(tmp_path / "2.ply").sh_dc, read_ply(red_run / "results" / "styled.ply").sh_dc)
+    Backup(red_run, tmp_path / "run.tar").run()
+    assert (tmp_path / "run.tar").stat().st_size > 50_000
+
+
+def test_a_moved_run_goes_on_with_more_rounds(copied_run):
+    Resume(copied_run, rounds=3).run()
+    rounds = RoundsFolder(copied_run / "rounds").rounds()
+    assert len(rounds) == 4
+    assert open_run(copied_run).config.pipeline.rounds.schedule.rounds == 3
+    assert torch.equal(rounds[3].picture("before", 2), rounds[2].picture("after", 2))
+
+
+def test_refining_changes_the_scene_without_an_edit(copied_run):
+    before = open_run(copied_run).gaussians().sh_dc
+    Resume(copied_run, refine=5).run()
+    rounds = RoundsFolder(copied_run / "rounds").rounds()
+    assert len(rounds) == 3 and "refined" in rounds[2].manifest["metrics"]
+    assert not torch.equal(open_run(copied_run).gaussians().sh_dc, before)
+
+
+def test_reset_shows_an_earlier_round_keeps_the_later_and_goes_on_alike(copied_run, capsys):
+    expected = open_run(copied_run).gaussians().sh_dc
+    Reset(copied_run, to=1).run()
+    assert "Later rounds are kept in" in " ".join(capsys.readouterr().out.split())
+    first = open_run(copied_run).gaussians().sh_dc
+    assert not torch.equal(first, expected)
+    assert len(list((copied_run / "rounds" / "set_aside").rglob("manifest.json"))) == 1
+    Resume(copied_run).run()
+    assert torch.equal(open_run(copied_run).gaussians().sh_dc, expected)
+    Reset(copied_run, to=0).run()
+    assert torch.equal(open_run(copied_run).gaussians().sh_dc, ball_on_floor().sh_dc)
+    assert not (copied_run / "rounds" / "index.html").exists()
+
+
+def test_a_complete_run_has_nothing_left_to_do(copied_run, capsys):
+    Resume(copied_run).run()
+    assert "All 2 rounds are there" in " ".join(capsys.readouterr().out.split())
+    assert len(RoundsFolder(copied_run / "rounds").rounds()) == 3
+
+
+def test_an_objects_growth_stays_inside_it_and_under_its_cap(capture, tmp_path):
+    config = rounds_config(capture, tmp_path, rounds=2, steps=12, mode="replace")
+    config.pipeline.growth.max_factor = 1.2
+    run = open_run(train(config).base_dir)
+    after = run.gaussians()
+    assert 300 < len(after) <= 300 + 0.2 * BALL
+    outside = after.subset(run.selection == 0)
+    for name, value in ball_on_floor().subset(torch.arange(BALL, 300)).to_splatfacto().items():
+        assert torch.equal(outside.to_splatfacto()[name], value), name
+
+
+def test_a_text_loss_may_stand_beside_the_pictures(capture, tmp_path):
+    config = rounds_config(capture, tmp_path, rounds=1, steps=3)
+    config.pipeline.encoder = "tiny"
+    config.pipeline.rounds.losses.text_weight = 0.1
+    trainer = train(config)
+    losses, _ = trainer.pipeline.rounds.losses()
+    assert {"photometric", "text_text", "preservation"} <= losses.keys()
+
+
+@pytest.mark.parametrize(
+    "break_it, message",
+    [
+        (lambda c: setattr(c.pipeline.model, "prompt", "  "), "No instruction was given"),
+        (lambda c: setattr(c.pipeline, "editor", "./no/such/folder"), "no/such/folder"),
+        (lambda c: setattr(c.pipeline, "editor", "tests.rounds.editors:Sculptor"), "Sculptor"),
+        (lambda c: setattr(c.pipeline.rounds.schedule, "rounds", 0), "at least 1 round"),
+        (lambda c: setattr(c.pipeline.rounds.edit, "strength", (0.9, 0.2)), "strength"),
+        (lambda c: setattr(c, "refine", 5), "no round to refine"),
+        (lambda c: setattr(c, "live", True), "live"),
+    ],
+    ids=["no prompt", "no editor", "no such class", "no rounds", "strength", "nothing to refine", "live"],
+)
+def test_bad_input_gives_one_error_and_a_failing_exit_code(capture, tmp_path, capsys, break_it, message):
+    config = deepcopy(rounds_config(capture, tmp_path))
+    break_it(config)
+    with pytest.raises(SystemExit) as end:
+        train(config)
+    assert end.value.code == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Error:" in said and message in said
+
+
+@pytest.mark.parametrize("command", [lambda p: List(p), lambda p: Resume(p), lambda p: Reset(p, to=1)])
+def test_commands_on_something_else_say_what_they_expect(command, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        command(tmp_path).run()
+    assert end.value.code == 1
+    assert "run of fasttext2style-ip2p" in " ".join(capsys.readouterr().out.split())
+
+
+def test_weights_of_a_round_serve_as_an_object_file(red_run, capture, tmp_path):
+    weights = np.load(red_run / "rounds" / "round_0002" / "weights.npy")
+    assert weights.shape == (300,) and weights[:BALL].all() and not weights[BALL:].any()
