@@ -133,6 +133,11 @@ class SceneModel(SplatfactoModel):
         """The scene as it is now, detached."""
         return Gaussians.from_splatfacto({name: self.gauss_params[name].detach() for name in GROUPS})
 
+    @property
+    def object_weights(self) -> Tensor:
+        """[gaussians] the selection; everything while a reconstruction, which has none, adds and removes Gaussians."""
+        return self.selection if len(self.selection) == self.num_points else self.selection.new_ones(self.num_points)
+
     def set_gaussians(self, gaussians: Gaussians) -> None:
         """Replace the scene; the parameters keep their identity, their gradients are dropped."""
         self.earlier.clear()
@@ -187,7 +192,7 @@ class SceneModel(SplatfactoModel):
     ) -> LazyOutputs:
         # Tensors of now: what is read later still belongs together, even if the scene was replaced in the meantime.
         params = {name: value.detach() for name, value in params.items()}
-        weights = self.selection if keep is None else self.selection[keep]
+        weights = self.object_weights if keep is None else self.object_weights[keep]
         background = self._get_background_color()
 
         def coverage() -> Tensor:
@@ -322,8 +327,10 @@ class SceneModel(SplatfactoModel):
         for name in ("history_ids", "history_applied"):
             setattr(self, name, dict[name].to(self.device) if name in dict else None)
         self.earlier.load(dict, "earlier.")
+        # A reconstruction densifies without a selection: its checkpoint holds one of the points that it began with.
         selection = dict.get("selection")
-        self.selection = torch.ones(count, device=self.device) if selection is None else selection.to(self.device)
+        made_for_another_count = selection is None or len(selection) != count
+        self.selection = torch.ones(count, device=self.device) if made_for_another_count else selection.to(self.device)
         # A trained scene: all SH degrees are on (splatfacto does the same).
         self.step = 30000
         own = self.state_dict()

@@ -89,3 +89,18 @@ def test_a_step_that_was_kept_but_not_saved_is_there_when_the_run_is_opened_agai
     state = delta.moved(state, 0.0, 1.0)
     assert_same(open_run_with_history(run_folder)[2], state)
     assert History.open(run_folder / "history").can_undo
+
+
+def test_a_reconstruction_that_densified_has_everything_selected(run_folder):
+    """Its selection buffer is of the points that it began with."""
+    run, _, _ = open_run_with_history(run_folder)
+    model, count = run.model, len(run.gaussians())
+    state = model.state_dict() | {"selection": torch.zeros(5)}
+    model.load_state_dict(state)
+    assert model.selection.tolist() == [1.0] * count
+    model.selection = torch.ones(5)
+    model.eval()
+    dataset = run.pipeline.datamanager.eval_dataset
+    assert dataset is not None
+    outputs = model.get_outputs_for_camera(dataset.cameras[:1])
+    torch.testing.assert_close(outputs["selection"][..., :1], outputs["accumulation"])
