@@ -102,6 +102,7 @@ def random_pipeline():
 
     characters = list(bytes_to_unicode().values())
     words = characters + [character + "</w>" for character in characters] + ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {word: index for index, word in enumerate(words)}
     text = CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
     return StableDiffusionInstructPix2PixPipeline(
         vae=AutoencoderKL(
@@ -111,7 +112,7 @@ def random_pipeline():
             layers_per_block=2,
         ),
         text_encoder=CLIPTextModel(text),
-        tokenizer=CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=77),
+        tokenizer=CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77),
         unet=UNet2DConditionModel(sample_size=64, in_channels=8, cross_attention_dim=768),
         scheduler=DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False),
         safety_checker=None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -109,9 +111,30 @@ def _load_pipeline(folder: Path, pipeline_name: str, dtype: torch.dtype) -> Any:
     if dtype != torch.float32:
         options["torch_dtype"] = dtype
     try:
-        return getattr(diffusers, pipeline_name).from_pretrained(str(folder), local_files_only=True, **options)
+        with _quiet():
+            return getattr(diffusers, pipeline_name).from_pretrained(str(folder), local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"The model in {folder} is incomplete or damaged: {error}. Copy it again.") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without progress bars for files on the disk, nor warnings about what is as it should be (a tiny VAE)."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries = (diffusers_logging, transformers_logging)
+    before = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, (verbosity, shows_progress) in zip(libraries, before):
+            library.set_verbosity(verbosity)
+            if shows_progress:
+                library.enable_progress_bar()
 
 
 def _digest(folder: Path) -> str:
