@@ -9,11 +9,9 @@ import torch
 
 from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.evaluation.settings import EvaluationSettings
-from fasttext2style.history.checkpoint import history_tensors
 from fasttext2style.history.delta import Delta
-from fasttext2style.history.history import History
-from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.evaluate_run import evaluate_run, last_targets
+from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
 from fasttext2style.plugin.runs import open_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import save_scene
@@ -69,28 +67,43 @@ def test_a_run_that_reconstructed_first_is_measured_against_that(capture, tmp_pa
     assert report["inside"]["to_before"]["psnr"] < 60
 
 
-def test_a_run_whose_beginning_is_gone_asks_for_it(red_run, capture, tmp_path, capsys):
+@pytest.fixture
+def run_without_history(red_run, tmp_path):
+    """A copy of the red run as earlier versions left runs behind."""
     folder = tmp_path / red_run.name
     shutil.copytree(red_run, folder)
-    config = folder / "config.yml"
+    shutil.rmtree(folder / "history")
+    for path in (folder / "nerfstudio_models").iterdir():
+        state = torch.load(path, weights_only=True)
+        state["pipeline"] = {key: value for key, value in state["pipeline"].items() if ".history_" not in key}
+        torch.save(state, path)
+    return folder
+
+
+def test_a_run_without_a_history_is_measured_against_its_ply(red_run, run_without_history):
+    report, with_history = evaluate_run(run_without_history, FROM_GREY), evaluate_run(red_run, FROM_GREY)
+    assert report["inside"] == with_history["inside"]
+    assert report["outside"] == with_history["outside"]
+
+
+def test_a_run_whose_beginning_is_gone_asks_for_it(run_without_history, capture, capsys):
+    config = run_without_history / "config.yml"
     config.write_text(config.read_text().replace("scene.ply", "gone.ply"))
     with pytest.raises(SystemExit):
-        Evaluate(path=folder).run()
+        Evaluate(path=run_without_history).run()
     assert "--before" in capsys.readouterr().out
-    report = evaluate_run(folder, EvaluationSettings(before=capture / "scene.ply", split="train", max_views=2))
-    assert report["views"]["count"] == 2
+    settings = EvaluationSettings(before=capture / "scene.ply", split="train", max_views=2)
+    assert evaluate_run(run_without_history, settings)["views"]["count"] == 2
 
 
 def test_the_last_edit_of_a_history_is_what_is_measured(red_run, tmp_path):
     folder = tmp_path / red_run.name
     shutil.copytree(red_run, folder)
-    run = open_run(folder)
-    history = History.open(folder / "history")
-    state = SceneState.from_gaussians(run.gaussians(), run.selection)
+    run, history, state = open_run_with_history(folder)
     painted = state.copied()
     painted.columns["features_dc"][:BALL] = torch.tensor([-1.0, -1.0, 1.0])
     history.record(Delta.between(state, painted), name="blue", prompt="blue ball")
-    run.save(painted.gaussians(), painted.selection, **history_tensors(painted, history))
+    save_with_history(run, history, painted)
     report = evaluate_run(folder, EvaluationSettings())
     assert report["prompt"] == report["captions"]["after"] == "blue ball"
     first = evaluate_run(red_run, EvaluationSettings())
