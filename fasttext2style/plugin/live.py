@@ -28,10 +28,10 @@ from fasttext2style.plugin.edit_record import scene_of_history, show_state, take
 from fasttext2style.plugin.model import SceneModel
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.clicks import ClickSelector
 from fasttext2style.selection.selection import Selection
 
 if TYPE_CHECKING:
-    from fasttext2style.selection.clicks import ClickSelector
     from fasttext2style.selection.segmenters import Segmenter
 
 Event = Literal["status", "scene", "history"]
@@ -228,8 +228,6 @@ class LiveSession:
 
     def click_selector(self) -> ClickSelector:
         """Selects by points; made anew when the scene looks different, for it knows places and colours."""
-        from fasttext2style.selection.clicks import ClickSelector
-
         if self._clicks is None or self._clicks[0] != self.revision:
             self._clicks = (self.revision, ClickSelector(self.gaussians))
         return self._clicks[1]

@@ -11,6 +11,11 @@ import torch
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.ply import write_ply
 from fasttext2style.selection import algebra
+from fasttext2style.selection.automatic import select_automatic
+from fasttext2style.selection.clicks import TOLERANCE
+from fasttext2style.selection.colors import select_color
+from fasttext2style.selection.picking import pick_ray
+from fasttext2style.selection.rectangle import select_rectangle
 from fasttext2style.selection.selection import Selection
 
 if TYPE_CHECKING:
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
 Combine = Literal["add", "take away", "keep common", "new"]
 """How what is pointed at and the present object become the new object."""
+_SHADES = 0.1
+"""CIELAB / 100: what still is a shade of the same colour."""
 _SMALL_STEP = 0.03
 """Grow and shrink, relative to the object's size."""
 
@@ -33,15 +40,13 @@ class Click:
     direction: tuple[float, float, float]
     """The ray of the click, in world coordinates."""
     combine: Combine = "add"
-    tolerance: float = 0.5
+    tolerance: float = TOLERANCE
 
     @property
     def title(self) -> str:
         return "Click"
 
     def run(self, session: LiveSession) -> str:
-        from fasttext2style.selection.picking import pick_ray
-
         picked = pick_ray(session.gaussians, torch.tensor(self.origin), torch.tensor(self.direction))
         click = (tuple(picked.position.tolist()), self.combine != "take away")
         begins = self.combine == "new" or (self.combine == "add" and session.selection.count == 0)
@@ -83,8 +88,6 @@ class SelectRectangle:
     title: str = "Select by rectangle"
 
     def run(self, session: LiveSession) -> str:
-        from fasttext2style.selection.rectangle import select_rectangle
-
         return _combined(session, select_rectangle(session.gaussians, self.camera, self.corners), self.combine)
 
 
@@ -95,16 +98,14 @@ class SelectColor:
     origin: tuple[float, float, float]
     direction: tuple[float, float, float]
     combine: Combine = "add"
-    tolerance: float = 0.5
-    """0 to 1, as for clicks; 0.5 takes shades of the colour."""
+    tolerance: float = TOLERANCE
+    """As for clicks: the default takes shades of the colour."""
     title: str = "Select by color"
 
     def run(self, session: LiveSession) -> str:
-        from fasttext2style.selection.colors import select_color
-        from fasttext2style.selection.picking import pick_ray
-
         picked = pick_ray(session.gaussians, torch.tensor(self.origin), torch.tensor(self.direction))
-        return _combined(session, select_color(session.gaussians, picked.color, 0.3 * self.tolerance), self.combine)
+        tolerance = _SHADES * self.tolerance / TOLERANCE
+        return _combined(session, select_color(session.gaussians, picked.color, tolerance), self.combine)
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,6 @@ class SelectAutomatic:
     title: str = "Find the object"
 
     def run(self, session: LiveSession) -> str:
-        from fasttext2style.selection.automatic import select_automatic
-
         return _combined(session, select_automatic(session.gaussians, session.cameras), self.combine)
 
 
@@ -177,7 +176,7 @@ class Reshape:
         present, gaussians = session.selection, session.gaussians
         if present.count == 0 and self.how != "invert":
             raise ValueError(f"Nothing is selected yet, so there is nothing to {self.how}: click on the object first.")
-        distance = _SMALL_STEP * size_of(gaussians.means[present.mask]) if self.how in ("grow", "shrink") else 0.0
+        distance = _SMALL_STEP * _size_of(gaussians.means[present.mask]) if self.how in ("grow", "shrink") else 0.0
         changes: dict[str, Callable[[], Selection]] = {
             "grow": lambda: algebra.grow(gaussians, present, distance),
             "shrink": lambda: algebra.shrink(gaussians, present, distance),
@@ -222,7 +221,7 @@ def _combined(session: LiveSession, found: Selection, combine: Combine) -> str:
     return session.select(algebra.intersect(present, found), f"{present.origin} and {found.origin}")
 
 
-def size_of(points: torch.Tensor) -> float:
+def _size_of(points: torch.Tensor) -> float:
     """Diagonal of the box around most of the points; at most 20,000 of them are looked at."""
     some = points[:: -(-len(points) // 20_000)].float()
     low, high = (some.quantile(share, dim=0) for share in (0.02, 0.98))

@@ -25,6 +25,8 @@ Look = Literal["after", "before", "after | before"]
 Ray = tuple[tuple[float, float, float], tuple[float, float, float]]
 _CPU_RESOLUTION = 384
 _RECTANGLE_HEIGHT = 512
+_BALL = 0.006
+"""Radius of the ball that marks a click, relative to the cameras' distance."""
 _LEAST_SECONDS_BETWEEN_PICTURES = {"cpu": 0.25, "cuda": 0.05}
 
 
@@ -46,6 +48,7 @@ class LiveViewer:
         model.outputs_wanted = self._outputs_shown
         # A tab that opens sees what the first photograph shows, not the back of the scene.
         self._start = (cameras.centers[0].cpu(), looked_at(cameras).cpu(), up_of(cameras).cpu())
+        self._ball_radius = _BALL * float((self._start[1] - self._start[0]).norm())
         self.server.on_client_connect(self._welcome)
         for client in self.server.get_clients().values():
             self._welcome(client)
@@ -109,14 +112,14 @@ class LiveViewer:
         if self.server.scene._scene_pointer_cb is not None:
             self.server.scene.remove_pointer_callback()
 
-    def mark_points(self, points: list[tuple[tuple[float, ...], bool]], radius: float) -> None:
+    def mark_points(self, points: list[tuple[tuple[float, ...], bool]]) -> None:
         """Small balls where was clicked: green on the object, red where it is not."""
         for ball in self._balls:
             ball.remove()
         self._balls = [
             self.server.scene.add_icosphere(
                 f"/clicks/{number}",
-                radius=radius * SCALE,
+                radius=self._ball_radius * SCALE,
                 color=(60, 200, 90) if inside else (230, 60, 60),
                 position=tuple(SCALE * value for value in position),
             )

@@ -21,6 +21,7 @@ from fasttext2style.plugin.live_style import FORMS, PRESETS
 from fasttext2style.plugin.live_viewer import LiveViewer, Look, Ray
 from fasttext2style.plugin.panel_texts import history_text, object_text, status_text
 from fasttext2style.scene.cameras import Cameras
+from fasttext2style.selection.clicks import TOLERANCE
 
 TOOLS = ("look around", "click", "rectangle", "color")
 _TOP = -10.0
@@ -101,7 +102,7 @@ class LivePanel:
             "object begins.",
         )
         self.tolerance = gui.add_slider(
-            "Tolerance", 0.0, 1.0, 0.05, 0.5, hint="How far a click or a color reaches into what looks different."
+            "Tolerance", 0.5, 8.0, 0.5, TOLERANCE, hint="How far a click or a color reaches into what looks different."
         )
         self._buttons("Or", {
             "Find it": lambda: jobs.SelectAutomatic(self._combine), "All": jobs.SelectEverything,
@@ -257,9 +258,7 @@ class LivePanel:
         self.history.content = history_text(steps)
         edits = [f"{step.id}. {step.name}" for step in steps if step.kind == "edit"]
         self.step.options = edits[::-1] or ["none"]
-        points = session.gaussians.means[selection.mask]
-        radius = 0.01 * jobs.size_of(points) if len(points) else 0.01
-        self.view.mark_points(jobs.clicks_of(session), radius)
+        self.view.mark_points(jobs.clicks_of(session))
 
     def _say(self, error: Exception) -> None:
         """An error of the panel itself, not of a job."""

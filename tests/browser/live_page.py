@@ -30,6 +30,10 @@ class LivePage:
         self.wait_for(lambda: float(self.picture().std()) > 8, 30, "a first render")
         self.settled()
 
+    def close(self) -> None:
+        if not self.page.is_closed():
+            self.page.close()
+
     # --- what one sees ------------------------------------------------------------------------------------------------
 
     def picture(self) -> np.ndarray:
@@ -39,14 +43,13 @@ class LivePage:
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
     def settled(self, seconds: float = 60) -> np.ndarray:
-        """The picture once it stays the same for a second: full resolution, nothing on its way."""
-        deadline, last = time.monotonic() + seconds, self.picture()
+        """The picture once it has stayed the same for a while: full resolution, nothing on its way."""
+        deadline, pictures = time.monotonic() + seconds, [self.picture()]
         while time.monotonic() < deadline:
-            time.sleep(1.0)
-            now = self.picture()
-            if np.abs(now - last).mean() < 0.05:
-                return now
-            last = now
+            time.sleep(0.7)
+            pictures.append(self.picture())
+            if len(pictures) > 3 and all(np.abs(pictures[-1] - other).mean() < 0.05 for other in pictures[-4:-1]):
+                return pictures[-1]
         raise AssertionError("the picture does not come to rest")
 
     def says(self, text: str) -> bool:

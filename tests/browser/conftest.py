@@ -1,0 +1,102 @@
+"""A live session of the real command in a process of its own, and a headless Chromium that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fasttext2style.scene.ply import write_ply
+from fasttext2style.scene.toy_scene import WORLD_OPTIONS, toy_scene, write_dataset
+from tests.browser.live_page import ARGUMENTS, LivePage
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's chromium, driven by playwright."""
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium (apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class LiveRun:
+    """A process of `ns-train fasttext2style --live True`."""
+
+    process: subprocess.Popen
+    address: str
+    log: Path
+    output: Path
+
+    def said(self, text: str, seconds: float) -> None:
+        """Wait until the log holds a text."""
+        deadline = time.monotonic() + seconds
+        while text not in self.log.read_text():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()[-3000:]
+            time.sleep(0.2)
+
+    def interrupt(self) -> int:
+        """Ctrl-C; returns the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+
+def start_live_run(capture: Path, output: Path, *options: str) -> LiveRun:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    output.mkdir(parents=True, exist_ok=True)
+    log = output / "log.txt"
+    command = [
+        *(str(Path(sys.executable).parent / "ns-train"), "fasttext2style", "--live", "True", "--encoder", "tiny"),
+        *("--data", str(capture), "--output-dir", str(output), "--vis", "viewer", "--timestamp", "live"),
+        *("--viewer.websocket-port", str(port), *options, "nerfstudio-data", *WORLD_OPTIONS),
+    ]
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            command, stdout=stream, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+        )
+    run = LiveRun(process, f"http://127.0.0.1:{port}", log, output)
+    run.said("Ready", 120)
+    return run
+
+
+@pytest.fixture(scope="session")
+def capture(tmp_path_factory) -> Path:
+    """The embedded scene, small."""
+    folder = tmp_path_factory.mktemp("toy")
+    scene = toy_scene(width=128, height=128, train_views=12, test_views=2, path_views=2)
+    write_dataset(scene, folder)
+    write_ply(folder / "scene.ply", scene.gaussians)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def live_run(browser, capture, tmp_path_factory) -> Iterator[LiveRun]:
+    run = start_live_run(capture, tmp_path_factory.mktemp("live"), "--load-ply", str(capture / "scene.ply"))
+    yield run
+    if run.process.poll() is None:
+        run.process.terminate()
+        run.process.wait(60)
+
+
+@pytest.fixture()
+def page(browser, live_run) -> Iterator[LivePage]:
+    page = LivePage(browser, live_run.address)
+    yield page
+    page.close()

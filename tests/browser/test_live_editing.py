@@ -1,0 +1,127 @@
+"""A person's way through a live session, in a real browser: point, type, watch, compare, undo, keep.
+
+The tests of this file share one session and go on where the one before ended. Screenshots: build/screenshots.
+"""
+
+import numpy as np
+import pytest
+
+from fasttext2style.history.history import History
+from tests.browser.live_page import LivePage
+
+pytestmark = pytest.mark.browser
+
+BEAR, SLAB, DECK = (0.505, 0.52), (0.50, 0.68), (0.2, 0.9)
+"""Where they are seen at the start, in shares of the picture's width and height."""
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).mean())
+
+
+def test_point_type_watch_undo(page):
+    original = page.settled()
+    page.keep("1_open")
+
+    page.press("Apply")
+    page.wait_for_text("There is no sentence", 20)
+    page.type("Sentence", "a bear made of gold")
+    page.press("Apply")
+    page.wait_for_text("Nothing is selected yet", 20)
+
+    page.click_scene(*BEAR)
+    page.wait_for_text("(1 click)", 30)
+    page.click_scene(*SLAB)
+    page.wait_for_text("(2 clicks)", 30)
+    page.choose("Then", "take away")
+    page.click_scene(*DECK)
+    page.wait_for_text("(3 clicks)", 30)
+    highlighted = page.settled()
+    page.keep("2_selected")
+    assert _difference(highlighted, original) > 0.5
+
+    page.choose("Quality", "quick")
+    page.press("Apply")
+    seconds = page.wait_for(lambda: _difference(page.picture(), highlighted) > 1.0, 60, "a first visible change")
+    print(f"first visible change after {seconds:.1f} s")
+    page.keep("3_working")
+    page.wait_for_text("Done: a bear made of gold", 120)
+    golden = page.settled()
+    page.keep("4_done")
+    red, green, blue = (golden - original).reshape(-1, 3)[np.abs(golden - original).mean(axis=2).ravel() > 30].mean(0)
+    assert red > blue + 30 and green > blue, (red, green, blue)
+
+    page.choose("Show", "after | before")
+    both = page.settled()
+    page.keep("5_after_and_before")
+    middle = both.shape[1] // 2
+    assert _difference(both[:, : middle - 10], golden[:, : middle - 10]) < 0.5
+    assert _difference(both[:, middle + 10 :], original[:, middle + 10 :]) < 0.5
+    page.choose("Show", "after")
+
+    page.press("Undo")
+    page.wait_for_text("Undone: a bear made of gold", 20)
+    assert _difference(page.settled(), highlighted) < 0.2
+    for clicks in (3, 2, 1):
+        page.press("Undo")
+        page.wait_for_text(f"Undone: {clicks} click", 20)
+    assert _difference(page.settled(), original) < 0.05
+    page.keep("6_undone")
+    page.press("Undo")
+    page.wait_for_text("There is nothing to undo", 20)
+
+
+def test_redo_history_and_a_blend(page, live_run):
+    for _ in range(4):
+        page.press("Redo")
+    page.wait_for_text("Done again: a bear made of gold", 30)
+    golden = page.settled()
+    page.tab("History")
+    page.wait_for_text("4. a bear made of gold", 20)
+    page.page.wait_for_timeout(500)
+    page.keep("7_history")
+    page.press("Take this step out")
+    page.wait_for_text("Taken out: a bear made of gold", 20)
+    assert _difference(page.settled(), golden) > 1.0
+    page.tab("Keep")
+    page.press("Write file")
+    page.wait_for_text("Exported 41,284 Gaussians", 30)
+    page.press("Save")
+    page.wait_for_text("Saved:", 30)
+    page.keep("8_saved")
+    assert list(live_run.output.rglob("exports/scene.ply"))
+
+
+def test_two_tabs_and_a_closed_one(page, browser, live_run):
+    other = LivePage(browser, live_run.address)
+    page.type("Sentence", "ice")
+    page.choose("Quality", "quick")
+    page.press("Apply")
+    other.wait_for_text("Style: ice", 20)
+    page.page.close()
+    before = other.picture()
+    other.wait_for_text("Done: ice", 120)
+    assert _difference(other.settled(), before) > 0.5
+    other.press("Undo")
+    other.wait_for_text("Undone: ice", 20)
+    other.close()
+
+
+def test_stop_and_ctrl_c_keep_what_was_done(page, live_run):
+    page.type("Sentence", "gold")
+    page.choose("Quality", "fine")
+    page.press("Apply")
+    page.wait_for_text("of 500", 30)
+    page.press("Apply")
+    page.wait_for_text("Next: Style: gold", 20)
+    page.press("Stop")
+    page.wait_for_text("Stopped after", 30)
+    page.press("Apply")
+    page.wait_for(lambda: not page.says("step 0 of 500") and page.says("of 500"), 60, "some steps")
+    assert live_run.interrupt() == 0
+    assert "Saved:" in live_run.log.read_text()
+    folder = next(live_run.output.rglob("history.json")).parent
+    steps = History.open(folder).steps
+    assert [step.name for step in steps if step.kind == "edit"][-2:] == ["gold", "gold"]
+    assert all(0 < step.settings["steps"] < 500 for step in steps[-2:])
+    assert "Traceback" not in live_run.log.read_text()
