@@ -63,8 +63,8 @@ class Delta:
         none = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
         rows = torch.stack([none, *(changed[name] for name in columns)]).any(dim=0).nonzero()[:, 0]
         rows = rows[ids[rows].argsort()]
-        sides = ({name: side[name].detach()[rows] for name in columns} for side in (before, after))
-        return Delta(ids[rows], *sides, SceneState.empty(), SceneState.empty())
+        before_rows, after_rows = ({name: side[name].detach()[rows] for name in columns} for side in (before, after))
+        return Delta(ids[rows], before_rows, after_rows, SceneState.empty(), SceneState.empty())
 
     @staticmethod
     def of_growth(removed: SceneState, added: SceneState) -> Delta:

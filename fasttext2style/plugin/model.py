@@ -328,9 +328,8 @@ class SceneModel(SplatfactoModel):
             setattr(self, name, dict[name].to(self.device) if name in dict else None)
         self.earlier.load(dict, "earlier.")
         # A reconstruction densifies without a selection: its checkpoint holds one of the points that it began with.
-        selection = dict.get("selection")
-        made_for_another_count = selection is None or len(selection) != count
-        self.selection = torch.ones(count, device=self.device) if made_for_another_count else selection.to(self.device)
+        selection = dict.get("selection", torch.empty(0))
+        self.selection = (selection if len(selection) == count else torch.ones(count)).to(self.device)
         # A trained scene: all SH degrees are on (splatfacto does the same).
         self.step = 30000
         own = self.state_dict()
