@@ -43,7 +43,7 @@ def open_run(path: Path) -> Run:
 
 
 class Run:
-    """Scene, cameras and settings of a run; `save` adds a checkpoint and never touches the older ones."""
+    """Scene, cameras and settings of a run."""
 
     def __init__(self, folder: Path, config: TrainerConfig, checkpoint: Path) -> None:
         self.folder, self.config, self.checkpoint = folder, config, checkpoint
@@ -91,6 +91,9 @@ class Run:
     def save(self, gaussians: Gaussians | None = None, selection: Tensor | None = None, **extra: Tensor) -> Path:
         """Write the scene as the next checkpoint; `extra` tensors go beside the model's own under "_model.".
 
+        The checkpoint that was opened goes when the new one is there, if the run keeps only its latest (as
+        nerfstudio's runs do by default).
+
         Raises:
             ValueError: it could not be written; what was there is untouched.
         """
@@ -103,5 +106,7 @@ class Run:
         pipeline = self.pipeline.state_dict() | {f"_model.{name}": value for name, value in extra.items()}
         # Optimizers of a scene that was changed by hand would be wrong: a later run starts them afresh.
         write_checkpoint(path, plain_numbers({"format": "fasttext2style-1", "step": step, "pipeline": pipeline}))
+        if self.config.save_only_latest_checkpoint:
+            self.checkpoint.unlink()
         self.state, self.checkpoint = read_checkpoint(path), path
         return path
