@@ -106,6 +106,7 @@ class RoundsPipeline(StylePipeline):
             self.model.background_color.to(self.device),
             MODES[config.mode].mask_margin,
             self.model.config.rasterize_mode,
+            MODES[config.mode].removes,
         )
         text = None
         prompt = config.model.prompt or ""

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fasttext2style.editors.editor import ImageEditor, OnStep
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
@@ -38,6 +38,7 @@ from fasttext2style.rounds.records import (
     views_kept,
     write_weights,
 )
+from fasttext2style.rounds.removal import fill_seeds
 from fasttext2style.rounds.schedule import choose_views, derived_seed
 from fasttext2style.rounds.snapshot import (
     load_object,
@@ -55,7 +56,7 @@ from fasttext2style.styling.styler import ObjectStyler
 from fasttext2style.styling.views import ViewSampler
 
 FADED_LOGIT = -5.0
-"""Opacity 0.007: many such Gaussians on one ray hide little, and yet each can come back."""
+"""Opacity 0.007: many such Gaussians on one ray show little, and yet each can come back."""
 
 
 class EditRounds:
@@ -119,7 +120,7 @@ class EditRounds:
         with self.folder.writing(folder):
             save_scene(folder / "scene.safetensors", self.edit.scene, self.edit.merged_weights())
         self.folder.finish(0, {"snapshot": "scene.safetensors", "scene": self._scene, "versions": used_versions()})
-        self._fade()
+        self._remove()
 
     def resume(self, refinement_steps: int = 0) -> None:
         """Take up the last complete round: its object, its pictures and its place in the schedule.
@@ -138,7 +139,7 @@ class EditRounds:
         self._snapshot = load_tensors(last.snapshot)
         load_random_states(self._snapshot)
         if last.number == 0:
-            self._fade()
+            self._remove()
         else:
             self._restore(last, rounds)
             self._write_page()
@@ -150,9 +151,16 @@ class EditRounds:
             self._manifest = last.manifest
             self._begin_pass()
 
-    def _fade(self) -> None:
-        if self.mode.starts_faded:
-            self.edit.parameters["opacities"].data.fill_(FADED_LOGIT)
+    def _remove(self) -> None:
+        """In the mode remove: only Gaussians in the hole stay, nearly transparent, for they are to fill it."""
+        if not self.mode.removes:
+            return
+        holes = self.views.original_masks.float().to(self.edit.weights.device) / 255
+        keep = fill_seeds(self.edit.original, self.views.cameras, holes)
+        for name, parameter in list(self.edit.parameters.items()):
+            self.edit.parameters[name] = nn.Parameter(parameter.detach()[keep])
+        self.edit.parameters["opacities"].data.fill_(FADED_LOGIT)
+        self.edit.mark_grown(self.edit.weights[keep])
 
     def _restore(self, last: Round, rounds: list[Round]) -> None:
         load_object(self._snapshot, self.edit)
@@ -250,8 +258,8 @@ class EditRounds:
             self.seed,
         )
         self._edits_so_far += 1
-        # An object that is to go is not shown to the editor: what stands behind it is.
-        hidden = self.mode.starts_faded and self.round == 1
+        # What is to fill the hole is not there yet: the editor sees the hole itself.
+        hidden = self.mode.removes and self.round == 1
         scene = self.outside if hidden else self.edit.merged()
         weights = self.edit.weights.new_zeros(len(scene)) if hidden else self.edit.merged_weights()
         seed = derived_seed(self.seed, self.round, self.step)

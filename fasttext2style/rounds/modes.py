@@ -24,8 +24,9 @@ class Mode:
     """Weight of the penalties on Gaussians that leave their place, size or opacity."""
     geometry_rate: float
     """Learning rates of all groups but colours are multiplied by this."""
-    starts_faded: bool
-    """The object is nearly transparent before the first round, and the editor is shown the scene without it."""
+    removes: bool
+    """The object is taken away before the first round, but for what can fill the hole that it leaves; pictures change
+    in the hole only."""
     prune_opacity: float
     """Gaussians of the object below this opacity go when it grows."""
 
@@ -39,7 +40,7 @@ MODES: dict[ModeName, Mode] = {
         mask_margin=0.0,
         geometry_anchor=1.0,
         geometry_rate=0.1,
-        starts_faded=False,
+        removes=False,
         prune_opacity=0.005,
     ),
     # "Densifies/splits Gaussians in high-gradient RoI regions to form structure."
@@ -49,7 +50,7 @@ MODES: dict[ModeName, Mode] = {
         mask_margin=0.15,
         geometry_anchor=0.0,
         geometry_rate=1.0,
-        starts_faded=False,
+        removes=False,
         prune_opacity=0.005,
     ),
     # "Decays/prunes object Gaussians and fills background where needed"; prune_opa 0.001 is instruct-gs's for removal.
@@ -59,7 +60,7 @@ MODES: dict[ModeName, Mode] = {
         mask_margin=0.05,
         geometry_anchor=0.0,
         geometry_rate=1.0,
-        starts_faded=True,
+        removes=True,
         prune_opacity=0.001,
     ),
 }

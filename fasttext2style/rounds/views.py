@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from fasttext2style.rounds.removal import hole_masks
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import RasterizeMode, rasterize, render
@@ -36,6 +37,8 @@ class SceneViews:
         photographs: [views, height, width, 3] as 8 bits.
         background: [3] colour behind the scene.
         mask_margin: how far beyond the object a picture may change, as a share of its larger side in each view.
+        removes: the object goes. Pictures then change where that leaves a hole, and the originals, which the rest is
+            held to, are without it.
 
     Raises:
         ValueError: no view shows the object, or photographs of another size than the cameras.
@@ -50,6 +53,7 @@ class SceneViews:
         background: Float[Tensor, "3"],
         mask_margin: float = 0.0,
         rasterize_mode: RasterizeMode = "classic",
+        removes: bool = False,
     ) -> None:
         expected = (len(cameras), cameras.height, cameras.width, 3)
         if photographs.shape != expected:
@@ -57,18 +61,19 @@ class SceneViews:
         self.cameras, self.photographs = cameras, photographs
         self.background = background
         self.rasterize_mode: RasterizeMode = rasterize_mode
-        self.mask_margin = mask_margin
+        self.mask_margin, self.removes = mask_margin, removes
         self.everything = bool((weights > 0).all())
         every_view = range(len(cameras))
-        self.originals = to_bytes(self.render(scene, every_view))
-        shows = to_bytes(self._coverage(scene, weights, every_view))
+        if removes:
+            shows = to_bytes(hole_masks(scene, weights, cameras))
+            self.originals = to_bytes(self.render(scene.subset(weights == 0), every_view))
+        else:
+            shows = to_bytes(self._coverage(scene, weights, every_view))
+            self.originals = to_bytes(self.render(scene, every_view))
         areas = (shows > SEEN * 255).float().mean(dim=(1, 2, 3))
         self.coverage: Float[Tensor, " views"] = torch.where(areas >= LEAST_AREA * areas.max(), areas, 0.0)
         if not bool(areas.max() > 0):
-            raise ValueError(
-                f"None of the {len(cameras)} views shows the selected object ({int((weights > 0).sum()):,} Gaussians). "
-                "Is something in front of it everywhere, or were scene and cameras made in other coordinates?"
-            )
+            raise ValueError(_nothing_shown(len(cameras), int((weights > 0).sum()), removes))
         self.original_masks = (
             torch.full_like(shows, 255) if self.everything else torch.stack([self._widened(mask) for mask in shows])
         )
@@ -119,7 +124,7 @@ class SceneViews:
         self, gaussians: Gaussians, weights: Float[Tensor, " gaussians"], views: list[int]
     ) -> UInt8[Tensor, "views height width 1"]:
         """Where pictures may change: where the object was, or is, and a margin around it. Soft, of 8 bits."""
-        if self.everything:
+        if self.everything or self.removes:
             return self.original_masks[views]
         now = to_bytes(self._coverage(gaussians, weights, views))
         return torch.stack(
@@ -172,6 +177,18 @@ class SceneViews:
             top = min(max((y0 + y1 - tall) // 2, 0), height - tall)
             boxes[view] = torch.tensor([left, top, left + wide, top + tall])
         return boxes, (wide, tall)
+
+
+def _nothing_shown(views: int, gaussians: int, removes: bool) -> str:
+    if removes:
+        return (
+            f"Taking the object ({gaussians:,} Gaussians) away leaves no hole in any of the {views} views: all that is "
+            "behind it was seen from elsewhere. Nothing needs painting: ft2s export RUN --what rest."
+        )
+    return (
+        f"None of the {views} views shows the selected object ({gaussians:,} Gaussians). Is something in front of it "
+        "everywhere, or were scene and cameras made in other coordinates?"
+    )
 
 
 def to_bytes(pictures: Float[Tensor, "*views height width channels"]) -> UInt8[Tensor, "*views height width channels"]:

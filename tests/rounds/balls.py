@@ -28,11 +28,23 @@ def ball_selection() -> Selection:
     return Selection(weights, "the ball")
 
 
-def ball_views(mask_margin: float = 0.0, selection: Selection | None = None) -> SceneViews:
-    scene, cameras = ball_on_floor(), capture_cameras()
+def sunk_ball() -> Gaussians:
+    """The ball half in the floor, which hides the floor inside it from every view; there the floor is white."""
+    scene = ball_on_floor()
+    scene.means[:BALL, 2] -= 0.35
+    inside = scene.means[:, :2].norm(dim=1) < 0.25
+    inside[:BALL] = False
+    scene.sh_dc[inside] = 1.7
+    return scene
+
+
+def ball_views(
+    mask_margin: float = 0.0, selection: Selection | None = None, removes: bool = False, scene: Gaussians | None = None
+) -> SceneViews:
+    scene, cameras = scene or ball_on_floor(), capture_cameras()
     photographs = to_bytes(render(scene, cameras)[0])
     weights = (selection or ball_selection()).weights
-    return SceneViews(scene, weights, cameras, photographs, torch.zeros(3), mask_margin)
+    return SceneViews(scene, weights, cameras, photographs, torch.zeros(3), mask_margin, removes=removes)
 
 
 def ball_rounds(
@@ -48,7 +60,7 @@ def ball_rounds(
     config = config or RoundsConfig(Schedule(rounds=2, steps=6))
     selection = selection or ball_selection()
     edit = EditableObject(scene or ball_on_floor(), selection)
-    views = ball_views(MODES[mode].mask_margin, selection)
+    views = ball_views(MODES[mode].mask_margin, selection, MODES[mode].removes, scene)
     return EditRounds(edit, views, editor, instruction, mode, config, RoundsFolder(folder, config.keep))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 from fasttext2style.editors.editor import EditRequest, EditResult
 
@@ -43,7 +44,7 @@ class MoodyPainter(Painter):
 
 
 class Eraser:
-    """What an inpainting editor does in a simple world: the region takes the colour of the picture around it."""
+    """What an inpainting editor does in a simple world: the region takes the colours of the picture near it."""
 
     name = "eraser"
     capabilities = frozenset({"mask"})
@@ -53,9 +54,13 @@ class Eraser:
 
     def edit(self, request: EditRequest, on_step=None) -> EditResult:
         assert request.mask is not None
-        around = 1 - request.mask
-        colors = (request.images * around).sum(dim=(1, 2), keepdim=True) / around.sum(dim=(1, 2), keepdim=True)
-        return EditResult(request.images * around + colors * request.mask)
+        known = (request.mask < 0.05).float()
+        spread = torch.cat([request.images * known, known], dim=-1).movedim(-1, 1)
+        radius = request.images.shape[1] // 6
+        for _ in range(3):
+            spread = F.avg_pool2d(spread, 2 * radius + 1, 1, radius, count_include_pad=False)
+        colors = (spread[:, :3] / spread[:, 3:].clamp_min(1e-6)).movedim(1, -1)
+        return EditResult(torch.lerp(request.images, colors, (request.mask > 0.05).float()))
 
     def close(self) -> None:
         pass
