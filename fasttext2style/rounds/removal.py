@@ -1,0 +1,84 @@
+"""What is missing when an object is taken away: where nothing was ever seen, and what can fill it.
+
+instruct-gs has the editor paint the background and the scene "filled where needed". Most of what an object hides in one
+view is seen in another, and the scene without the object shows it better than any editor. Only where the object hid
+things from every view is there a hole, and only that is painted.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import contributions, rasterize
+from fasttext2style.selection.lifting import mask_shares
+
+HIDDEN = 0.9
+"""A Gaussian was never seen if the object hid at least this share of it, over all views."""
+
+
+@torch.no_grad()
+def hole_masks(
+    scene: Gaussians, weights: Float[Tensor, " gaussians"], cameras: Cameras
+) -> Float[Tensor, "views height width 1"]:
+    """How much of each pixel, once the object is gone, shows what no view ever saw, or nothing at all.
+
+    Exact for what is there: a Gaussian's visible weight over all views with the object is compared with that without.
+    Inside the object's own outline only.
+    """
+    rest = scene.subset(weights == 0)
+    everywhere = torch.ones(len(cameras), cameras.height, cameras.width, 1, device=scene.device)
+    seen = contributions(scene, cameras, everywhere)[weights == 0, 0]
+    would_be_seen = contributions(rest, cameras, everywhere)[:, 0]
+    never_seen = seen < (1 - HIDDEN) * would_be_seen
+    outline = _shown(scene, (weights > 0).float(), cameras)[0]
+    unknown, alphas = _shown(rest, never_seen.float(), cameras)
+    holes = (outline * (unknown + 1 - alphas)).clamp(0, 1)
+    # What is known for the most part needs no painting: a mask's faint pixels would be widened like the others.
+    return torch.where(holes > 0.5, holes, 0.0)
+
+
+@torch.no_grad()
+def fill_seeds(
+    gaussians: Gaussians, cameras: Cameras, holes: Float[Tensor, "views height width 1"]
+) -> Bool[Tensor, " gaussians"]:
+    """Which of the object's Gaussians stand in the hole: seen inside it by more than half of their visible weight.
+
+    They lie in the hole's visual hull, where what fills it belongs.
+
+    Raises:
+        ValueError: none does.
+    """
+    chosen = mask_shares(gaussians, cameras, holes[..., 0]) > 0.5
+    if not bool(chosen.any()):
+        raise ValueError(
+            "Nothing of the object stands where the hole is, so there is nothing to fill it with. Take the object out "
+            "without painting: ft2s export RUN --what rest."
+        )
+    return chosen
+
+
+def _shown(
+    gaussians: Gaussians, values: Float[Tensor, " gaussians"], cameras: Cameras
+) -> tuple[Float[Tensor, "views height width 1"], Float[Tensor, "views height width 1"]]:
+    """A value per Gaussian as the cameras see it, and the alphas; in batches."""
+    images, alphas = [], []
+    for start in range(0, len(cameras), 8):
+        some = cameras[start : start + 8]
+        image, alpha, _ = rasterize(
+            gaussians.means,
+            gaussians.quats,
+            gaussians.scales,
+            gaussians.opacities,
+            values[:, None],
+            some.viewmats,
+            some.Ks,
+            some.width,
+            some.height,
+        )
+        images.append(image)
+        alphas.append(alpha)
+    return torch.cat(images), torch.cat(alphas)
