@@ -171,6 +171,15 @@ class RoundsPipeline(StylePipeline):
             TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], after_train),
         ]
 
+    def write_back(self) -> None:
+        super().write_back()
+        rows = self.edit.rows
+        if self.edit.has_grown:
+            rows = torch.arange(len(self.model.means) - len(self.edit), len(self.model.means), device=rows.device)
+        # For the output `before`: a scene that was replaced has forgotten it.
+        if self.edit.has_grown or self.model.earlier.is_empty:
+            self.model.earlier.set(rows, self.edit.original.to_splatfacto())
+
     def get_train_rays_per_batch(self) -> int:
         width, height = self.rounds.views.crop_size
         return width * height * self.rounds.plan.batch

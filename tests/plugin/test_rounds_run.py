@@ -54,6 +54,7 @@ def test_the_run_opens_as_any_other(red_run):
     assert torch.equal(run.gaussians().sh_dc, read_ply(red_run / "results" / "styled.ply").sh_dc)
     assert run.selection.sum() == BALL
     assert run.prompt == "make it red"
+    assert torch.equal(run.model.earlier.features_dc, ball_on_floor().sh_dc[:BALL])
     assert len(list((red_run / "nerfstudio_models").iterdir())) == 1
 
 
