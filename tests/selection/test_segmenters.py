@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import tiny_segmenters
@@ -12,7 +13,9 @@ from torch.nn import functional
 
 from fasttext2style.guidance.encoders import load_encoder
 from fasttext2style.selection import grounded_sam, sam3
+from fasttext2style.selection.clipseg import ClipSeg
 from fasttext2style.selection.encoder_segmenter import EncoderSegmenter, by_color, spread
+from fasttext2style.selection.grounded_sam import GroundedSam
 from fasttext2style.selection.segmenters import load_segmenter
 
 
@@ -26,12 +29,15 @@ def models(tmp_path_factory):
     return folder
 
 
-def grounded(models) -> str:
-    return f"{models / 'grounding_dino'}+{models / 'sam2'}"
+def grounded(models: Path, sam: str = "sam2") -> GroundedSam:
+    segmenter = load_segmenter(f"{models / 'grounding_dino'}+{models / sam}")
+    assert isinstance(segmenter, GroundedSam)
+    return segmenter
 
 
 def test_clipseg_gives_its_probabilities_at_the_images_size(models):
     segmenter, images = load_segmenter(models / "clipseg"), pictures(3)
+    assert isinstance(segmenter, ClipSeg)
     masks = segmenter.masks(images, "the bear")
     pictures_of_it = [as_pil(image) for image in images]
     inputs = segmenter._processor(text=["the bear"] * 3, images=pictures_of_it, return_tensors="pt")
@@ -44,7 +50,7 @@ def test_clipseg_gives_its_probabilities_at_the_images_size(models):
 
 
 def test_grounding_dino_gives_boxes_in_pixels_of_the_picture(models):
-    segmenter = load_segmenter(grounded(models))
+    segmenter = grounded(models)
     boxes = segmenter.boxes(as_pil(pictures()[0]), "The Bear")
     inputs = segmenter._detector_processor(images=as_pil(pictures()[0]), text="the bear.", return_tensors="pt")
     with torch.no_grad():
@@ -58,7 +64,7 @@ def test_grounding_dino_gives_boxes_in_pixels_of_the_picture(models):
 
 
 def test_sam2_draws_the_union_of_what_is_in_the_boxes(models):
-    segmenter, images = load_segmenter(grounded(models)), pictures()
+    segmenter, images = grounded(models), pictures()
     masks = segmenter.masks(images, "the bear")
     assert masks.shape == images.shape[:3]
     boxes = segmenter.boxes(as_pil(images[1]), "the bear")
@@ -73,12 +79,13 @@ def test_sam2_draws_the_union_of_what_is_in_the_boxes(models):
 
 def test_no_box_means_nothing_found(models, monkeypatch):
     monkeypatch.setattr(grounded_sam, "BOX_SCORE", 1.0)
-    assert not load_segmenter(grounded(models)).masks(pictures(), "the bear").any()
+    assert not grounded(models).masks(pictures(), "the bear").any()
 
 
 def test_sam3_takes_the_union_of_all_things_above_the_score(models, monkeypatch):
     monkeypatch.setattr(sam3, "SCORE", 0.25)
     segmenter, images = load_segmenter(models / "sam3"), pictures()
+    assert isinstance(segmenter, sam3.Sam3)
     masks = segmenter.masks(images, "the bear")
     for mask, image in zip(masks, images):
         inputs = segmenter._processor(images=as_pil(image), text="the bear", return_tensors="pt")
@@ -93,18 +100,16 @@ def test_sam3_takes_the_union_of_all_things_above_the_score(models, monkeypatch)
     assert not segmenter.masks(images, "the bear").any()
 
 
-def test_a_published_sam2_is_a_tracker_of_videos_with_the_model_inside(models, tmp_path):
-    """Its config.json says sam2_video and its weights have parts that pictures do not need."""
-    shutil.copytree(models / "sam2", tmp_path / "video")
-    config = json.loads((tmp_path / "video" / "config.json").read_text())
-    (tmp_path / "video" / "config.json").write_text(json.dumps({**config, "model_type": "sam2_video"}))
-    weights = load_file(tmp_path / "video" / "model.safetensors")
-    save_file(
-        {**weights, "memory_attention.norm": torch.ones(3)}, tmp_path / "video" / "model.safetensors", {"format": "pt"}
-    )
-    segmenter = load_segmenter(f"{models / 'grounding_dino'}+{tmp_path / 'video'}")
-    expected = load_segmenter(grounded(models)).masks(pictures(), "the bear")
-    torch.testing.assert_close(segmenter.masks(pictures(), "the bear"), expected)
+def test_published_sams_are_trackers_of_videos_with_the_model_inside(models, monkeypatch):
+    """Their config.json says sam2_video and sam3_video, and their weights have parts that pictures do not need."""
+    monkeypatch.setattr(sam3, "SCORE", 0.25)
+    for kind in ("sam2", "sam3"):
+        tiny_segmenters.save_as_tracker(models / kind, models / f"{kind}_video")
+        assert json.loads((models / f"{kind}_video" / "config.json").read_text())["model_type"] == f"{kind}_video"
+    expected = grounded(models).masks(pictures(), "the bear")
+    assert torch.equal(grounded(models, "sam2_video").masks(pictures(), "the bear"), expected)
+    expected = load_segmenter(models / "sam3").masks(pictures(), "the bear")
+    assert torch.equal(load_segmenter(models / "sam3_video").masks(pictures(), "the bear"), expected)
 
 
 def test_weights_that_lack_a_part_are_refused_instead_of_filled_with_noise(models, tmp_path):

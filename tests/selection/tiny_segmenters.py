@@ -1,8 +1,10 @@
 """Segmentation models at tiny sizes: the real classes of transformers with random weights, saved as folders."""
 
 import json
+import shutil
 import string
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -41,7 +43,6 @@ def save_grounding_dino(folder: Path) -> None:
         GroundingDinoForObjectDetection,
         GroundingDinoImageProcessor,
         GroundingDinoProcessor,
-        SwinConfig,
     )
 
     pieces = [f"[unused{row}]" for row in range(1100)]
@@ -58,14 +59,14 @@ def save_grounding_dino(folder: Path) -> None:
         pieces[row] = piece
     pieces[200:252] = [*string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase)]
     config = GroundingDinoConfig(
-        backbone_config=SwinConfig(
-            window_size=7,
-            image_size=64,
-            embed_dim=8,
-            depths=[1, 1, 1, 1],
-            num_heads=[1, 1, 1, 1],
-            out_indices=[2, 3, 4],
-        ),
+        backbone_config={
+            "model_type": "swin",
+            "image_size": 64,
+            "embed_dim": 8,
+            "depths": [1, 1, 1, 1],
+            "num_heads": [1, 1, 1, 1],
+            "out_indices": [2, 3, 4],
+        },
         text_config=BertConfig(
             vocab_size=len(pieces),
             hidden_size=8,
@@ -167,6 +168,43 @@ def save_sam3(folder: Path) -> None:
     _save(Sam3Model(config), processor, folder)
 
 
+def save_as_tracker(folder: Path, video_folder: Path) -> None:
+    """The SAM 2 or SAM 3 of a folder inside a model that tracks things in videos, as both are published."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder)
+    tracking = {
+        "memory_attention_hidden_size": 32,
+        "memory_attention_num_layers": 1,
+        "memory_attention_feed_forward_hidden_size": 32,
+        "memory_attention_rope_feat_sizes": [4, 4],
+        "memory_encoder_hidden_size": 32,
+        "memory_encoder_output_channels": 8,
+        "mask_downsampler_embed_dim": 32,
+        "memory_fuser_embed_dim": 32,
+        "memory_fuser_intermediate_dim": 32,
+        "memory_fuser_num_layers": 1,
+        "vision_config": config.vision_config.to_dict(),
+    }
+    if config.model_type == "sam2":
+        parts = {name: getattr(config, name).to_dict() for name in ("prompt_encoder_config", "mask_decoder_config")}
+        model = transformers.Sam2VideoModel(transformers.Sam2VideoConfig(**tracking, **parts, image_size=64))
+        still = transformers.Sam2Model.from_pretrained(folder)
+        model.load_state_dict(still.state_dict(), strict=False)
+    else:
+        prompt = {"hidden_size": 32, "image_size": 56, "patch_size": 14}
+        decoder = {"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 16}
+        tracker = transformers.Sam3TrackerVideoConfig(
+            **tracking, prompt_encoder_config=prompt, mask_decoder_config=decoder
+        ).to_dict()
+        both = transformers.Sam3VideoConfig(detector_config=config.to_dict(), tracker_config=tracker)
+        model = transformers.Sam3VideoModel(both)
+        still = transformers.Sam3Model.from_pretrained(folder)
+        model.detector_model.load_state_dict(still.state_dict())
+    shutil.copytree(folder, video_folder)
+    model.save_pretrained(video_folder)
+
+
 def pictures(views: int = 2, height: int = 48, width: int = 64) -> torch.Tensor:
     """[views, height, width, 3]: coloured discs on grey, each view another colour; not square on purpose."""
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
@@ -188,6 +226,6 @@ def _clip_tokenizer(folder: Path):
     return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=32)
 
 
-def _save(model: torch.nn.Module, processor, folder: Path) -> None:
+def _save(model: Any, processor: Any, folder: Path) -> None:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
