@@ -37,9 +37,10 @@ class EncoderSegmenter:
     Rough, and honest about colours and materials only: it needs no download, and names of things mean nothing to the
     packaged encoder. `select_by_text` with it on 8 views of the toy scene, 128 pixels, IoU of the rendered selection in
     held-out views: "the blue crate" 0.94, "brown" (the deck) 0.84, "wooden planks" 0.82, but "wood" 0.22; "the grey
-    bear" 0.73, but "stone" 0.37, for it takes the dark pines too; "the green grass" 0.67, near parts only. What is
-    smaller than a crop is lost ("red", a ball: 0.02), and for most things that the scene lacks ("lava", "gold") it
-    takes what comes nearest: look at the result, or click. With CLIP as encoder it has not been measured.
+    bear" 0.73, but "stone" 0.37, for light decides: it takes shadows on the deck and leaves the sunlit back; "the green
+    grass" 0.67. What is smaller than a crop is lost ("red", a ball: 0.02), and for most of what the scene lacks
+    ("lava", "gold") it takes what comes nearest: look at the result, or click. With CLIP as encoder it has
+    not been measured.
     """
 
     def __init__(self, encoder: TextImageEncoder, least_similarity: float | int = 0.0) -> None:
