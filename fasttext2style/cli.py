@@ -11,6 +11,7 @@ from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.commands.export import Export
 from fasttext2style.commands.history import History
 from fasttext2style.commands.rounds import Rounds
+from fasttext2style.commands.select import Select
 from fasttext2style.commands.turntable import Turntable
 from fasttext2style.commands.words import Words
 
@@ -20,6 +21,7 @@ Command = (
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
     | Annotated[History, tyro.conf.subcommand("history", prefix_name=False)]
     | Annotated[Rounds, tyro.conf.subcommand("rounds", prefix_name=False)]
+    | Annotated[Select, tyro.conf.subcommand("select", prefix_name=False)]
     | Annotated[Turntable, tyro.conf.subcommand("turntable", prefix_name=False)]
     | Annotated[Words, tyro.conf.subcommand("words", prefix_name=False)]
 )

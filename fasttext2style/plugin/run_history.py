@@ -17,13 +17,13 @@ def open_history(path: Path) -> History:
     return History.open((path.parent if path.name in ("config.yml", "nerfstudio_models") else path) / "history")
 
 
-def open_run_with_history(path: Path) -> tuple[Run, History, SceneState]:
-    """A run, its history, and its scene as the history says it is now.
+def open_run_with_history(path: Path, object_masks: Path | None = None) -> tuple[Run, History, SceneState]:
+    """A run (see `open_run`), its history, and its scene as the history says it is now.
 
     Raises:
         ValueError: no run, a damaged history, or one of another scene.
     """
-    run = open_run(path)
+    run = open_run(path, object_masks)
     history = History.open(run.folder / "history")
     return run, history, state_of_checkpoint(run.gaussians(), run.selection, run.state["pipeline"], history)
 

@@ -18,8 +18,10 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 
 
-def open_run(path: Path) -> Run:
+def open_run(path: Path, object_masks: Path | None = None) -> Run:
     """Open a run by its folder, its config.yml, or its nerfstudio_models folder; wherever it lies now.
+
+    With `object_masks`, a folder of masks named like the photographs, its views come with these.
 
     Raises:
         ValueError: no such run, a run of a method without our model, or no checkpoint in it.
@@ -36,6 +38,8 @@ def open_run(path: Path) -> Run:
     config = yaml.load(config_path.read_text(encoding="utf8"), Loader=yaml.Loader)
     if not isinstance(config, TrainerConfig):
         raise ValueError(f"{config_path} holds a {type(config).__name__}, expected nerfstudio's TrainerConfig.")
+    if object_masks is not None:
+        config.pipeline.datamanager.object_masks = object_masks
     checkpoints = sorted((folder / config.relative_model_dir).glob("step-*.ckpt"))
     if not checkpoints:
         raise ValueError(f"No checkpoint step-*.ckpt in {folder / config.relative_model_dir}; was the run stopped?")
@@ -87,6 +91,11 @@ class Run:
         dataset = datamanager.train_dataset if split == "train" else datamanager.eval_dataset
         assert dataset is not None
         return to_scene_cameras(dataset.cameras.to(self.device))
+
+    def masks(self) -> Tensor | None:
+        """[views, height, width] object masks of the training views, or None when the capture has none."""
+        datamanager = self.pipeline.datamanager
+        return datamanager.masks() if isinstance(datamanager, SceneDatamanager) else None
 
     def save(self, gaussians: Gaussians | None = None, selection: Tensor | None = None, **extra: Tensor) -> Path:
         """Write the scene as the next checkpoint; `extra` tensors go beside the model's own under "_model.".
