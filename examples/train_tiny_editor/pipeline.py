@@ -127,5 +127,9 @@ def save(pipeline: StableDiffusionInstructPix2PixPipeline, folder: Path) -> None
     (folder / "tokenizer" / "vocab.json").write_text(json.dumps(model["vocab"], ensure_ascii=False))
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
     (folder / "tokenizer" / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]))
+    # AutoencoderTiny adds this one itself, and warns when it finds it.
+    config = json.loads((folder / "vae" / "config.json").read_text())
+    config.pop("block_out_channels", None)
+    (folder / "vae" / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     for path in folder.rglob("*.*"):
         path.chmod(0o644)
