@@ -18,15 +18,21 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.patches import Patches, find_patches
 from fasttext2style.selection.selection import Selection
 
-TOLERANCE = 3.0
+TOLERANCE = 2.0
 """Default: how unlike all positive points a patch may be where no negative point is nearer."""
-COLOR_SPREAD = 0.06
-"""CIELAB / 100: a colour that differs by as much as two points that lie a whole object apart."""
+COLOR_UNIT = 0.07
+"""CIELAB / 100: this makes a colour unlike by 1."""
 LIGHT_SHARE = 0.2
 """Weight of lightness beside hue and saturation: one object has light and shadow, less often two hues."""
-ACROSS, ALONG = 0.15, 4.0
-"""Where a point lies on something flat: steps of as much out of its plane, and in it, as one step elsewhere."""
-SEAM_WEIGHT = 5.0
+PLACE_UNIT = 1.0
+"""A place this many times the spread of all points away is unlike by 1."""
+FLAT_ACROSS, FLAT_ALONG = 0.15, 2.5
+"""The same about a point on something flat, out of its plane and within it: a point on the ground means the ground."""
+FLAT_RADIUS = 0.8
+"""How much of the surroundings must be flat for that, in spreads of all points."""
+FLATNESS_LOSS = 4.0
+"""Something as thick as one part in this of its width is not flat any more."""
+SEAM_WEIGHT = 7.0
 """Of borders beside likeness: higher makes the border shorter, and keeps it to stronger seams."""
 MOST_UNLIKE = 3.0
 """No single patch says more than this for one side."""
@@ -75,9 +81,10 @@ class ClickSelector:
                 "A point on the object and a point beside it fall on the same patch of the scene, which looks alike; "
                 "put them farther apart"
             )
-        spread = _spread(patches.means[np.concatenate([ours, theirs])])
-        unlike_ours = _unlikeness(patches, inside, self._points(inside), spread)
-        unlike_theirs = np.minimum(_unlikeness(patches, outside, self._points(outside), spread), tolerance)
+        points_inside, points_outside = self._points(inside), self._points(outside)
+        spread = _spread(np.concatenate([points_inside, points_outside]))
+        unlike_ours = _unlikeness(patches, inside, points_inside, spread)
+        unlike_theirs = np.minimum(_unlikeness(patches, outside, points_outside, spread), tolerance)
         favour = np.clip(unlike_theirs - unlike_ours, -MOST_UNLIKE, MOST_UNLIKE) * patches.sizes
         chosen = _connected(patches, _cut(patches, favour, ours, theirs), ours)
         weights = torch.from_numpy(chosen[patches.of]).to(self._gaussians.means)
@@ -99,22 +106,28 @@ def _spread(points: np.ndarray) -> float:
 
 
 def _unlikeness(patches: Patches, rows: np.ndarray, points: np.ndarray, spread: float) -> np.ndarray:
-    """[patches]: from the likest of the clicked Gaussians, in colour and place; infinite if there are none.
-
-    Where a point lies on something flat, places in its plane are nearer than places above and below: so one point on
-    the ground stands for much of the ground.
-    """
+    """[patches]: from the likest of the clicked Gaussians, in colour and place; infinite if there are none."""
     least = np.full(len(patches.sizes), np.inf)
     lightness = np.array([LIGHT_SHARE, 1.0, 1.0])
     for row, point in zip(rows, points):
-        color = ((patches.colors - patches.colors[patches.of[row]]) * lightness / COLOR_SPREAD) ** 2
+        color = (((patches.colors - patches.colors[patches.of[row]]) * lightness / COLOR_UNIT) ** 2).sum(axis=1)
         steps = (patches.means - point) / spread
-        across = (steps @ patches.normals[row]) ** 2
+        normal, flat = _plane(steps, patches.sizes)
+        across = (steps @ normal) ** 2
         along = (steps**2).sum(axis=1) - across
-        flat = patches.flatness[row]
-        place = along / (ALONG * flat + 1 - flat) ** 2 + across / (ACROSS * flat + 1 - flat) ** 2
-        least = np.minimum(least, color.sum(axis=1) + place)
+        unit_across, unit_along = (flat * unit + (1 - flat) * PLACE_UNIT for unit in (FLAT_ACROSS, FLAT_ALONG))
+        least = np.minimum(least, color + across / unit_across**2 + along / unit_along**2)
     return np.sqrt(least)
+
+
+def _plane(steps: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, float]:
+    """Unit normal [3] of what lies around the origin, and from 0 to 1 how flat it is."""
+    near = (steps**2).sum(axis=1) < FLAT_RADIUS**2
+    if near.sum() < 4:
+        return np.array([0.0, 0.0, 1.0]), 0.0
+    covariance = np.cov(steps[near].T, aweights=sizes[near] + 1e-12)
+    (thinnest, middle, _), axes = np.linalg.eigh(covariance)
+    return axes[:, 0], max(0.0, 1 - FLATNESS_LOSS * (max(thinnest, 0.0) / max(middle, 1e-30)) ** 0.5)
 
 
 def _cut(patches: Patches, favour: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

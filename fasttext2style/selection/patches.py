@@ -51,10 +51,6 @@ class Patches:
     """Mean jump across the seam in units of colour and orientation, plus the gap in units of their reach."""
     lengths: Float[np.ndarray, " seams"]
     """How many pairs of Gaussians touch along the seam, weighted by opacity."""
-    normals: Float[np.ndarray, "gaussians 3"]
-    """Unit normals of the surface at each Gaussian; the sign means nothing."""
-    flatness: Float[np.ndarray, " gaussians"]
-    """1 on a plane, 0 in a cloud or on a line."""
 
 
 def find_patches(gaussians: Gaussians) -> Patches:
@@ -86,7 +82,7 @@ def find_patches(gaussians: Gaussians) -> Patches:
         return np.stack(sums, axis=1) / np.maximum(sizes, 1e-12)[:, None]
 
     contrasts, lengths = _contrasts(seams), seams[:, -1].astype(np.float64)
-    return Patches(of, sizes, mean(points), mean(lab), ends, contrasts, lengths, normals, flatness)
+    return Patches(of, sizes, mean(points), mean(lab), ends, contrasts, lengths)
 
 
 def _surface(points: np.ndarray, opacities: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
