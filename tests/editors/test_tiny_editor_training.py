@@ -73,19 +73,30 @@ def test_instructions_name_the_look_and_strangers_do_not(training_modules):
         assert not words & set(drawn.unknown().split())
 
 
-def test_training_that_was_stopped_ends_as_if_it_had_not_been(training_modules, tmp_path):
-    """In seconds, from nothing to a pipeline that `load_editor` takes; stopped in between and gone on with."""
+SMALL = dict(size=32, stages=12, triplets=12, autoencoder_steps=2, steps=4, batch=4, checkpoint_steps=2)
+
+
+def test_training_makes_a_pipeline_that_loads(training_modules, tmp_path):
     *_, train, _ = training_modules
-    small = dict(size=32, stages=24, triplets=12, autoencoder_steps=2, steps=4, batch=4, checkpoint_steps=2)
+    train.main(train.Settings(tmp_path, **SMALL))
+    images = torch.rand(1, 32, 32, 3)
+    edited = load_editor(str(tmp_path / "pipeline")).edit(EditRequest(images, "make it red", steps=2)).images
+    assert edited.shape == images.shape and not torch.equal(edited, images)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_training_that_was_stopped_ends_as_if_it_had_not_been(training_modules, tmp_path):
+    *_, train, _ = training_modules
     for folder, stops in (("whole", [4]), ("stopped", [2, 4])):
         for stop in stops:
-            train.main(train.Settings(tmp_path / folder, stop=stop, **small))
+            train.main(train.Settings(tmp_path / folder, stop=stop, **SMALL))
     request = EditRequest(torch.rand(1, 32, 32, 3), "make it red", steps=2)
     whole, stopped = (load_editor(str(tmp_path / name / "pipeline")).edit(request) for name in ("whole", "stopped"))
     assert torch.equal(whole.images, stopped.images)
-    assert len((tmp_path / "whole" / "log.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_training_data_do_not_depend_on_the_hash_seed():
     code = (
         f"import sys; sys.path.insert(0, {str(TRAINING)!r}); import hashlib, instructions, paint, stages, torch\n"
