@@ -32,8 +32,9 @@ class EditConfig:
     (Instruct-NeRF2NeRF)."""
     steps: int = 20
     """Denoising steps."""
-    guidance: float = 7.5
-    """How strongly to follow the instruction; Instruct-GS2GS takes 12.5, FastText2ObjectStyle 12."""
+    guidance: float = 0.0
+    """How strongly to follow the instruction; Instruct-GS2GS takes 12.5, FastText2ObjectStyle 12. 0 chooses: 3 for the
+    embedded editor, which gets harsh and spotted above it, 7.5 for others."""
     image_guidance: float = 1.5
     """How strongly to keep to the condition; FastText2ObjectStyle takes 1.75."""
     shared_noise: bool = True
@@ -93,7 +94,7 @@ def edit_views(
             negative=config.negative,
             strength=config.strength,
             steps=config.steps,
-            guidance=config.guidance,
+            guidance=config.guidance or (3.0 if editor.name == "tiny" else 7.5),
             image_guidance=config.image_guidance,
             seed=seed,
             shared_noise=config.shared_noise,
