@@ -65,13 +65,16 @@ class ObjectChoice:
         """What is asked for, said or implied."""
         if self.by != "auto":
             return self.by
-        implied: dict[Kind, bool] = {
-            "file": self.file is not None,
-            "text": bool(self.text),
-            "clicks": bool(self.click),
-            "rectangle": self.rectangle is not None,
-        }
-        return next((kind for kind, given in implied.items() if given), "auto")
+        implied: list[tuple[Kind, bool]] = [
+            ("file", self.file is not None),
+            ("text", bool(self.text)),
+            ("clicks", bool(self.click)),
+            ("rectangle", self.rectangle is not None),
+        ]
+        for kind, given in implied:
+            if given:
+                return kind
+        return "auto"
 
     def select(
         self, scene: Gaussians, cameras: Cameras, masks: Tensor | None, previous: Tensor, masks_are_ours: bool

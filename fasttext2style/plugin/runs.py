@@ -11,7 +11,7 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor
 
-from fasttext2style.plugin.datamanager import SceneDatamanager, to_scene_cameras
+from fasttext2style.plugin.datamanager import SceneDatamanager, SceneDatamanagerConfig, to_scene_cameras
 from fasttext2style.plugin.model import SceneModel
 from fasttext2style.plugin.trainer import plain_numbers, read_checkpoint, write_checkpoint
 from fasttext2style.scene.cameras import Cameras
@@ -39,6 +39,7 @@ def open_run(path: Path, object_masks: Path | None = None) -> Run:
     if not isinstance(config, TrainerConfig):
         raise ValueError(f"{config_path} holds a {type(config).__name__}, expected nerfstudio's TrainerConfig.")
     if object_masks is not None:
+        assert isinstance(config.pipeline.datamanager, SceneDatamanagerConfig), "other methods have no object masks"
         config.pipeline.datamanager.object_masks = object_masks
     checkpoints = sorted((folder / config.relative_model_dir).glob("step-*.ckpt"))
     if not checkpoints:

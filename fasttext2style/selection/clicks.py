@@ -26,6 +26,8 @@ LIGHT_SHARE = 0.2
 """Weight of lightness beside hue and saturation: one object has light and shadow, less often two hues."""
 PLACE_UNIT = 1.0
 """A place this many times the spread of all points away is unlike by 1."""
+LEAST_SPREAD = 0.25
+"""Of the spread of all points, as a share of the distance within which half of the scene lies."""
 FLAT_ACROSS, FLAT_ALONG = 0.15, 2.5
 """The same about a point on something flat, out of its plane and within it: a point on the ground means the ground."""
 FLAT_RADIUS = 0.8
@@ -82,7 +84,7 @@ class ClickSelector:
                 "put them farther apart"
             )
         points_inside, points_outside = self._points(inside), self._points(outside)
-        spread = _spread(np.concatenate([points_inside, points_outside]))
+        spread = _spread(np.concatenate([points_inside, points_outside]), patches)
         unlike_ours = _unlikeness(patches, inside, points_inside, spread)
         unlike_theirs = np.minimum(_unlikeness(patches, outside, points_outside, spread), tolerance)
         favour = np.clip(unlike_theirs - unlike_ours, -MOST_UNLIKE, MOST_UNLIKE) * patches.sizes
@@ -100,9 +102,14 @@ class ClickSelector:
         return self._gaussians.means[rows].double().cpu().numpy()
 
 
-def _spread(points: np.ndarray) -> float:
-    """The scale of the task: how far apart the points are; a single point has none, and place counts little."""
-    return max(float(np.linalg.norm(points - points.mean(axis=0), axis=1).max()), 1e-9)
+def _spread(points: np.ndarray, patches: Patches) -> float:
+    """The scale of the task: how far apart the points are; for one point or close ones a share of the scene."""
+    middle = points.mean(axis=0)
+    distances = np.linalg.norm(patches.means - middle, axis=1)
+    order = np.argsort(distances)
+    half = np.searchsorted(np.cumsum(patches.sizes[order]), patches.sizes.sum() / 2)
+    scene = distances[order[min(half, len(order) - 1)]]
+    return max(float(np.linalg.norm(points - middle, axis=1).max()), LEAST_SPREAD * float(scene), 1e-9)
 
 
 def _unlikeness(patches: Patches, rows: np.ndarray, points: np.ndarray, spread: float) -> np.ndarray:

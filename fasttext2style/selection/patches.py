@@ -65,7 +65,7 @@ def find_patches(gaussians: Gaussians) -> Patches:
     points = gaussians.means.double().numpy()
     opacities = gaussians.opacities.double().numpy()
     nearest = min(SURFACE_NEIGHBOURS, len(points))
-    distances, indices = KDTree(points).query(points, k=[*range(1, nearest + 1)], workers=-1)
+    distances, indices = KDTree(points).query(points, k=np.arange(1, nearest + 1), workers=-1)
     normals, flatness = _surface(points, opacities, np.asarray(indices))
     lab = to_lab(base_colors(gaussians)).double().numpy()
     features = np.concatenate([lab / COLOR_UNIT, _orientation(normals, flatness) / ORIENTATION_UNIT], axis=1)

@@ -12,6 +12,23 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import rasterize
 from fasttext2style.scene.toy_scene import ToyScene, toy_scene
 
+# Clicks as a person would place them: view and pixel, first on the object, then beside it.
+TOY_CLICKS = {
+    "from the side": ([(4, 128, 100), (4, 120, 172)], [(4, 25, 245)]),
+    "from the front": ([(0, 120, 90), (0, 110, 215)], [(0, 60, 200)]),
+    "from the tail": ([(6, 150, 100), (6, 60, 190)], [(6, 20, 235)]),
+    "on it alone": ([(2, 110, 110), (4, 120, 172), (7, 150, 140)], []),
+}
+"""Training views at 256 x 256 pixels."""
+BEAR_CLICKS = {
+    "3 on it": ([(0, 140, 110), (0, 100, 182), (8, 75, 178)], [(0, 60, 230), (54, 60, 230)]),
+    "2 on it": ([(0, 140, 110), (8, 75, 178)], [(0, 60, 230), (16, 210, 220), (36, 60, 220)]),
+    "from both sides": ([(0, 140, 110), (54, 100, 182)], [(0, 60, 230), (36, 20, 200), (54, 180, 170)]),
+    "slab from its front": ([(0, 140, 110), (0, 80, 180), (16, 90, 200)], [(0, 60, 230), (16, 210, 220)]),
+    "3 on it, near": ([(8, 110, 120), (8, 70, 175), (45, 100, 130)], [(8, 20, 200), (45, 30, 200)]),
+}
+"""Training views of the bear capture at 255 x 255 pixels: on the statue and its slab, beside on the rock."""
+
 
 @functools.cache
 def toy(clutter: int = 1) -> ToyScene:

@@ -7,17 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from shared_scenes import blobs, held_out_iou, toy
+from shared_scenes import TOY_CLICKS, blobs, held_out_iou, toy
 
 from fasttext2style.selection.clicks import ClickSelector
 from fasttext2style.selection.picking import pick
-
-# View and pixel (of 256) of two points on the statue and one on the deck.
-CLICKS = {
-    "from the side": ([(4, 128, 100), (4, 120, 172)], [(4, 25, 245)]),
-    "from the front": ([(0, 120, 90), (0, 110, 215)], [(0, 60, 200)]),
-    "from the tail": ([(6, 150, 100), (6, 60, 190)], [(6, 20, 235)]),
-}
 
 
 @functools.cache
@@ -28,16 +21,17 @@ def selector(clutter: int = 1) -> ClickSelector:
 def clicked(clutter: int, pixels: list[tuple[int, int, int]]) -> torch.Tensor:
     scene = toy(clutter)
     cameras = scene.train_cameras.resized(256, 256)
-    return torch.stack([pick(scene.gaussians, cameras[view], x, y).position for view, x, y in pixels])
+    points = [pick(scene.gaussians, cameras[view], x, y).position for view, x, y in pixels]
+    return torch.stack(points) if points else torch.zeros(0, 3)
 
 
 @pytest.mark.parametrize("clutter", [0, 1, 2])
 def test_three_clicks_select_the_statue(clutter):
     ious = [
         held_out_iou(toy(clutter), selector(clutter).select(clicked(clutter, on), clicked(clutter, beside)).weights)
-        for on, beside in CLICKS.values()
+        for on, beside in TOY_CLICKS.values()
     ]
-    assert sum(ious) / len(ious) > 0.9, ious
+    assert min(ious) > 0.9, ious
 
 
 def test_other_things_are_selected_as_well():
@@ -63,7 +57,7 @@ def test_clicks_are_marked_and_named():
 
 @given(tolerances=st.tuples(st.floats(0.2, 6), st.floats(0.2, 6)))
 def test_more_tolerance_selects_more(tolerances):
-    points = clicked(1, CLICKS["from the side"][0])
+    points = clicked(1, TOY_CLICKS["from the side"][0])
     less, more = (selector().select(points, tolerance=tolerance).mask for tolerance in sorted(tolerances))
     assert (less <= more).all()
 
@@ -77,7 +71,7 @@ def test_the_points_themselves_are_obeyed():
 
 
 def test_the_same_clicks_select_the_same():
-    points = clicked(1, CLICKS["from the front"][0])
+    points = clicked(1, TOY_CLICKS["from the front"][0])
     fresh = ClickSelector(toy(1).gaussians)
     assert torch.equal(selector().select(points).weights, fresh.select(points).weights)
 
@@ -101,7 +95,7 @@ def test_tiny_scenes_work(count):
 
 
 def test_later_clicks_take_no_time():
-    points = clicked(1, CLICKS["from the side"][0])
+    points = clicked(1, TOY_CLICKS["from the side"][0])
     selector().select(points)
     started = time.process_time()
     selector().select(points)

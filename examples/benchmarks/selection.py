@@ -1,0 +1,134 @@
+"""How well and how fast objects are selected. One claim per row.
+
+    python examples/benchmarks/selection.py [--bear RUN] [--json results.json]
+
+Quality is the mean intersection over union of the rendered selection (pixels of more than half of it) and masks of
+views that were not used for selecting: exact masks on the toy scene; outlines drawn by eye (tests/selection) on the
+bear, if a run of that capture is given. Clicks are fixed points that a person would choose; no network is involved. The
+constants of clicks were chosen on these two scenes. Times are CPU time, over all threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+REPOSITORY = Path(__file__).parents[2]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "selection")]
+
+from shared_scenes import BEAR_CLICKS, TOY_CLICKS, coverage, held_out_iou, toy  # noqa: E402
+
+from fasttext2style.evaluation.report import versions  # noqa: E402
+from fasttext2style.scene.cameras import Cameras  # noqa: E402
+from fasttext2style.scene.gaussians import Gaussians  # noqa: E402
+from fasttext2style.selection.automatic import select_automatic  # noqa: E402
+from fasttext2style.selection.clicks import ClickSelector  # noqa: E402
+from fasttext2style.selection.lifting import lift_masks  # noqa: E402
+from fasttext2style.selection.picking import pick  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bear", type=Path, help="a run of the bear capture")
+    parser.add_argument("--json", type=Path, help="write all numbers and versions here")
+    options = parser.parse_args()
+    rows: list[dict] = []
+
+    def report(claim: str, bar: str, met: bool | None, **numbers: float) -> None:
+        rows.append({"claim": claim, "bar": bar, "met": met, **numbers})
+        verdict = {True: "met", False: "MISSED", None: ""}[met]
+        listed = "  ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in numbers.items())
+        print(f"{claim:52} {bar:14} {verdict:7} {listed}", flush=True)
+
+    for clutter in (0, 1, 2):
+        scene = toy(clutter)
+        iou = held_out_iou(scene, select_automatic(scene.gaussians, scene.train_cameras).weights)
+        report(f"auto, toy scene, clutter {clutter}", ">= 0.90", iou >= 0.90, iou=iou)
+        selector = ClickSelector(scene.gaussians)
+        cameras = scene.train_cameras.resized(256, 256)
+        ious = [
+            held_out_iou(scene, clicked(selector, scene.gaussians, cameras, *clicks)) for clicks in TOY_CLICKS.values()
+        ]
+        mean = sum(ious) / len(ious)
+        report(f"3 clicks, toy scene, clutter {clutter}", ">= 0.90", mean >= 0.90, mean_iou=mean, worst=min(ious))
+    speed(report)
+    if options.bear is not None:
+        bear(options.bear, report)
+    if options.json is not None:
+        options.json.write_text(json.dumps({"rows": rows, "versions": versions()}, indent=1) + "\n")
+
+
+def clicked(selector: ClickSelector, scene: Gaussians, cameras: Cameras, on: list, beside: list) -> torch.Tensor:
+    points = [
+        torch.stack([pick(scene, cameras[v], x, y).position for v, x, y in some]) for some in (on, beside) if some
+    ]
+    return selector.select(*points).weights
+
+
+def speed(report: Callable[..., None]) -> None:
+    """On the toy scene five times over, jittered: 206,420 Gaussians. CPU time counts both cores."""
+    scene = Gaussians.concatenated([toy(1).gaussians] * 5)
+    generator = torch.Generator().manual_seed(0)
+    scene = replace(scene, means=scene.means + 0.004 * torch.randn(scene.means.shape, generator=generator))
+    cameras = toy(1).train_cameras.resized(256, 256)[:20]
+    selector, wall, cpu = timed(lambda: ClickSelector(scene))
+    report(f"prepare for clicks, {len(scene):,} Gaussians", "", None, wall_s=wall, cpu_s=cpu)
+    on, beside = TOY_CLICKS["from the side"]
+    _, wall, cpu = timed(lambda: clicked(selector, scene, toy(1).train_cameras.resized(256, 256), on, beside))
+    report(f"3 clicks to weights, {len(scene):,} Gaussians", "<= 2 s", cpu <= 2, wall_s=wall, cpu_s=cpu)
+    masks = (coverage(scene, torch.arange(len(scene)) % 41_284 < 17_000, cameras) > 0.5).float()
+    _, wall, cpu = timed(lambda: lift_masks(scene, cameras, masks))
+    report(f"lift 20 masks of 256 x 256, {len(scene):,} Gaussians", "<= 5 s", cpu <= 5, wall_s=wall, cpu_s=cpu)
+
+
+def timed(work: Callable):
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - wall, time.process_time() - cpu
+
+
+def bear(folder: Path, report: Callable[..., None]) -> None:
+    from fasttext2style.plugin.runs import open_run
+
+    run = open_run(folder)
+    scene, cameras, (views, masks) = run.gaussians().detach(), run.cameras(), drawn_masks(run)
+    selector = ClickSelector(scene)
+    selections = {"auto": select_automatic(scene, cameras).weights}
+    selections |= {f"5 clicks, {name}": clicked(selector, scene, cameras, *c) for name, c in BEAR_CLICKS.items()}
+    for name, weights in selections.items():
+        found = coverage(scene, weights, views) > 0.5
+        iou = ((found & masks).sum(dim=(1, 2)) / (found | masks).sum(dim=(1, 2))).mean().item()
+        report(f"{name}, bear", ">= 0.80", iou >= 0.80, mean_iou=iou)
+
+
+def drawn_masks(run) -> tuple[Cameras, torch.Tensor]:
+    """Views of the run for which there are outlines, and these as masks [views, height, width]."""
+    outlines = json.loads((REPOSITORY / "tests/selection/bear_polygons.json").read_text())
+    masks, views = [], []
+    for split in ("train", "eval"):
+        dataset = getattr(run.pipeline.datamanager, f"{split}_dataset")
+        cameras = run.cameras(split)
+        for view, photograph in enumerate(dataset.image_filenames):
+            if photograph.stem in outlines:
+                picture = Image.new("L", (512, 512))
+                ImageDraw.Draw(picture).polygon([tuple(point) for point in outlines[photograph.stem]], fill=255)
+                resized = picture.resize((cameras.width, cameras.height), Image.Resampling.BILINEAR)
+                masks.append(torch.from_numpy(np.asarray(resized) > 127))
+                views.append(cameras[view])
+    return Cameras.concatenated(views), torch.stack(masks)
+
+
+if __name__ == "__main__":
+    main()
