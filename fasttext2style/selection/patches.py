@@ -65,11 +65,13 @@ def find_patches(gaussians: Gaussians) -> Patches:
     points = gaussians.means.double().numpy()
     opacities = gaussians.opacities.double().numpy()
     nearest = min(SURFACE_NEIGHBOURS, len(points))
-    distances, indices = KDTree(points).query(points, k=np.arange(1, nearest + 1), workers=-1)
-    normals, flatness = _surface(points, opacities, np.asarray(indices))
+    distances, indices = KDTree(points).query(points, k=nearest, workers=-1)
+    # One neighbour comes without its axis.
+    distances, indices = (np.asarray(values).reshape(-1, nearest) for values in (distances, indices))
+    normals, flatness = _surface(points, opacities, indices)
     lab = to_lab(base_colors(gaussians)).double().numpy()
     features = np.concatenate([lab / COLOR_UNIT, _orientation(normals, flatness) / ORIENTATION_UNIT], axis=1)
-    one, other, distance = _pairs(np.asarray(indices)[:, 1 : NEIGHBOURS + 1], np.asarray(distances))
+    one, other, distance = _pairs(indices[:, 1 : NEIGHBOURS + 1], distances)
     widths = widths_of(gaussians.scales).double().numpy()
     gaps = np.maximum(0.0, distance / (REACH * (widths[one] + widths[other]) + 1e-12) - 1)
     shares = np.sqrt(opacities[one] * opacities[other])[:, None]
