@@ -65,20 +65,27 @@ class EarlierObject(nn.Module):
             setattr(self, name, groups[name].detach())
 
     def clear(self) -> None:
-        self.set(self.rows[:0], {name: getattr(self, name)[:0] for name in self.groups})
+        self.set(self.rows[:0], {name: column[:0] for name, column in self.columns.items()})
 
     @property
     def is_empty(self) -> bool:
-        return len(self.rows) == 0 and len(getattr(self, self.groups[0])) == 0
+        return len(self.rows) == 0 and len(self.columns["means"]) == 0
 
-    def in_place_of(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The scene as it was, to be looked at: its groups with the earlier rows, perhaps in another order."""
-        earlier = {name: getattr(self, name) for name in self.groups}
-        if len(self.rows) == len(earlier[self.groups[0]]):
-            return {name: present[name].index_copy(0, self.rows, earlier[name]) for name in self.groups}
-        keep = torch.ones(len(present[self.groups[0]]), dtype=torch.bool, device=self.rows.device)
+    @property
+    def columns(self) -> dict[str, Tensor]:
+        """What stood in the rows' place."""
+        return {name: getattr(self, name) for name in self.groups}
+
+    def in_place_of(self, present: Mapping[str, Tensor], earlier: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The scene as it was, to be looked at, perhaps in another order.
+
+        `present` are columns of all Gaussians, `earlier` the same columns of those that stood in the rows' place.
+        """
+        if len(self.rows) == len(earlier["means"]):
+            return {name: present[name].index_copy(0, self.rows, earlier[name]) for name in present}
+        keep = torch.ones(len(present["means"]), dtype=torch.bool, device=self.rows.device)
         keep[self.rows] = False
-        return {name: torch.cat([present[name][keep], earlier[name]]) for name in self.groups}
+        return {name: torch.cat([present[name][keep], earlier[name]]) for name in present}
 
     def load(self, state: Mapping[str, Any], prefix: str) -> None:
         """Take the buffers of a checkpoint, of any number of rows; those of other programs have none."""

@@ -7,6 +7,7 @@ nobody waits for an edit to end. No viewer here: the panel is one listener, a te
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import traceback
@@ -169,6 +170,7 @@ class LiveSession:
         except Exception as error:  # whatever a job does, the session goes on
             CONSOLE.print(traceback.format_exc(), markup=False)
             message, failed = f"Unexpected {type(error).__name__}: {error}. The terminal says more.", True
+        gc.collect()  # optimizers and their hooks hold each other, and with them the object's tensors
         self._stop = False
         self._update(job="", done=0, total=0, seconds_left=None, message=message, failed=failed)
         return not failed
@@ -212,13 +214,14 @@ class LiveSession:
         selection.check_matches(self.gaussians)
         weights = selection.weights.to(self.state.selection)
         delta = Delta.of_rows(self.state.ids, {SELECTION: self.state.selection}, {SELECTION: weights})
-        if not delta.is_empty:
-            self.history.record(delta, name, kind="selection", settings=settings)
-            with self.lock:
-                self.state.selection.copy_(weights)
-            self.tell("history")
-            self.tell("scene")
-        return f"{int((weights > 0).sum()):,} of {len(weights):,} Gaussians are the object now."
+        if delta.is_empty:
+            return f"The object stays as it was: {selection.count:,} of {len(weights):,} Gaussians."
+        self.history.record(delta, name, kind="selection", settings=settings)
+        with self.lock:
+            self.state.selection.copy_(weights)
+        self.tell("history")
+        self.tell("scene")
+        return f"{selection.count:,} of {len(weights):,} Gaussians are the object now."
 
     def warm_up(self) -> None:
         """Compile and load what the first edit needs, so that it does not have to wait."""

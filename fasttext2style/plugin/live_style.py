@@ -79,6 +79,7 @@ class ApplyStyle:
                 done += 1
                 style.write()
                 session.progress(done, steps)
+            style.close()
             if done == 0:
                 style.take_back()
                 return "Stopped before the first step: nothing has changed."
@@ -220,4 +221,6 @@ class _Style:
         return {f"similarity_{when}": float(self.styler.similarity(it, at_most=8).mean()) for when, it in pair.items()}
 
     def close(self) -> None:
+        """No more steps: let go of what only steps need."""
         self.gate.detach()
+        self.optimizers.clear()

@@ -200,11 +200,12 @@ class SceneModel(SplatfactoModel):
             return self._rasterize(params, cameras, "RGB", weights[:, None])[0][0].clamp(0, 1)
 
         def before() -> Tensor:
-            earlier = self.earlier.in_place_of({name: value.detach() for name, value in self.gauss_params.items()})
+            now, earlier = self._splats(dict(self.gauss_params.items()), cameras), self.earlier.columns
+            splats = self.earlier.in_place_of(now, self._splats(earlier, cameras))
             if self.crop_box is not None:
-                inside = self.crop_box.within(earlier["means"]).squeeze()
-                earlier = {name: value[inside] for name, value in earlier.items()}
-            renders, alphas, _ = self._rasterize(earlier, cameras, "RGB")
+                inside = self.crop_box.within(splats["means"]).squeeze()
+                splats = {name: value[inside] for name, value in splats.items()}
+            renders, alphas, _ = self._rasterize_splats(splats, cameras, "RGB")
             return (renders + (1 - alphas) * background).clamp(0.0, 1.0)[0]
 
         lazy = LazyOutputs(outputs)
@@ -221,23 +222,44 @@ class SceneModel(SplatfactoModel):
         self, params: Mapping[str, Tensor], cameras: Cameras, render_mode: str, colors: Tensor | None = None
     ) -> tuple[Tensor, Tensor, dict]:
         """Render Gaussians in their own colours, or in those given [gaussians, channels]."""
-        sh_degree: int | None = None
+        return self._rasterize_splats(self._splats(params, cameras, colors), cameras, render_mode)
+
+    def _splats(
+        self, params: Mapping[str, Tensor], cameras: Cameras, colors: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Parameters after activation; colours [gaussians, channels], or their coefficients [gaussians, bases, 3]."""
+        degree = self._present_sh_degree
         if colors is None and self.config.sh_degree == 0:
             colors = torch.sigmoid(params["features_dc"])
+        elif colors is None and self.device.type == "cpu" and not torch.is_grad_enabled():
+            from fasttext2style.scene.cpu_backend import view_colors
+
+            groups = (params[name].detach() for name in ("means", "features_dc", "features_rest"))
+            colors = view_colors(*groups, cameras.viewmats, degree)[0]
         elif colors is None:
             colors = torch.cat((params["features_dc"][:, None, :], params["features_rest"]), dim=1)
-            sh_degree = min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
+        return {
+            "means": params["means"],
+            "quats": params["quats"],
+            "scales": params["scales"].exp(),
+            "opacities": params["opacities"].sigmoid().squeeze(-1),
+            "colors": colors,
+        }
+
+    @property
+    def _present_sh_degree(self) -> int:
+        return min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
+
+    def _rasterize_splats(
+        self, splats: Mapping[str, Tensor], cameras: Cameras, render_mode: str
+    ) -> tuple[Tensor, Tensor, dict]:
         return rasterize(
-            means=params["means"],
-            quats=params["quats"],
-            scales=params["scales"].exp(),
-            opacities=params["opacities"].sigmoid().squeeze(-1),
-            colors=colors,
+            **splats,
             viewmats=cameras.viewmats,
             Ks=cameras.Ks,
             width=cameras.width,
             height=cameras.height,
-            sh_degree=sh_degree,
+            sh_degree=self._present_sh_degree if splats["colors"].ndim == 3 else None,
             render_mode=render_mode,
             rasterize_mode=self.config.rasterize_mode,
             absgrad=self.training and self.strategy.absgrad,

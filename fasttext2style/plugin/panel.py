@@ -6,6 +6,7 @@ raises is shown in the panel, not lost on stderr.
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class LivePanel:
         self.session, self.view, self.actions, self.segmenter = session, view, actions, segmenter
         self.gui = view.server.gui
         self._told = ("", False)
+        self._telling = threading.RLock()
         self.gui.set_panel_label("fasttext2style")
         self.status = self.gui.add_markdown("", order=_TOP)
         self.progress = self.gui.add_progress_bar(0.0, order=_TOP, visible=False)
@@ -228,12 +230,14 @@ class LivePanel:
     # --- what is told -------------------------------------------------------------------------------------------------
 
     def _on_event(self, event: Event) -> None:
-        if event == "scene":
-            self.view.refresh(now=not self.session.status.total)
-        elif event == "history":
-            self._show_history()
-        else:
-            self._show_status()
+        # One at a time, and what is shown is read in turn: events come from several threads.
+        with self._telling:
+            if event == "scene":
+                self.view.refresh(now=not self.session.status.total)
+            elif event == "history":
+                self._show_history()
+            else:
+                self._show_status()
 
     def _show_status(self) -> None:
         status = self.session.status
@@ -243,7 +247,7 @@ class LivePanel:
             self.progress.visible = status.total > 0
             self._mark()
         self.progress.value = 100 * status.done / status.total if status.total else 0.0
-        if status.failed and (status.message, status.failed) != self._told:
+        if status.failed and (status.message, True) != self._told:
             for client in self.view.server.get_clients().values():
                 client.add_notification("That did not work", status.message, color="red", auto_close=10_000)
         self._told = (status.message, status.failed)

@@ -17,6 +17,8 @@ from fasttext2style.scene import cpu_kernels as kernels
 from fasttext2style.scene.cpu_kernels import CHANNELS, TILE
 from fasttext2style.scene.cpu_splats import sort_and_bin
 
+_SHADED_AT_ONCE = 65536
+
 
 def rasterize_on_cpu(
     means: Tensor,
@@ -90,6 +92,22 @@ def rasterize_on_cpu(
         "isect_offsets": torch.from_numpy(splats.bin_start[:-1]).view(views, splats.tiles_y, splats.tiles_x),
     }
     return image, chunks[0][1], info
+
+
+@torch.no_grad()
+def view_colors(means: Tensor, sh_dc: Tensor, sh_rest: Tensor, viewmats: Tensor, sh_degree: int) -> Tensor:
+    """[views, gaussians, 3] the colours that each view sees, as `rasterize` would shade them, without gradients.
+
+    Part by part: the coefficients of a large scene are never joined in one tensor, which is most of the scene again.
+    """
+    centers = torch.linalg.inv(viewmats)[:, :3, 3].contiguous()
+    colors = means.new_empty(len(viewmats), len(means), 3)
+    for start in range(0, len(means), _SHADED_AT_ONCE):
+        rows = slice(start, start + _SHADED_AT_ONCE)
+        coefficients = torch.cat([sh_dc[rows, None], sh_rest[rows]], dim=1)
+        seen = torch.ones(len(viewmats), len(coefficients), dtype=torch.int32)
+        colors[:, rows] = Shade.apply(means[rows], coefficients, centers, seen, sh_degree)  # pyright: ignore[reportArgumentType]
+    return colors
 
 
 class Project(torch.autograd.Function):

@@ -93,17 +93,25 @@ def render(
     sh_degree: int | None = None,
 ) -> tuple[Float[Tensor, "views height width channels"], Float[Tensor, "views height width 1"], dict[str, Any]]:
     """Render a scene as all cameras see it; `sh_degree` None uses all harmonics that the scene has."""
+    if sh_degree is None and len(cameras) == 1 and gaussians.device.type == "cpu" and not torch.is_grad_enabled():
+        from fasttext2style.scene.cpu_backend import view_colors
+
+        # Saves a copy of all harmonics, most of the scene.
+        parts = (gaussians.means, gaussians.sh_dc, gaussians.sh_rest)
+        colors, degree = view_colors(*(part.detach() for part in parts), cameras.viewmats, gaussians.sh_degree)[0], None
+    else:
+        colors, degree = gaussians.sh, gaussians.sh_degree if sh_degree is None else sh_degree
     return rasterize(
         gaussians.means,
         gaussians.quats,
         gaussians.scales,
         gaussians.opacities,
-        gaussians.sh,
+        colors,
         cameras.viewmats,
         cameras.Ks,
         cameras.width,
         cameras.height,
-        sh_degree=gaussians.sh_degree if sh_degree is None else sh_degree,
+        sh_degree=degree,
         render_mode=render_mode,
         rasterize_mode=rasterize_mode,
         backgrounds=None if background is None else background.expand(len(cameras), 3),

@@ -27,7 +27,8 @@ class LivePage:
         self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         self.page.goto(address)
         self.page.get_by_text("Point at the object").first.wait_for(timeout=60_000)
-        self.wait_for(lambda: float(self.picture().std()) > 8, 30, "a first render")
+        self.wait_for(lambda: float(self.picture().std()) > 8, 60, "a first render")
+        # The panel slides in, and each of its frames asks for another picture.
         self.settled()
 
     def close(self) -> None:
@@ -42,14 +43,16 @@ class LivePage:
         shot = self.page.screenshot(clip=clip)
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
-    def settled(self, seconds: float = 60) -> np.ndarray:
-        """The picture once it has stayed the same for a while: full resolution, nothing on its way."""
-        deadline, pictures = time.monotonic() + seconds, [self.picture()]
+    def settled(self, seconds: float = 180) -> np.ndarray:
+        """The picture once it has stayed the same for 2.5 s: full resolution, nothing on its way."""
+        deadline, since, last = time.monotonic() + seconds, time.monotonic(), self.picture()
         while time.monotonic() < deadline:
-            time.sleep(0.7)
-            pictures.append(self.picture())
-            if len(pictures) > 3 and all(np.abs(pictures[-1] - other).mean() < 0.05 for other in pictures[-4:-1]):
-                return pictures[-1]
+            time.sleep(0.5)
+            now = self.picture()
+            if np.abs(now - last).mean() > 0.02:
+                since, last = time.monotonic(), now
+            elif time.monotonic() - since > 2.5:
+                return now
         raise AssertionError("the picture does not come to rest")
 
     def says(self, text: str) -> bool:

@@ -20,22 +20,21 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_point_type_watch_undo(page):
-    original = page.settled()
     page.keep("1_open")
-
     page.press("Apply")
-    page.wait_for_text("There is no sentence", 20)
+    page.wait_for_text("There is no sentence", 60)
     page.type("Sentence", "a bear made of gold")
     page.press("Apply")
-    page.wait_for_text("Nothing is selected yet", 20)
+    page.wait_for_text("Nothing is selected yet", 60)
+    original = page.settled()
 
     page.click_scene(*BEAR)
-    page.wait_for_text("(1 click)", 30)
+    page.wait_for_text("(1 click)", 60)
     page.click_scene(*SLAB)
-    page.wait_for_text("(2 clicks)", 30)
+    page.wait_for_text("(2 clicks)", 60)
     page.choose("Then", "take away")
     page.click_scene(*DECK)
-    page.wait_for_text("(3 clicks)", 30)
+    page.wait_for_text("stays as it was", 60)
     highlighted = page.settled()
     page.keep("2_selected")
     assert _difference(highlighted, original) > 0.5
@@ -60,34 +59,34 @@ def test_point_type_watch_undo(page):
     page.choose("Show", "after")
 
     page.press("Undo")
-    page.wait_for_text("Undone: a bear made of gold", 20)
+    page.wait_for_text("Undone: a bear made of gold", 60)
     assert _difference(page.settled(), highlighted) < 0.2
-    for clicks in (3, 2, 1):
+    for clicks in (2, 1):
         page.press("Undo")
-        page.wait_for_text(f"Undone: {clicks} click", 20)
+        page.wait_for_text(f"Undone: {clicks} click", 60)
     assert _difference(page.settled(), original) < 0.05
     page.keep("6_undone")
     page.press("Undo")
-    page.wait_for_text("There is nothing to undo", 20)
+    page.wait_for_text("There is nothing to undo", 60)
 
 
 def test_redo_history_and_a_blend(page, live_run):
-    for _ in range(4):
+    for _ in range(3):
         page.press("Redo")
-    page.wait_for_text("Done again: a bear made of gold", 30)
+    page.wait_for_text("Done again: a bear made of gold", 60)
     golden = page.settled()
     page.tab("History")
-    page.wait_for_text("4. a bear made of gold", 20)
+    page.wait_for_text("3. a bear made of gold", 60)
     page.page.wait_for_timeout(500)
     page.keep("7_history")
     page.press("Take this step out")
-    page.wait_for_text("Taken out: a bear made of gold", 20)
+    page.wait_for_text("Taken out: a bear made of gold", 60)
     assert _difference(page.settled(), golden) > 1.0
     page.tab("Keep")
     page.press("Write file")
-    page.wait_for_text("Exported 41,284 Gaussians", 30)
+    page.wait_for_text("Exported 41,284 Gaussians", 60)
     page.press("Save")
-    page.wait_for_text("Saved:", 30)
+    page.wait_for_text("Saved:", 60)
     page.keep("8_saved")
     assert list(live_run.output.rglob("exports/scene.ply"))
 
@@ -97,13 +96,13 @@ def test_two_tabs_and_a_closed_one(page, browser, live_run):
     page.type("Sentence", "ice")
     page.choose("Quality", "quick")
     page.press("Apply")
-    other.wait_for_text("Style: ice", 20)
+    other.wait_for_text("Style: ice", 60)
     page.page.close()
     before = other.picture()
     other.wait_for_text("Done: ice", 120)
     assert _difference(other.settled(), before) > 0.5
     other.press("Undo")
-    other.wait_for_text("Undone: ice", 20)
+    other.wait_for_text("Undone: ice", 60)
     other.close()
 
 
@@ -111,11 +110,11 @@ def test_stop_and_ctrl_c_keep_what_was_done(page, live_run):
     page.type("Sentence", "gold")
     page.choose("Quality", "fine")
     page.press("Apply")
-    page.wait_for_text("of 500", 30)
+    page.wait_for_text("of 500", 60)
     page.press("Apply")
-    page.wait_for_text("Next: Style: gold", 20)
+    page.wait_for_text("Next: Style: gold", 60)
     page.press("Stop")
-    page.wait_for_text("Stopped after", 30)
+    page.wait_for_text("Stopped after", 60)
     page.press("Apply")
     page.wait_for(lambda: not page.says("step 0 of 500") and page.says("of 500"), 60, "some steps")
     assert live_run.interrupt() == 0

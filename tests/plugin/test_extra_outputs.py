@@ -82,8 +82,8 @@ def test_a_replaced_scene_forgets_what_was_before(pipeline, model):
 
 def test_extra_outputs_cost_nothing_until_they_are_read(pipeline, model, monkeypatch):
     renders = []
-    rasterize = model._rasterize
-    monkeypatch.setattr(model, "_rasterize", lambda *args: renders.append(args[2:]) or rasterize(*args))
+    rasterize = model._rasterize_splats
+    monkeypatch.setattr(model, "_rasterize_splats", lambda *args: renders.append(args[2:]) or rasterize(*args))
     _red_ball(model)
     outputs = _look(pipeline, model)
     assert len(renders) == 1
@@ -134,4 +134,12 @@ def test_nothing_before_leaves_the_scene_as_it_is():
     groups = {"means": torch.randn(5, 3), "opacities": torch.randn(5, 1)}
     earlier = EarlierObject(groups)
     assert earlier.is_empty
-    assert all(torch.equal(earlier.in_place_of(groups)[name], values) for name, values in groups.items())
+    mixed = earlier.in_place_of(groups, earlier.columns)
+    assert all(torch.equal(mixed[name], values) for name, values in groups.items())
+
+
+def test_looking_shades_as_training_does(pipeline, model):
+    """Without gradients colours are shaded part by part: the same bits."""
+    model.gauss_params["features_rest"].data.normal_()
+    camera = pipeline.datamanager.eval_dataset.cameras[:1]
+    assert torch.equal(_look(pipeline, model)["rgb"], model.get_outputs_for_camera(camera)["rgb"].detach())

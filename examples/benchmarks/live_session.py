@@ -1,0 +1,182 @@
+"""A live session on a large scene: memory with ten edits in its history, and how soon one sees something.
+
+    python examples/benchmarks/live_session.py
+    python examples/benchmarks/live_session.py --gaussians 200000 --steps 10
+
+A ball on a floor, --share of all Gaussians, is styled by ten sentences in turn, a few steps each, while somebody looks
+(256x256, the object outlined, every other picture the output `before`); then all is undone. The bars: the peak stays
+under three times the scene's own size; the first visible change comes within 5 s on 2 cores; whoever looks gets two
+pictures a second meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from nerfstudio.cameras.cameras import Cameras as HostCameras
+from nerfstudio.data.scene_box import SceneBox
+
+from fasttext2style.evaluation.report import versions
+from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.history.history import History
+from fasttext2style.plugin import live_jobs as jobs
+from fasttext2style.plugin.live import LiveSession
+from fasttext2style.plugin.live_style import PRESETS, ApplyStyle, StyleSettings
+from fasttext2style.plugin.methods import fasttext2style
+from fasttext2style.plugin.model import SceneModel, SceneModelConfig
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.selection import Selection
+
+SENTENCES = ("gold", "ice", "wood", "red", "blue", "green", "marble", "silver", "yellow", "black")
+
+
+def ball_on_floor(count: int, share: float) -> Gaussians:
+    """The first `share` of the Gaussians are a ball, the others the floor below it."""
+    generator = torch.Generator().manual_seed(0)
+    ball = int(share * count)
+    means = torch.rand(count, 3, generator=generator) * torch.tensor([4.0, 4.0, 0.05]) - torch.tensor([2.0, 2.0, 0.55])
+    means[:ball] = 0.5 * torch.nn.functional.normalize(torch.randn(ball, 3, generator=generator), dim=1)
+    return Gaussians(
+        means=means,
+        quats=torch.nn.functional.pad(torch.ones(count, 1), (0, 3)),
+        log_scales=torch.full((count, 3), -4.6),
+        logit_opacities=torch.full((count,), 1.0),
+        sh_dc=0.3 * torch.randn(count, 3, generator=generator),
+        sh_rest=torch.zeros(count, 15, 3),
+    )
+
+
+@dataclass(frozen=True)
+class SelectRows:
+    """The ball."""
+
+    count: int
+    title: str = "Select the ball"
+
+    def run(self, session: LiveSession) -> str:
+        weights = torch.zeros(len(session.gaussians))
+        weights[: self.count] = 1.0
+        return session.select(Selection(weights, "the ball"), "the ball")
+
+
+class Looker(threading.Thread):
+    """Looks all the time, as a browser's tab does: under the session's lock, at 256x256."""
+
+    def __init__(self, session: LiveSession, cameras: Cameras) -> None:
+        super().__init__(daemon=True)
+        self.session, self.cameras = session, cameras
+        self.pictures: list[tuple[float, torch.Tensor]] = []
+        self.looking, self.count = True, 0
+
+    def run(self) -> None:
+        view = self.cameras[:1]
+        camera = HostCameras(
+            torch.nn.functional.pad(view.to_opengl(), (0, 0, 0, 1))[:, :3],
+            *(view.Ks[0, row, column].item() for row, column in ((0, 0), (1, 1), (0, 2), (1, 2))),
+            width=view.width,
+            height=view.height,
+        )
+        while self.looking:
+            with self.session.lock, torch.no_grad():
+                outputs = self.session.model.get_outputs_for_camera(camera)
+                name = "before" if self.count % 2 else "rgb"
+                picture = outputs[name]
+            self.count += 1
+            self.pictures.append((time.perf_counter(), picture if name == "rgb" else picture[:1, :1]))
+            time.sleep(0.01)
+
+
+def memory() -> int:
+    """Largest resident size of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def first_change(looker: Looker, started: float) -> float:
+    """Seconds until the picture had visibly changed: by 4 of 255 levels on average where it changes at all."""
+    seen = [(moment, picture) for moment, picture in looker.pictures if picture.shape[0] > 1]
+    reference = [picture for moment, picture in seen if moment <= started][-1]
+    for moment, picture in seen:
+        difference = (picture - reference).abs().amax(dim=-1)
+        moved = difference > 1 / 255
+        if moment > started and bool(moved.any()) and float(difference[moved].mean()) > 4 / 255:
+            return moment - started
+    return float("inf")
+
+
+def ten_edits(
+    model: SceneModel, encoder: TextImageEncoder, count: int, share: float, steps: int, folder: Path
+) -> tuple[float, float]:
+    """Seconds until the first visible change (median of ten), and pictures a second that somebody got meanwhile."""
+    cameras = Cameras.orbit((0.0, 0.0, 0.0), 2.2, 24, 256, 256)
+    model.load_state_dict(ball_on_floor(count, share).to_splatfacto())
+    session = LiveSession(model, cameras, encoder, History.open(folder), folder, lambda: folder)
+    assert session.do(SelectRows(int(share * count))), session.status.message
+    looker = Looker(session, cameras)
+    looker.start()
+    while looker.count < 4:
+        time.sleep(0.05)
+    settings, PRESETS["quick"] = StyleSettings(fasttext2style.config.optimizers), steps
+    firsts, began, looks = [], time.perf_counter(), looker.count
+    for sentence in SENTENCES:
+        started = time.perf_counter()
+        assert session.do(ApplyStyle(settings, sentence, preset="quick")), session.status.message
+        firsts.append(first_change(looker, started))
+        looker.pictures = looker.pictures[-4:]
+    rate = (looker.count - looks) / (time.perf_counter() - began)
+    looker.looking = False
+    looker.join()
+    for _ in SENTENCES:
+        assert session.do(jobs.Undo()), session.status.message
+    return sorted(firsts)[len(firsts) // 2], rate
+
+
+def measure(count: int, share: float, steps: int, folder: Path) -> dict[str, float]:
+    """All figures of one session."""
+    encoder = load_encoder("tiny")
+    config = SceneModelConfig(num_random=16, background_color="black")
+    box = SceneBox(torch.tensor([[-1.0] * 3, [1.0] * 3]))
+    model = config.setup(scene_box=box, num_train_data=24, metadata={}, device="cpu").eval()
+    model.mark_tint = 0.0
+    # What does not depend on the scene's size (encoder, its activations, kernels) is there before the scene is.
+    ten_edits(model, encoder, 2000, 0.5, 1, folder / "small")
+    without_scene = memory()
+    size = sum(value.nbytes for value in ball_on_floor(count, share).to_splatfacto().values())
+    first, rate = ten_edits(model, encoder, count, share, steps, folder / "large")
+    return {
+        "gaussians": count,
+        "object": int(share * count),
+        "steps_per_edit": steps,
+        "scene_mb": size / 1e6,
+        "peak_mb": (memory() - without_scene) / 1e6,
+        "peak_in_scenes": (memory() - without_scene) / size,
+        "first_change_seconds": first,
+        "pictures_per_second": rate,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gaussians", type=int, default=1_000_000)
+    parser.add_argument("--share", type=float, default=0.1, help="of the scene that is styled")
+    parser.add_argument("--steps", type=int, default=6, help="per sentence")
+    parser.add_argument("--out", type=Path, default=Path("live_session.json"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(options.gaussians, options.share, options.steps, Path(folder))
+    options.out.write_text(json.dumps(figures | {"versions": versions()}, indent=2) + "\n")
+    print("| " + " | ".join(figures) + " |")
+    print("| " + " | ".join(f"{value:,.2f}" if value % 1 else f"{value:,.0f}" for value in figures.values()) + " |")
+
+
+if __name__ == "__main__":
+    main()
