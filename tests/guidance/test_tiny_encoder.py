@@ -185,6 +185,7 @@ def test_three_steps_of_training_write_weights_that_load(training_modules, tmp_p
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_training_that_was_stopped_ends_as_if_it_had_not_been(training_modules, tmp_path):
     _, _, train = training_modules
     for folder, stops in (("whole", [4]), ("stopped", [2, 4])):
@@ -199,6 +200,7 @@ def test_training_that_was_stopped_ends_as_if_it_had_not_been(training_modules, 
     assert torch.equal(whole.embed_images(images), stopped.embed_images(images))
 
 
+@pytest.mark.slow
 def test_training_data_do_not_depend_on_the_hash_seed():
     code = (
         f"import sys; sys.path.insert(0, {str(TRAINING)!r}); import hashlib, random, captions, pictures\n"
