@@ -121,17 +121,17 @@ class LiveViewer:
                 f"/clicks/{number}",
                 radius=self._ball_radius * SCALE,
                 color=(60, 200, 90) if inside else (230, 60, 60),
-                position=tuple(SCALE * value for value in position),
+                position=(SCALE * position[0], SCALE * position[1], SCALE * position[2]),
             )
             for number, (position, inside) in enumerate(points)
         ]
 
     def _welcome(self, client: viser.ClientHandle) -> None:
-        center, target, up = (tuple(float(value) for value in vector) for vector in self._start)
+        center, target, up = (vector.double().cpu().numpy() for vector in self._start)
         with client.atomic():
             client.camera.up_direction = up
-            client.camera.position = tuple(SCALE * value for value in center)
-            client.camera.look_at = tuple(SCALE * value for value in target)
+            client.camera.position = SCALE * center
+            client.camera.look_at = SCALE * target
 
 
 def looked_at(cameras: Cameras) -> Tensor:

@@ -234,10 +234,11 @@ class SceneModel(SplatfactoModel):
         elif colors is None and self.device.type == "cpu" and not torch.is_grad_enabled():
             from fasttext2style.scene.cpu_backend import view_colors
 
-            groups = (params[name].detach() for name in ("means", "features_dc", "features_rest"))
-            colors = view_colors(*groups, cameras.viewmats, degree)[0]
+            means, dc, rest = (params[name].detach() for name in ("means", "features_dc", "features_rest"))
+            colors = view_colors(means, dc, rest, cameras.viewmats, degree)[0]
         elif colors is None:
             colors = torch.cat((params["features_dc"][:, None, :], params["features_rest"]), dim=1)
+        assert colors is not None
         return {
             "means": params["means"],
             "quats": params["quats"],
@@ -254,7 +255,11 @@ class SceneModel(SplatfactoModel):
         self, splats: Mapping[str, Tensor], cameras: Cameras, render_mode: str
     ) -> tuple[Tensor, Tensor, dict]:
         return rasterize(
-            **splats,
+            means=splats["means"],
+            quats=splats["quats"],
+            scales=splats["scales"],
+            opacities=splats["opacities"],
+            colors=splats["colors"],
             viewmats=cameras.viewmats,
             Ks=cameras.Ks,
             width=cameras.width,

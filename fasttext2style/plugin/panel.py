@@ -25,6 +25,7 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.selection.clicks import TOLERANCE
 
 TOOLS = ("look around", "click", "rectangle", "color")
+_NO_STEP: tuple[str, ...] = ("none",)
 _TOP = -10.0
 """Above nerfstudio's own elements."""
 
@@ -161,7 +162,7 @@ class LivePanel:
 
     def _add_history(self) -> None:
         self.history = self.gui.add_markdown("", image_root=self.session.history.folder)
-        self.step = self.gui.add_dropdown("Step", ("none",), initial_value="none", hint="A finished edit.")
+        self.step = self.gui.add_dropdown("Step", _NO_STEP, initial_value=_NO_STEP[0], hint="A finished edit.")
         self.blend = self.gui.add_slider(
             "Strength ", 0.0, 1.0, 0.05, 1.0, hint="0: as before this step, 1: as it was made."
         )
@@ -261,7 +262,7 @@ class LivePanel:
         self.object.content = object_text(selection)
         self.history.content = history_text(steps)
         edits = [f"{step.id}. {step.name}" for step in steps if step.kind == "edit"]
-        self.step.options = edits[::-1] or ["none"]
+        self.step.options = edits[::-1] or _NO_STEP
         self.view.mark_points(jobs.clicks_of(session))
 
     def _say(self, error: Exception) -> None:

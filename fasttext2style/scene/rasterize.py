@@ -97,8 +97,8 @@ def render(
         from fasttext2style.scene.cpu_backend import view_colors
 
         # Saves a copy of all harmonics, most of the scene.
-        parts = (gaussians.means, gaussians.sh_dc, gaussians.sh_rest)
-        colors, degree = view_colors(*(part.detach() for part in parts), cameras.viewmats, gaussians.sh_degree)[0], None
+        seen = gaussians.detach()
+        colors, degree = view_colors(seen.means, seen.sh_dc, seen.sh_rest, cameras.viewmats, seen.sh_degree)[0], None
     else:
         colors, degree = gaussians.sh, gaussians.sh_degree if sh_degree is None else sh_degree
     return rasterize(
