@@ -142,7 +142,11 @@ class RoundsFolder:
         later = sorted(path for path in self.path.glob("round_[0-9]*") if int(path.name[6:]) > after)
         if not later:
             return None
-        aside = self.path / "set_aside" / time.strftime("%Y-%m-%d_%H%M%S")
+        now = self.path / "set_aside" / time.strftime("%Y-%m-%d_%H%M%S")
+        aside, count = now, 1
+        while aside.exists():  # two within one second
+            count += 1
+            aside = now.with_name(f"{now.name}_{count}")
         aside.mkdir(parents=True)
         for path in reversed(later):
             path.rename(aside / path.name)

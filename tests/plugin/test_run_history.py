@@ -77,7 +77,7 @@ def test_the_output_before_shows_the_scene_before_the_last_edit(run_folder):
     history.record(grown, "a small ball")
     save_with_history(run, history, grown.moved(state, 0.0, 1.0))
     model = open_run(run_folder).model
-    earlier = model.earlier.in_place_of(dict(model.gauss_params.items()))
+    earlier = model.earlier.in_place_of(dict(model.gauss_params.items()), model.earlier.columns)
     ours, theirs = (columns["means"][columns["means"][:, 0].argsort()] for columns in (earlier, before.columns))
     assert torch.equal(ours, theirs)
 
