@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 ARGUMENTS = [
     *("--no-sandbox", "--disable-dev-shm-usage", "--use-gl=angle", "--use-angle=swiftshader"),
@@ -25,10 +25,10 @@ class LivePage:
 
     def __init__(self, browser: Browser, address: str) -> None:
         self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        self.page.route("**/assets/index-*.js", _at_full_resolution)
         self.page.goto(address)
         self.page.get_by_text("Point at the object").first.wait_for(timeout=60_000)
         self.wait_for(lambda: float(self.picture().std()) > 8, 60, "a first render")
-        # The panel slides in, and each of its frames asks for another picture.
         self.settled()
 
     def close(self) -> None:
@@ -44,7 +44,8 @@ class LivePage:
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
     def settled(self, seconds: float = 180) -> np.ndarray:
-        """The picture once it has stayed the same for 2.5 s: full resolution, nothing on its way."""
+        """The picture once it has stayed the same for 2.5 s: full resolution, nothing on its way or before it."""
+        self.wait_for(lambda: not self.says("That did not work"), 60, "notifications to close")
         deadline, since, last = time.monotonic() + seconds, time.monotonic(), self.picture()
         while time.monotonic() < deadline:
             time.sleep(0.5)
@@ -108,3 +109,11 @@ class LivePage:
         """The input in the row of a label (viser's labels point nowhere)."""
         row = self.page.locator(f'label:visible:text-is("{label}")').first
         return row.locator("xpath=ancestor::*[.//input][1]").locator("input:visible").first
+
+
+def _at_full_resolution(route: Route) -> None:
+    """viser's page lowers its resolution where drawing is slow, as in software: no two pictures would be comparable."""
+    script = route.fetch().text()
+    adaptive = "devicePixelRatio*(.2+.8*"
+    assert adaptive in script, "viser's page has changed: look for setDpr in its sources"
+    route.fulfill(body=script.replace(adaptive, "devicePixelRatio*(1+0*"), content_type="text/javascript")
