@@ -53,9 +53,10 @@ def run_live(trainer: StyleTrainer, encoder: TextImageEncoder) -> None:
     settings = StyleSettings(
         config.optimizers, config.pipeline.styler, config.pipeline.growth, seed=config.pipeline.seed
     )
+    shown = LiveViewer(viewer, pipeline.model, cameras)
     LivePanel(
         session,
-        LiveViewer(viewer, pipeline.model, cameras),
+        shown,
         [style_action(settings)],
         prompt=config.pipeline.model.prompt or "",
         segmenter=config.segmenter,
@@ -69,6 +70,7 @@ def run_live(trainer: StyleTrainer, encoder: TextImageEncoder) -> None:
     CONSOLE.print(
         f"Saved: {path}\nGo on later:  ns-train {config.method_name} --live True --load-dir {path} ...", soft_wrap=True
     )
+    shown.close()
     trainer.shutdown()
 
 

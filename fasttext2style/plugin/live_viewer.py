@@ -27,6 +27,8 @@ _CPU_RESOLUTION = 384
 _RECTANGLE_HEIGHT = 512
 _BALL = 0.006
 """Radius of the ball that marks a click, relative to the cameras' distance."""
+_LONGEST_PICTURE = 20.0
+"""Seconds to wait for a picture that is being rendered when the session ends."""
 _LEAST_SECONDS_BETWEEN_PICTURES = {"cpu": 0.25, "cuda": 0.05}
 
 
@@ -52,6 +54,14 @@ class LiveViewer:
         self.server.on_client_connect(self._welcome)
         for client in self.server.get_clients().values():
             self._welcome(client)
+
+    def close(self) -> None:
+        """End the threads that render: a program that ends while they are inside torch is aborted."""
+        renderers = list(self.viewer.render_statemachines.values())
+        for renderer in renderers:
+            renderer.running = False
+        for renderer in renderers:
+            renderer.join(_LONGEST_PICTURE)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
