@@ -1,4 +1,4 @@
-"""Images and text in, loss out; knows no 3D.
+"""Losses of images against texts and other images, without any 3D.
 
 Images are [views, height, width, 3] float sRGB in [0, 1]. Renders show the object alone, premultiplied by its alpha
 on black, so that `image + (1 - alpha) * background` puts it on any background. Embeddings have unit norm.

@@ -1,7 +1,7 @@
 """The encoder that guides styling: one protocol, loaded by name.
 
-Encoders are plain objects that hold frozen networks. They are never attributes of an `nn.Module`: they would be saved
-into checkpoints and put into train mode.
+Encoders are plain objects that hold frozen networks. They are never attributes of an `nn.Module`: checkpoints would
+contain them, and the model's train() would switch them.
 """
 
 from __future__ import annotations

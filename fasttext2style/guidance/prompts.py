@@ -50,8 +50,8 @@ def embed_prompt(
 ) -> PromptTexts:
     """Embed `prompt` and its negatives: those given, else `num_negatives` words drawn by `seed`.
 
-    FastText2ObjectStyle 3.1.2: "The negative texts can be chosen manually, but are randomly sampled from a 10000 word
-    bank otherwise". It counts ten texts with the prompt there, so nine negatives; Algorithm 2 sums ten besides it.
+    FastText2ObjectStyle 3.1.2 draws them at random from a bank of 10,000 words, unless the user names some. It counts
+    ten texts with the prompt there, so nine negatives; Algorithm 2 sums ten besides it.
 
     Raises:
         ValueError: empty prompt, a prompt of which the encoder knows no word, or a negative equal to the prompt.

@@ -25,15 +25,15 @@ def nll_with_negatives(
     text_embeddings: Float[Tensor, "texts embedding"],
     temperature: float,
 ) -> Float[Tensor, ""]:
-    """Negative log-likelihood of text 0 among all texts: FastText2ObjectStyle, Algorithm 2.
+    """How unlikely the prompt is beside its negatives, by a softmax over cosines: FastText2ObjectStyle, Algorithm 2.
 
-    The paper counts ten texts with the prompt (3.1.2) or without it (the sum of line 10); here text 0 is the prompt
-    and all others are negatives, however many. Line 7 embeds the unmasked render; the caller embeds the masked one.
-    Equals log(texts) when an image fits all texts alike. The temperature is not given in the paper's text: at 1 the
-    words of its Table 1 differ by less than 0.13, at 0.01 only the nearest negative counts, at 0.07 about seven do.
+    The prompt is the first of the texts, any number of negatives follow; the paper has nine (3.1.2) or ten (the sum of
+    line 10). Line 7 embeds the unmasked render; the caller embeds the masked one. log(n) for images that are equally
+    near to n texts. The temperature is not given in the paper's text: at 1 the words of its Table 1 differ by less than
+    0.13, at 0.01 only the nearest negative counts, at 0.07 about seven do.
 
     Raises:
-        ValueError: fewer than two texts, for then the loss is always zero; a temperature that is not positive.
+        ValueError: no negative (a softmax over one text says nothing), or a temperature that is not positive.
     """
     if len(text_embeddings) < 2:
         raise ValueError("The loss 'nll' needs at least one negative text beside the prompt: raise num_negatives.")

@@ -1,1 +1,1 @@
-"""The host: the only folder that knows nerfstudio and viser."""
+"""The host. nerfstudio and viser are imported here and nowhere else."""

@@ -32,8 +32,8 @@ class Mode:
 
 
 MODES: dict[ModeName, Mode] = {
-    # "Primarily adjust appearance parameters (e.g., SH colors/opacity) with mild position/scale regularization."
-    # Opacities stay: trained, they make halos at the border of real captures (measured for text styles).
+    # instruct-gs: colours and opacities move, places and sizes are held. Here opacities stay: trained, they make halos
+    # at the border of real captures (measured for text styles).
     "restyle": Mode(
         train=("features_dc", "features_rest", "scales", "means"),
         grows=False,
@@ -43,7 +43,7 @@ MODES: dict[ModeName, Mode] = {
         removes=False,
         prune_opacity=0.005,
     ),
-    # "Densifies/splits Gaussians in high-gradient RoI regions to form structure."
+    # instruct-gs: new form comes from densification inside the object, where gradients are large.
     "replace": Mode(
         train=EVERY_GROUP,
         grows=True,
@@ -53,7 +53,7 @@ MODES: dict[ModeName, Mode] = {
         removes=False,
         prune_opacity=0.005,
     ),
-    # "Decays/prunes object Gaussians and fills background where needed"; prune_opa 0.001 is instruct-gs's for removal.
+    # instruct-gs: the object goes and the hole is filled; it prunes below opacity 0.001 when it removes.
     "remove": Mode(
         train=EVERY_GROUP,
         grows=True,

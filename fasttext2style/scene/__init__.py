@@ -1,4 +1,4 @@
-"""What a scene is and how to see it: Gaussians, Cameras, files, rasterization, and a small scene to try things on.
+"""The scene and its renders: Gaussians, Cameras, files, rasterization, and a small scene to try things on.
 
 Knows nothing of nerfstudio, viser, texts or losses.
 """

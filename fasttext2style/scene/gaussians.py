@@ -1,4 +1,4 @@
-"""The scene: a frozen bundle of tensors, one row per Gaussian.
+"""The scene: six tensors with one row per Gaussian.
 
 Names and activations are those of 3D Gaussian Splatting and gsplat: scales are exp(log_scales), opacities
 sigmoid(logit_opacities), quats are w, x, y, z of any length, colours are spherical harmonics with coefficient 0 apart.
