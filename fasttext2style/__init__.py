@@ -2,7 +2,7 @@
 
 scene/ Gaussians, cameras, files, renders · guidance/ losses of images against texts · editors/ pictures changed by an
 instruction · selection/ which Gaussians are the object · styling/ the loop that restyles them · history/ steps that can
-be undone · evaluation/ metrics and reports · rounds/ edits in 2D, training in 3D · plugin/ nerfstudio, the host · cli.py
+be undone · evaluation/ metrics, reports · rounds/ edits in 2D, training in 3D · plugin/ nerfstudio, the host · cli.py
 """
 
 __version__ = "0.1.0"
