@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 from fasttext2style.editors.editor import ImageEditor
+from fasttext2style.editors.local_edit import LocalEditConfig
+from fasttext2style.editors.settings import check_names, settings_of
 
 EDITORS = {
     "StableDiffusionInstructPix2PixPipeline": "instruct_pix2pix:InstructPix2PixEditor",
@@ -45,10 +47,9 @@ def load_diffusers_editor(
         raise ValueError(f"{name} is a {pipeline_name}, which edits no images; editors are {', '.join(EDITORS)}.")
     module, _, class_name = EDITORS[pipeline_name].partition(":")
     editor_class = getattr(import_module(f"fasttext2style.editors.{module}"), class_name)
-    known = [field.name for field in fields(editor_class.config_class)]
-    if unknown := sorted(set(settings) - set(known)):
-        raise ValueError(f"{class_name} has no setting {', '.join(unknown)}; it has {', '.join(known)}")
-    config = editor_class.config_class(**settings)
+    own, of_all = ([field.name for field in fields(config)] for config in (editor_class.config_class, LocalEditConfig))
+    check_names(class_name, settings, own, of_all)
+    config = settings_of(editor_class.config_class, settings)
     dtype = editor_class.load_dtype(config, torch.device(device))
     pipeline = _load_pipeline(folder, pipeline_name, dtype)
     return editor_class(pipeline, device, config, name, revision or _digest(folder))

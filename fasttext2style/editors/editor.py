@@ -6,6 +6,8 @@ their weights stay out of checkpoints.
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
@@ -16,6 +18,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from fasttext2style.editors.settings import check_names, settings_of
 
 Mode = Literal["restyle", "replace", "remove"]
 OnStep = Callable[[int, int], None]
@@ -67,14 +71,7 @@ class EditRequest:
             value, expected = getattr(self, name), (*self.images.shape[:3], channels)
             if value is not None and value.shape != expected:
                 raise ValueError(f"{name} should be {list(expected)} like the images, got {list(value.shape)}")
-        if not 0 < self.strength[0] <= self.strength[1] <= 1:
-            raise ValueError(f"strength is an interval low, high with 0 < low <= high <= 1, got {self.strength}")
-        if self.steps < 1:
-            raise ValueError(f"An edit takes at least 1 step, got {self.steps}")
-        if self.guidance < 0 or self.image_guidance < 0:
-            raise ValueError(
-                f"Guidance is 0 or more, got guidance {self.guidance} and image guidance {self.image_guidance}"
-            )
+        check_denoising(self.strength, self.steps, self.guidance, self.image_guidance)
         if not self.view_ids:
             object.__setattr__(self, "view_ids", tuple(range(len(self.images))))
         if len(self.view_ids) != len(self.images):
@@ -95,6 +92,16 @@ class EditRequest:
             depth=taken(self.depth),
             view_ids=tuple(self.view_ids[row] for row in rows),
         )
+
+
+def check_denoising(strength: tuple[float, float], steps: int, guidance: float, image_guidance: float) -> None:
+    """Raises ValueError for settings that no editor can follow; of requests, and of the settings they come from."""
+    if not 0 < strength[0] <= strength[1] <= 1:
+        raise ValueError(f"strength is an interval low, high with 0 < low <= high <= 1, got {strength}")
+    if steps < 1:
+        raise ValueError(f"An edit takes at least 1 step, got {steps}")
+    if not (0 <= guidance < math.inf and 0 <= image_guidance < math.inf):
+        raise ValueError(f"Guidance is 0 or more, got guidance {guidance} and image guidance {image_guidance}")
 
 
 @dataclass(frozen=True)
@@ -148,21 +155,27 @@ def load_editor(name: str, device: torch.device | str = "cpu", **settings: Any) 
     editor's own.
 
     Raises:
-        ValueError: no such editor, a model of another kind, an unknown setting; says what can be had.
+        ValueError: no such editor, a model of another kind, an unknown setting or value; says what can be had.
     """
     from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
 
-    known = {entry.name: entry for entry in entry_points(group="fasttext2style.editors")}
-    local = {field.name: settings.pop(field.name) for field in fields(LocalEditConfig) if field.name in settings}
-    if name in known:
-        make = known[name].load()
+    plugged_in = {entry.name: entry for entry in entry_points(group="fasttext2style.editors")}
+    of_all = [field.name for field in fields(LocalEditConfig)]
+    own = {key: value for key, value in settings.items() if key not in of_all}
+    # First of all: loading takes long.
+    local = settings_of(LocalEditConfig, {key: value for key, value in settings.items() if key in of_all})
+    if name in plugged_in:
+        make = plugged_in[name].load()
     elif ":" in name and not Path(name).exists():
         make = _attribute(name)
     else:
         from fasttext2style.editors.diffusers_folder import load_diffusers_editor
 
-        return LocalEditor(load_diffusers_editor(name, device, settings, sorted(known)), LocalEditConfig(**local))
-    return LocalEditor(make(device=device, **settings), LocalEditConfig(**local))
+        return LocalEditor(load_diffusers_editor(name, device, own, sorted(plugged_in)), local)
+    parameters = inspect.signature(make).parameters
+    if all(parameter.kind != inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        check_names(name, own, [key for key in parameters if key != "device"], of_all)
+    return LocalEditor(make(device=device, **own), local)
 
 
 def _attribute(path: str) -> Callable[..., ImageEditor]:

@@ -22,7 +22,13 @@ from fasttext2style.editors.editor import EditRequest, EditResult, OnStep
 from fasttext2style.editors.key_views import attention_to_key_views
 from fasttext2style.editors.memory import check_cpu_memory
 from fasttext2style.editors.networks import NetworkConfig, native_size, prepare_pipeline
-from fasttext2style.editors.noise import draw_strength, make_scheduler, noise_generators, partial_timesteps
+from fasttext2style.editors.noise import (
+    check_scheduler,
+    draw_strength,
+    make_scheduler,
+    noise_generators,
+    partial_timesteps,
+)
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionInstructPix2PixPipeline
@@ -40,6 +46,12 @@ class InstructPix2PixConfig(NetworkConfig):
     """Keep latents outside the mask on the images' own path of noise, so that the object fits into what stays."""
     key_views: int = 0
     """So many views of each batch are seen by all others; 0 for none. Slower and more consistent."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_scheduler(self.scheduler)
+        if self.key_views < 0:
+            raise ValueError(f"key_views is 0 or more, got {self.key_views}")
 
 
 class InstructPix2PixEditor:

@@ -50,6 +50,8 @@ class LocalEditConfig:
             raise ValueError(f"An editor takes at least 1 view at once, got batch_size {self.batch_size}")
         if self.margin < 0 or self.feather < 0:
             raise ValueError(f"margin and feather are 0 or more, got {self.margin} and {self.feather}")
+        if self.native_size is not None and self.native_size < 0:
+            raise ValueError(f"native_size is 0 (pictures as they are) or more, got {self.native_size}")
 
 
 class LocalEditor:

@@ -37,7 +37,11 @@ class NetworkConfig:
         if isinstance(self.lora, str):
             object.__setattr__(self, "lora", tuple(part.strip() for part in self.lora.split(",")))
         if not isinstance(self.lora_weights, tuple):
-            object.__setattr__(self, "lora_weights", tuple(float(part) for part in str(self.lora_weights).split(",")))
+            try:
+                factors = tuple(float(part) for part in str(self.lora_weights).split(","))
+            except ValueError:
+                raise ValueError(f"lora_weights are numbers, parted by commas; got {self.lora_weights!r}") from None
+            object.__setattr__(self, "lora_weights", factors)
         if self.dtype not in ("auto", *DTYPES):
             raise ValueError(f"dtype is auto, {', '.join(DTYPES)}; got {self.dtype!r}")
         assert isinstance(self.lora, tuple) and isinstance(self.lora_weights, tuple)

@@ -33,6 +33,17 @@ SCHEDULERS = (
 they land on the image. LMSDiscreteScheduler (error 0.3 of 1) and PNDMScheduler (0.13) do not."""
 
 
+def check_scheduler(class_name: str) -> None:
+    """Raises ValueError for a name that is not one of SCHEDULERS; says which name is near."""
+    if class_name not in SCHEDULERS:
+        near = difflib.get_close_matches(class_name, SCHEDULERS, n=1, cutoff=0.6)
+        raise ValueError(
+            f"{class_name!r} is no scheduler that can start from a part of its noise. "
+            + (f"Did you mean {near[0]}? " if near else "")
+            + f"There are {', '.join(SCHEDULERS)}"
+        )
+
+
 def make_scheduler(class_name: str, config: Any) -> Any:
     """A scheduler of diffusers by its class name, with a model's own noise schedule.
 
@@ -41,17 +52,11 @@ def make_scheduler(class_name: str, config: Any) -> Any:
     clipped: latents are no images.
 
     Raises:
-        ValueError: not one of SCHEDULERS; says which name is near.
+        ValueError: not one of SCHEDULERS.
     """
     import diffusers
 
-    if class_name not in SCHEDULERS:
-        near = difflib.get_close_matches(class_name, SCHEDULERS, n=1, cutoff=0.6)
-        raise ValueError(
-            f"{class_name!r} is no scheduler that can start from a part of its noise. "
-            + (f"Did you mean {near[0]}? " if near else "")
-            + f"There are {', '.join(SCHEDULERS)}"
-        )
+    check_scheduler(class_name)
     scheduler_class = getattr(diffusers, class_name)
     wanted = {"timestep_spacing": "trailing", "clip_sample": False}
     known = inspect.signature(scheduler_class.__init__).parameters

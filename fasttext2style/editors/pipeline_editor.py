@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import time
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -23,6 +24,11 @@ class PipelineConfig(NetworkConfig):
     guidance: float | None = None
     """Scale of the text's guidance in this model's own terms. None: the model's default for models with other terms
     than InstructPix2Pix (Kontext, Qwen), and the request's for the rest."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.guidance is not None and not 0 <= self.guidance < math.inf:
+            raise ValueError(f"The editor's guidance is 0 or more, got {self.guidance}")
 
 
 class PipelineEditor:

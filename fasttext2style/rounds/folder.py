@@ -45,6 +45,13 @@ class KeepConfig:
     views: int = 0
     """Of how many views the pictures before and after are kept; 0 keeps all."""
 
+    def check(self) -> None:
+        """Raises ValueError for numbers out of range."""
+        if not 1 <= self.quality <= 100:
+            raise ValueError(f"keep.quality of jpg and webp is 1 to 100, got {self.quality}.")
+        if self.views < 0:
+            raise ValueError(f"keep.views must be 0 (all) or more, got {self.views}.")
+
 
 @dataclass(frozen=True)
 class Round:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import torch
@@ -46,6 +46,18 @@ class LossConfig:
     """Weight of the change of each Gaussian's view dependence: edited views that disagree would be stored there."""
     text_weight: float = 0.0
     """Weight of the text loss of `fasttext2style` beside the pictures; above 0 it loads --encoder."""
+
+    def check(self) -> None:
+        """Raises ValueError for weights that are negative or no numbers, or that leave nothing to train towards."""
+        weights = {field.name: getattr(self, field.name) for field in fields(self) if field.name.endswith("_weight")}
+        for name, weight in weights.items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"losses.{name} must be 0 or more, got {weight}.")
+        if not any(weights[f"{name}_weight"] for name in ("photometric", "l2", "lpips", "text")):
+            raise ValueError(
+                "All weights that draw the object towards the edited pictures are 0: set losses.photometric_weight "
+                "(1 by default), or one of l2, lpips and text, above 0."
+            )
 
 
 def picture_losses(

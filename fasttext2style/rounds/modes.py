@@ -64,3 +64,9 @@ MODES: dict[ModeName, Mode] = {
         prune_opacity=0.001,
     ),
 }
+
+
+def check_mode(name: str) -> None:
+    """Raises ValueError for a mode that is none of MODES."""
+    if name not in MODES:
+        raise ValueError(f"There is no mode {name!r}; modes are {', '.join(MODES)}.")

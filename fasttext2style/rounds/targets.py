@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep
+from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep, check_denoising
 from fasttext2style.rounds.modes import ModeName
 from fasttext2style.rounds.views import SceneViews, to_bytes
 from fasttext2style.scene.gaussians import Gaussians
@@ -39,6 +39,10 @@ class EditConfig:
     """How strongly to keep to the condition; FastText2ObjectStyle takes 1.75."""
     shared_noise: bool = True
     """All views of a round start from the same noise, for then they come out alike."""
+
+    def check(self) -> None:
+        """Raises ValueError for numbers that no editor can follow."""
+        check_denoising(self.strength, self.steps, self.guidance, self.image_guidance)
 
 
 @dataclass(frozen=True)

@@ -112,9 +112,44 @@ def test_folders_that_are_no_editor(folder, tmp_path):
         load_editor(str(broken))
 
 
-def test_unknown_settings_are_named(folder):
-    with pytest.raises(ValueError, match="has no setting shedule; it has dtype"):
-        load_editor(str(folder), shedule="x")
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"shedule": "x"}, "has no setting shedule; it has dtype.*scheduler.*, and as all editors batch_size, margin"),
+        ({"batch_size": 0}, "at least 1 view"),
+        ({"batch_size": "many"}, "batch_size is a whole number; got 'many'"),
+        ({"native_size": 0.5}, "native_size is a whole number or None; got 0.5"),
+        ({"native_size": -64}, "native_size is 0"),
+        ({"margin": True}, "margin is a number; got True"),
+        ({"dtype": "fp8"}, "dtype is one of auto, fp32, fp16, bf16; got 'fp8'"),
+        ({"offload": "yes"}, "offload is True or False; got 'yes'"),
+        ({"scheduler": "DDIMSheduler"}, "'DDIMSheduler' is no scheduler.*Did you mean DDIMScheduler"),
+        ({"key_views": -1}, "key_views is 0 or more"),
+        ({"lora": "a", "lora_weights": "strong"}, "lora_weights are numbers"),
+    ],
+)
+def test_wrong_settings_are_refused_before_weights_are_read(folder, tmp_path, settings, words):
+    """The folder has lost its weights: what is said is about the settings."""
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    (broken / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ValueError, match=words):
+        load_editor(str(broken), **settings)
+
+
+def test_an_inpainting_editor_knows_its_own_settings(tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionInpaintPipeline"}')
+    with pytest.raises(ValueError, match=r"has no setting key_views; it has .*removal_prompt, and as all editors"):
+        load_editor(str(tmp_path), key_views=2)
+    with pytest.raises(ValueError, match="guidance is 0 or more, got -1"):
+        load_editor(str(tmp_path), guidance=-1)
+
+
+def test_wrong_settings_of_an_editor_of_ones_own_are_named(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    assert load_editor("channel_editor:ChannelEditor", amount=0.5, margin=1).name == "channels"
+    with pytest.raises(ValueError, match="has no setting amout; it has amount, and as all editors batch_size"):
+        load_editor("channel_editor:ChannelEditor", amout=0.5)
+    sys.modules.pop("channel_editor")
 
 
 def test_an_editor_of_ones_own_by_import_path(monkeypatch):
