@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from fasttext2style.editors.editor import EditRequest
 from fasttext2style.editors.instruct_pix2pix import InstructPix2PixConfig, InstructPix2PixEditor
 from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
 from fasttext2style.evaluation.report import versions
+from fasttext2style.evaluation.timing import peak_memory_gib
 
 
 def main() -> None:
@@ -52,7 +51,7 @@ def main() -> None:
     for batch in sorted(batches):
         # In rising order, for a host's peak never falls again; this edit also warms up.
         edit(editor, request, batch, options.device, steps=2)
-        memory[batch] = peak_gib(options.device)
+        memory[batch] = peak_memory_gib()["cuda" if options.device.startswith("cuda") else "host"]
     for _ in range(options.repeats):
         for batch in batches:
             measured = edit(editor, request, batch, options.device, steps=options.steps)
@@ -138,13 +137,6 @@ def synchronize(device: str, reset_peak: bool = False) -> None:
         torch.cuda.synchronize()
         if reset_peak:
             torch.cuda.reset_peak_memory_stats()
-
-
-def peak_gib(device: str) -> float:
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated() / 2**30
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from typing import Any
 import torch
 
 from fasttext2style.evaluation.report import versions
+from fasttext2style.evaluation.timing import peak_host_bytes
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
@@ -50,14 +49,9 @@ def one_edit(history: History, state: SceneState, number: int, share: float, gro
     return delta.moved(state, 0.0, 1.0)
 
 
-def peak_bytes() -> int:
-    """Largest resident size of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def measure(count: int, steps: int, share: float, grow: bool, folder: Path) -> dict[str, float]:
     """Sizes in megabytes, the slowest of each action in seconds of CPU time (other jobs may run beside)."""
-    libraries = peak_bytes()
+    libraries = peak_host_bytes()
     state = million_gaussians(count)
     scene_size = sum(column.numel() * column.element_size() for column in state.columns.values())
     history = History.open(folder)
@@ -81,8 +75,8 @@ def measure(count: int, steps: int, share: float, grow: bool, folder: Path) -> d
     on_disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {
         "scene_megabytes": scene_size / 1e6,
-        "peak_beside_libraries_megabytes": (peak_bytes() - libraries) / 1e6,
-        "peak_in_scenes": (peak_bytes() - libraries) / scene_size,
+        "peak_beside_libraries_megabytes": (peak_host_bytes() - libraries) / 1e6,
+        "peak_in_scenes": (peak_host_bytes() - libraries) / scene_size,
         "disk_megabytes": on_disk / 1e6,
         **{f"{name}_seconds": value for name, value in seconds.items()},
     }

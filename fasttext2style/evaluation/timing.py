@@ -28,9 +28,13 @@ class Stopwatch:
 
 def peak_memory_gib() -> dict[str, float]:
     """The most memory that this process has held so far: on the host, and on the CUDA device if there is one."""
-    # Kibibytes on Linux, bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30}
+    peak = {"host": peak_host_bytes() / 2**30}
     if torch.cuda.is_available():
         peak["cuda"] = torch.cuda.max_memory_allocated() / 2**30
     return {name: round(gib, 3) for name, gib in peak.items()}
+
+
+def peak_host_bytes() -> int:
+    """Largest resident size of this process so far."""
+    # Kibibytes on Linux, bytes on macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

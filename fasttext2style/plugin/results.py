@@ -18,6 +18,7 @@ from fasttext2style.evaluation.report import (
     write_report,
     write_video,
 )
+from fasttext2style.evaluation.timing import peak_memory_gib
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.ply import write_ply
@@ -58,6 +59,7 @@ def write_results(pipeline: StylePipeline, trainer: Any) -> Path:
         "seed": {"style": pipeline.config.seed, "machine": trainer.config.machine.seed},
         "steps": pipeline.steps,
         "seconds": {name: round(seconds, 3) for name, seconds in watch.seconds.items()},
+        "peak_memory_gib": peak_memory_gib(),
         "similarity": similarity,
         "negatives": list(pipeline.styler.objective.negatives),
         "gaussians": {"scene_before": len(before), "scene_after": len(after), "object": len(edit)},

@@ -1,6 +1,7 @@
 """Pictures, video and report: what is written reads back, and nothing is left half written."""
 
 import json
+from pathlib import Path
 
 import av
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from fasttext2style.evaluation import report
-from fasttext2style.evaluation.timing import Stopwatch
+from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 
 
 def _images(views: int = 3) -> torch.Tensor:
@@ -65,6 +66,12 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
     with pytest.raises(TypeError):
         report.write_report(path, {"prompt": torch.zeros(1)})
     assert json.loads(path.read_text())["prompt"] == "ice"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="Linux tells it in a second way")
+def test_peak_memory_is_what_the_kernel_says():
+    said = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    assert peak_memory_gib()["host"] == pytest.approx(int(said.split()[1]) / 2**20, abs=0.01)
 
 
 def test_a_phase_entered_twice_adds_up(monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fasttext2style.evaluation.timing import peak_memory_gib
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.ply import read_ply, write_ply
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
@@ -70,6 +71,7 @@ def test_results_are_complete(red_run):
     report = json.loads((folder / "report.json").read_text())
     assert report["similarity"]["after"] > report["similarity"]["before"]
     assert {"selection", "preparation", "styling", "results"} <= report["seconds"].keys()
+    assert 0.1 < report["peak_memory_gib"]["host"] <= peak_memory_gib()["host"]
 
 
 def test_the_checkpoint_holds_the_styled_scene_and_the_selection(red_run):
