@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.gaussians import SH_C0, Gaussians
 from fasttext2style.scene.rasterize import rasterize, render
-from fasttext2style.scene.toy_geometry import SH_C0
 from fasttext2style.scene.toy_scene import FOCUS, ToyScene, toy_scene
 
 GRANITE = 0.62

@@ -129,9 +129,7 @@ def _read_scene(path: Path) -> Gaussians:
         if not found:
             raise ValueError(f"There is no checkpoint step-*.ckpt in {path}.")
         path = found[-1]
-    entries = read_checkpoint(path)["pipeline"]
-    # Our own checkpoints hold the object before its last edit, too.
-    return Gaussians.from_splatfacto({key: value for key, value in entries.items() if ".earlier." not in key})
+    return Gaussians.from_checkpoint(read_checkpoint(path)["pipeline"])
 
 
 def _own_reconstruction(run: Run) -> Path:

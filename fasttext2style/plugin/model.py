@@ -6,6 +6,7 @@ What differs from nerfstudio's own model, and why:
   (nerfstudio replaces them: training after loading then changes nothing, without a word);
 - the selection (a weight per Gaussian), identities, and which steps of the history it contains travel with the
   checkpoint;
+- colours are spherical harmonics at every degree; splatfacto has logits in their place at degree 0;
 - outputs `selection` and `before` show the object as a mask, and the scene before its last edit;
 - LPIPS is made when it is asked for, and never lands in a checkpoint.
 """
@@ -29,11 +30,10 @@ from torch import Tensor, nn
 from fasttext2style.plugin.datamanager import to_scene_cameras
 from fasttext2style.plugin.extra_outputs import EarlierObject, LazyOutputs, marked
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.gaussians import SH_C0, Gaussians, sh_dc_of_logits
 from fasttext2style.scene.rasterize import rasterize
 
 GROUPS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
-_SH_C0 = 0.28209479177387814
 
 
 @dataclass
@@ -114,15 +114,11 @@ class SceneModel(SplatfactoModel):
         )
         scale = torch.from_numpy(distances).mean(dim=-1, keepdim=True).clamp_min(1e-7)
         quats = torch.nn.functional.normalize(torch.randn(count, 4), dim=-1)
-        if self.config.sh_degree > 0:
-            features_dc = (colors.float() / 255 - 0.5) / _SH_C0
-        else:
-            features_dc = torch.logit(colors.float() / 255, eps=1e-10)
         return {
             "means": points.float().clone(),
             "scales": scale.log().repeat(1, 3),
             "quats": quats,
-            "features_dc": features_dc,
+            "features_dc": (colors.float() / 255 - 0.5) / SH_C0,
             "features_rest": torch.zeros(count, coefficients - 1, 3),
             "opacities": torch.logit(torch.full((count, 1), 0.1)),
         }
@@ -137,6 +133,24 @@ class SceneModel(SplatfactoModel):
     def object_weights(self) -> Tensor:
         """[gaussians] the selection; everything while a reconstruction, which has none, adds and removes Gaussians."""
         return self.selection if len(self.selection) == self.num_points else self.selection.new_ones(self.num_points)
+
+    @property
+    def shs_0(self) -> Tensor:
+        """[gaussians, 3] constant coefficients, as ns-export asks for them."""
+        return self.features_dc
+
+    @property
+    def colors(self) -> Tensor:
+        """[gaussians, 3] colours without view dependence, as ns-export asks for them."""
+        return 0.5 + SH_C0 * self.features_dc
+
+    def load_gaussians(self, gaussians: Gaussians) -> None:
+        """Take a scene as if from a checkpoint: nothing is selected or known of its history.
+
+        Raises:
+            ValueError: of another SH degree.
+        """
+        self.load_state_dict(gaussians.to_splatfacto() | {"selection": torch.ones(len(gaussians))})
 
     def set_gaussians(self, gaussians: Gaussians) -> None:
         """Replace the scene; the parameters keep their identity, their gradients are dropped."""
@@ -229,9 +243,7 @@ class SceneModel(SplatfactoModel):
     ) -> dict[str, Tensor]:
         """Parameters after activation; colours [gaussians, channels], or their coefficients [gaussians, bases, 3]."""
         degree = self._present_sh_degree
-        if colors is None and self.config.sh_degree == 0:
-            colors = torch.sigmoid(params["features_dc"])
-        elif colors is None and self.device.type == "cpu" and not torch.is_grad_enabled():
+        if colors is None and self.device.type == "cpu" and not torch.is_grad_enabled():
             from fasttext2style.scene.cpu_backend import view_colors
 
             means, dc, rest = (params[name].detach() for name in ("means", "features_dc", "features_rest"))
@@ -347,6 +359,8 @@ class SceneModel(SplatfactoModel):
                 f"{expected + 1} (degree {self.config.sh_degree}). Add --pipeline.model.sh-degree {degree}."
             )
         count = len(state["means"])
+        if came == 0 and "selection" not in dict:
+            state["features_dc"] = sh_dc_of_logits(state["features_dc"])
         for name in GROUPS:
             parameter = self.gauss_params[name]
             parameter.data = state[name].to(self.device, parameter.dtype).clone()

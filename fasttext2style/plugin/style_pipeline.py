@@ -97,7 +97,7 @@ class StylePipeline(VanillaPipeline):
                 f"{path} has SH degree {gaussians.sh_degree}, the model {degree}: add --pipeline.model.sh-degree "
                 f"{gaussians.sh_degree}."
             )
-        self.model.load_state_dict(gaussians.with_sh_degree(degree).to_splatfacto())
+        self.model.load_gaussians(gaussians.with_sh_degree(degree))
 
     def begin(self, encoder: TextImageEncoder, steps: int, folder: Path) -> dict[str, list[nn.Parameter]]:
         """Select the object and prepare the style; returns the parameter groups to optimize.

@@ -16,8 +16,7 @@ import torch
 from jaxtyping import Float32, UInt8, UInt32
 
 from fasttext2style.scene.files import atomic_write
-from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.ply import SH_C0
+from fasttext2style.scene.gaussians import SH_C0, Gaussians
 
 SPZ_MAGIC = 0x5053474E
 """NGSP in bytes: Niantic Gaussian splats."""

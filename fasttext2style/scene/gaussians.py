@@ -16,6 +16,9 @@ from torch import Tensor
 SH_DEGREES = {0: 0, 3: 1, 8: 2, 15: 3}
 """Spherical harmonics coefficients beside the constant one -> degree."""
 
+SH_C0 = 0.28209479177387814
+"""The constant spherical harmonic, 1 / (2 sqrt(pi)): a colour is 0.5 + SH_C0 * sh_dc."""
+
 SPLATFACTO_NAMES = {
     "means": "means",
     "scales": "log_scales",
@@ -123,9 +126,10 @@ class Gaussians:
 
     @staticmethod
     def from_splatfacto(tensors: Mapping[str, Tensor]) -> Gaussians:
-        """From the state dict of a splatfacto model, or of a pipeline that holds one.
+        """From tensors under splatfacto's names; the inverse of `to_splatfacto`.
 
-        Keys may have any prefix ("_model.gauss_params.means"); other entries are ignored.
+        Keys may have any prefix ("_model.gauss_params.means"); other entries are ignored. Checkpoints of SH degree 0
+        need `from_checkpoint`.
 
         Raises:
             ValueError: not one full set of Gaussians in it, shapes that do not fit, NaN or infinite values.
@@ -145,10 +149,29 @@ class Gaussians:
             )
         return gaussians
 
+    @staticmethod
+    def from_checkpoint(entries: Mapping[str, Tensor]) -> Gaussians:
+        """From the state of a pipeline or model, of splatfacto or of ours; keys as in `from_splatfacto`.
+
+        Ours are known by their selection, and hold the object before its last edit, too.
+
+        Raises:
+            ValueError: as `from_splatfacto`.
+        """
+        gaussians = Gaussians.from_splatfacto({key: value for key, value in entries.items() if ".earlier." not in key})
+        if gaussians.sh_degree > 0 or any(key.rpartition(".")[2] == "selection" for key in entries):
+            return gaussians
+        return replace(gaussians, sh_dc=sh_dc_of_logits(gaussians.sh_dc))
+
     def to_splatfacto(self) -> dict[str, Tensor]:
         """Tensors under splatfacto's names and in its shapes (opacities [gaussians, 1]); not copied."""
         tensors = {theirs: getattr(self, ours) for theirs, ours in SPLATFACTO_NAMES.items()}
         return tensors | {"opacities": self.logit_opacities[:, None]}
+
+
+def sh_dc_of_logits(logits: Float[Tensor, "gaussians 3"]) -> Float[Tensor, "gaussians 3"]:
+    """Colours as splatfacto keeps them at SH degree 0 (before a sigmoid), as spherical harmonics: 0 is grey in both."""
+    return (logits.sigmoid() - 0.5) / SH_C0
 
 
 def _which_gaussians(tensors: Mapping[str, Tensor], prefixes: list[str], complete: list[str]) -> str:

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float32
 
 from fasttext2style.scene.files import atomic_write
-from fasttext2style.scene.gaussians import SH_DEGREES, Gaussians
+from fasttext2style.scene.gaussians import SH_C0, SH_DEGREES, Gaussians
 
 TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
@@ -29,8 +29,6 @@ TYPES = {
 """Number types of a .ply header, in both spellings -> numpy's."""
 FORMATS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
 """Formats of a .ply -> numpy's byte order."""
-SH_C0 = 0.28209479177387814
-"""The constant spherical harmonic, 1 / (2 sqrt(pi))."""
 HEADER_LIMIT = 1 << 20
 """Bytes read in search of a header's end; a file without one may be gigabytes long."""
 

@@ -14,13 +14,13 @@ from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.gaussians import SH_C0, Gaussians
 
 Points = Float[Tensor, "points 3"]
 Distance = Callable[[Points], Float[Tensor, " points"]]
 
-SH_C0, SH_C1 = 0.28209479177387814, 0.4886025119029199
-"""Constant and linear spherical harmonics."""
+SH_C1 = 0.4886025119029199
+"""The linear spherical harmonics."""
 SUN = torch.nn.functional.normalize(torch.tensor([0.35, -0.55, 0.75]), dim=0)
 """Direction towards the sun."""
 
