@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--prompt", default="make it red")
     parser.add_argument("--caption", default="a red bear", help="what the edited scene shows")
     parser.add_argument("--editor", default="tiny")
+    parser.add_argument("--condition", default="", help="render, photograph, ...; empty takes the method's default")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--views", type=int, default=12)
     parser.add_argument("--size", type=int, default=256)
@@ -109,6 +110,8 @@ def edit(scene: ToyScene, options: argparse.Namespace) -> Path:
         "--prompt", options.prompt, "--editor", options.editor,
         "--pipeline.rounds.schedule.rounds", str(options.rounds),
     ]  # fmt: skip
+    if options.condition:
+        command += ["--pipeline.rounds.edit.condition", options.condition]
     if options.lpips_weights is not None:
         command += ["--pipeline.rounds.losses.lpips-weights", str(options.lpips_weights.absolute())]
     subprocess.run([*command, "nerfstudio-data", *WORLD_OPTIONS], check=True)

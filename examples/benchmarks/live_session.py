@@ -119,13 +119,13 @@ def ten_edits(
     """Seconds until the first visible change (median of ten), and pictures a second that somebody got meanwhile."""
     cameras = Cameras.orbit((0.0, 0.0, 0.0), 2.2, 24, 256, 256)
     model.load_state_dict(ball_on_floor(count, share).to_splatfacto())
-    session = LiveSession(model, cameras, encoder, History.open(folder), folder, lambda: folder)
+    session = LiveSession(model, cameras, History.open(folder), folder, lambda: folder)
     assert session.do(SelectRows(int(share * count))), session.status.message
     looker = Looker(session, cameras)
     looker.start()
     while looker.count < 4:
         time.sleep(0.05)
-    settings, PRESETS["quick"] = StyleSettings(fasttext2style.config.optimizers), steps
+    settings, PRESETS["quick"] = StyleSettings(encoder, fasttext2style.config.optimizers), steps
     firsts, began, looks = [], time.perf_counter(), looker.count
     for sentence in SENTENCES:
         started = time.perf_counter()

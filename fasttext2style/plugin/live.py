@@ -21,7 +21,6 @@ import torch
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
-from fasttext2style.guidance.encoders import TextImageEncoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SELECTION, SceneState
@@ -35,11 +34,12 @@ from fasttext2style.selection.selection import Selection
 if TYPE_CHECKING:
     from fasttext2style.selection.segmenters import Segmenter
 
-Event = Literal["status", "scene", "history"]
-"""What listeners hear of: a new status, a scene that looks different, other steps or another selection."""
+Event = Literal["status", "scene", "history", "pictures"]
+"""What listeners hear of: a new status, a scene that looks different, other steps or another selection, pictures that
+views are trained towards."""
 _SECONDS_BETWEEN_REPORTS = 0.2
 _QUICKLY_CUT = 300_000
-"""Scenes up to this size are cut into patches for clicks before the first click (4.5 s of CPU for 200,000)."""
+"""Scenes up to this size are cut into patches for clicks before the first click (6 s of CPU for 200,000)."""
 
 
 @runtime_checkable
@@ -65,6 +65,8 @@ class Status:
     done: int = 0
     total: int = 0
     """Steps of the present job; 0 where they cannot be counted."""
+    doing: str = "step"
+    """What is counted."""
     seconds_left: float | None = None
     waiting: tuple[str, ...] = ()
     """Titles of the jobs that come next."""
@@ -80,7 +82,6 @@ class LiveSession:
     Args:
         model: the scene. The session writes into its tensors, and replaces them when Gaussians come or go.
         cameras: views of the capture.
-        encoder: compares renders with sentences; it stays loaded.
         history: steps of this scene; the scene is brought to what it says.
         folder: where exports go.
         save: writes a checkpoint and returns its path; raises ValueError.
@@ -91,13 +92,12 @@ class LiveSession:
         self,
         model: SceneModel,
         cameras: Cameras,
-        encoder: TextImageEncoder,
         history: History,
         folder: Path,
         save: Callable[[], Path],
         lock: threading.Lock | None = None,
     ) -> None:
-        self.model, self.cameras, self.encoder, self.history, self.folder = model, cameras, encoder, history, folder
+        self.model, self.cameras, self.history, self.folder = model, cameras, history, folder
         self.lock = lock or threading.Lock()
         self.listeners: list[Callable[[Event], None]] = []
         self._save = save
@@ -106,9 +106,9 @@ class LiveSession:
         self._stop = self._closing = False
         self._status = Status()
         self._started = self._last_report = 0.0
-        self.revision = 0
-        """Counts changes of what the scene looks like; what was computed from an older one is out of date."""
-        self._clicks: tuple[int, ClickSelector] | None = None
+        self.pictures: dict[int, Tensor] = {}
+        """View -> [height, width, 3] picture as 8 bits that it is trained towards, of the last edit."""
+        self._clicks: tuple[Tensor, ClickSelector] | None = None
         self._segmenter: tuple[str, Segmenter] | None = None
         if not history.steps and model.history_ids is None and bool((model.selection == 1).all()):
             # Nobody ever said what the object is: it is nothing yet, rather than everything.
@@ -184,8 +184,8 @@ class LiveSession:
         """Somebody pressed Stop, or the session ends."""
         return self._stop or self._closing
 
-    def progress(self, done: int, total: int) -> None:
-        """So many steps of the present job are done."""
+    def progress(self, done: int, total: int, doing: str = "step") -> None:
+        """So many steps of the present job are done; the time left is counted anew from step 0."""
         now = time.monotonic()
         if done == 0:
             self._started = now
@@ -193,7 +193,7 @@ class LiveSession:
             return
         self._last_report = now
         left = (now - self._started) / done * (total - done) if done else None
-        self._update(done=done, total=total, seconds_left=left)
+        self._update(done=done, total=total, doing=doing, seconds_left=left)
 
     @property
     def gaussians(self) -> Gaussians:
@@ -226,18 +226,20 @@ class LiveSession:
         return f"{selection.count:,} of {len(weights):,} Gaussians are the object now."
 
     def warm_up(self) -> None:
-        """Compile and load what the first edit needs, so that it does not have to wait."""
-        from fasttext2style.plugin.live_style import rehearse
-
-        rehearse(self.encoder, self.cameras)
+        """Prepare what the first click needs, so that it does not have to wait."""
         if len(self.state) <= _QUICKLY_CUT:
             self.click_selector()
 
     def click_selector(self) -> ClickSelector:
-        """Selects by points; made anew when the scene looks different, for it knows places and colours."""
-        if self._clicks is None or self._clicks[0] != self.revision:
-            self._clicks = (self.revision, ClickSelector(self.gaussians))
-        return self._clicks[1]
+        """Selects by points in the scene as it is now.
+
+        It is made once and knows every Gaussian by how it looked then: an edit changes colours, not what is an object.
+        """
+        if self._clicks is None:
+            self._clicks = (self.state.ids, ClickSelector(self.gaussians, self.cameras))
+        ids, selector = self._clicks
+        rows = torch.searchsorted(ids, self.state.ids).clamp_max(len(ids) - 1)
+        return selector.after_edits(self.gaussians, torch.where(ids[rows] == self.state.ids, rows, -1))
 
     def segmenter(self, name: str) -> Segmenter:
         """Finds what a text names in images; the last one stays loaded.
@@ -261,7 +263,6 @@ class LiveSession:
 
     def changed(self) -> None:
         """The scene looks different now."""
-        self.revision += 1
         self.tell("scene")
 
     def show_before(self, rows: Tensor, groups: dict[str, Tensor]) -> None:

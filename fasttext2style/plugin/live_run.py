@@ -12,17 +12,16 @@ from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 from nerfstudio.viewer.viewer import Viewer
 
-from fasttext2style.guidance.encoders import TextImageEncoder
 from fasttext2style.plugin.live import LiveSession
-from fasttext2style.plugin.live_style import ApplyStyle, StyleSettings
+from fasttext2style.plugin.live_action import Action
 from fasttext2style.plugin.live_viewer import LiveViewer
-from fasttext2style.plugin.panel import Action, LivePanel, Order
+from fasttext2style.plugin.panel import LivePanel
 
 if TYPE_CHECKING:
     from fasttext2style.plugin.trainer import StyleTrainer
 
 
-def run_live(trainer: StyleTrainer, encoder: TextImageEncoder) -> None:
+def run_live(trainer: StyleTrainer, action: Action) -> None:
     """Open the session and do what is asked for until Ctrl-C; then save.
 
     Raises:
@@ -41,23 +40,18 @@ def run_live(trainer: StyleTrainer, encoder: TextImageEncoder) -> None:
         return trainer.checkpoint_dir
 
     trainer.step = 0
-    session = LiveSession(
-        pipeline.model, cameras, encoder, trainer.history(), trainer.base_dir, save, trainer.train_lock
-    )
+    session = LiveSession(pipeline.model, cameras, trainer.history(), trainer.base_dir, save, trainer.train_lock)
     # From now on history.json and this checkpoint can bring everything back, whatever ends the program.
     session.save()
     session.warm_up()
     viewer = trainer.viewer_state
     assert isinstance(viewer, Viewer), "setup() refuses a live session without viewer"
     trainer._init_viewer_state()
-    settings = StyleSettings(
-        config.optimizers, config.pipeline.styler, config.pipeline.growth, seed=config.pipeline.seed
-    )
     shown = LiveViewer(viewer, pipeline.model, cameras)
     LivePanel(
         session,
         shown,
-        [style_action(settings)],
+        action,
         prompt=config.pipeline.model.prompt or "",
         segmenter=config.segmenter,
     )
@@ -72,15 +66,6 @@ def run_live(trainer: StyleTrainer, encoder: TextImageEncoder) -> None:
     )
     shown.close()
     trainer.shutdown()
-
-
-def style_action(settings: StyleSettings) -> Action:
-    """CLIP styling, as the panel offers it."""
-
-    def job(order: Order) -> ApplyStyle:
-        return ApplyStyle(settings, order.prompt, order.strength, order.preset, order.form)
-
-    return Action("Style by a sentence", job)
 
 
 def address(viewer: Viewer) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from fasttext2style.guidance.encoders import TextImageEncoder
-from fasttext2style.history.state import SELECTION, SceneState
-from fasttext2style.plugin.edit_record import object_before, object_delta, thumbnail
+from fasttext2style.plugin.edit_record import thumbnail
+from fasttext2style.plugin.live_action import Action, Order
+from fasttext2style.plugin.live_edit import LiveEdit
 from fasttext2style.plugin.strategy import GrowthConfig, ObjectGrowth
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
@@ -38,11 +39,29 @@ _VIEWS = 32
 class StyleSettings:
     """What all styles of a session share; the run's own settings."""
 
+    encoder: TextImageEncoder
+    """Compares renders with sentences; it stays loaded."""
     optimizers: dict[str, dict[str, Any]]
     """nerfstudio's optimizer settings per parameter group."""
     styler: StylerConfig = field(default_factory=StylerConfig)
     growth: GrowthConfig = field(default_factory=GrowthConfig)
     seed: int = 0
+
+
+def style_action(settings: StyleSettings) -> Action:
+    """CLIP styling, as the panel offers it."""
+
+    def job(order: Order) -> ApplyStyle:
+        return ApplyStyle(settings, order.prompt, order.strength, order.quality, order.form)
+
+    return Action(
+        {"Apply": job},
+        example="a bear made of gold",
+        qualities={name: f"{steps} steps" for name, steps in PRESETS.items()},
+        strength_hint="How fast it changes. A finished edit can be weakened under History.",
+        forms=tuple(FORMS),
+        forms_hint="Form is rougher: surfaces may become flaky.",
+    )
 
 
 @dataclass(frozen=True)
@@ -77,29 +96,29 @@ class ApplyStyle:
                         f"The style diverged at step {done + 1} (loss {loss}). Try a smaller strength, or colours only."
                     )
                 done += 1
-                style.write()
+                style.live.write()
                 session.progress(done, steps)
             style.close()
             if done == 0:
-                style.take_back()
+                style.live.take_back()
                 return "Stopped before the first step: nothing has changed."
             metrics = style.metrics()
             facts = {"steps": done, "strength": self.strength, "preset": self.preset, "form": self.form}
             session.history.record(
-                object_delta(style.before, style.edit, style.ids),
+                style.live.delta(),
                 self.prompt.strip(),
                 prompt=self.prompt.strip(),
-                settings=facts | {"object": session.selection.origin, "encoder": session.encoder.name},
+                settings=facts | {"object": session.selection.origin, "encoder": self.settings.encoder.name},
                 seed=self.settings.seed,
                 seconds=round(time.perf_counter() - started, 2),
                 metrics=metrics,
                 thumbnail=thumbnail(session.gaussians, style.styler.views[0]),
             )
         except ValueError as error:
-            style.take_back()
+            style.live.take_back()
             raise ValueError(f"{error} The scene is as it was before.") from error
         except BaseException:
-            style.take_back()
+            style.live.take_back()
             raise
         finally:
             style.close()
@@ -132,17 +151,16 @@ def rehearse(encoder: TextImageEncoder, cameras: Cameras) -> None:
 
 
 class _Style:
-    """The object's parameters while a style is made, and how they get into the session's scene and out again."""
+    """The object's parameters while a style is made, and what changes them."""
 
     def __init__(self, session: LiveSession, order: ApplyStyle) -> None:
-        self.session, settings = session, order.settings
+        settings = order.settings
         config = replace(settings.styler, train=FORMS[order.form])
         growth = replace(settings.growth, enabled=order.form != "colors")
         self.edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
-        self.before = object_before(session.state, self.edit)
-        self.ids = self.before.ids
+        self.live = LiveEdit(session, self.edit, session.state.ids[self.edit.rows])
         cameras = session.cameras[:: -(-len(session.cameras) // _VIEWS)]
-        self.styler = ObjectStyler(self.edit, cameras, session.encoder, order.prompt, config, settings.seed)
+        self.styler = ObjectStyler(self.edit, cameras, settings.encoder, order.prompt, config, settings.seed)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for name, parameter in self.edit.parameters.items():
             optimizer = deepcopy(settings.optimizers[name]["optimizer"])
@@ -151,9 +169,6 @@ class _Style:
         self.growth = ObjectGrowth(growth, self.edit, self.optimizers, PRESETS[order.preset])
         self.gate = UpdateGate()
         self.gate.attach(self.optimizers, lambda: self.edit.weights)
-        self.grown = False
-        with session.lock:
-            session.show_before(self.edit.rows, self.edit.original.to_splatfacto())
 
     def step(self, number: int) -> float:
         """One step on the object's own parameters: whoever looks at the scene does not wait for it."""
@@ -167,53 +182,9 @@ class _Style:
             optimizer.step()
         if self.growth.after_step(number):
             self.styler.re_anchor()
-            self._replace_object()
-        return float(loss.detach())
-
-    @torch.no_grad()
-    def write(self) -> None:
-        """Put the object as it is now into the scene."""
-        state = self.session.state
-        with self.session.lock:
-            for name, parameter in self.edit.parameters.items():
-                if self.grown:
-                    state.columns[name][len(state) - len(self.edit) :] = parameter
-                else:
-                    state.columns[name].index_copy_(0, self.edit.rows, parameter)
-        self.session.changed()
-
-    @torch.no_grad()
-    def _replace_object(self) -> None:
-        """Gaussians came or went: the object, with new identities, comes after all others."""
-        session, state = self.session, self.session.state
-        keep = torch.ones(len(state), dtype=torch.bool, device=state.device)
-        if self.grown:
-            keep[state.rows_of(self.ids)] = False
-        else:
-            keep[self.edit.rows] = False
             self.edit.let_go_of_scene()
-            self.first_id = int(session.history.fresh_ids(state, 1))
-        self.ids = torch.arange(self.first_id, self.first_id + len(self.edit), device=state.device)
-        now = {name: parameter.detach() for name, parameter in self.edit.parameters.items()}
-        now[SELECTION] = self.edit.weights
-        columns = {name: torch.cat([column[keep], now[name]]) for name, column in state.columns.items()}
-        with session.lock:
-            session.adopt(SceneState(columns, torch.cat([state.ids[keep], self.ids])))
-            rows = torch.arange(int(keep.sum()), len(session.state), device=state.device)
-            session.show_before(rows, self.edit.original.to_splatfacto())
-        self.grown = True
-
-    def take_back(self) -> None:
-        """The scene as it was before the style, bit by bit."""
-        self.session.move(self._without)
-
-    @torch.no_grad()
-    def _without(self, state: SceneState) -> SceneState:
-        if self.grown:
-            return state.exchanged(self.ids, self.before)
-        for name, values in self.edit.original.to_splatfacto().items():
-            state.columns[name].index_copy_(0, self.edit.rows, values)
-        return state
+            self.live.replace_object()
+        return float(loss.detach())
 
     def metrics(self) -> dict[str, float]:
         """Mean similarity of the object's views to the sentence, before and after."""

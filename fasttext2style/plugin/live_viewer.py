@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -25,6 +26,7 @@ Look = Literal["after", "before", "after | before"]
 Ray = tuple[tuple[float, float, float], tuple[float, float, float]]
 _CPU_RESOLUTION = 384
 _RECTANGLE_HEIGHT = 512
+_FRUSTUM_PIXELS = 128
 _BALL = 0.006
 """Radius of the ball that marks a click, relative to the cameras' distance."""
 _LONGEST_PICTURE = 20.0
@@ -94,6 +96,37 @@ class LiveViewer:
         panel = self.viewer.control_panel
         shown = {panel.output_render} | ({panel.split_output_render} if panel.split else set())
         return shown & {"selection", "before"}
+
+    def show_pictures(self, pictures: dict[int, Tensor]) -> None:
+        """Put [height, width, 3] pictures of 8 bits into the frustums of these views, and show the frustums.
+
+        nerfstudio's button "Hide Train Cams" hides them again.
+        """
+        if not pictures:
+            return
+        viewer, train = self.viewer, self.viewer.pipeline.datamanager.train_dataset
+        assert train is not None, "nerfstudio drew its frustums"
+        with self.server.atomic():
+            for view in pictures.keys() & viewer.camera_handles.keys():
+                old, camera = viewer.camera_handles[view], train.cameras[view]
+                step = -(-max(pictures[view].shape[:2]) // _FRUSTUM_PIXELS)
+                viewer.camera_handles[view] = new = self.server.scene.add_camera_frustum(
+                    f"/cameras/camera_{view:05d}",
+                    fov=float(2 * torch.arctan(camera.cx / camera.fx)),
+                    aspect=float(camera.cx / camera.cy),
+                    scale=viewer.config.camera_frustum_scale,
+                    image=pictures[view][::step, ::step].numpy(),
+                    wxyz=old.wxyz,
+                    position=old.position,
+                )
+                new.on_click(partial(self._go_to_frustum, view))
+        if viewer.show_images.visible:
+            viewer.toggle_cameravis_button()
+
+    def _go_to_frustum(self, view: int, event: viser.SceneNodePointerEvent) -> None:
+        with event.client.atomic():
+            event.client.camera.position, event.client.camera.wxyz = event.target.position, event.target.wxyz
+        self.viewer.current_camera_idx = view
 
     # --- what is pointed at -------------------------------------------------------------------------------------------
 

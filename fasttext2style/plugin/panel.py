@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, cast, get_args
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast, get_args
 
 import viser
 from nerfstudio.utils.rich_utils import CONSOLE
@@ -18,7 +18,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from fasttext2style.plugin import live_jobs as jobs
 from fasttext2style.plugin.extra_outputs import TINT
 from fasttext2style.plugin.live import Event, Job, LiveSession
-from fasttext2style.plugin.live_style import FORMS, PRESETS
+from fasttext2style.plugin.live_action import Action, Order
 from fasttext2style.plugin.live_viewer import LiveViewer, Look, Ray
 from fasttext2style.plugin.panel_texts import history_text, object_text, status_text
 from fasttext2style.scene.cameras import Cameras
@@ -30,38 +30,21 @@ _TOP = -10.0
 """Above nerfstudio's own elements."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """What is asked of an action."""
-
-    prompt: str
-    strength: float
-    preset: str
-    form: str
-
-
-class Action(NamedTuple):
-    """A way to edit the object. The panel offers a choice when there are several."""
-
-    name: str
-    job: Callable[[Order], Job]
-
-
 class LivePanel:
     """The panel, for all tabs alike.
 
     Args:
         session: gets the jobs.
         view: the viewer.
-        actions: ways to edit the object, the first is the default.
+        action: what is done with the object.
         prompt: stands in the sentence's field at first.
         segmenter: finds an object by a text.
     """
 
     def __init__(
-        self, session: LiveSession, view: LiveViewer, actions: Sequence[Action], prompt: str = "", segmenter: str = ""
+        self, session: LiveSession, view: LiveViewer, action: Action, prompt: str = "", segmenter: str = ""
     ) -> None:
-        self.session, self.view, self.actions, self.segmenter = session, view, actions, segmenter
+        self.session, self.view, self.action, self.segmenter = session, view, action, segmenter
         self.gui = view.server.gui
         self._told = ("", False)
         self._telling = threading.RLock()
@@ -129,26 +112,22 @@ class LivePanel:
         self._choose_tool()
 
     def _add_style(self, prompt: str) -> None:
-        gui = self.gui
-        self.prompt = gui.add_text("Sentence", prompt, hint='Such as "a bear made of gold".')
-        self.action = None
-        if len(self.actions) > 1:
-            names = [action.name for action in self.actions]
-            self.action = gui.add_dropdown("Method", names, initial_value=names[0])
-        self.strength = gui.add_slider(
-            "Strength", 0.1, 2.0, 0.1, 1.0, hint="How fast it changes. A finished edit can be weakened under History."
-        )
-        self.preset = gui.add_dropdown(
+        gui, action = self.gui, self.action
+        self.prompt = gui.add_text("Sentence", prompt, hint=f'Such as "{action.example}".')
+        self.strength = self.form = None
+        if action.strength_hint:
+            self.strength = gui.add_slider("Strength", 0.1, 2.0, 0.1, 1.0, hint=action.strength_hint)
+        self.quality = gui.add_dropdown(
             "Quality",
-            tuple(PRESETS),
+            tuple(action.qualities),
             initial_value="normal",
-            hint=", ".join(f"{name}: {steps} steps" for name, steps in PRESETS.items()),
+            hint=", ".join(f"{name}: {meaning}" for name, meaning in action.qualities.items()),
         )
-        self.form = gui.add_dropdown(
-            "Changes", tuple(FORMS), initial_value="colors", hint="Form is rougher: surfaces may become flaky."
-        )
-        self._button("Apply", self._apply, icon=viser.Icon.WAND, color="green")
-        self.stop = self._button("Stop", self.session.stop, icon=viser.Icon.PLAYER_STOP_FILLED, color="red")
+        if action.forms:
+            self.form = gui.add_dropdown("Changes", action.forms, initial_value=action.forms[0], hint=action.forms_hint)
+        for label, job in action.buttons.items():
+            self._button(label, partial(self._apply, job), icon=viser.Icon.WAND, color="green")
+        self.stop = self._button(action.stop, self.session.stop, icon=viser.Icon.PLAYER_STOP_FILLED, color="red")
 
     def _add_compare(self) -> None:
         self.look = self.gui.add_dropdown(
@@ -208,11 +187,10 @@ class LivePanel:
         tint = TINT if selecting and not self.session.status.total else 0.0
         self.view.mark(tint if self.highlight.value else None)
 
-    def _apply(self) -> None:
-        chosen = self.action.value if self.action is not None else self.actions[0].name
-        action = next(action for action in self.actions if action.name == chosen)
-        order = Order(self.prompt.value, self.strength.value, self.preset.value, self.form.value)
-        self.session.submit(action.job(order))
+    def _apply(self, job: Callable[[Order], Job]) -> None:
+        strength = 1.0 if self.strength is None else self.strength.value
+        form = "" if self.form is None else self.form.value
+        self.session.submit(job(Order(self.prompt.value, self.quality.value, strength, form)))
 
     def _chosen_step(self) -> int:
         if self.step.value == "none":
@@ -237,6 +215,8 @@ class LivePanel:
                 self.view.refresh(now=not self.session.status.total)
             elif event == "history":
                 self._show_history()
+            elif event == "pictures":
+                self.view.show_pictures(self.session.pictures)
             else:
                 self._show_status()
 

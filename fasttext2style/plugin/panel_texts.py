@@ -28,7 +28,7 @@ def status_text(status: Status) -> str:
     lines = [f"**{plain(status.job)}**"]
     if status.total:
         left = "" if status.seconds_left is None else f", about {status.seconds_left:.0f} s left"
-        lines[0] += f": step {status.done} of {status.total}{left}"
+        lines[0] += f": {status.doing} {status.done} of {status.total}{left}"
     if status.waiting:
         lines.append(f"Next: {plain(', '.join(status.waiting))}")
     return "  \n".join(lines)
@@ -57,6 +57,8 @@ def _step_text(step: Step, with_picture: bool) -> str:
     facts = [f"{step.gaussians_changed:,} Gaussians", f"{step.seconds:.0f} s"]
     if {"similarity_before", "similarity_after"} <= step.metrics.keys():
         facts.append("similarity {similarity_before:.2f} → {similarity_after:.2f}".format(**step.metrics))
+    if "psnr_inside" in step.metrics:
+        facts.append("{psnr_inside:.1f} dB to the edited views".format(**step.metrics))
     if not step.active:
         facts = ["undone" if step.strength else "taken out"]
     elif step.strength < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,24 +14,22 @@ from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
 
-from fasttext2style.editors.editor import ImageEditor, load_editor
+from fasttext2style.editors.editor import load_editor
 from fasttext2style.evaluation.report import write_report
 from fasttext2style.evaluation.timing import Stopwatch
-from fasttext2style.guidance.encoders import TextImageEncoder
 from fasttext2style.plugin.results import camera_path, write_film, write_looks
-from fasttext2style.plugin.strategy import ObjectGrowth
+from fasttext2style.plugin.rounds_setup import RoundGrowth, Tools, new_rounds
 from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineConfig
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import Round, RoundsFolder
-from fasttext2style.rounds.losses import PerceptualLoss, load_perceptual_loss
-from fasttext2style.rounds.modes import MODES, ModeName
+from fasttext2style.rounds.losses import load_perceptual_loss
+from fasttext2style.rounds.modes import ModeName
 from fasttext2style.rounds.records import size_estimate
 from fasttext2style.rounds.views import SceneViews
 from fasttext2style.selection.gate import UpdateGate
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
-from fasttext2style.styling.styler import ObjectStyler
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -52,15 +50,15 @@ class RoundsPipelineConfig(StylePipelineConfig):
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
     """Schedule, edit, losses, and what is kept."""
 
-    def load_tools(self, device: str) -> Tools:
+    def load_tools(self, device: str, prompt_needed: bool = True) -> Tools:
         """The frozen networks; called first of all, for they may be missing.
 
         Raises:
             ValueError: no prompt, settings that contradict each other, or networks that cannot be had.
         """
-        if not (self.model.prompt or "").strip():
+        if prompt_needed and not (self.model.prompt or "").strip():
             raise ValueError('No instruction was given: add --prompt "turn the bear into a panda".')
-        self.rounds.schedule.check()
+        self.rounds.check(self.mode)
         editor = load_editor(self.editor, device, **{name: _value(text) for name, text in self.editor_settings.items()})
         perceptual, warning = load_perceptual_loss(self.rounds.losses, device)
         if warning:
@@ -69,20 +67,12 @@ class RoundsPipelineConfig(StylePipelineConfig):
         return Tools(editor, perceptual, encoder)
 
 
-@dataclass(frozen=True)
-class Tools:
-    """Frozen networks, outside of all modules: they are no part of a checkpoint."""
-
-    editor: ImageEditor
-    perceptual: PerceptualLoss | None
-    encoder: TextImageEncoder | None
-
-
 class RoundsPipeline(StylePipeline):
     """Holds the scene; after `begin_rounds`, edits the object in rounds."""
 
     config: RoundsPipelineConfig
     rounds: EditRounds
+    growth: RoundGrowth | None = None
 
     def begin_rounds(
         self, tools: Tools, selection: Selection, folder: Path, resumes: bool, refinement_steps: int = 0
@@ -98,52 +88,37 @@ class RoundsPipeline(StylePipeline):
         self.selection_origin = selection.origin
         CONSOLE.log(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
         self.edit = EditableObject(scene, selection)
-        views = SceneViews(
-            self.edit.scene,
-            self.edit.merged_weights(),
+        books = RoundsFolder(folder / "rounds", config.rounds.keep)
+        self.rounds = new_rounds(
+            config,
+            tools,
+            config.model.prompt or "",
+            self.edit,
             cameras,
             self.datamanager.photographs(),
-            self.model.background_color.to(self.device),
-            MODES[config.mode].mask_margin,
-            self.model.config.rasterize_mode,
-            MODES[config.mode].removes,
-        )
-        text = None
-        prompt = config.model.prompt or ""
-        if tools.encoder is not None:
-            text = ObjectStyler(self.edit, cameras, tools.encoder, prompt, config.styler, config.seed)
-        books = RoundsFolder(folder / "rounds", config.rounds.keep)
-        self.rounds = EditRounds(
-            self.edit,
-            views,
-            tools.editor,
-            prompt,
-            config.mode,
-            config.rounds,
+            self.model,
             books,
-            config.seed,
-            tools.perceptual,
-            text,
             _progress_lines(),
         )
         if resumes:
             self.rounds.resume(refinement_steps)
         else:
-            self._say_size(books, views)
+            self._say_size(books, self.rounds.views)
             self.rounds.start()
         self.model.selection = self.edit.merged_weights()
         self.write_back()
         return {name: [parameter] for name, parameter in self.edit.parameters.items()}
 
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
-        if self.rounds.step == 0:
-            self.growth = self._new_growth()
-        losses, self._info = self.rounds.losses()
-        if self.rounds.grows:
-            self.growth.before_backward(self._info)
+        if self.rounds.step == 0 or self.growth is None:
+            self.growth = RoundGrowth(self.config.growth, self.rounds, self._optimizers)
+        losses, info = self.rounds.losses()
+        self.growth.before_backward(info)
         return {}, losses, {"gaussians": float(len(self.edit)), "round": float(self.rounds.round)}
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        if getattr(self, "edit", None) is None:
+            return []  # a live session has its own loop
         assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
         trainer: Any = attributes.trainer
         self._optimizers = attributes.optimizers.optimizers
@@ -152,10 +127,8 @@ class RoundsPipeline(StylePipeline):
         self.gate.attach(self._optimizers, lambda: self.edit.weights)
 
         def after_step(step: int) -> None:
-            if self.rounds.grows:
-                self.growth.info = _of_object(self._info, len(self.edit))
-                if self.growth.after_step(self.rounds.step):
-                    self.rounds.re_anchor()
+            assert self.growth is not None, "steps begin with losses"
+            self.growth.after_step()
             finished = self.rounds.end_step()
             self.write_back()
             if finished is not None:
@@ -183,14 +156,6 @@ class RoundsPipeline(StylePipeline):
     def get_train_rays_per_batch(self) -> int:
         width, height = self.rounds.views.crop_size
         return width * height * self.rounds.plan.batch
-
-    def _new_growth(self) -> ObjectGrowth:
-        """Of one round: counts gradients from its first step on, grows to a multiple of the original object."""
-        mode, growth = self.rounds.mode, replace(self.config.growth, enabled=self.rounds.mode.grows)
-        grown = ObjectGrowth(growth, self.edit, self._optimizers, self.rounds.plan.steps)
-        grown.strategy.cap = int(len(self.edit.original) * growth.max_factor)
-        grown.strategy.prune_opa = mode.prune_opacity
-        return grown
 
     def _say_size(self, books: RoundsFolder, views: SceneViews) -> None:
         needed, free = size_estimate(books, self.edit, views, self.rounds.plan)
@@ -241,13 +206,6 @@ class RoundsPipeline(StylePipeline):
         view = finished.manifest["round_views"][0]
         pictures = [self.rounds.views.originals[view], self.rounds.targets[view].image]
         writer.put_image("Original and edited", torch.cat(pictures, dim=1).float() / 255, step)
-
-
-def _of_object(info: dict[str, Any], count: int) -> dict[str, Any]:
-    """The rasterizer's info for the first `count` Gaussians, with the gradients that backward left."""
-    means2d = info["means2d"].detach()[:, :count].clone()
-    means2d.grad = info["means2d"].grad[:, :count]
-    return info | {"means2d": means2d, "radii": info["radii"][:, :count]}
 
 
 def _value(text: str) -> Any:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from fasttext2style.plugin.rounds_pipeline import RoundsPipeline, RoundsPipelineConfig
+from fasttext2style.plugin.rounds_setup import rates_of_mode
 from fasttext2style.plugin.trainer import (
-    SceneTrainer,
     StyleTrainer,
     StyleTrainerConfig,
-    check_same_coordinates,
-    checkpoint_path,
     errors_in_words,
-    read_checkpoint,
 )
 from fasttext2style.rounds.folder import RoundsFolder
-from fasttext2style.rounds.modes import Mode
 from fasttext2style.rounds.snapshot import load_scene
 from fasttext2style.selection.selection import Selection
+
+if TYPE_CHECKING:
+    from fasttext2style.plugin.live_action import Action
 
 
 @dataclass
@@ -51,34 +49,29 @@ class RoundsTrainer(StyleTrainer):
     phase = "Editing in rounds"
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
-        from fasttext2style.plugin.reconstruction import reconstruct
-
         with errors_in_words():
-            config = self.config
             self._books = RoundsFolder(self.base_dir / "rounds")
-            self._tools = config.pipeline.load_tools(self.device)
-            self._resumes = bool(self._books.rounds())
-            if config.live:
-                raise ValueError("Live sessions style by text: use `ns-train fasttext2style --live True`.")
-            if config.refine and not self._resumes:
+            self.has_scene = bool(self._books.rounds())
+            if self.config.refine and not self.has_scene:
                 raise ValueError(f"There is no round to refine in {self._books.path}.")
-            if not self._resumes:
-                if config.load_ply is not None and (config.load_dir or config.load_checkpoint):
-                    raise ValueError("--load-ply and --load-dir/--load-checkpoint both name a scene: give one of them.")
-                if config.load_ply is None and checkpoint_path(config) is None:
-                    config.load_dir = reconstruct(config)
-            # Not StyleTrainer's: it would load an encoder, which rounds rarely need.
-            SceneTrainer.setup(self, test_mode)
+            super().setup(test_mode)
+
+    def _load_networks(self) -> None:
+        self._tools = self.config.pipeline.load_tools(self.device, prompt_needed=not self.config.live)
 
     def _load_checkpoint(self) -> None:
-        selection = self._load_rounds_scene() if self._resumes else self._load_new_scene()
-        groups = self.pipeline.begin_rounds(self._tools, selection, self.base_dir, self._resumes, self.config.refine)
+        if self.config.live:
+            super()._load_checkpoint()
+            return
+        resumes = self.has_scene
+        selection = self._load_rounds_scene() if resumes else self._load_new_scene()
+        groups = self.pipeline.begin_rounds(self._tools, selection, self.base_dir, resumes, self.config.refine)
         rounds = self.pipeline.rounds
         self._start_step = (rounds.round - 1) * rounds.plan.steps_per_round + rounds.step
         self.config.max_num_iterations = rounds.steps_left
-        if self._resumes:
+        if resumes:
             CONSOLE.log(f"Going on with round {rounds.round}, {rounds.steps_left} steps are left.")
-        self.optimizers = Optimizers(_rates_of_mode(self.config.optimizers, rounds.mode), groups)
+        self.optimizers = Optimizers(rates_of_mode(self.config.optimizers, rounds.mode.geometry_rate), groups)
         for scheduler in self.optimizers.schedulers.values():
             for _ in range(self._start_step):
                 scheduler.step()
@@ -91,14 +84,8 @@ class RoundsTrainer(StyleTrainer):
         return Selection(weights, "the object of the resumed run")
 
     def _load_new_scene(self) -> Selection:
-        pipeline, path = self.pipeline, checkpoint_path(self.config)
-        if self.config.load_ply is not None:
-            pipeline.load_ply(self.config.load_ply)
-        else:
-            assert path is not None, "setup() reconstructs when nothing is given"
-            check_same_coordinates(path, pipeline.datamanager.train_dataparser_outputs)
-            state = read_checkpoint(path)
-            pipeline.load_pipeline(state["pipeline"], state["step"])
+        self._load_scene()
+        pipeline = self.pipeline
         selection = pipeline.config.object.select(
             pipeline.model.gaussians(),
             pipeline.datamanager.cameras("train"),
@@ -112,7 +99,7 @@ class RoundsTrainer(StyleTrainer):
         return selection
 
     def train(self) -> None:
-        if self.pipeline.rounds.done:
+        if not self.config.live and self.pipeline.rounds.done:
             CONSOLE.print(
                 f"All {self.pipeline.rounds.plan.rounds} rounds are there. More: ft2s rounds resume {self.base_dir} "
                 "--rounds N, or --refine STEPS on the last one."
@@ -125,11 +112,9 @@ class RoundsTrainer(StyleTrainer):
                 CONSOLE.print(f"Complete rounds are kept. Go on with:  ft2s rounds resume {self.base_dir}")
             raise
 
+    def live_action(self) -> Action:
+        from fasttext2style.plugin.live_rounds import LiveRounds, rounds_action
 
-def _rates_of_mode(optimizers: dict[str, Any], mode: Mode) -> dict[str, Any]:
-    """The configured optimizers, with the mode's share of the learning rates of everything but colour."""
-    optimizers = deepcopy(optimizers)
-    for name, entry in optimizers.items():
-        if not name.startswith("features"):
-            entry["optimizer"].lr *= mode.geometry_rate
-    return optimizers
+        data = self.pipeline.datamanager
+        live = LiveRounds(self.config.pipeline, self._tools, self.config.optimizers, data.photographs(), self.base_dir)
+        return rounds_action(live)

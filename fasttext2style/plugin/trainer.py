@@ -29,6 +29,7 @@ from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineCon
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History
+    from fasttext2style.plugin.live_action import Action
 
 FORMAT = "fasttext2style-1"
 """Marks our own checkpoints, whose optimizer state may be resumed."""
@@ -264,7 +265,7 @@ class StyleTrainerConfig(SceneTrainerConfig):
     """Open the scene in the viewer and wait: point at an object, type, press Apply, undo, as often as you like. Ctrl-C
     saves and ends."""
     segmenter: str = "encoder"
-    """What finds an object by a text in a live session: "encoder" (the style's own, rough, needs no download), or a
+    """What finds an object by a text in a live session: "encoder" (the embedded one, rough, needs no download), or a
     segmentation model as in `ft2s select --by text`."""
     load_ply: Path | None = None
     """A 3DGS .ply to start from, in the coordinates that the data parser gives (ns-export writes such). For a .ply in
@@ -281,29 +282,33 @@ class StyleTrainerConfig(SceneTrainerConfig):
 
 
 class StyleTrainer(SceneTrainer):
-    """Styles an object: encoder first (its weights may be missing), then the scene, then the steps."""
+    """Styles an object: networks first (their weights may be missing), then the scene, then the steps."""
 
     config: StyleTrainerConfig
     pipeline: StylePipeline
     phase = "Styling"
+    has_scene = False
+    """The run's own folder holds the scene."""
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         from fasttext2style.plugin.reconstruction import reconstruct
 
         with errors_in_words():
             config = self.config
-            if config.load_ply is not None and (config.load_dir or config.load_checkpoint):
+            if not self.has_scene and config.load_ply is not None and (config.load_dir or config.load_checkpoint):
                 raise ValueError("--load-ply and --load-dir/--load-checkpoint both name a scene: give one of them.")
             if config.live and not config.is_viewer_enabled():
                 raise ValueError(f"A live session needs the viewer, but --vis is {config.vis}: add --vis viewer.")
-            encoder = config.pipeline.load_encoder(self.device, prompt_needed=not config.live)
-            if config.load_ply is None and checkpoint_path(config) is None:
+            self._load_networks()
+            if not self.has_scene and config.load_ply is None and checkpoint_path(config) is None:
                 config.load_dir = reconstruct(config)
-            self._encoder = encoder
             super().setup(test_mode)
 
-    def _load_checkpoint(self) -> None:
-        """Take the scene, make the selection, and build optimizers over the object's Gaussians alone."""
+    def _load_networks(self) -> None:
+        self._encoder = self.config.pipeline.load_encoder(self.device, prompt_needed=not self.config.live)
+
+    def _load_scene(self) -> None:
+        """The scene that the command line names."""
         path = checkpoint_path(self.config)
         if self.config.load_ply is not None:
             self.pipeline.load_ply(self.config.load_ply)
@@ -312,6 +317,10 @@ class StyleTrainer(SceneTrainer):
             check_same_coordinates(path, self.pipeline.datamanager.train_dataparser_outputs)
             state = read_checkpoint(path)
             self.pipeline.load_pipeline(state["pipeline"], state["step"])
+
+    def _load_checkpoint(self) -> None:
+        """Take the scene, make the selection, and build optimizers over the object's Gaussians alone."""
+        self._load_scene()
         if self.config.live:
             self.optimizers = Optimizers({}, {})
             return
@@ -347,4 +356,15 @@ class StyleTrainer(SceneTrainer):
         from fasttext2style.plugin.live_run import run_live
 
         with errors_in_words():
-            run_live(self, self._encoder)
+            run_live(self, self.live_action())
+
+    def live_action(self) -> Action:
+        """What a live session offers to do with the object."""
+        from fasttext2style.plugin.live_style import StyleSettings, rehearse, style_action
+
+        rehearse(self._encoder, self.pipeline.datamanager.cameras("train"))
+        pipeline = self.config.pipeline
+        settings = StyleSettings(
+            self._encoder, self.config.optimizers, pipeline.styler, pipeline.growth, seed=pipeline.seed
+        )
+        return style_action(settings)

@@ -143,13 +143,25 @@ class EditRounds:
         else:
             self._restore(last, rounds)
             self._write_page()
-        if refinement_steps and last.number == 0:
-            raise ValueError(f"There is no edited round to refine yet in {self.folder.path}.")
         if refinement_steps:
-            self.round, self.step = last.number, last.manifest["steps_done"]
-            self.round_length = self.step + refinement_steps
-            self._manifest = last.manifest
-            self._begin_pass()
+            self.refine(refinement_steps)
+
+    def refine(self, steps: int) -> None:
+        """Go on with the last complete round for so many steps, on the same edited views.
+
+        Raises:
+            ValueError: there is none.
+        """
+        last = self.folder.rounds()[-1]
+        if last.number == 0:
+            raise ValueError(f"There is no edited round to refine yet in {self.folder.path}.")
+        self.round, self.step = last.number, last.manifest["steps_done"]
+        self.round_length = self.step + steps
+        self._manifest = last.manifest
+        self.targets.begin_round()
+        self.targets.asked(last.manifest["round_views"])
+        self._watch, self._round_started = Stopwatch(), time.perf_counter()
+        self._begin_pass()
 
     def _remove(self) -> None:
         """In the mode remove: only Gaussians in the hole stay, nearly transparent, for they are to fill it."""
@@ -230,9 +242,25 @@ class EditRounds:
     def end_step(self) -> Round | None:
         """After the optimizers' step; the round, when this was its last one."""
         self.step += 1
-        if self.step < self.round_length:
-            return None
-        return self._end_round()
+        return None if self.step < self.round_length else self.end_round()
+
+    def end_round(self) -> Round:
+        """Write the round down and go on to the next one; called by hand, it ends a round before its last step."""
+        measured = self._measure()
+        for view in self._views_kept & measured.after.keys():
+            self.folder.write_picture(self.round, "after", view, measured.after[view])
+        self._residuals = measured.residuals
+        folder = self.folder.folder(self.round)
+        snapshot = folder / f"snapshot_{self.step:06d}.safetensors"
+        with self.folder.writing(folder):
+            save_snapshot(snapshot, self.edit, self.optimizers)
+            write_weights(folder / "weights.npy", self.edit)
+        finished = self._write_manifest(snapshot.name)
+        for older in set(folder.glob("snapshot_*.safetensors")) - {snapshot}:
+            older.unlink()
+        self._write_page()
+        self.round, self.step, self.round_length = self.round + 1, 0, self.plan.steps_per_round
+        return finished
 
     # --- one round --------------------------------------------------------------------------------------------------
 
@@ -304,23 +332,6 @@ class EditRounds:
         name = "refined" if self.step > self.plan.steps else "trained"
         self._manifest["metrics"][name] = measured.metrics
         return measured
-
-    def _end_round(self) -> Round:
-        measured = self._measure()
-        for view in self._views_kept & measured.after.keys():
-            self.folder.write_picture(self.round, "after", view, measured.after[view])
-        self._residuals = measured.residuals
-        folder = self.folder.folder(self.round)
-        snapshot = folder / f"snapshot_{self.step:06d}.safetensors"
-        with self.folder.writing(folder):
-            save_snapshot(snapshot, self.edit, self.optimizers)
-            write_weights(folder / "weights.npy", self.edit)
-        finished = self._write_manifest(snapshot.name)
-        for older in set(folder.glob("snapshot_*.safetensors")) - {snapshot}:
-            older.unlink()
-        self._write_page()
-        self.round, self.step, self.round_length = self.round + 1, 0, self.plan.steps_per_round
-        return finished
 
     def _write_page(self) -> None:
         path = self.folder.path / "index.html"

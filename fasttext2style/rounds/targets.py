@@ -21,10 +21,11 @@ TrainOn = Literal["newest", "round", "latest", "dataset"]
 class EditConfig:
     """What the editor is asked; what an editor has no use for is named in the manifest."""
 
-    condition: Literal["render", "photograph", "masked photograph"] = "render"
-    """What the editor looks at besides the noised render. "render": the same render (instruct-gs). "photograph": the
-    capture's own (Instruct-NeRF2NeRF, Instruct-GS2GS), so that every round starts from the same. "masked photograph":
-    that with black around the object (FastText2ObjectStyle, Algorithm 3)."""
+    condition: Literal["original", "render", "photograph", "masked photograph"] = "original"
+    """What the editor looks at besides the noised render. "original": the scene before the first round, so that no
+    round builds on the flaws of the one before. "render": the scene as it is now (instruct-gs). "photograph": the
+    capture's own (Instruct-NeRF2NeRF, Instruct-GS2GS), which knows nothing of earlier edits. "masked photograph": that
+    with black around the object (FastText2ObjectStyle, Algorithm 3)."""
     negative: str = ""
     """What should not be seen."""
     strength: tuple[float, float] = (0.70, 0.98)
@@ -115,6 +116,8 @@ def _condition(
 ) -> Float[Tensor, "views height width 3"] | None:
     if config.condition == "render":
         return None
+    if config.condition == "original":
+        return views.originals[chosen].float() / 255
     photographs = views.photographs[chosen].float() / 255
     return photographs * (masks > 127) if config.condition == "masked photograph" else photographs
 

@@ -95,7 +95,7 @@ def live_run(browser, capture, tmp_path_factory) -> Iterator[LiveRun]:
         run.process.wait(60)
 
 
-@pytest.fixture()
+@pytest.fixture(scope="module")
 def page(browser, live_run) -> Iterator[LivePage]:
     page = LivePage(browser, live_run.address)
     yield page

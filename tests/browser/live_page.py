@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,11 +57,11 @@ class LivePage:
                 return now
         raise AssertionError("the picture does not come to rest")
 
-    def says(self, text: str) -> bool:
+    def says(self, text: str | re.Pattern[str]) -> bool:
         """Whether a text stands somewhere on the page, visibly."""
         return any(found.is_visible() for found in self.page.get_by_text(text).all())
 
-    def wait_for_text(self, text: str, seconds: float) -> None:
+    def wait_for_text(self, text: str | re.Pattern[str], seconds: float) -> None:
         self.wait_for(lambda: self.says(text), seconds, f"the text {text!r}")
 
     def keep(self, name: str) -> None:

@@ -19,12 +19,9 @@ from fasttext2style.scene.ply import read_ply
 from fasttext2style.selection.selection import Selection
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, style_config
 
-SETTINGS = StyleSettings(fasttext2style.config.optimizers, growth=GrowthConfig(every=2, gradient_threshold=0.0))
-
-
-@pytest.fixture(scope="module")
-def encoder():
-    return load_encoder("tiny")
+SETTINGS = StyleSettings(
+    load_encoder("tiny"), fasttext2style.config.optimizers, growth=GrowthConfig(every=2, gradient_threshold=0.0)
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +38,17 @@ def _short(monkeypatch):
 
 
 @pytest.fixture()
-def session(model, encoder, tmp_path) -> LiveSession:
+def session(model, tmp_path) -> LiveSession:
     model.load_state_dict(ball_on_floor().to_splatfacto())
-    return _session(model, encoder, tmp_path)
+    return _session(model, tmp_path)
 
 
-def _session(model, encoder, folder) -> LiveSession:
+def _session(model, folder) -> LiveSession:
     def save():
         torch.save(model.state_dict(), folder / "scene.pt")
         return folder / "scene.pt"
 
-    return LiveSession(model, capture_cameras(), encoder, History.open(folder / "history"), folder, save)
+    return LiveSession(model, capture_cameras(), History.open(folder / "history"), folder, save)
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ def test_what_was_before_is_shown_during_and_after_an_edit(session, monkeypatch)
     assert session.model.earlier.is_empty
 
 
-def test_a_session_goes_on_after_a_restart(session, model, encoder, tmp_path):
+def test_a_session_goes_on_after_a_restart(session, model, tmp_path):
     start = _bits(session)
     session.do(BALL_ROWS)
     session.do(RED)
@@ -140,12 +137,12 @@ def test_a_session_goes_on_after_a_restart(session, model, encoder, tmp_path):
     styled = _bits(session)
     model.load_state_dict(ball_on_floor().to_splatfacto())
     model.load_state_dict(torch.load(tmp_path / "scene.pt", weights_only=True))
-    again = _session(model, encoder, tmp_path)
+    again = _session(model, tmp_path)
     assert _same(_shown(again), styled) and again.selection.count == BALL
     assert again.do(jobs.Undo()) and again.do(jobs.Undo()) and _same(_shown(again), start)
 
 
-def test_a_killed_session_loses_nothing(session, model, encoder, tmp_path):
+def test_a_killed_session_loses_nothing(session, model, tmp_path):
     """The checkpoint is the first one; history.json knows the rest."""
     session.save()
     session.do(BALL_ROWS)
@@ -153,7 +150,7 @@ def test_a_killed_session_loses_nothing(session, model, encoder, tmp_path):
     styled = _bits(session)
     model.load_state_dict(ball_on_floor().to_splatfacto())
     model.load_state_dict(torch.load(tmp_path / "scene.pt", weights_only=True))
-    assert _same(_shown(_session(model, encoder, tmp_path)), styled)
+    assert _same(_shown(_session(model, tmp_path)), styled)
 
 
 def test_two_edits_on_two_objects_can_be_taken_out_one_by_one(session):

@@ -43,6 +43,28 @@ class MoodyPainter(Painter):
         return result
 
 
+class Broken(Painter):
+    """Answers with NaN whatever one asks."""
+
+    name = "broken"
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        result = super().edit(request, on_step)
+        return EditResult(torch.full_like(result.images, float("nan")), result.info)
+
+
+class Slow(Painter):
+    """Says how far it is, as editors that denoise do."""
+
+    name = "slow"
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        for done in range(1, 4):
+            if on_step is not None:
+                on_step(done, 3)
+        return super().edit(request, on_step)
+
+
 class Eraser:
     """What an inpainting editor does in a simple world: the region takes the colours of the picture near it."""
 

@@ -95,7 +95,7 @@ def test_the_scene_of_any_round_can_be_had_again(red):
 
 def test_the_editor_is_asked_as_the_sources_say(tmp_path):
     conditions = {}
-    for condition in ("render", "photograph", "masked photograph"):
+    for condition in ("original", "render", "photograph", "masked photograph"):
         painter = Painter()
         config = RoundsConfig(Schedule(rounds=2, steps=3), EditConfig(condition=condition, strength=(0.5, 0.6)))
         run(_started(tmp_path / condition, painter, config=config))
@@ -105,9 +105,11 @@ def test_the_editor_is_asked_as_the_sources_say(tmp_path):
         assert first.view_ids == tuple(range(10))
         conditions[condition] = second.condition
     assert conditions["render"] is None
-    # The photograph is the same in every round, whatever the scene has become.
+    # The original and the photograph are the same in every round, whatever the scene has become.
+    views = _started(tmp_path / "x", Painter()).views
+    assert torch.equal(conditions["original"], views.originals.float() / 255)
     photograph, masked = conditions["photograph"], conditions["masked photograph"]
-    assert torch.equal(photograph, _started(tmp_path / "x", Painter()).views.photographs.float() / 255)
+    assert torch.equal(photograph, views.photographs.float() / 255)
     assert torch.equal(masked, torch.where(masked > 0, photograph, 0.0)) and (masked == 0).any()
 
 
