@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
-import tyro
-
+from fasttext2style.commands.shared import RunPath, errors_in_words
 from fasttext2style.evaluation.settings import EvaluationSettings
 
 
@@ -15,12 +12,11 @@ from fasttext2style.evaluation.settings import EvaluationSettings
 class Evaluate(EvaluationSettings):
     """Measure an edit: how well it did what was asked, what it changed outside the object, whether views agree."""
 
-    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    path: RunPath
     """Folder of a run of fasttext2style or fasttext2style-ip2p; its evaluation/ gets a JSON, a table and pictures."""
 
     def run(self) -> None:
         from fasttext2style.plugin.evaluate_run import evaluate_run
-        from fasttext2style.plugin.trainer import errors_in_words
 
         with errors_in_words():
             evaluate_run(self.path, self)

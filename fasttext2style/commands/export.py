@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fasttext2style.commands.shared import RunPath, errors_in_words
+
 
 @dataclass
 class Export:
     """Write the scene of a run, only its object, or all but the object, to .ply, .spz or .splat."""
 
-    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    path: RunPath
     """Folder of a run of fasttext2style or fasttext2style-ip2p."""
     what: Literal["scene", "selection", "rest"] = "scene"
     """The whole scene, the object, or all but the object."""
@@ -28,7 +30,6 @@ class Export:
     def run(self) -> None:
         from fasttext2style.plugin.export import export
         from fasttext2style.plugin.run_history import open_run_with_history
-        from fasttext2style.plugin.trainer import errors_in_words
 
         with errors_in_words():
             run, _, state = open_run_with_history(self.path)

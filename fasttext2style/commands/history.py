@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from fasttext2style.commands.shared import RunPath, errors_in_words
+
 if TYPE_CHECKING:
     from fasttext2style.history.history import History as Steps
     from fasttext2style.history.state import SceneState
     from fasttext2style.history.store import Step
 
-RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 StepId = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="STEP")]
 
 
@@ -27,7 +28,6 @@ class List:
 
     def run(self) -> None:
         from fasttext2style.plugin.run_history import open_history
-        from fasttext2style.plugin.trainer import errors_in_words
 
         with errors_in_words():
             print_steps(open_history(self.path))
@@ -46,7 +46,6 @@ class Show:
         import json
 
         from fasttext2style.plugin.run_history import open_history
-        from fasttext2style.plugin.trainer import errors_in_words
 
         with errors_in_words():
             step = open_history(self.path).step(self.step)
@@ -127,7 +126,6 @@ class History:
 def change(path: Path, action: Callable[[Steps, SceneState], SceneState], times: int = 1) -> None:
     """Open a run, change its scene, save it, and say what is in force now; errors in words."""
     from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
-    from fasttext2style.plugin.trainer import errors_in_words
 
     with errors_in_words():
         if times < 1:

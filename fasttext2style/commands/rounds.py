@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from fasttext2style.commands.shared import RunPath, errors_in_words
+
 if TYPE_CHECKING:
     from fasttext2style.rounds.folder import Round
 
-RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 RoundNumber = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="ROUND")]
 
 
@@ -23,7 +24,7 @@ class List:
     """Folder of a run of fasttext2style-ip2p."""
 
     def run(self) -> None:
-        with _errors_in_words():
+        with errors_in_words():
             rounds = _rounds(self.path)
             print(f'"{rounds[-1].manifest.get("instruction", "")}", {rounds[-1].manifest.get("mode", "no round yet")}')
             print("round  views  inside dB  outside dB  Gaussians  seconds  written")
@@ -46,7 +47,7 @@ class Show:
     def run(self) -> None:
         import json
 
-        with _errors_in_words():
+        with errors_in_words():
             print(json.dumps(_round(self.path, self.number).manifest, indent=2, ensure_ascii=False))
 
 
@@ -64,7 +65,7 @@ class Resume:
     def run(self) -> None:
         from fasttext2style.plugin.rounds_run import resume_run
 
-        with _errors_in_words():
+        with errors_in_words():
             resume_run(self.path, self.rounds, self.refine)
 
 
@@ -80,7 +81,7 @@ class Reset:
     def run(self) -> None:
         from fasttext2style.plugin.rounds_run import reset_run
 
-        with _errors_in_words():
+        with errors_in_words():
             reset_run(self.path, self.to)
 
 
@@ -96,7 +97,7 @@ class Backup:
     def run(self) -> None:
         from fasttext2style.rounds.backup import pack
 
-        with _errors_in_words():
+        with errors_in_words():
             _rounds(self.path)
             size = pack(self.path.expanduser().absolute(), self.output)
             print(f"{self.output}: {size / 2**20:,.0f} MiB")
@@ -114,7 +115,7 @@ class Export:
     """The .ply to write."""
 
     def run(self) -> None:
-        with _errors_in_words():
+        with errors_in_words():
             rounds = _rounds(self.path)
             from fasttext2style.rounds.snapshot import scene_of_round
             from fasttext2style.scene.ply import write_ply
@@ -166,9 +167,3 @@ def _line(entry: Round) -> str:
         f"{entry.number:5d}  {len(manifest['round_views']):5d}  {metrics['inside']['psnr']:9.2f}  {outside:>10}  "
         f"{metrics['gaussians']:9,d}  {manifest['seconds']['all']:7.1f}  {manifest['written']}"
     )
-
-
-def _errors_in_words():
-    from fasttext2style.plugin.trainer import errors_in_words
-
-    return errors_in_words()

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fasttext2style.commands.shared import RunPath, errors_in_words
 from fasttext2style.plugin.object_choice import ObjectChoice
 
 
@@ -18,7 +19,7 @@ class Select:
     Writes a .npz for --object-file (of ns-train, and of this command again) and a picture of what is selected.
     """
 
-    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    path: RunPath
     """Folder of a run of fasttext2style, fasttext2style-ip2p or fasttext2style-scene."""
     object: ObjectChoice = field(default_factory=ObjectChoice)
     """What to select."""
@@ -45,7 +46,6 @@ class Select:
 
     def run(self) -> None:
         from fasttext2style.plugin.select_run import select
-        from fasttext2style.plugin.trainer import errors_in_words
 
         with errors_in_words():
             select(self)

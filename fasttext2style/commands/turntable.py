@@ -8,12 +8,14 @@ from typing import Annotated
 
 import tyro
 
+from fasttext2style.commands.shared import RunPath, errors_in_words
+
 
 @dataclass
 class Turntable:
     """Make a video that goes once around the object of a run."""
 
-    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    path: RunPath
     """Folder of a run of fasttext2style or fasttext2style-ip2p."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """The .mp4; RUN/exports/turntable.mp4 by default."""
@@ -29,7 +31,6 @@ class Turntable:
     """Of the video."""
 
     def run(self) -> None:
-        from fasttext2style.plugin.trainer import errors_in_words
         from fasttext2style.plugin.turntable import write_turntable
 
         with errors_in_words():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import rasterize, render
+from fasttext2style.scene.rasterize import render, render_values
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,7 @@ def look(gaussians: Gaussians, is_object: Bool[Tensor, " gaussians"], cameras: C
     for view in range(len(cameras)):
         one = cameras[view]
         images.append(render(gaussians, one)[0].clamp(0, 1))
-        maps, _, _ = rasterize(
-            gaussians.means,
-            gaussians.quats,
-            gaussians.scales,
-            gaussians.opacities,
-            is_object.float()[:, None],
-            one.viewmats,
-            one.Ks,
-            one.width,
-            one.height,
-            render_mode="RGB+ED",
-        )
+        maps, _, _ = render_values(gaussians, one, is_object.float()[:, None], render_mode="RGB+ED")
         coverages.append(maps[..., 0].clamp(0, 1))
         depths.append(maps[..., 1])
     return Sight(cameras, torch.cat(images), torch.cat(coverages), torch.cat(depths))

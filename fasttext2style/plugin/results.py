@@ -22,7 +22,7 @@ from fasttext2style.evaluation.timing import peak_memory_gib
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.ply import write_ply
-from fasttext2style.scene.rasterize import rasterize, render
+from fasttext2style.scene.rasterize import render, render_values
 
 if TYPE_CHECKING:
     from fasttext2style.plugin.style_pipeline import StylePipeline
@@ -111,19 +111,6 @@ def camera_path(cameras: Cameras, seconds: float) -> Cameras:
 
 def _untouched_pixels(weights: Tensor, gaussians: Gaussians, cameras: Cameras) -> Tensor:
     """[views, height, width]: pixels to which no Gaussian of the object contributes."""
-    colors = (weights > 0).float()[:, None]
-    parts = [
-        rasterize(
-            gaussians.means,
-            gaussians.quats,
-            gaussians.scales,
-            gaussians.opacities,
-            colors,
-            cameras[view].viewmats,
-            cameras[view].Ks,
-            cameras.width,
-            cameras.height,
-        )[0]
-        for view in range(len(cameras))
-    ]
+    is_object = (weights > 0).float()[:, None]
+    parts = [render_values(gaussians, cameras[view], is_object)[0] for view in range(len(cameras))]
     return torch.cat(parts)[..., 0] == 0

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import contributions, rasterize
+from fasttext2style.scene.rasterize import contributions, render_values
 from fasttext2style.selection.lifting import mask_shares
 
 HIDDEN = 0.9
@@ -67,18 +67,7 @@ def _shown(
     """A value per Gaussian as the cameras see it, and the alphas; in batches."""
     images, alphas = [], []
     for start in range(0, len(cameras), 8):
-        some = cameras[start : start + 8]
-        image, alpha, _ = rasterize(
-            gaussians.means,
-            gaussians.quats,
-            gaussians.scales,
-            gaussians.opacities,
-            values[:, None],
-            some.viewmats,
-            some.Ks,
-            some.width,
-            some.height,
-        )
+        image, alpha, _ = render_values(gaussians, cameras[start : start + 8], values[:, None])
         images.append(image)
         alphas.append(alpha)
     return torch.cat(images), torch.cat(alphas)

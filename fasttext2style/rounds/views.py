@@ -15,7 +15,7 @@ from torch import Tensor
 from fasttext2style.rounds.removal import hole_masks
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import RasterizeMode, rasterize, render
+from fasttext2style.scene.rasterize import RasterizeMode, render, render_values
 
 SEEN = 0.1
 """Coverage from which on a pixel counts as showing the object."""
@@ -136,20 +136,10 @@ class SceneViews:
         self, gaussians: Gaussians, weights: Float[Tensor, " gaussians"], views: range | list[int], chunk: int = 8
     ) -> Float[Tensor, "views height width 1"]:
         """How much of each pixel's colour comes from the object, what hides it taken into account."""
+        is_object, cameras = (weights > 0).float()[:, None], self.cameras[list(views)]
         parts = [
-            rasterize(
-                gaussians.means,
-                gaussians.quats,
-                gaussians.scales,
-                gaussians.opacities,
-                (weights > 0).float()[:, None],
-                self.cameras.viewmats[list(views)[start : start + chunk]],
-                self.cameras.Ks[list(views)[start : start + chunk]],
-                self.cameras.width,
-                self.cameras.height,
-                rasterize_mode=self.rasterize_mode,
-            )[0]
-            for start in range(0, len(views), chunk)
+            render_values(gaussians, some, is_object, rasterize_mode=self.rasterize_mode)[0]
+            for some in (cameras[start : start + chunk] for start in range(0, len(views), chunk))
         ]
         return torch.cat(parts).clamp(0, 1)
 

@@ -118,6 +118,30 @@ def render(
     )
 
 
+def render_values(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    values: Float[Tensor, "gaussians channels"],
+    *,
+    render_mode: RenderMode = "RGB",
+    rasterize_mode: RasterizeMode = "classic",
+) -> tuple[Float[Tensor, "views height width channels"], Float[Tensor, "views height width 1"], dict[str, Any]]:
+    """Render values in the place of colours: weights of a selection give its share of each pixel's colour."""
+    return rasterize(
+        gaussians.means,
+        gaussians.quats,
+        gaussians.scales,
+        gaussians.opacities,
+        values,
+        cameras.viewmats,
+        cameras.Ks,
+        cameras.width,
+        cameras.height,
+        render_mode=render_mode,
+        rasterize_mode=rasterize_mode,
+    )
+
+
 def contributions(
     gaussians: Gaussians, cameras: Cameras, masks: Float[Tensor, "views height width classes"]
 ) -> Float[Tensor, "gaussians classes"]:
@@ -140,20 +164,9 @@ def contributions(
     batch = max(1, CONTRIBUTION_BATCH // max(count, 1))
     gaussians = gaussians.detach()
     for start in range(0, len(cameras), batch):
-        some = cameras[start : start + batch]
         colors = sums.new_zeros(count, classes).requires_grad_()
         with torch.enable_grad():
-            image, _, _ = rasterize(
-                gaussians.means,
-                gaussians.quats,
-                gaussians.scales,
-                gaussians.opacities,
-                colors,
-                some.viewmats,
-                some.Ks,
-                cameras.width,
-                cameras.height,
-            )
+            image, _, _ = render_values(gaussians, cameras[start : start + batch], colors)
             weights = masks[start : start + batch].to(image)
             sums += torch.autograd.grad(image, colors, weights)[0]
     return sums
