@@ -121,7 +121,7 @@ def render(
 def render_values(
     gaussians: Gaussians,
     cameras: Cameras,
-    values: Float[Tensor, "gaussians channels"],
+    values: Float[Tensor, "gaussians values"],
     *,
     render_mode: RenderMode = "RGB",
     rasterize_mode: RasterizeMode = "classic",
