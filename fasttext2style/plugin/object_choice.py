@@ -143,7 +143,7 @@ class ObjectChoice:
         beside = [_picked(scene, cameras, click).position for click in self.not_click]
         negative = torch.stack(beside) if beside else None
         positive = torch.stack([picked.position for picked in on])
-        return ClickSelector(scene).select(positive, negative, self.tolerance or TOLERANCE)
+        return ClickSelector(scene, cameras).select(positive, negative, self.tolerance or TOLERANCE)
 
     def _by_rectangle(self, scene: Gaussians, cameras: Cameras) -> Selection:
         from fasttext2style.selection.rectangle import select_rectangle

@@ -2,21 +2,29 @@
 
 Boykov and Jolly's interactive graph cut (2001) on patches of Gaussians: a patch is drawn to the side of the point that
 it is like in colour and place, and the border between the sides runs along strong seams.
+
+Where cameras tell what stands on what (`ground.py`), a point on a thing means that thing: likeness then decides between
+points on it and points beside them on the same thing, and about what only touches it.
 """
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components, maximum_flow
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.ground import LEAST_VIEWS, Things, find_things
 from fasttext2style.selection.patches import Patches, find_patches
-from fasttext2style.selection.selection import Selection
+from fasttext2style.selection.selection import SceneMark, Selection
 
 TOLERANCE = 2.0
 """Default: how unlike all positive points a patch may be where no negative point is nearer."""
@@ -28,6 +36,8 @@ PLACE_UNIT = 1.0
 """A place this many times the spread of all points away is unlike by 1."""
 LEAST_SPREAD = 0.25
 """Of the spread of all points, as a share of the distance within which half of the scene lies."""
+WITHIN = 6.0
+"""Of the tolerance: how unlike its points a patch of the same thing may be."""
 FLAT_ACROSS, FLAT_ALONG = 0.15, 2.5
 """The same about a point on something flat, out of its plane and within it: a point on the ground means the ground."""
 FLAT_RADIUS = 0.8
@@ -41,21 +51,43 @@ MOST_UNLIKE = 3.0
 
 
 class ClickSelector:
-    """Selects by points; the scene is cut into patches once, so that later clicks take no time.
+    """Selects by points; the scene is cut into things and patches once, so that later clicks take no time::
 
-    Make a new one when Gaussians were added, removed or recoloured::
-
-        selector = ClickSelector(gaussians)
+        selector = ClickSelector(gaussians, cameras)
         bear = selector.select(torch.stack([back, slab]), negative=rock[None])
+
+    Without cameras that see the scene from several sides it goes by likeness alone, and takes more points.
     """
 
-    def __init__(self, gaussians: Gaussians) -> None:
-        self._gaussians = gaussians.detach()
-        self._patches = find_patches(gaussians)
+    def __init__(self, gaussians: Gaussians, cameras: Cameras | None = None) -> None:
+        gaussians = gaussians.detach()
+        self._things = Things.unknown(gaussians)
+        if cameras is not None and len(cameras) >= LEAST_VIEWS and len(gaussians) > 0:
+            self._things = find_things(gaussians, cameras)
+        self._patches = find_patches(gaussians, self._things.of)
+        # That of any of its Gaussians, for no patch lies in two things.
+        self._thing_of = np.empty(len(self._patches.sizes), np.int64)
+        self._thing_of[self._patches.of] = self._things.of.numpy()
         # Points are clicked on what is seen: half transparent Gaussians before it are not meant, if there is a choice.
-        solid = (gaussians.opacities.detach() > 0.5).cpu().numpy()
+        solid = (gaussians.opacities > 0.5).cpu().numpy()
         self._solid = np.flatnonzero(solid if solid.any() else ~solid)
-        self._tree = KDTree(gaussians.means.detach().double().cpu().numpy()[self._solid])
+        self._tree = KDTree(gaussians.means.double().cpu().numpy()[self._solid])
+        self._patch_of, self._mark, self._like = self._patches.of, SceneMark.of(gaussians), gaussians.means.new_zeros(0)
+
+    def after_edits(self, gaussians: Gaussians, origins: Int[Tensor, " gaussians"]) -> ClickSelector:
+        """Selects in a scene that this one has become, by what was seen before: an object keeps its seams in its first
+        colours, whatever was painted over them.
+
+        `origins` are the rows that the scene's Gaussians had here, -1 for new ones: those belong to what is nearest.
+        """
+        rows = origins.cpu().numpy().copy()
+        added = np.flatnonzero(rows < 0)
+        points = gaussians.means.detach().cpu().double().numpy()[added]
+        rows[added] = self._solid[self._tree.query(points, workers=-1)[1]]
+        there = copy(self)
+        there._patch_of, there._mark = self._patches.of[rows], SceneMark.of(gaussians)
+        there._like = gaussians.means.new_zeros(0)
+        return there
 
     def select(
         self,
@@ -75,31 +107,64 @@ class ClickSelector:
             raise ValueError("Selecting by clicks takes at least one point on the object")
         if not tolerance > 0:
             raise ValueError(f"The tolerance of clicks is above 0, got {tolerance}")
-        inside, outside = self._rows(positive), self._rows(negative)
+        inside, outside = self._clicked(positive), self._clicked(negative)
         patches = self._patches
-        ours, theirs = np.unique(patches.of[inside]), np.unique(patches.of[outside])
-        if np.isin(ours, theirs).any():
+        if np.isin(inside.patches, outside.patches).any():
             raise ValueError(
                 "A point on the object and a point beside it fall on the same patch of the scene, which looks alike; "
                 "put them farther apart"
             )
-        points_inside, points_outside = self._points(inside), self._points(outside)
-        spread = _spread(np.concatenate([points_inside, points_outside]), patches)
-        unlike_ours = _unlikeness(patches, inside, points_inside, spread)
-        unlike_theirs = np.minimum(_unlikeness(patches, outside, points_outside, spread), tolerance)
-        favour = np.clip(unlike_theirs - unlike_ours, -MOST_UNLIKE, MOST_UNLIKE) * patches.sizes
+        meant = self._things_meant(inside)
+        parts = [(inside.where(meant == thing), int(thing)) for thing in np.unique(meant)]
+        favours = [self._favour(part, outside, thing, float(tolerance)) for part, thing in parts]
+        favour = np.clip(np.max(favours, axis=0), -MOST_UNLIKE, MOST_UNLIKE) * patches.sizes
+        ours, theirs = np.unique(inside.patches), np.unique(outside.patches)
         chosen = _connected(patches, _cut(patches, favour, ours, theirs), ours)
-        weights = torch.from_numpy(chosen[patches.of]).to(self._gaussians.means)
+        weights = torch.from_numpy(chosen[self._patch_of]).to(self._like)
         origin = f"{len(positive)} points on it" + (f", {len(negative)} beside it" if len(negative) else "")
-        return Selection(weights, origin).for_scene(self._gaussians)
+        return Selection(weights, origin, self._mark)
 
-    def _rows(self, points: Float[Tensor, "points 3"]) -> np.ndarray:
+    def _clicked(self, points: Float[Tensor, "points 3"]) -> _Clicked:
         if len(points) == 0:
-            return np.zeros(0, np.int64)
-        return self._solid[np.atleast_1d(self._tree.query(points.double().cpu().numpy())[1])]
+            return _Clicked(np.zeros((0, 3)), np.zeros(0, np.int64))
+        nearest = np.atleast_1d(self._tree.query(points.double().cpu().numpy())[1])
+        return _Clicked(self._tree.data[nearest], self._patches.of[self._solid[nearest]])
 
-    def _points(self, rows: np.ndarray) -> np.ndarray:
-        return self._gaussians.means[rows].double().cpu().numpy()
+    def _things_meant(self, inside: _Clicked) -> Int[np.ndarray, " points"]:
+        """The thing that each point is on; one at the foot of a thing that another point is on means it, too."""
+        meant = self._thing_of[inside.patches]
+        for thing in np.unique(meant[meant >= 0]):
+            body = KDTree(self._tree.data[self._thing_of[self._patches.of[self._solid]] == thing])
+            meant[(meant < 0) & (body.query(inside.points)[0] < self._things.foot)] = thing
+        return meant
+
+    def _favour(self, inside: _Clicked, outside: _Clicked, thing: int, tolerance: float) -> np.ndarray:
+        """[patches]: how much more like these points on one thing (-1: on none) than like anything else."""
+        patches = self._patches
+        if thing < 0:
+            spread = _spread(np.concatenate([inside.points, outside.points]), patches)
+            theirs = np.minimum(_unlikeness(patches, outside, spread), tolerance)
+            # What stands free was not meant.
+            theirs = np.where(self._thing_of < 0, theirs, 0.0)
+            return theirs - _unlikeness(patches, inside, spread)
+        others = [self._things.on(int(other)) for other in self._thing_of[outside.patches] if other not in (-1, thing)]
+        members = np.isin(self._thing_of, list(set(self._things.on(thing)).difference(*others)))
+        spread = _extent(patches, members)
+        # Points beside it that lie on other things, or on the ground, say no more than is known.
+        outside = outside.where(members[outside.patches])
+        theirs = np.minimum(_unlikeness(patches, outside, spread, flats=False), WITHIN * tolerance)
+        return np.where(members, theirs, 0.0) - _unlikeness(patches, inside, spread, flats=False)
+
+
+@dataclass(frozen=True)
+class _Clicked:
+    """Where clicks have hit something."""
+
+    points: Float[np.ndarray, "points 3"]
+    patches: Int[np.ndarray, " points"]
+
+    def where(self, chosen: np.ndarray) -> _Clicked:
+        return _Clicked(self.points[chosen], self.patches[chosen])
 
 
 def _spread(points: np.ndarray, patches: Patches) -> float:
@@ -112,14 +177,23 @@ def _spread(points: np.ndarray, patches: Patches) -> float:
     return max(float(np.linalg.norm(points - middle, axis=1).max()), LEAST_SPREAD * float(scene), 1e-9)
 
 
-def _unlikeness(patches: Patches, rows: np.ndarray, points: np.ndarray, spread: float) -> np.ndarray:
-    """[patches]: from the likest of the clicked Gaussians, in colour and place; infinite if there are none."""
+def _extent(patches: Patches, members: np.ndarray) -> float:
+    """How far a thing reaches from its middle."""
+    middle = np.average(patches.means[members], axis=0, weights=patches.sizes[members] + 1e-12)
+    return max(float(np.linalg.norm(patches.means[members] - middle, axis=1).max()), 1e-9)
+
+
+def _unlikeness(patches: Patches, clicked: _Clicked, spread: float, flats: bool = True) -> np.ndarray:
+    """[patches]: from the likest of the clicks, in colour and place; infinite if there are none.
+
+    With `flats` a point on something flat means what lies in its plane.
+    """
     least = np.full(len(patches.sizes), np.inf)
     lightness = np.array([LIGHT_SHARE, 1.0, 1.0])
-    for row, point in zip(rows, points):
-        color = (((patches.colors - patches.colors[patches.of[row]]) * lightness / COLOR_UNIT) ** 2).sum(axis=1)
+    for point, patch in zip(clicked.points, clicked.patches):
+        color = (((patches.colors - patches.colors[patch]) * lightness / COLOR_UNIT) ** 2).sum(axis=1)
         steps = (patches.means - point) / spread
-        normal, flat = _plane(steps, patches.sizes)
+        normal, flat = _plane(steps, patches.sizes) if flats else (np.array([0.0, 0.0, 1.0]), 0.0)
         across = (steps @ normal) ** 2
         along = (steps**2).sum(axis=1) - across
         unit_across, unit_along = (flat * unit + (1 - flat) * PLACE_UNIT for unit in (FLAT_ACROSS, FLAT_ALONG))

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
+from torch import Tensor
 
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.colors import base_colors, to_lab
@@ -29,6 +30,8 @@ FAINT = 0.3
 """Weaker seams are merged away."""
 SMALL = 20.0
 """Seams around patches of fewer Gaussians (weighted by opacity) count less, so that grains merge with what is about."""
+APART = 2.0
+"""How strong a seam the border between two things is, besides what can be seen there."""
 GREEDY_ROUNDS = 2
 """In the first rounds every Gaussian merges with its likest neighbour, later only two that are each other's likest."""
 
@@ -48,13 +51,14 @@ class Patches:
     ends: Int[np.ndarray, "seams 2"]
     """The two patches of each seam, the smaller number first."""
     contrasts: Float[np.ndarray, " seams"]
-    """Mean jump across the seam in units of colour and orientation, plus the gap in units of their reach."""
+    """Mean jump across the seam in units of colour and orientation, plus the gap in units of their reach,
+    plus `APART` between things."""
     lengths: Float[np.ndarray, " seams"]
     """How many pairs of Gaussians touch along the seam, weighted by opacity."""
 
 
-def find_patches(gaussians: Gaussians) -> Patches:
-    """Cut a scene into patches.
+def find_patches(gaussians: Gaussians, things: Int[Tensor, " gaussians"] | None = None) -> Patches:
+    """Cut a scene into patches; no patch lies in two of the `things`, where these are known (-1 is one, too).
 
     Raises:
         ValueError: a scene without Gaussians.
@@ -75,8 +79,11 @@ def find_patches(gaussians: Gaussians) -> Patches:
     widths = widths_of(gaussians.scales).double().numpy()
     gaps = np.maximum(0.0, distance / (REACH * (widths[one] + widths[other]) + 1e-12) - 1)
     shares = np.sqrt(opacities[one] * opacities[other])[:, None]
-    # Columns are sums along a seam: jumps (with their sign, so that noise averages out), gaps, length.
-    seams = np.concatenate([(features[one] - features[other]) * shares, gaps[:, None] * shares, shares], axis=1)
+    apart = np.zeros(len(one)) if things is None else (things[one] != things[other]).double().cpu().numpy()
+    # Columns are sums along a seam: jumps (with their sign, so that noise averages out), gaps, borders of things,
+    # length.
+    extent = [gaps[:, None] * shares, apart[:, None] * shares, shares]
+    seams = np.concatenate([(features[one] - features[other]) * shares, *extent], axis=1)
     of, sizes, ends, seams = _merged(np.stack([one, other], axis=1), seams.astype(np.float32), opacities)
 
     def mean(values: np.ndarray) -> np.ndarray:
@@ -118,7 +125,8 @@ def _pairs(indices: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _contrasts(seams: np.ndarray) -> np.ndarray:
     lengths = np.maximum(seams[:, -1], 1e-12)
-    return ((np.linalg.norm(seams[:, :-2], axis=1) + seams[:, -2]) / lengths).astype(np.float64)
+    jumps = np.linalg.norm(seams[:, :-3], axis=1)
+    return ((jumps + seams[:, -3] + APART * seams[:, -2]) / lengths).astype(np.float64)
 
 
 def _merged(
@@ -128,7 +136,7 @@ def _merged(
     of, rounds = np.arange(len(sizes)), 0
     while len(ends) > 0:
         smaller = np.minimum(sizes[ends[:, 0]], sizes[ends[:, 1]])
-        visible = _contrasts(seams) * smaller / (smaller + SMALL)
+        visible = np.where(seams[:, -2] > 0, np.inf, _contrasts(seams) * smaller / (smaller + SMALL))
         # Ranks and not contrasts are compared, so that ties cannot block each other for ever.
         rank = np.empty(len(ends), np.int64)
         rank[np.argsort(visible, kind="stable")] = np.arange(len(ends))
@@ -152,7 +160,7 @@ def _joined(ends: np.ndarray, seams: np.ndarray, count: int) -> tuple[np.ndarray
     outer = ends[:, 0] != ends[:, 1]
     ends, seams = ends[outer], seams[outer]
     turned = ends[:, 0] > ends[:, 1]
-    seams[turned, :-2] *= -1
+    seams[turned, :-3] *= -1
     keys = ends.min(axis=1) * count + ends.max(axis=1) if len(ends) else np.zeros(0, np.int64)
     order = np.argsort(keys, kind="stable")
     keys, first = np.unique(keys[order], return_index=True)

@@ -50,6 +50,22 @@ def blobs(means: Tensor, size: float | Tensor | None = None, opacity: float = 0.
     )
 
 
+def disc(radius: float, height: float, count: int) -> Tensor:
+    """Points on a level disc around the z axis."""
+    angle, distance = torch.arange(count) * 2.399963, radius * ((torch.arange(count) + 0.5) / count).sqrt()
+    return torch.stack([distance * angle.cos(), distance * angle.sin(), torch.full((count,), height)], dim=1)
+
+
+def ball(radius: float, height: float, count: int) -> Tensor:
+    """Points on a sphere around the z axis."""
+    directions = torch.nn.functional.normalize(torch.randn(count, 3), dim=1)
+    return radius * directions + torch.tensor([0.0, 0.0, height])
+
+
+def orbit(height: float, elevation: float = 30.0, radius: float = 2.0) -> Cameras:
+    return Cameras.orbit((0, 0, height), radius, 12, 96, 96, elevation_degrees=elevation)
+
+
 def coverage(gaussians: Gaussians, weights: Tensor, cameras: Cameras) -> Tensor:
     """[views, height, width]: visible share of the selected Gaussians."""
     geometry = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)

@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
-from shared_scenes import blobs, held_out_iou, moved, toy
+from shared_scenes import ball, blobs, disc, held_out_iou, moved, orbit, toy
 
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.selection.automatic import focus_of, select_automatic
+from fasttext2style.selection.automatic import select_automatic
 
 
 @pytest.mark.parametrize("clutter", [0, 1, 2])
@@ -31,20 +31,6 @@ def test_the_worlds_axes_units_and_the_order_of_gaussians_do_not_matter():
     after = select_automatic(*there).weights
     assert (before != after).float().mean() < 0.01
     assert after.sum() > 10_000
-
-
-def disc(radius: float, height: float, count: int) -> torch.Tensor:
-    angle, distance = torch.arange(count) * 2.399963, radius * ((torch.arange(count) + 0.5) / count).sqrt()
-    return torch.stack([distance * angle.cos(), distance * angle.sin(), torch.full((count,), height)], dim=1)
-
-
-def ball(radius: float, height: float, count: int) -> torch.Tensor:
-    directions = torch.nn.functional.normalize(torch.randn(count, 3), dim=1)
-    return radius * directions + torch.tensor([0.0, 0.0, height])
-
-
-def orbit(height: float, elevation: float = 30.0, radius: float = 2.0) -> Cameras:
-    return Cameras.orbit((0, 0, height), radius, 12, 96, 96, elevation_degrees=elevation)
 
 
 def test_a_ball_on_a_table_on_a_floor_is_freed_of_both():
@@ -72,21 +58,6 @@ def test_a_body_with_a_level_back_keeps_its_legs():
     assert weights[:4000].mean() < 0.05
     for part in (weights[4000:7000], weights[7000:8200][base[:, 2] > 0.15], weights[8200:]):
         assert part.mean() > 0.85
-
-
-def test_focus_is_where_most_cameras_look():
-    around = orbit(1.5)
-    torch.testing.assert_close(focus_of(around), torch.tensor([0.0, 0, 1.5]), atol=1e-4, rtol=0)
-    astray = Cameras.looking_at(torch.tensor([[2.0, 0, 0], [0, 2, 0]]), torch.tensor([9.0, 9, 9]), 96, 96)
-    found = focus_of(Cameras.concatenated([around, astray]))
-    torch.testing.assert_close(found, torch.tensor([0.0, 0, 1.5]), atol=0.02, rtol=0)
-
-
-def test_cameras_side_by_side_still_have_a_focus():
-    eyes = torch.tensor([[0.0, -4, 0], [1, -4, 0], [2, -4, 0]])
-    focus = focus_of(Cameras.looking_at(eyes, eyes + torch.tensor([0.0, 1, 0]), 96, 96))
-    assert focus.isfinite().all()
-    assert focus[0].item() == pytest.approx(1.0, abs=0.01)
 
 
 def test_what_cannot_be_found_is_said():

@@ -7,15 +7,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from shared_scenes import TOY_CLICKS, blobs, held_out_iou, toy
+from shared_scenes import TOY_CLICKS, ball, blobs, disc, held_out_iou, orbit, toy
 
+from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.clicks import ClickSelector
 from fasttext2style.selection.picking import pick
 
 
 @functools.cache
-def selector(clutter: int = 1) -> ClickSelector:
-    return ClickSelector(toy(clutter).gaussians)
+def selector(clutter: int = 1, cameras: bool = True) -> ClickSelector:
+    return ClickSelector(toy(clutter).gaussians, toy(clutter).train_cameras if cameras else None)
 
 
 def clicked(clutter: int, pixels: list[tuple[int, int, int]]) -> torch.Tensor:
@@ -25,13 +26,106 @@ def clicked(clutter: int, pixels: list[tuple[int, int, int]]) -> torch.Tensor:
     return torch.stack(points) if points else torch.zeros(0, 3)
 
 
+@pytest.mark.parametrize("cameras", [True, False])
 @pytest.mark.parametrize("clutter", [0, 1, 2])
-def test_three_clicks_select_the_statue(clutter):
-    ious = [
-        held_out_iou(toy(clutter), selector(clutter).select(clicked(clutter, on), clicked(clutter, beside)).weights)
+def test_three_clicks_select_the_statue(clutter, cameras):
+    chosen = [
+        selector(clutter, cameras).select(clicked(clutter, on), clicked(clutter, beside)).weights
         for on, beside in TOY_CLICKS.values()
     ]
-    assert min(ious) > 0.9, ious
+    ious = [held_out_iou(toy(clutter), weights) for weights in chosen]
+    assert min(ious) > (0.97 if cameras else 0.9), ious
+
+
+@pytest.mark.parametrize("clutter", [0, 1, 2])
+def test_one_click_anywhere_on_the_statue_selects_it(clutter):
+    points = {pixel for on, _ in TOY_CLICKS.values() for pixel in on}
+    ious = [held_out_iou(toy(clutter), selector(clutter).select(clicked(clutter, [p])).weights) for p in points]
+    assert min(ious) > 0.97, ious
+
+
+def test_more_points_make_it_no_worse():
+    """Five points drawn from the statue's pixels and from those around it, whatever they hit."""
+    scene, drawn = toy(2), torch.Generator().manual_seed(0)
+    masks = scene.masks(scene.test_cameras) > 0.5
+
+    def point(inside: bool) -> torch.Tensor:
+        while True:
+            pixels = (masks == inside).nonzero()
+            view, y, x = pixels[int(torch.randint(len(pixels), (), generator=drawn))].tolist()
+            try:
+                return pick(scene.gaussians, scene.test_cameras[view], x + 0.5, y + 0.5).position
+            except ValueError:  # the sky
+                continue
+
+    for _ in range(4):
+        on, beside = (torch.stack([point(inside) for _ in range(n)]) for inside, n in ((True, 3), (False, 2)))
+        for count in (1, 2, 3):
+            assert held_out_iou(scene, selector(2).select(on[:count], beside[: count - 1]).weights) > 0.97
+
+
+@pytest.mark.parametrize("rows", [slice(17_000, 19_200), slice(19_200, 20_900)], ids=["striped ball", "crate"])
+def test_one_click_selects_other_things_on_the_deck(rows):
+    scene = toy(1).gaussians
+    highest = rows.start + int(scene.means[rows, 2].argmax())
+    chosen = selector().select(scene.means[highest][None]).mask
+    assert chosen[rows].float().mean() > 0.9
+    assert not chosen[: rows.start].any() and not chosen[rows.stop :].any()
+
+
+def test_a_point_on_the_ground_leaves_what_stands_there():
+    deck = clicked(1, [(4, 25, 245)])
+    chosen = selector().select(deck).mask
+    assert chosen[20_900:29_944].sum() > 1_000
+    assert chosen[:17_000].float().mean() < 0.05
+
+
+def test_points_on_one_thing_part_it():
+    """The back and not the slab: likeness decides within a thing."""
+    scene = toy(1)
+    back, slab = clicked(1, [(4, 128, 100), (6, 150, 100)]), scene.gaussians.means[_slab_rows()]
+    chosen = selector().select(back, slab).mask
+    body = scene.object_weights.bool() & (scene.gaussians.means[:, 2] > 0.3)
+    assert chosen[body].float().mean() > 0.9
+    assert not chosen[_slab_rows()].any()
+    assert not chosen[17_000:].any()
+
+
+def _slab_rows() -> torch.Tensor:
+    """A Gaussian on each side of the slab."""
+    means = toy(1).gaussians.means
+    return torch.cdist(torch.tensor([[0.3, 0.42, 0.08], [-0.3, -0.42, 0.08], [0.85, 0, 0.08]]), means).argmin(dim=1)
+
+
+def test_a_table_and_what_stands_on_it():
+    floor, table, thing = disc(3, 0, 4000), disc(0.8, 0.7, 2500), ball(0.25, 0.97, 1200)
+    find = ClickSelector(blobs(torch.cat([floor, table, thing])), orbit(0.97)).select
+    on_table, on_thing = torch.tensor([[0.6, 0.0, 0.7]]), torch.tensor([[0.0, 0.0, 1.22]])
+    for chosen, expected in (
+        (find(on_thing).mask, (0, 0, 1)),
+        (find(on_table, on_thing).mask, (0, 1, 0)),
+        (find(torch.cat([on_table, on_thing])).mask, (0, 1, 1)),
+    ):
+        shares = [float(part.float().mean()) for part in chosen.split([4000, 2500, 1200])]
+        assert shares == pytest.approx(expected, abs=0.15)
+
+
+def test_after_edits_things_are_found_by_their_first_looks():
+    """The statue painted like the deck, a third of it gone, and others in its place."""
+    scene, fresh = toy(1).gaussians, selector()
+    kept = torch.cat([torch.arange(0, 17_000, 3), torch.arange(1, 17_000, 3), torch.arange(17_000, len(scene))])
+    origins = torch.cat([kept, torch.full((500,), -1)])
+    new = scene.subset(torch.arange(2, 17_000, 3)[:500])
+    edited = Gaussians.concatenated([scene.subset(kept), new])
+    edited.sh_dc.copy_(scene.sh_dc[25_000])
+    point = clicked(1, [(4, 128, 100)])
+    chosen = fresh.after_edits(edited, origins).select(point)
+    chosen.check_matches(edited)
+    before = fresh.select(point).mask
+    assert torch.equal(chosen.mask[: len(kept)], before[kept])
+    # New ones are told by what they lie next to.
+    assert (chosen.mask[len(kept) :] == before[2 : 2 + 1500 : 3]).float().mean() > 0.98
+    assert len(fresh.select(point)) == len(scene)
 
 
 def test_other_things_are_selected_as_well():
@@ -72,7 +166,7 @@ def test_the_points_themselves_are_obeyed():
 
 def test_the_same_clicks_select_the_same():
     points = clicked(1, TOY_CLICKS["from the front"][0])
-    fresh = ClickSelector(toy(1).gaussians)
+    fresh = ClickSelector(toy(1).gaussians, toy(1).train_cameras)
     assert torch.equal(selector().select(points).weights, fresh.select(points).weights)
 
 

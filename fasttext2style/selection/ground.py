@@ -1,0 +1,280 @@
+"""What stands on what: level planes that reach far beyond the things on them, and the connected bodies above.
+
+No network and no colours: people walk around the thing that they capture, keep it in the middle of their pictures, and
+hold the camera upright on the whole. From the cameras come the unit of length, the direction up, and what is seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import contributions
+from fasttext2style.selection.neighbours import bodies, widths_of
+
+LEAST_VIEWS = 3
+"""Fewer do not say where they all look."""
+MOST_VIEWS, MOST_PIXELS = 32, 128
+"""Views and pixels per side that are looked at: more cost time and change nothing."""
+MOST_PLANES = 3
+"""A table on a floor are two."""
+PLANE_TOLERANCE = 0.02
+"""Half thickness of a plane in the search, in units of the cameras' distance."""
+HIGHEST_FOOT = 1.5
+"""So many half thicknesses above a plane everything is above it, however rough it is."""
+GROUND_TILT_DEGREES = 35.0
+GROUND_REACH = 2.2
+"""A plane is ground if it spreads over this many times the area of what stands on it.
+
+Measured: the rock under the bear capture's statue 3.2, the toy scene's deck 14; their slabs, part of the object, 1.1
+and 1.7.
+"""
+LONGEST_GAP = 0.04
+"""Across which two Gaussians may touch, in units of the cameras' distance."""
+FREE_SHARE = 0.9
+"""What stands on no ground is free if it lies within this share of the cameras' distance, rather than to be cut off
+there."""
+LEAST_BODY = 10
+"""Gaussians; fewer are no body."""
+
+
+@dataclass(frozen=True)
+class SeenScene:
+    """A scene as its cameras see it."""
+
+    means: Float[Tensor, "gaussians 3"]
+    widths: Float[Tensor, " gaussians"]
+    visible: Float[Tensor, " gaussians"]
+    """Share in all pictures."""
+    central: Float[Tensor, " gaussians"]
+    """The same with the middle of the pictures weighing most."""
+    focus: Float[Tensor, "3"]
+    distance: float
+    """From the cameras to the focus, the unit of all lengths here."""
+    up: Float[Tensor, "3"]
+
+    def near(self) -> Int[Tensor, " near"]:
+        """What is seen and lies no farther from where the cameras look than they do."""
+        return (((self.means - self.focus).norm(dim=1) < self.distance) & (self.visible > 0)).nonzero()[:, 0]
+
+
+def some_views(cameras: Cameras) -> Cameras:
+    """Few and small views, spread over all."""
+    some = torch.linspace(0, len(cameras) - 1, min(len(cameras), MOST_VIEWS)).round().long()
+    shrink = min(1.0, MOST_PIXELS / max(cameras.width, cameras.height))
+    size = (max(1, round(shrink * pixels)) for pixels in (cameras.width, cameras.height))
+    return cameras[some.to(cameras.device)].resized(*size)
+
+
+def look_at(gaussians: Gaussians, cameras: Cameras) -> SeenScene:
+    """See a scene through all of these views."""
+    gaussians, focus = gaussians.detach(), focus_of(cameras)
+    rows = torch.linspace(-1, 1, cameras.height, device=cameras.device)[:, None]
+    columns = torch.linspace(-1, 1, cameras.width, device=cameras.device)
+    center = torch.exp(-(rows**2 + columns**2) / (2 * 0.4**2))
+    masks = torch.stack([torch.ones_like(center), center], dim=-1).expand(len(cameras), -1, -1, -1)
+    visible, central = contributions(gaussians, cameras, masks).clamp_min(0).unbind(dim=1)
+    return SeenScene(
+        gaussians.means,
+        widths_of(gaussians.scales),
+        visible,
+        central,
+        focus,
+        float((cameras.centers - focus).norm(dim=1).median()),
+        torch.nn.functional.normalize(-cameras.viewmats[:, 1, :3].mean(dim=0), dim=0),
+    )
+
+
+def focus_of(cameras: Cameras) -> Float[Tensor, "3"]:
+    """The point with the smallest sum of distances to the optical axes.
+
+    Distances and not their squares (by iterated reweighting), so that a few views that look elsewhere do not count
+    much. For cameras that look in parallel any point on the axes will do.
+    """
+    centers, directions = cameras.centers.double(), cameras.directions.double()
+    across = torch.eye(3, dtype=torch.float64, device=cameras.device) - directions[:, :, None] * directions[:, None]
+    weights = torch.ones(len(cameras), dtype=torch.float64, device=cameras.device)
+    focus = centers.mean(dim=0)
+    for _ in range(10):
+        share = weights / weights.sum()
+        # A trace of the cameras' mean: parallel axes alone leave the depth open.
+        system = (share[:, None, None] * across).sum(dim=0) + 1e-9 * torch.eye(3).to(across)
+        right = (share[:, None] * (across @ centers[:, :, None])[:, :, 0]).sum(dim=0) + 1e-9 * centers.mean(dim=0)
+        focus = torch.linalg.solve(system, right)
+        misses = (across @ (focus - centers)[:, :, None])[:, :, 0].norm(dim=1)
+        weights = 1 / misses.clamp_min(1e-3 * float((centers - focus).norm(dim=1).median()) + 1e-12)
+    return focus.to(cameras.viewmats)
+
+
+@dataclass(frozen=True)
+class Things:
+    """The things of a scene that stand free."""
+
+    of: Int[Tensor, " gaussians"]
+    """The thing of each Gaussian, -1 for ground, background and whatever is not free."""
+    under: tuple[int, ...]
+    """The thing on which each thing stands, -1 for the ground."""
+    foot: float
+    """So high, in units of the scene, what stands on the ground cannot be told from it."""
+
+    @staticmethod
+    def unknown(gaussians: Gaussians) -> Things:
+        """Where no cameras say what stands on what."""
+        return Things(torch.full((len(gaussians),), -1), (), 0.0)
+
+    def on(self, thing: int) -> list[int]:
+        """This thing and all that stands on it."""
+        found = [thing]
+        for other, below in enumerate(self.under):  # what stands on a thing comes after it
+            if below in found:
+                found.append(other)
+        return found
+
+
+def find_things(gaussians: Gaussians, cameras: Cameras) -> Things:
+    """Everything that stands free where the cameras look; what no view sees is taken for what lies next to it."""
+    scene = look_at(gaussians, some_views(cameras))
+    near, under = scene.near(), list[int]()
+    of = torch.full((len(gaussians),), -1)
+
+    def number(standing: Standing, below: int) -> None:
+        for body in standing.free_bodies():
+            of[body.rows.cpu()] = len(under)
+            under.append(below)
+            number(body, len(under) - 1)
+
+    number(Standing(scene, near), -1)
+    unseen = (scene.visible <= 0).nonzero()[:, 0].cpu()
+    if len(near) and len(unseen):
+        means, near = scene.means.double().cpu().numpy(), near.cpu()
+        distances, nearest = KDTree(means[near]).query(means[unseen], distance_upper_bound=LONGEST_GAP * scene.distance)
+        close = torch.from_numpy(np.isfinite(distances))
+        of[unseen[close]] = of[near[torch.from_numpy(nearest)[close]]]
+    return Things(of, tuple(under), HIGHEST_FOOT * PLANE_TOLERANCE * scene.distance)
+
+
+class Standing:
+    """Some Gaussians of a scene, the level plane among them, and the bodies above it.
+
+    A body is free if what it stands on reaches well beyond it; it then is a `Standing` itself, for it may be a table
+    with things on it.
+    """
+
+    def __init__(self, scene: SeenScene, rows: Int[Tensor, " rows"], floor: int = 0) -> None:
+        self.scene, self.rows, self._floor = scene, rows, floor
+        plane = find_plane(scene, rows) if floor < MOST_PLANES else None
+        ground = None if plane is None else self._ground(*plane)
+        self._area = 0.0
+        if ground is not None:
+            self._above, self._area, self._sideways = ground
+        else:  # where nothing stands on a ground, what touches nothing is free
+            self._above = rows if floor == 0 else rows[:0]
+        self._labels = connected(scene, self._above)
+
+    def _ground(self, normal: Float[Tensor, "3"], offset: float) -> tuple[Int[Tensor, " above"], float, Tensor] | None:
+        """Rows above the plane, its area, and two directions [3, 2] along it; None if it is part of the object."""
+        scene, rows, tolerance = self.scene, self.rows, PLANE_TOLERANCE * self.scene.distance
+        height = scene.means[rows] @ normal - offset
+        within = height.abs() < tolerance
+        # Ground as rough as it is: three robust standard deviations.
+        roughness = 3 * 1.4826 * _weighted_median(height[within].abs(), scene.visible[rows[within]])
+        above = rows[height > min(max(roughness, 0.15 * tolerance), HIGHEST_FOOT * tolerance)]
+        # Level parts of the object itself are no ground: most of what is in the middle of the pictures lies below them,
+        # or, on a body already freed from its ground, the cameras look below them.
+        below = scene.central[rows[height < -tolerance]].sum()
+        looks_below = self._floor > 0 and float(scene.focus @ normal) < offset + tolerance
+        if below > scene.central[above].sum() or looks_below:
+            return None
+        sideways = torch.linalg.svd(normal[None], full_matrices=True)[2][1:].T
+        return above, _area(scene.means[rows[within]] @ sideways), sideways
+
+    def free_bodies(self) -> list[Standing]:
+        """All of them."""
+        counts = self._labels.bincount()
+        bodies = (self._free(int(label)) for label in (counts >= LEAST_BODY).nonzero()[:, 0])
+        return [body for body in bodies if body is not None]
+
+    def central_body(self) -> Standing | None:
+        """The free body that shows most in the middle of the pictures, freed of all that it stands on."""
+        if len(self._above) == 0:
+            return None
+        body = self._free(most_central(self.scene, self._above, self._labels))
+        return body and (body.central_body() or body)
+
+    def _free(self, label: int) -> Standing | None:
+        body, scene = self._above[self._labels == label], self.scene
+        if len(body) < LEAST_BODY:
+            return None
+        if self._area > 0:
+            free = self._area / max(_area(scene.means[body] @ self._sideways), 1e-12) >= GROUND_REACH
+        else:
+            free = float((scene.means[body] - scene.focus).norm(dim=1).max()) < FREE_SHARE * scene.distance
+        return Standing(scene, body, self._floor + 1) if free else None
+
+
+def connected(scene: SeenScene, rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    """Number the bodies of touching Gaussians among these."""
+    return bodies(scene.means[rows], scene.widths[rows], longest=LONGEST_GAP * scene.distance)
+
+
+def most_central(scene: SeenScene, rows: Int[Tensor, " rows"], labels: Int[Tensor, " rows"]) -> int:
+    """The body that shows most in the middle of the pictures."""
+    shown = torch.zeros(int(labels.max()) + 1, dtype=torch.float64, device=rows.device)
+    return int(shown.index_add_(0, labels, scene.central[rows].double()).argmax())
+
+
+def find_plane(scene: SeenScene, rows: Int[Tensor, " rows"], seed: int = 0) -> tuple[Float[Tensor, "3"], float] | None:
+    """The most visible plane that is about level: RANSAC, then least squares on its inliers.
+
+    Its unit normal points up, and points on it have normal @ point = offset. None if nothing level carries a tenth of
+    what is seen.
+    """
+    if len(rows) < 10:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    points, weights = scene.means[rows], scene.visible[rows]
+    # Drawn by visibility, so that counting them is weighing.
+    drawn = points[torch.multinomial(weights.cpu(), 6000, replacement=True, generator=generator).to(rows.device)]
+    corners = drawn[:1500].reshape(500, 3, 3)
+    normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], dim=1)
+    normals = torch.nn.functional.normalize(normals, dim=1)
+    normals = normals * torch.sign(normals @ scene.up)[:, None]
+    level = (normals @ scene.up) > math.cos(math.radians(GROUND_TILT_DEGREES))
+    if not bool(level.any()):
+        return None
+    normals, offsets = normals[level], (normals * corners[:, 0]).sum(dim=1)[level]
+    tolerance = PLANE_TOLERANCE * scene.distance
+    support = ((drawn @ normals.T - offsets).abs() < tolerance).float().mean(dim=0)
+    best = int(support.argmax())
+    normal, offset = normals[best], float(offsets[best])
+    if float(support[best]) < 0.1:
+        return None
+    for _ in range(5):
+        inliers = (points @ normal - offset).abs() < tolerance
+        share = weights[inliers] / weights[inliers].sum()
+        middle = share @ points[inliers]
+        spread = (points[inliers] - middle) * share.sqrt()[:, None]
+        normal = torch.linalg.svd(spread, full_matrices=False)[2][2]
+        normal = normal * torch.sign(normal @ scene.up)
+        offset = float(normal @ middle)
+    return normal, offset
+
+
+def _area(points: Float[Tensor, "points 2"]) -> float:
+    """Of the ellipse of inertia, up to a factor: outliers matter less than in a convex hull."""
+    centered = (points - points.mean(dim=0)).double()
+    return math.sqrt(max(0.0, float(torch.det(centered.T @ centered / max(1, len(points))))))
+
+
+def _weighted_median(values: Float[Tensor, " points"], weights: Float[Tensor, " points"]) -> float:
+    order = values.argsort()
+    cumulative = weights[order].cumsum(dim=0)
+    return float(values[order][torch.searchsorted(cumulative, cumulative[-1] / 2).clamp_max(len(values) - 1)])
