@@ -159,7 +159,7 @@ def _told(finished: Round, instruction: str, refines: bool) -> str:
     failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
     views = f"; {failed} views could not be edited, see {finished.folder / 'manifest.json'}" if failed else ""
     done = f"Round {finished.number} {'refined' if refines else 'done'}: {instruction}"
-    return f"{done}, {metrics['inside']['psnr']:.1f} dB to the edited views{views}."
+    return f"{done}, {metrics['inside']['psnr']:.1f} dB to the edited views (Show Train Cams shows them){views}."
 
 
 class _PausedWhileEditing(Exception):

@@ -98,12 +98,10 @@ class LiveViewer:
         return shown & {"selection", "before"}
 
     def show_pictures(self, pictures: dict[int, Tensor]) -> None:
-        """Put [height, width, 3] pictures of 8 bits into the frustums of these views, and show the frustums.
+        """Put [height, width, 3] pictures of 8 bits into the frustums of these views.
 
-        nerfstudio's button "Hide Train Cams" hides them again.
+        nerfstudio's buttons show and hide frustums: shown at once, they would stand before what has changed.
         """
-        if not pictures:
-            return
         viewer, train = self.viewer, self.viewer.pipeline.datamanager.train_dataset
         assert train is not None, "nerfstudio drew its frustums"
         with self.server.atomic():
@@ -118,10 +116,9 @@ class LiveViewer:
                     image=pictures[view][::step, ::step].numpy(),
                     wxyz=old.wxyz,
                     position=old.position,
+                    visible=old.visible,
                 )
                 new.on_click(partial(self._go_to_frustum, view))
-        if viewer.show_images.visible:
-            viewer.toggle_cameravis_button()
 
     def _go_to_frustum(self, view: int, event: viser.SceneNodePointerEvent) -> None:
         with event.client.atomic():

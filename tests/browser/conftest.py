@@ -56,16 +56,18 @@ class LiveRun:
         return self.process.wait(60)
 
 
-def start_live_run(capture: Path, output: Path, *options: str) -> LiveRun:
+def start_live_run(method: list[str], capture: Path, output: Path) -> LiveRun:
+    """Start `ns-train` with these arguments on the embedded scene, and wait until it is ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     output.mkdir(parents=True, exist_ok=True)
     log = output / "log.txt"
     command = [
-        *(str(Path(sys.executable).parent / "ns-train"), "fasttext2style", "--live", "True", "--encoder", "tiny"),
-        *("--data", str(capture), "--output-dir", str(output), "--vis", "viewer", "--timestamp", "live"),
-        *("--viewer.websocket-port", str(port), *options, "nerfstudio-data", *WORLD_OPTIONS),
+        *(str(Path(sys.executable).parent / "ns-train"), *method, "--live", "True"),
+        *("--data", str(capture), "--load-ply", str(capture / "scene.ply")),
+        *("--output-dir", str(output), "--vis", "viewer", "--timestamp", "live"),
+        *("--viewer.websocket-port", str(port), "nerfstudio-data", *WORLD_OPTIONS),
     ]
     with log.open("w") as stream:
         process = subprocess.Popen(
@@ -87,8 +89,9 @@ def capture(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def live_run(browser, capture, tmp_path_factory) -> Iterator[LiveRun]:
-    run = start_live_run(capture, tmp_path_factory.mktemp("live"), "--load-ply", str(capture / "scene.ply"))
+def live_run(request, browser, capture, tmp_path_factory) -> Iterator[LiveRun]:
+    """Of the test file's METHOD."""
+    run = start_live_run(request.module.METHOD, capture, tmp_path_factory.mktemp("live"))
     yield run
     if run.process.poll() is None:
         run.process.terminate()

@@ -51,7 +51,7 @@ class LivePage:
         while time.monotonic() < deadline:
             time.sleep(0.5)
             now = self.picture()
-            if np.abs(now - last).mean() > 0.02:
+            if difference(now, last) > 0.02:
                 since, last = time.monotonic(), now
             elif time.monotonic() - since > 2.5:
                 return now
@@ -92,7 +92,10 @@ class LivePage:
         self.page.mouse.up()
 
     def press(self, button: str) -> None:
-        self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.click()
+        # Not by the mouse: where buttons come and go, playwright scrolls the whole page to follow them.
+        self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.evaluate(
+            "it => it.click()"
+        )
 
     def tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name).click()
@@ -110,6 +113,11 @@ class LivePage:
         """The input in the row of a label (viser's labels point nowhere)."""
         row = self.page.locator(f'label:visible:text-is("{label}")').first
         return row.locator("xpath=ancestor::*[.//input][1]").locator("input:visible").first
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean over all pixels and channels, of 255."""
+    return float(np.abs(one - other).mean())
 
 
 def _at_full_resolution(route: Route) -> None:
