@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import rasterize
+from fasttext2style.scene.rasterize import render_values
 from fasttext2style.selection.ground import (
     LEAST_VIEWS,
     SeenScene,
@@ -48,17 +48,7 @@ def select_automatic(gaussians: Gaussians, cameras: Cameras) -> Selection:
         )
     found = torch.zeros_like(scene.visible)
     found[body] = 1.0
-    coverage, _, _ = rasterize(
-        gaussians.means.detach(),
-        gaussians.quats.detach(),
-        gaussians.scales.detach(),
-        gaussians.opacities.detach(),
-        found[:, None],
-        views.viewmats,
-        views.Ks,
-        views.width,
-        views.height,
-    )
+    coverage, _, _ = render_values(gaussians.detach(), views, found[:, None])
     # The vote fills holes of the body and takes in what its silhouette hides.
     shares = mask_shares(gaussians.detach(), views, (coverage[..., 0] > 0.5).to(coverage))
     chosen = without_outliers(gaussians.means.detach(), shares > 0.5)

@@ -10,7 +10,7 @@ from PIL import Image
 from fasttext2style.cli import entrypoint
 from fasttext2style.plugin.runs import open_run
 from fasttext2style.selection.selection import Selection
-from tests.plugin.hosts import BALL, ball_on_floor, make_capture, scene_config, train
+from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, scene_config, train
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,17 @@ def share(selection: Selection) -> tuple[float, float]:
     return selection.weights[:BALL].mean().item(), selection.weights[BALL:].mean().item()
 
 
+def iou(selection: Selection, rows: slice) -> float:
+    """Of the selected Gaussians and those that should be."""
+    expected = torch.zeros(len(selection), dtype=torch.bool)
+    expected[rows] = True
+    return ((selection.mask & expected).sum() / (selection.mask | expected).sum()).item()
+
+
 WAYS = {
     "clicks": ["--by", "clicks", "--click", 0, 24, 22, "--click", 5, 24, 22, "--not-click", 0, 7, 40],
-    "rectangle": ["--rectangle", 0, 12, 10, 36, 34],
+    "one click": ["--click", 0, 24, 22],
+    "rectangle": ["--by", "rectangle", "--rectangle", 0, 12, 10, 36, 34],
     "sphere": ["--by", "sphere", "--radius", 0.34],
     "box": ["--by", "box", "--size", 0.65, 0.65, 0.65],
     "color": ["--by", "color", "--click", 0, 24, 22],
@@ -60,6 +68,26 @@ def test_every_way_finds_the_ball(ft2s_select, run_folder, way):
     # A rectangle selects what is seen in front: half of the ball.
     assert ball > (0.3 if way == "rectangle" else 0.85)
     assert floor < 0.1
+
+
+def test_a_rectangle_finds_what_it_is_drawn_around(ft2s_select):
+    """Of the ball, then of its left half."""
+    assert iou(ft2s_select("--by", "rectangle", "--rectangle", 0, 10, 9, 38, 38), slice(0, BALL)) > 0.8
+    left = ft2s_select("--by", "rectangle", "--rectangle", 0, 10, 9, 24, 38).mask
+    camera = capture_cameras()[0]
+    there = ball_on_floor().means @ camera.viewmats[0, :3, :3].T + camera.viewmats[0, :3, 3]
+    columns = there[:, 0] / there[:, 2] * camera.Ks[0, 0, 0] + camera.Ks[0, 0, 2]
+    in_front = (there[:, 2] < 1.3) & (torch.arange(len(there)) < BALL)
+    assert left[in_front & (columns < 22)].float().mean() > 0.9
+    assert not left[columns > 26].any()
+
+
+@pytest.mark.parametrize("text, rows", [("green", slice(BALL, None)), ("grey", slice(0, BALL))])
+def test_a_text_finds_what_it_names(ft2s_select, text, rows):
+    """By the packaged encoder, which knows colours: the floor is green, the ball is grey."""
+    selection = ft2s_select("--by", "text", "--text", text, "--segmenter", "encoder")
+    assert iou(selection, rows) > 0.7
+    assert f"text '{text}' found in" in selection.origin
 
 
 def test_selections_are_combined_and_changed_and_drawn(ft2s_select, run_folder, tmp_path):

@@ -54,13 +54,12 @@ def test_the_bear_is_found_by_itself(bear):
 
 
 @pytest.mark.slow
-def test_five_clicks_select_the_bear(bear):
-    """The best placed five of the sets; the others stay above 0.6."""
+def test_one_click_or_five_select_the_bear(bear):
     scene, cameras = bear.gaussians().detach(), bear.cameras()
-    selector = ClickSelector(scene)
+    selector = ClickSelector(scene, cameras)
     ious = {}
     for name, (on, beside) in BEAR_CLICKS.items():
         points = [torch.stack([pick(scene, cameras[v], x, y).position for v, x, y in some]) for some in (on, beside)]
         ious[name] = mean_iou(bear, selector.select(*points).weights)
-    assert max(ious.values()) > 0.8, ious
-    assert min(ious.values()) > 0.5, ious
+        ious[f"{name}, the first alone"] = mean_iou(bear, selector.select(points[0][:1]).weights)
+    assert min(ious.values()) > 0.9, ious

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import rasterize
+from fasttext2style.scene.rasterize import render_values
 from fasttext2style.scene.toy_scene import ToyScene, toy_scene
 
 # Clicks as a person would place them: view and pixel, first on the object, then beside it.
@@ -68,9 +68,7 @@ def orbit(height: float, elevation: float = 30.0, radius: float = 2.0) -> Camera
 
 def coverage(gaussians: Gaussians, weights: Tensor, cameras: Cameras) -> Tensor:
     """[views, height, width]: visible share of the selected Gaussians."""
-    geometry = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
-    views = (cameras.viewmats, cameras.Ks, cameras.width, cameras.height)
-    return rasterize(*geometry, weights[:, None].float(), *views)[0][..., 0]
+    return render_values(gaussians, cameras, weights[:, None].float())[0][..., 0]
 
 
 def held_out_iou(scene: ToyScene, weights: Tensor) -> float:

@@ -1,0 +1,102 @@
+"""Clicks in a live session: edits change colours and Gaussians, not what a click finds, nor how fast."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from fasttext2style.guidance.encoders import load_encoder
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.history import History
+from fasttext2style.plugin import live_jobs as jobs
+from fasttext2style.plugin.live import LiveSession
+from fasttext2style.plugin.live_style import PRESETS, ApplyStyle, StyleSettings
+from fasttext2style.plugin.methods import fasttext2style
+from fasttext2style.plugin.strategy import GrowthConfig
+from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, style_config
+
+CLICK = jobs.Click((0.0, -1.4, 0.3), (0.0, 1.4, -0.3), combine="new")
+"""From the first view's side onto the ball."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("capture")
+    config = style_config(make_capture(folder / "capture"), folder)
+    return config.pipeline.setup(device="cpu", test_mode="inference", world_size=1, local_rank=0).model.eval()
+
+
+@pytest.fixture()
+def session(model, tmp_path) -> LiveSession:
+    model.load_state_dict(ball_on_floor().to_splatfacto())
+    session = LiveSession(model, capture_cameras(), History.open(tmp_path / "history"), tmp_path, lambda: tmp_path)
+    session.warm_up()
+    return session
+
+
+@dataclass(frozen=True)
+class PaintLikeTheFloor:
+    """An edit of colours, known exactly."""
+
+    title: str = "Paint"
+
+    def run(self, session):
+        column = session.state.columns["features_dc"]
+        painted = column.clone()
+        painted[: BALL // 2] = column[-1]
+        session.history.record(
+            Delta.of_rows(session.state.ids, {"features_dc": column}, {"features_dc": painted}), "green"
+        )
+        with session.lock:
+            column.copy_(painted)
+        session.changed()
+        return "Painted."
+
+
+def clicked(session: LiveSession) -> torch.Tensor:
+    """Which Gaussians one click selects; it leaves no step behind."""
+    assert session.do(CLICK), session.status.message
+    found = session.selection
+    found.check_matches(session.gaussians)
+    chosen = found.mask
+    session.do(jobs.Undo())
+    return chosen
+
+
+def test_one_click_selects_the_ball(session):
+    chosen = clicked(session)
+    assert chosen[:BALL].float().mean() > 0.95 and chosen[BALL:].float().mean() < 0.05
+
+
+def test_what_was_painted_is_found_as_before(session):
+    before = clicked(session)
+    assert session.do(PaintLikeTheFloor())
+    assert torch.equal(clicked(session), before)
+    session.do(jobs.Undo())
+    assert torch.equal(clicked(session), before)
+
+
+def test_an_object_that_has_grown_is_found_as_before(session, monkeypatch):
+    monkeypatch.setitem(PRESETS, "quick", 6)
+    before = clicked(session)
+    growth = GrowthConfig(every=2, gradient_threshold=0.0)
+    settings = StyleSettings(load_encoder("tiny"), fasttext2style.config.optimizers, growth=growth)
+    session.do(CLICK)
+    assert session.do(ApplyStyle(settings, "red", preset="quick", form="colors and form")), session.status.message
+    assert len(session.gaussians) > 300
+    grown = clicked(session)
+    ours = session.state.ids >= 300
+    assert grown[ours].float().mean() > 0.9
+    assert grown[~ours].float().mean() < 0.1
+    session.do(jobs.Undo())
+    assert torch.equal(clicked(session), before)
+
+
+def test_the_first_click_after_an_edit_cuts_nothing(session, monkeypatch):
+    def cut(*_):
+        raise AssertionError("the scene is cut anew")
+
+    monkeypatch.setattr("fasttext2style.selection.clicks.find_patches", cut)
+    monkeypatch.setattr("fasttext2style.selection.clicks.find_things", cut)
+    assert session.do(PaintLikeTheFloor())
+    assert clicked(session).sum() > 0
