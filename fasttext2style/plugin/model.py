@@ -15,20 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from gsplat.strategy import DefaultStrategy
 from nerfstudio.cameras.cameras import Cameras as HostCameras
 from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.models.splatfacto import SplatfactoModel, SplatfactoModelConfig
 from nerfstudio.utils.colors import get_color
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
 
 from fasttext2style.plugin.datamanager import to_scene_cameras
 from fasttext2style.plugin.extra_outputs import EarlierObject, LazyOutputs, marked
+from fasttext2style.plugin.lpips_metric import LpipsMetric
+from fasttext2style.plugin.strategy import splatfacto_densification
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import SH_C0, Gaussians, sh_dc_of_logits
 from fasttext2style.scene.rasterize import rasterize
@@ -94,15 +93,13 @@ class SceneModel(SplatfactoModel):
 
         self.psnr = PeakSignalNoiseRatio(data_range=1.0)
         self.ssim = SSIM(data_range=1.0, size_average=True, channel=3)
-        # A holder that is no module: frozen networks stay out of checkpoints and of train().
-        self._lpips_holder: list[nn.Module] = []
-        self._said_lpips_is_missing = False
+        self.lpips = LpipsMetric(self.config.lpips_metric)
         self.step = 0
         self.crop_box: OrientedBox | None = None
         # Eval renders must not depend on the viewer's panel colour: a fixed background, also for "random" training.
         color = "black" if self.config.background_color == "random" else self.config.background_color
         self.background_color = get_color(color)
-        self.strategy = _densification(self.config, self.num_train_data)
+        self.strategy = splatfacto_densification(self.config, self.num_train_data)
         self.strategy_state = self.strategy.initialize_state(scene_scale=1.0)
 
     def _initial_gaussians(self, points: Tensor, colors: Tensor) -> dict[str, Tensor]:
@@ -301,36 +298,10 @@ class SceneModel(SplatfactoModel):
         both = torch.cat([truth, outputs["rgb"]], dim=1)
         truth, rendered = (image.movedim(-1, 0)[None].clamp(0, 1) for image in (truth, outputs["rgb"]))
         metrics = {"psnr": float(self.psnr(rendered, truth)), "ssim": float(self.ssim(rendered, truth))}
-        lpips = self._lpips()
+        lpips = self.lpips.network(self.device)
         if lpips is not None:
             metrics["lpips"] = float(lpips(rendered, truth))
         return metrics, {"img": both}
-
-    def _lpips(self) -> nn.Module | None:
-        """torchmetrics' LPIPS (AlexNet), made at the first call.
-
-        Raises:
-            ValueError: asked for by `lpips_metric="on"`, and the weights can neither be found nor fetched.
-        """
-        if self._lpips_holder:
-            return self._lpips_holder[0]
-        cached = Path(torch.hub.get_dir()) / "checkpoints" / "alexnet-owt-7be5be79.pth"
-        if self.config.lpips_metric == "off" or (self.config.lpips_metric == "auto" and not cached.is_file()):
-            if self.config.lpips_metric == "auto" and not self._said_lpips_is_missing:
-                CONSOLE.log(f"LPIPS is left out: its AlexNet weights are not in {cached.parent}.")
-                self._said_lpips_is_missing = True
-            return None
-        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
-
-        try:
-            network = LearnedPerceptualImagePatchSimilarity(normalize=True)
-        except OSError as error:
-            raise ValueError(
-                f"LPIPS was asked for (lpips_metric=on), but its AlexNet weights cannot be fetched: {error}. "
-                f"Put alexnet-owt-7be5be79.pth into {cached.parent}, or leave lpips_metric at auto."
-            ) from error
-        self._lpips_holder.append(network.to(self.device).eval().requires_grad_(False))
-        return self._lpips_holder[0]
 
     # --- checkpoints ----------------------------------------------------------------------------------------------
 
@@ -378,23 +349,3 @@ class SceneModel(SplatfactoModel):
 
     def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
         return self.get_gaussian_param_groups()
-
-
-def _densification(config: SceneModelConfig, train_views: int) -> DefaultStrategy:
-    return DefaultStrategy(
-        prune_opa=config.cull_alpha_thresh,
-        grow_grad2d=config.densify_grad_thresh,
-        grow_scale3d=config.densify_size_thresh,
-        grow_scale2d=config.split_screen_size,
-        prune_scale3d=config.cull_scale_thresh,
-        prune_scale2d=config.cull_screen_size,
-        refine_scale2d_stop_iter=config.stop_screen_size_at,
-        refine_start_iter=config.warmup_length,
-        refine_stop_iter=config.stop_split_at,
-        reset_every=config.reset_alpha_every * config.refine_every,
-        refine_every=config.refine_every,
-        pause_refine_after_reset=train_views + config.refine_every,
-        absgrad=config.use_absgrad,
-        revised_opacity=False,
-        verbose=False,
-    )
