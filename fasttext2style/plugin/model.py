@@ -4,8 +4,7 @@ What differs from nerfstudio's own model, and why:
 - `populate_modules` and `get_outputs` call no `.cuda()`, fetch no weights, and rasterize on either device;
 - `load_state_dict` keeps the identity of the parameters, so that optimizers built before the load stay valid
   (nerfstudio replaces them: training after loading then changes nothing, without a word);
-- the selection (a weight per Gaussian), identities, and which steps of the history it contains travel with the
-  checkpoint;
+- selection, identities, and which steps of the history the scene contains travel with the checkpoint;
 - colours are spherical harmonics at every degree; splatfacto has logits in their place at degree 0;
 - outputs `selection` and `before` show the object as a mask, and the scene before its last edit;
 - LPIPS is made when it is asked for, and never lands in a checkpoint.
