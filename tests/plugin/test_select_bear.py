@@ -58,8 +58,8 @@ def test_one_click_or_five_select_the_bear(bear):
     scene, cameras = bear.gaussians().detach(), bear.cameras()
     selector = ClickSelector(scene, cameras)
     ious = {}
-    for name, (on, beside) in BEAR_CLICKS.items():
-        points = [torch.stack([pick(scene, cameras[v], x, y).position for v, x, y in some]) for some in (on, beside)]
-        ious[name] = mean_iou(bear, selector.select(*points).weights)
-        ious[f"{name}, the first alone"] = mean_iou(bear, selector.select(points[0][:1]).weights)
+    for name, clicks in BEAR_CLICKS.items():
+        on, beside = (torch.stack([pick(scene, cameras[v], x, y).position for v, x, y in some]) for some in clicks)
+        ious[name] = mean_iou(bear, selector.select(on, beside).weights)
+        ious[f"{name}, the first alone"] = mean_iou(bear, selector.select(on[:1]).weights)
     assert min(ious.values()) > 0.9, ious

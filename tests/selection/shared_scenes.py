@@ -11,6 +11,7 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render_values
 from fasttext2style.scene.toy_scene import ToyScene, toy_scene
+from fasttext2style.selection.picking import pick
 
 # Clicks as a person would place them: view and pixel, first on the object, then beside it.
 TOY_CLICKS = {
@@ -69,6 +70,20 @@ def orbit(height: float, elevation: float = 30.0, radius: float = 2.0) -> Camera
 def coverage(gaussians: Gaussians, weights: Tensor, cameras: Cameras) -> Tensor:
     """[views, height, width]: visible share of the selected Gaussians."""
     return render_values(gaussians, cameras, weights[:, None].float())[0][..., 0]
+
+
+def random_points(
+    gaussians: Gaussians, cameras: Cameras, masks: Tensor, inside: bool, count: int, generator: torch.Generator
+) -> Tensor:
+    """[count, 3]: what is seen at pixels drawn from inside masks [views, height, width], or outside; never the sky."""
+    pixels, points = (masks == inside).nonzero(), []
+    while len(points) < count:
+        view, y, x = pixels[int(torch.randint(len(pixels), (), generator=generator))].tolist()
+        try:
+            points.append(pick(gaussians, cameras[view], x + 0.5, y + 0.5).position)
+        except ValueError:  # nothing solid there
+            continue
+    return torch.stack(points) if points else torch.zeros(0, 3)
 
 
 def held_out_iou(scene: ToyScene, weights: Tensor) -> float:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from shared_scenes import TOY_CLICKS, ball, blobs, disc, held_out_iou, orbit, toy
+from shared_scenes import TOY_CLICKS, ball, blobs, disc, held_out_iou, orbit, random_points, toy
 
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.clicks import ClickSelector
@@ -45,21 +45,14 @@ def test_one_click_anywhere_on_the_statue_selects_it(clutter):
 
 
 def test_more_points_make_it_no_worse():
-    """Five points drawn from the statue's pixels and from those around it, whatever they hit."""
+    """Points drawn from the statue's pixels and from those around it, whatever they hit."""
     scene, drawn = toy(2), torch.Generator().manual_seed(0)
     masks = scene.masks(scene.test_cameras) > 0.5
-
-    def point(inside: bool) -> torch.Tensor:
-        while True:
-            pixels = (masks == inside).nonzero()
-            view, y, x = pixels[int(torch.randint(len(pixels), (), generator=drawn))].tolist()
-            try:
-                return pick(scene.gaussians, scene.test_cameras[view], x + 0.5, y + 0.5).position
-            except ValueError:  # the sky
-                continue
-
     for _ in range(4):
-        on, beside = (torch.stack([point(inside) for _ in range(n)]) for inside, n in ((True, 3), (False, 2)))
+        on, beside = (
+            random_points(scene.gaussians, scene.test_cameras, masks, inside, count, drawn)
+            for inside, count in ((True, 3), (False, 2))
+        )
         for count in (1, 2, 3):
             assert held_out_iou(scene, selector(2).select(on[:count], beside[: count - 1]).weights) > 0.97
 
