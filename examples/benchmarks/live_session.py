@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import sys
 import tempfile
 import threading
 import time
@@ -26,6 +24,7 @@ from nerfstudio.cameras.cameras import Cameras as HostCameras
 from nerfstudio.data.scene_box import SceneBox
 
 from fasttext2style.evaluation.report import versions
+from fasttext2style.evaluation.timing import peak_host_bytes
 from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
 from fasttext2style.history.history import History
 from fasttext2style.plugin import live_jobs as jobs
@@ -96,11 +95,6 @@ class Looker(threading.Thread):
             time.sleep(0.01)
 
 
-def memory() -> int:
-    """Largest resident size of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def first_change(looker: Looker, started: float) -> float:
     """Seconds until the picture had visibly changed: by 4 of 255 levels on average where it changes at all."""
     seen = [(moment, picture) for moment, picture in looker.pictures if picture.shape[0] > 1]
@@ -149,7 +143,7 @@ def measure(count: int, share: float, steps: int, folder: Path) -> dict[str, flo
     model.mark_tint = 0.0
     # What does not depend on the scene's size (encoder, its activations, kernels) is there before the scene is.
     ten_edits(model, encoder, 2000, 0.5, 1, folder / "small")
-    without_scene = memory()
+    without_scene = peak_host_bytes()
     size = sum(value.nbytes for value in ball_on_floor(count, share).to_splatfacto().values())
     first, rate = ten_edits(model, encoder, count, share, steps, folder / "large")
     return {
@@ -157,8 +151,8 @@ def measure(count: int, share: float, steps: int, folder: Path) -> dict[str, flo
         "object": int(share * count),
         "steps_per_edit": steps,
         "scene_mb": size / 1e6,
-        "peak_mb": (memory() - without_scene) / 1e6,
-        "peak_in_scenes": (memory() - without_scene) / size,
+        "peak_mb": (peak_host_bytes() - without_scene) / 1e6,
+        "peak_in_scenes": (peak_host_bytes() - without_scene) / size,
         "first_change_seconds": first,
         "pictures_per_second": rate,
     }

@@ -20,12 +20,12 @@ from fasttext2style.evaluation.tables import metric_table, picture_sheet
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
+from fasttext2style.plugin.checkpoints import checkpoint_path, read_checkpoint
 from fasttext2style.plugin.results import camera_path
 from fasttext2style.plugin.rounds_pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.run_history import open_run_with_history
 from fasttext2style.plugin.runs import Run
 from fasttext2style.plugin.style_pipeline import StylePipelineConfig
-from fasttext2style.plugin.trainer import checkpoint_path, read_checkpoint
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import load_scene
 from fasttext2style.scene.cameras import Cameras

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fasttext2style.editors.editor import load_editor
 from fasttext2style.evaluation.report import write_report
-from fasttext2style.evaluation.timing import Stopwatch
+from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.plugin.results import camera_path, write_film, write_looks
 from fasttext2style.plugin.rounds_setup import RoundGrowth, Tools, new_rounds
 from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineConfig
@@ -183,6 +183,7 @@ class RoundsPipeline(StylePipeline):
             "device": str(self.device),
             "seed": {"rounds": self.config.seed, "machine": trainer.config.machine.seed},
             "rounds": [entry.manifest["metrics"] | {"seconds": entry.manifest["seconds"]} for entry in rounds],
+            "peak_memory_gib": peak_memory_gib(),
             "gaussians": {"scene_before": len(before), "scene_after": len(after), "object": len(self.edit)},
             "outside": {"largest_parameter_change": self.edit.outside_drift(after)},
         }

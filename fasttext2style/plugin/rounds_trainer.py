@@ -80,7 +80,7 @@ class RoundsTrainer(StyleTrainer):
         """The scene before any round, and its object."""
         start = self._books.rounds()[0]
         scene, weights = load_scene(start.snapshot)
-        self.pipeline.model.load_state_dict(scene.to_splatfacto())
+        self.pipeline.model.load_gaussians(scene)
         return Selection(weights, "the object of the resumed run")
 
     def _load_new_scene(self) -> Selection:

@@ -11,9 +11,9 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor
 
+from fasttext2style.plugin.checkpoints import plain_numbers, read_checkpoint, write_checkpoint
 from fasttext2style.plugin.datamanager import SceneDatamanager, SceneDatamanagerConfig, to_scene_cameras
 from fasttext2style.plugin.model import SceneModel
-from fasttext2style.plugin.trainer import plain_numbers, read_checkpoint, write_checkpoint
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 

@@ -5,24 +5,25 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import torch
-from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.markup import escape
 
+from fasttext2style.plugin.checkpoints import (
+    check_same_coordinates,
+    checkpoint_path,
+    plain_numbers,
+    read_checkpoint,
+    write_checkpoint,
+)
 from fasttext2style.plugin.progress import PhaseProgress
 from fasttext2style.plugin.scene_pipeline import ScenePipelineConfig
 from fasttext2style.plugin.style_pipeline import StylePipeline, StylePipelineConfig
@@ -155,100 +156,6 @@ def errors_in_words() -> Iterator[None]:
     except (ValueError, OSError) as error:
         CONSOLE.print(f"\n[bold red]Error:[/bold red] {escape(str(error))}", highlight=False)
         raise SystemExit(1) from error
-
-
-def checkpoint_path(config: TrainerConfig) -> Path | None:
-    """The checkpoint that --load-dir (a run folder or its nerfstudio_models) or --load-checkpoint mean.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if config.load_checkpoint is not None:
-        if not config.load_checkpoint.is_file():
-            raise ValueError(f"--load-checkpoint {config.load_checkpoint} does not exist; expected a step-*.ckpt file.")
-        return config.load_checkpoint
-    if config.load_dir is None:
-        return None
-    folder = config.load_dir
-    if (folder / config.relative_model_dir).is_dir():
-        folder = folder / config.relative_model_dir
-    found = sorted(folder.glob("step-*.ckpt"))
-    if config.load_step is not None:
-        found = [path for path in found if int(path.stem[5:]) == config.load_step]
-    if not found:
-        raise ValueError(
-            f"No checkpoint step-*.ckpt in {folder}. Give --load-dir the nerfstudio_models folder of a finished run."
-        )
-    return found[-1]
-
-
-def check_same_coordinates(checkpoint: Path, data: DataparserOutputs) -> None:
-    """The loaded run and this one must see the capture in the same coordinates (orientation, center, scale).
-
-    Raises:
-        ValueError: they do not; what was styled would not be what the cameras see.
-    """
-    saved = checkpoint.parent.parent / "dataparser_transforms.json"
-    if not saved.is_file():
-        return
-    base = json.loads(saved.read_text(encoding="utf8"))
-    transform = torch.tensor(base["transform"])
-    if not torch.allclose(transform, data.dataparser_transform, atol=1e-4) or not math.isclose(
-        base["scale"], data.dataparser_scale, rel_tol=1e-4
-    ):
-        raise ValueError(
-            f"The run of {checkpoint} was trained in other coordinates than this one (its {saved.name} has scale "
-            f"{base['scale']:.4f}, here {data.dataparser_scale:.4f}, or another rotation or center). Give the same "
-            "--data and the same `nerfstudio-data` options as that run; they stand in its config.yml."
-        )
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a nerfstudio checkpoint onto the CPU.
-
-    Raises:
-        ValueError: not a checkpoint, or not one of nerfstudio's.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}).") from error
-    if not isinstance(state, dict) or not {"pipeline", "step"} <= state.keys():
-        raise ValueError(f"{path} is no nerfstudio checkpoint: expected `pipeline` and `step` in it.")
-    state["pipeline"] = {key.removeprefix("module."): value for key, value in state["pipeline"].items()}
-    return state
-
-
-def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Save to a temporary file, then rename: a full disk or a crash leaves what was there.
-
-    The temporary file lies beside the checkpoint folder: nerfstudio takes every file in it for a checkpoint.
-
-    Raises:
-        ValueError: it could not be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(state, temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"The checkpoint {path} could not be written ({error}). Free some disk space; earlier files are untouched."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def plain_numbers(value: Any) -> Any:
-    """NumPy scalars to Python's, all the way down: then any torch loads the checkpoint without an allow-list."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        return type(value)((key, plain_numbers(item)) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return type(value)(plain_numbers(item) for item in value)
-    return value
 
 
 # --- style ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fasttext2style.editors.editor import ImageEditor, OnStep
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
@@ -30,15 +30,8 @@ from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.losses import PerceptualLoss, gaussian_losses, picture_losses
 from fasttext2style.rounds.modes import MODES, ModeName
 from fasttext2style.rounds.page import write_page
-from fasttext2style.rounds.records import (
-    Measured,
-    fingerprint,
-    measure,
-    used_versions,
-    views_kept,
-    write_weights,
-)
-from fasttext2style.rounds.removal import fill_seeds
+from fasttext2style.rounds.records import Measured, fingerprint, measure, used_versions, views_kept, write_weights
+from fasttext2style.rounds.removal import keep_seeds
 from fasttext2style.rounds.schedule import choose_views, derived_seed
 from fasttext2style.rounds.snapshot import (
     load_object,
@@ -54,9 +47,6 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler
 from fasttext2style.styling.views import ViewSampler
-
-FADED_LOGIT = -5.0
-"""Opacity 0.007: many such Gaussians on one ray show little, and yet each can come back."""
 
 
 class EditRounds:
@@ -164,15 +154,9 @@ class EditRounds:
         self._begin_pass()
 
     def _remove(self) -> None:
-        """In the mode remove: only Gaussians in the hole stay, nearly transparent, for they are to fill it."""
-        if not self.mode.removes:
-            return
-        holes = self.views.original_masks.float().to(self.edit.weights.device) / 255
-        keep = fill_seeds(self.edit.original, self.views.cameras, holes)
-        for name, parameter in list(self.edit.parameters.items()):
-            self.edit.parameters[name] = nn.Parameter(parameter.detach()[keep])
-        self.edit.parameters["opacities"].data.fill_(FADED_LOGIT)
-        self.edit.mark_grown(self.edit.weights[keep])
+        if self.mode.removes:
+            holes = self.views.original_masks.float().to(self.edit.weights.device) / 255
+            keep_seeds(self.edit, self.views.cameras, holes)
 
     def _restore(self, last: Round, rounds: list[Round]) -> None:
         load_object(self._snapshot, self.edit)
@@ -333,11 +317,6 @@ class EditRounds:
         self._manifest["metrics"][name] = measured.metrics
         return measured
 
-    def _write_page(self) -> None:
-        path = self.folder.path / "index.html"
-        with self.folder.writing(path):
-            write_page(path, self.folder.rounds())
-
     def _write_manifest(self, snapshot: str) -> Round:
         memory = peak_memory_gib()
         seconds = self._watch.seconds | {"all": time.perf_counter() - self._round_started}
@@ -364,3 +343,8 @@ class EditRounds:
                 "versions": used_versions(),
             },
         )
+
+    def _write_page(self) -> None:
+        path = self.folder.path / "index.html"
+        with self.folder.writing(path):
+            write_page(path, self.folder.rounds())

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions, render_values
 from fasttext2style.selection.lifting import mask_shares
+from fasttext2style.styling.editable import EditableObject
 
 HIDDEN = 0.9
 """A Gaussian was never seen if the object hid at least this share of it, over all views."""
+FADED_LOGIT = -5.0
+"""Opacity 0.007: many such Gaussians on one ray show little, and yet each can come back."""
 
 
 @torch.no_grad()
@@ -39,6 +42,15 @@ def hole_masks(
     holes = (outline * (unknown + 1 - alphas)).clamp(0, 1)
     # What is known for the most part needs no painting: a mask's faint pixels would be widened like the others.
     return torch.where(holes > 0.5, holes, 0.0)
+
+
+def keep_seeds(edit: EditableObject, cameras: Cameras, holes: Float[Tensor, "views height width 1"]) -> None:
+    """Leave only `fill_seeds` of an object, nearly transparent."""
+    keep = fill_seeds(edit.original, cameras, holes)
+    for name, parameter in list(edit.parameters.items()):
+        edit.parameters[name] = nn.Parameter(parameter.detach()[keep])
+    edit.parameters["opacities"].data.fill_(FADED_LOGIT)
+    edit.mark_grown(edit.weights[keep])
 
 
 @torch.no_grad()

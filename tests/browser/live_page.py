@@ -45,15 +45,17 @@ class LivePage:
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
     def settled(self, seconds: float = 180) -> np.ndarray:
-        """The picture once it has stayed the same for 2.5 s: full resolution, nothing on its way or before it."""
+        """The picture once it has stayed the same for 1.5 s: full resolution, nothing on its way or before it."""
+        for notification in self.page.locator(".mantine-Notification-closeButton").all():
+            notification.evaluate("it => it.click()")
         self.wait_for(lambda: not self.says("That did not work"), 60, "notifications to close")
         deadline, since, last = time.monotonic() + seconds, time.monotonic(), self.picture()
         while time.monotonic() < deadline:
-            time.sleep(0.5)
+            time.sleep(0.3)
             now = self.picture()
             if difference(now, last) > 0.02:
                 since, last = time.monotonic(), now
-            elif time.monotonic() - since > 2.5:
+            elif time.monotonic() - since > 1.5:
                 return now
         raise AssertionError("the picture does not come to rest")
 

@@ -1,4 +1,4 @@
-"""Rounds of edits in a live session: each is a step that can be undone, the next goes on, and Pause keeps what was done."""
+"""Rounds of edits in a live session: each is a step that can be undone, the next goes on, Pause keeps what was done."""
 
 import threading
 import time
@@ -30,7 +30,8 @@ def session(pipeline, tmp_path) -> LiveSession:
     model = pipeline.model.eval()
     model.load_state_dict(ball_on_floor().to_splatfacto())
     model.earlier.clear()
-    session = LiveSession(model, pipeline.datamanager.cameras("train"), History.open(tmp_path / "history"), tmp_path, lambda: tmp_path)
+    cameras, history = pipeline.datamanager.cameras("train"), History.open(tmp_path / "history")
+    session = LiveSession(model, cameras, history, tmp_path, lambda: tmp_path)
     weights = torch.zeros(len(ball_on_floor()))
     weights[:BALL] = 1
     session.select(Selection(weights, "ball"), "the ball")
