@@ -1,0 +1,54 @@
+"""A round with the embedded editor on the embedded scene: the statue takes the colour that is asked for, seen from where
+nobody trained, and nothing else moves."""
+
+import pytest
+import torch
+
+from fasttext2style.editors.editor import load_editor
+from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.edit_rounds import EditRounds
+from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.schedule import Schedule
+from fasttext2style.rounds.targets import EditConfig
+from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.scene.rasterize import render
+from fasttext2style.scene.toy_scene import toy_scene
+from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.editable import EditableObject
+from tests.rounds.balls import run
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return toy_scene(width=96, height=96, train_views=6, test_views=3)
+
+
+@pytest.fixture(scope="module")
+def editor():
+    return load_editor("tiny", "cpu")
+
+
+def _seen(scene, gaussians):
+    """Held-out views: mean colour of the statue, and all pixels without it."""
+    images, masks = render(gaussians, scene.test_cameras)[0].clamp(0, 1), scene.masks(scene.test_cameras)
+    return images[masks > 0.9].mean(dim=0), images[masks == 0]
+
+
+@pytest.mark.parametrize(
+    ("instruction", "asked"), [("make it red", (0.65, 0.08, 0.05)), ("turn it into ice", (0.54, 0.65, 0.73))]
+)
+def test_the_statue_takes_the_colour_that_is_asked_for(scene, editor, tmp_path, instruction, asked):
+    """Colours are those of the pictures that the editor was trained with. After one short round less than a third of the
+    distance to them is left."""
+    edit = EditableObject(scene.gaussians, Selection(scene.object_weights, "the statue"))
+    photographs = to_bytes(render(scene.gaussians, scene.train_cameras)[0])
+    views = SceneViews(scene.gaussians, edit.merged_weights(), scene.train_cameras, photographs, torch.zeros(3))
+    config = RoundsConfig(Schedule(rounds=1, steps=40), EditConfig(steps=10))
+    rounds = EditRounds(edit, views, editor, instruction, "restyle", config, RoundsFolder(tmp_path / "rounds"))
+    rounds.start()
+    after, outside_after = _seen(scene, run(rounds).edit.merged())
+    before, outside_before = _seen(scene, scene.gaussians)
+    asked = torch.tensor(asked)
+    assert (after - asked).norm() < 0.33 * (before - asked).norm(), (before, after)
+    assert rounds.edit.outside_drift(edit.merged()) == 0.0
+    assert -10 * (outside_after - outside_before).square().mean().log10() > 45
