@@ -4,5 +4,5 @@
 exec ns-train fasttext2style-ip2p --pipeline.datamanager.max-image-size 128 \
   --pipeline.rounds.schedule.rounds 4 --pipeline.rounds.schedule.epochs 20 --pipeline.rounds.schedule.batch 64 \
   --pipeline.rounds.edit.condition photograph --pipeline.rounds.edit.steps 20 --pipeline.rounds.edit.strength 0.7 0.98 \
-  --pipeline.rounds.edit.guidance 12 --pipeline.rounds.edit.image-guidance 1.75 \
+  --pipeline.rounds.edit.guidance 12 --pipeline.rounds.edit.image-guidance 1.75 --pipeline.rounds.edit.detail False \
   --pipeline.rounds.losses.l2-weight 1 --pipeline.rounds.losses.lpips-weight 3 "$@"

@@ -4,4 +4,5 @@
 exec ns-train fasttext2style-ip2p \
   --pipeline.rounds.schedule.rounds 10 --pipeline.rounds.schedule.steps 2500 \
   --pipeline.rounds.schedule.views 30 --pipeline.rounds.schedule.choice residual \
-  --pipeline.rounds.edit.condition render --pipeline.rounds.edit.steps 20 --pipeline.rounds.edit.guidance 7.5 "$@"
+  --pipeline.rounds.edit.detail False --pipeline.rounds.edit.condition render \
+  --pipeline.rounds.edit.steps 20 --pipeline.rounds.edit.guidance 7.5 "$@"

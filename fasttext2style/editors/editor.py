@@ -46,6 +46,9 @@ class EditRequest:
     everywhere."""
     depth: Tensor | None = None
     """[views, height, width, 1]: distance along the view axis, in scene units; for editors that can use it."""
+    detail: Tensor | None = None
+    """[views, height, width, 3]: where the editor sees fewer pixels than there are, light and dark that it cannot see
+    are taken from here. None: edits are as coarse as the editor."""
     mode: Mode = "restyle"
     negative: str = ""
     """What should not be seen, for guidance away from it."""
@@ -67,7 +70,7 @@ class EditRequest:
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[3] != 3:
             raise ValueError(f"Images to edit are [views, height, width, 3], got {list(self.images.shape)}")
-        for name, channels in (("condition", 3), ("mask", 1), ("depth", 1)):
+        for name, channels in (("condition", 3), ("mask", 1), ("depth", 1), ("detail", 3)):
             value, expected = getattr(self, name), (*self.images.shape[:3], channels)
             if value is not None and value.shape != expected:
                 raise ValueError(f"{name} should be {list(expected)} like the images, got {list(value.shape)}")
@@ -90,6 +93,7 @@ class EditRequest:
             condition=taken(self.condition),
             mask=taken(self.mask),
             depth=taken(self.depth),
+            detail=taken(self.detail),
             view_ids=tuple(self.view_ids[row] for row in rows),
         )
 

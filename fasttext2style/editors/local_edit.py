@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep
+from fasttext2style.editors.resolution import native_crop_size, resized, with_detail
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +84,13 @@ class LocalEditor:
         for index, row in enumerate(seen):
             if index not in failed:
                 mask = None if request.mask is None else request.mask[row]
-                images[row] = _pasted(images[row], edited[index], boxes[index], mask, self.config.feather)
+                detail = None if request.detail is None else request.detail[row]
+                images[row] = _pasted(images[row], edited[index], boxes[index], mask, self.config.feather, detail)
         info |= {
             "batch_size": self._batch_size,
             "edited_at": [height, width],
             "unseen_views": [request.view_ids[row] for row in range(len(request.images)) if row not in seen],
+            "fine_detail": request.detail is not None,
             "left_out": _left_out(request, self.capabilities),
             "seconds": round(time.perf_counter() - started, 3),
         }
@@ -160,17 +163,6 @@ class LocalEditor:
         logger.warning("Out of GPU memory with %d views at once; going on with %d", views, self._batch_size)
 
 
-def native_crop_size(height: int, width: int, side: int) -> tuple[int, int]:
-    """Height and width in a picture's proportions with about side x side pixels, in multiples of side / 8.
-
-    Multiples, because diffusion models halve their latents several times: 480 x 640 at 512 is 448 x 576.
-    """
-    step = max(1, side // 8)
-    shares = math.sqrt(height / width), math.sqrt(width / height)
-    tall, wide = (max(1, round(side * share / step)) * step for share in shares)
-    return tall, wide
-
-
 def object_box(mask: Float[Tensor, "height width"], margin: float, smallest: float = 0.0) -> Box:
     """Box around the object with a margin, in the picture's proportions and inside the picture.
 
@@ -229,18 +221,8 @@ def _cropped(request: EditRequest, boxes: list[Box], height: int, width: int) ->
         condition=crop(request.condition),
         mask=crop(request.mask),
         depth=crop(request.depth),
+        detail=None,
     )
-
-
-def resized(image: Float[Tensor, "rows columns channels"], height: int, width: int) -> Float[Tensor, "h w channels"]:
-    """Another number of pixels, antialiased; the very image if the size is the same."""
-    if image.shape[:2] == (height, width):
-        return image
-    channels_first = image.movedim(-1, 0)[None]
-    # Bilinear for masks and depths, which bicubic would overshoot.
-    mode = "bicubic" if image.shape[-1] == 3 else "bilinear"
-    scaled = F.interpolate(channels_first, (height, width), mode=mode, antialias=True)[0].movedim(0, -1)
-    return scaled.clamp(0, 1) if mode == "bicubic" else scaled
 
 
 def _pasted(
@@ -249,11 +231,14 @@ def _pasted(
     box: Box,
     mask: Float[Tensor, "height width 1"] | None,
     feather: float,
+    detail: Float[Tensor, "height width 3"] | None,
 ) -> Float[Tensor, "height width 3"]:
     """The image with the crop in its box, as far as the mask lets it; pixels of mask 0 keep every bit."""
     x0, y0, x1, y1 = box
     before = image[y0:y1, x0:x1]
     after = resized(crop, y1 - y0, x1 - x0)
+    if detail is not None:
+        after = with_detail(after, detail[y0:y1, x0:x1], (crop.shape[0], crop.shape[1]))
     if mask is not None:
         weights = feathered(mask[..., 0], feather)[y0:y1, x0:x1, None]
         after = torch.where(weights > 0, torch.lerp(before, after, weights), before)

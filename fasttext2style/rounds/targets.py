@@ -38,6 +38,8 @@ class EditConfig:
     embedded editor, which gets harsh and spotted above it, 7.5 for others."""
     image_guidance: float = 1.5
     """How strongly to keep to the condition; FastText2ObjectStyle takes 1.75."""
+    detail: bool = True
+    """In the mode restyle: where the object has more pixels than the editor sees, its fine light and dark stay."""
     shared_noise: bool = True
     """All views of a round start from the same noise, for then they come out alike."""
 
@@ -95,6 +97,7 @@ def edit_views(
             condition=_condition(config, views, chosen, masks),
             mask=None if views.everything else masks.float() / 255,
             depth=renders[..., 3:] if with_depth else None,
+            detail=views.originals[chosen].float() / 255 if config.detail and mode == "restyle" else None,
             mode=mode,
             negative=config.negative,
             strength=config.strength,

@@ -12,11 +12,10 @@ from fasttext2style.editors.local_edit import (
     LocalEditConfig,
     LocalEditor,
     feathered,
-    native_crop_size,
     object_box,
-    resized,
     spread_rows,
 )
+from fasttext2style.editors.resolution import native_crop_size, resized, with_detail
 
 
 class Painter:
@@ -279,3 +278,43 @@ def test_feather_fades_inwards():
 def test_settings_out_of_range(settings, words):
     with pytest.raises(ValueError, match=words):
         LocalEditConfig(**settings)
+
+
+# --- detail that an editor is too coarse to see -----------------------------------------------------------------------
+
+
+class Bluish(Painter):
+    """Halves red and green of what it is shown."""
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        return EditResult(request.images * torch.tensor([0.5, 0.5, 1.0]), {})
+
+
+def _speckled(size: int = 96) -> torch.Tensor:
+    """[1, size, size, 3] grey of .4 to .6, each pixel by itself."""
+    return (0.4 + 0.2 * torch.rand(1, size, size, 1, generator=torch.Generator().manual_seed(0))).expand(-1, -1, -1, 3)
+
+
+def test_a_coarse_edit_keeps_the_detail_that_the_editor_could_not_see():
+    images = _speckled()
+    wanted = images * torch.tensor([0.5, 0.5, 1.0])
+    coarse, fine = (
+        LocalEditor(Bluish(native_size=24)).edit(EditRequest(images, "bluish", detail=detail)).images
+        for detail in (None, images)
+    )
+    assert (fine - wanted).abs().mean() < 0.1 * (coarse - wanted).abs().mean()
+    assert (coarse - wanted).abs().mean() > 0.02
+
+
+def test_detail_changes_brightness_but_not_hue():
+    edited = torch.rand(64, 64, 3, generator=torch.Generator().manual_seed(1)) * 0.5
+    finer = with_detail(edited, _speckled(64)[0], (16, 16))
+    assert (finer - edited).abs().max() > 0.05
+    shares = [image / image.sum(dim=-1, keepdim=True) for image in (edited, finer)]
+    torch.testing.assert_close(*shares, atol=1e-5, rtol=1e-4)
+
+
+def test_an_editor_that_sees_every_pixel_is_left_alone():
+    edited, original = torch.rand(32, 32, 3), torch.rand(32, 32, 3)
+    assert torch.equal(with_detail(edited, original, (32, 32)), edited)
+    assert torch.equal(with_detail(edited, original, (64, 64)), edited)

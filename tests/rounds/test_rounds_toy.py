@@ -1,5 +1,5 @@
-"""A round with the embedded editor on the embedded scene: the statue takes the colour that is asked for, seen from where
-nobody trained, and nothing else moves."""
+"""A round with the embedded editor on the embedded scene: the statue takes the colour that is asked for, as seen from
+where nobody trained, and nothing else moves."""
 
 import pytest
 import torch
@@ -38,8 +38,7 @@ def _seen(scene, gaussians):
     ("instruction", "asked"), [("make it red", (0.65, 0.08, 0.05)), ("turn it into ice", (0.54, 0.65, 0.73))]
 )
 def test_the_statue_takes_the_colour_that_is_asked_for(scene, editor, tmp_path, instruction, asked):
-    """Colours are those of the pictures that the editor was trained with. After one short round less than a third of the
-    distance to them is left."""
+    """Colours are those of the pictures that the editor was trained with; a third of the way may be left."""
     edit = EditableObject(scene.gaussians, Selection(scene.object_weights, "the statue"))
     photographs = to_bytes(render(scene.gaussians, scene.train_cameras)[0])
     views = SceneViews(scene.gaussians, edit.merged_weights(), scene.train_cameras, photographs, torch.zeros(3))
