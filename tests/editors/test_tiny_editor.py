@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fasttext2style.editors.diffusers_folder import TINY
@@ -106,6 +107,14 @@ def test_with_a_mask_what_lies_outside_stays_to_the_bit():
     outside = (masks == 0).expand(-1, -1, -1, 3)
     assert torch.equal(after[outside], images[outside])
     assert object_colour(after)[0] > 0.5 > 0.25 > object_colour(after)[1]
+
+
+def test_with_a_mask_the_objects_rim_takes_the_colour_as_well():
+    after, masks = edited("make it red", masked=True), bear()[1]
+    core = -F.max_pool2d(-masks.movedim(-1, 1), 5, 1, 2).movedim(1, -1)
+    rim = ((masks > 0.9) & (core < 0.5))[..., 0]
+    red, green, blue = after[rim].mean(0)
+    assert rim.sum() > 200 and red - max(green, blue) > 0.45, after[rim].mean(0)
 
 
 def test_views_agree_better_from_shared_noise():
