@@ -244,8 +244,8 @@ class InstructPix2PixEditor:
         if request.mask is None or not self.config.latent_blend:
             return None
         mask = self._encodable(request.mask.expand(-1, -1, -1, 3))[:, :1] / 2 + 0.5
-        # All that the object touches and the next ones, for decoders mix neighbours: with less, a rim of the object keeps
-        # its old colours. What lies outside the mask is kept by the final composite anyway.
+        # All that the object touches and the next ones, for decoders mix neighbours: with less, its rim keeps its old
+        # colours. What lies outside the mask is kept by the final composite anyway.
         return F.max_pool2d(F.adaptive_max_pool2d(mask, latents.shape[2:]), 3, 1, 1)
 
 
