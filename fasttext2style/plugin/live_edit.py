@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.state import SceneState
@@ -22,13 +21,12 @@ class LiveEdit:
     Args:
         session: its scene shows the object.
         edit: the object; it may have been changed by steps before this one.
-        ids: [object] its identities in the session's scene, ascending.
+        before: the object as the session's scene has it now.
     """
 
-    def __init__(self, session: LiveSession, edit: EditableObject, ids: Tensor) -> None:
-        self.session, self.edit, self.ids = session, edit, ids
-        self.rows = session.state.rows_of(ids)
-        self.before = session.state.at(ids)
+    def __init__(self, session: LiveSession, edit: EditableObject, before: SceneState) -> None:
+        self.session, self.edit, self.before, self.ids = session, edit, before, before.ids
+        self.rows = session.state.rows_of(before.ids)
         self.grown = False
         with session.lock:
             self._show_before()

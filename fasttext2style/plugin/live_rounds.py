@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fasttext2style.plugin.edit_record import thumbnail
+from fasttext2style.plugin.edit_record import object_before, thumbnail
 from fasttext2style.plugin.live_action import Action, Order
 from fasttext2style.plugin.live_edit import LiveEdit
 from fasttext2style.plugin.rounds_setup import RoundGrowth, Tools, new_rounds, rates_of_mode
@@ -187,7 +187,7 @@ class _Series:
         )
         self.best_view = session.cameras[int(self.rounds.views.coverage.argmax())]
         self.plan = self.rounds.plan
-        self.live = LiveEdit(session, edit, session.state.ids[edit.rows])
+        self.live = LiveEdit(session, edit, object_before(session.state, edit))
         self.gate = UpdateGate()
         self.rounds.start()
         if edit.has_grown:  # most of what is removed goes at once
@@ -209,7 +209,7 @@ class _Series:
         """Edit and train, or only train; None if paused before the first step, with the scene untouched."""
         session, rounds = self.session, self.rounds
         if rounds.round > 1:  # the first one has its own already
-            self.live = LiveEdit(session, rounds.edit, self.live.ids)
+            self.live = LiveEdit(session, rounds.edit, session.state.at(self.live.ids))
         steps = max(1, round(self.plan.steps * length))
         if refines:
             rounds.refine(steps)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from fasttext2style.guidance.encoders import TextImageEncoder
-from fasttext2style.plugin.edit_record import thumbnail
+from fasttext2style.plugin.edit_record import object_before, thumbnail
 from fasttext2style.plugin.live_action import Action, Order
 from fasttext2style.plugin.live_edit import LiveEdit
 from fasttext2style.plugin.strategy import GrowthConfig, ObjectGrowth
@@ -158,7 +158,7 @@ class _Style:
         config = replace(settings.styler, train=FORMS[order.form])
         growth = replace(settings.growth, enabled=order.form != "colors")
         self.edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
-        self.live = LiveEdit(session, self.edit, session.state.ids[self.edit.rows])
+        self.live = LiveEdit(session, self.edit, object_before(session.state, self.edit))
         cameras = session.cameras[:: -(-len(session.cameras) // _VIEWS)]
         self.styler = ObjectStyler(self.edit, cameras, settings.encoder, order.prompt, config, settings.seed)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
