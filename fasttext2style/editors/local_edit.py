@@ -76,8 +76,9 @@ class LocalEditor:
         seen = [
             row for row in range(len(request.images)) if request.mask is None or bool((request.mask[row] > SEEN).any())
         ]
-        boxes, (height, width) = self._crops_of(request.select(seen))
-        crops = _cropped(request.select(seen), boxes, height, width)
+        shown = request if len(seen) == len(request.images) else request.select(seen)
+        boxes, (height, width) = self._crops_of(shown)
+        crops = _cropped(shown, boxes, height, width)
         edited, info, failed = self._edit_in_batches(crops, on_step)
 
         images = request.images.clone()
@@ -131,7 +132,7 @@ class LocalEditor:
             batch = request.select(again + fresh)
             result = self._edit_if_memory_suffices(batch, _progress(on_step, done, len(fresh), views))
             if result is None:
-                self._halve_batch(batch)
+                self._halve_batch(batch, len(keys))
                 continue
             info |= result.info
             for index, row in enumerate(fresh, start=len(again)):
@@ -151,15 +152,17 @@ class LocalEditor:
             # Nothing is freed here: the exception still holds the frames that hold the tensors.
             return None
 
-    def _halve_batch(self, batch: EditRequest) -> None:
+    def _halve_batch(self, batch: EditRequest, keys: int) -> None:
         torch.cuda.empty_cache()
         views, height, width = batch.images.shape[:3]
-        if self._batch_size == 1 or views == 1:
+        if self._batch_size == 1 or views <= keys + 1:
             raise ValueError(
                 f"The GPU's memory does not suffice for {views} view(s) of {width} x {height} pixels in {self.name}. "
-                "Load the editor in fp16 or with offload, give it a smaller native_size, or put it on another device."
+                "Load the editor in fp16 or with offload, give it a smaller native_size or fewer key_views, or put it "
+                "on another device."
             )
-        self._batch_size = views // 2
+        # Every batch holds the key views, and one view more.
+        self._batch_size = max(views // 2, keys + 1)
         logger.warning("Out of GPU memory with %d views at once; going on with %d", views, self._batch_size)
 
 

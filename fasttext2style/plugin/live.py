@@ -155,7 +155,7 @@ class LiveSession:
                     self._wake.wait(timeout=0.2)
                 job = self._jobs.popleft() if self._jobs and not self._closing else None
                 if job is not None:  # said under the lock: a Stop from now on means this job
-                    self._status = Status(job=job.title)
+                    self._status, self._stop = Status(job=job.title), False
             if job is None:
                 idle()
             else:

@@ -104,12 +104,15 @@ class LiveRounds:
                 raise ValueError("There is no round with this instruction on this object to refine: press Next round.")
             self._drop_series()
             series = _Series(self, session, instruction)
+        series.begin()
         started = time.perf_counter()
         try:
             finished = series.round(length, refines)
             if finished is None:
                 if series.rounds.round == 1:
                     self._take_back(series)
+                else:
+                    session.move(lambda state: state)  # "before" is again what it was
                 return "Paused before the first step: nothing has changed."
             metrics = list(finished.manifest["metrics"].values())[-1]
             session.history.record(
@@ -173,7 +176,8 @@ class _Series:
         self.owner, self.session, self.instruction = owner, session, instruction
         config = owner.config
         edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
-        books = RoundsFolder(_new_folder(owner.folder, instruction) / "rounds", config.rounds.keep)
+        folder = _new_folder(owner.folder, instruction) / "rounds"
+        books = RoundsFolder(folder, config.rounds.keep, go_on="press Next round again.")
         self.rounds = new_rounds(
             config,
             owner.tools,
@@ -187,11 +191,10 @@ class _Series:
         )
         self.best_view = session.cameras[int(self.rounds.views.coverage.argmax())]
         self.plan = self.rounds.plan
-        self.live = LiveEdit(session, edit, object_before(session.state, edit))
-        self.gate = UpdateGate()
+        before = object_before(session.state, edit)
         self.rounds.start()
-        if edit.has_grown:  # most of what is removed goes at once
-            self.live.replace_object()
+        self.live = LiveEdit(session, edit, before)
+        self.gate = UpdateGate()
         self._trained = 0
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for name, entry in rates_of_mode(owner.optimizers, self.rounds.mode.geometry_rate).items():
@@ -205,11 +208,16 @@ class _Series:
         """Nothing but these rounds happened to the scene since the last one."""
         return instruction == self.instruction and list(session.history.applied) == self.applied
 
+    def begin(self) -> None:
+        """The scene as it is now is what the next round can be taken back to."""
+        if self.rounds.round > 1:  # the first one has its own already
+            self.live = LiveEdit(self.session, self.rounds.edit, self.session.state.at(self.live.ids))
+
     def round(self, length: float, refines: bool) -> Round | None:
         """Edit and train, or only train; None if paused before the first step, with the scene untouched."""
-        session, rounds = self.session, self.rounds
-        if rounds.round > 1:  # the first one has its own already
-            self.live = LiveEdit(session, rounds.edit, session.state.at(self.live.ids))
+        rounds = self.rounds
+        if len(rounds.edit) != len(self.live.ids):  # most of what is removed goes at once
+            self.live.replace_object()
         steps = max(1, round(self.plan.steps * length))
         if refines:
             rounds.refine(steps)
@@ -273,5 +281,5 @@ class _Series:
 def _new_folder(folder: Path, instruction: str) -> Path:
     name = re.sub(r"[^a-z0-9]+", "_", instruction.lower()).strip("_")[:40]
     parent = folder / "live_rounds"
-    number = 1 + max((int(path.name[:2]) for path in parent.glob("[0-9][0-9]_*")), default=0)
+    number = 1 + max((int(path.name.split("_")[0]) for path in parent.glob("[0-9]*_*")), default=0)
     return parent / f"{number:02d}_{name}"

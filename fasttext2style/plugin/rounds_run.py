@@ -26,6 +26,11 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None
     """
     folder = Path(folder).expanduser().absolute()
     config = _read_config(folder)
+    if config.live:
+        raise ValueError(
+            f"{folder} is a live session. Go on with:  ns-train {config.method_name} --live True --load-dir "
+            f"{folder / config.relative_model_dir} ..."
+        )
     config.run_folder = folder
     if rounds is not None:
         config.pipeline.rounds.schedule.rounds = rounds

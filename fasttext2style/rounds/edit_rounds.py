@@ -88,7 +88,7 @@ class EditRounds:
         self.targets = Targets(views, config.schedule.train_on)
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {}
         self.outside = edit.outside()
-        self.anchor = edit.gaussians(()).detach()
+        self.anchor = edit.gaussians(()).copy()
         self.round, self.step, self.round_length = 1, 0, self.plan.steps_per_round
         self._scene = fingerprint(edit.scene)
         self._views_kept = views_kept(config.keep, views.shown)
@@ -148,6 +148,7 @@ class EditRounds:
         self.round, self.step = last.number, last.manifest["steps_done"]
         self.round_length = self.step + steps
         self._manifest = last.manifest
+        self.re_anchor()
         self.targets.begin_round()
         self.targets.asked(last.manifest["round_views"])
         self._watch, self._round_started = Stopwatch(), time.perf_counter()
@@ -221,7 +222,9 @@ class EditRounds:
 
     def re_anchor(self) -> None:
         """After densification: new Gaussians have no older value."""
-        self.anchor = self.edit.gaussians(()).detach()
+        self.anchor = self.edit.gaussians(()).copy()
+        if self.text is not None and self.edit.has_grown:
+            self.text.re_anchor()
 
     def end_step(self) -> Round | None:
         """After the optimizers' step; the round, when this was its last one."""
@@ -269,7 +272,6 @@ class EditRounds:
             self._residuals,
             self.seed,
         )
-        self._edits_so_far += 1
         # What is to fill the hole is not there yet: the editor sees the hole itself.
         hidden = self.mode.removes and self.round == 1
         scene = self.outside if hidden else self.edit.merged()
@@ -288,6 +290,7 @@ class EditRounds:
                 seed,
                 self.on_edit_step,
             )
+        self._edits_so_far += 1
         for index, view in enumerate(chosen):
             if view in self._views_kept:
                 self.folder.write_picture(self.round, "before", view, result.before[index])

@@ -88,8 +88,10 @@ class Round:
 class RoundsFolder:
     """The folder `rounds` of a run."""
 
-    def __init__(self, path: Path, keep: KeepConfig | None = None) -> None:
+    def __init__(self, path: Path, keep: KeepConfig | None = None, go_on: str = "") -> None:
         self.path, self.keep = path, keep or KeepConfig()
+        self.go_on = go_on or f"ft2s rounds resume {path.parent}"
+        """What goes on with the rounds after an error; for people."""
 
     def folder(self, number: int) -> Path:
         return self.path / f"round_{number:04d}"
@@ -167,7 +169,7 @@ class RoundsFolder:
         except OSError as error:
             raise ValueError(
                 f"{what} could not be written ({error}). Complete rounds are untouched: free some disk space, then "
-                f"ft2s rounds resume {self.path.parent}"
+                f"{self.go_on}"
             ) from error
 
     def bytes_per_picture(self, picture: UInt8[Tensor, "height width channels"]) -> int:

@@ -59,8 +59,10 @@ def load_optimizers(
     """Give optimizers the moments of a snapshot; a group that never stepped has none."""
     for name, optimizer in optimizers.items():
         prefix, parameter = f"optimizers.{name}.", edit.parameters[name]
+        # Fused Adam counts its steps on the device, others on the CPU.
+        fused = bool(optimizer.param_groups[0].get("fused"))
         state = {
-            key.removeprefix(prefix): value.to(parameter.device) if value.ndim else value
+            key.removeprefix(prefix): value.to(parameter.device) if value.ndim or fused else value
             for key, value in tensors.items()
             if key.startswith(prefix)
         }

@@ -90,14 +90,15 @@ def edit_views(
     with_depth = "depth" in editor.capabilities
     renders = views.render(scene, chosen, with_depth).cpu()
     masks = views.masks(scene, weights, chosen)
+    originals = views.originals[chosen].float() / 255
     result = editor.edit(
         EditRequest(
             images=renders[..., :3],
             instruction=instruction,
-            condition=_condition(config, views, chosen, masks),
+            condition=originals if config.condition == "original" else _condition(config, views, chosen, masks),
             mask=None if views.everything else masks.float() / 255,
             depth=renders[..., 3:] if with_depth else None,
-            detail=views.originals[chosen].float() / 255 if config.detail and mode == "restyle" else None,
+            detail=originals if config.detail and mode == "restyle" else None,
             mode=mode,
             negative=config.negative,
             strength=config.strength,
@@ -119,8 +120,6 @@ def _condition(
 ) -> Float[Tensor, "views height width 3"] | None:
     if config.condition == "render":
         return None
-    if config.condition == "original":
-        return views.originals[chosen].float() / 255
     photographs = views.photographs[chosen].float() / 255
     return photographs * (masks > 127) if config.condition == "masked photograph" else photographs
 

@@ -88,7 +88,7 @@ class SceneViews:
     def render(
         self, gaussians: Gaussians, views: range | list[int], with_depth: bool = False, chunk: int = 4
     ) -> Float[Tensor, "views height width channels"]:
-        """Whole pictures in [0, 1], and the distance along the view axis as fourth channel if asked for."""
+        """Whole pictures in [0, 1] on the CPU, and the distance along the view axis as fourth channel if asked for."""
         mode = "RGB+ED" if with_depth else "RGB"
         parts = [
             render(
@@ -97,7 +97,7 @@ class SceneViews:
                 background=self.background,
                 render_mode=mode,
                 rasterize_mode=self.rasterize_mode,
-            )[0]
+            )[0].cpu()
             for start in range(0, len(views), chunk)
         ]
         pictures = torch.cat(parts)
@@ -138,7 +138,7 @@ class SceneViews:
         """How much of each pixel's colour comes from the object, what hides it taken into account."""
         is_object, cameras = (weights > 0).float()[:, None], self.cameras[list(views)]
         parts = [
-            render_values(gaussians, some, is_object, rasterize_mode=self.rasterize_mode)[0]
+            render_values(gaussians, some, is_object, rasterize_mode=self.rasterize_mode)[0].cpu()
             for some in (cameras[start : start + chunk] for start in range(0, len(views), chunk))
         ]
         return torch.cat(parts).clamp(0, 1)

@@ -102,6 +102,10 @@ class Gaussians:
     def detach(self) -> Gaussians:
         return Gaussians(**{field.name: getattr(self, field.name).detach() for field in fields(self)})
 
+    def copy(self) -> Gaussians:
+        """Detached, with tensors of its own: stays as it is when an optimizer goes on."""
+        return Gaussians(**{field.name: getattr(self, field.name).detach().clone() for field in fields(self)})
+
     def with_sh_degree(self, degree: int) -> Gaussians:
         """The same scene with more coefficients (zeros: looks the same) or fewer (loses view dependence)."""
         rest = (degree + 1) ** 2 - 1

@@ -152,12 +152,12 @@ def find_things(gaussians: Gaussians, cameras: Cameras) -> Things:
             number(body, len(under) - 1)
 
     number(Standing(scene, near), -1)
-    unseen = (scene.visible <= 0).nonzero()[:, 0].cpu()
+    unseen = (scene.visible <= 0).nonzero()[:, 0].cpu().numpy()
     if len(near) and len(unseen):
-        means, near = scene.means.double().cpu().numpy(), near.cpu()
+        means, near = scene.means.double().cpu().numpy(), near.cpu().numpy()
         distances, nearest = KDTree(means[near]).query(means[unseen], distance_upper_bound=LONGEST_GAP * scene.distance)
-        close = torch.from_numpy(np.isfinite(distances))
-        of[unseen[close]] = of[near[torch.from_numpy(nearest)[close]]]
+        close = np.isfinite(distances)
+        of[unseen[close]] = of[near[np.asarray(nearest)[close]]]
     return Things(of, tuple(under), HIGHEST_FOOT * PLANE_TOLERANCE * scene.distance)
 
 
@@ -259,6 +259,8 @@ def find_plane(scene: SeenScene, rows: Int[Tensor, " rows"], seed: int = 0) -> t
         return None
     for _ in range(5):
         inliers = (points @ normal - offset).abs() < tolerance
+        if int(inliers.sum()) < 3:
+            break
         share = weights[inliers] / weights[inliers].sum()
         middle = share @ points[inliers]
         spread = (points[inliers] - middle) * share.sqrt()[:, None]

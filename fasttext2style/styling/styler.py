@@ -128,7 +128,7 @@ class ObjectStyler:
 
     def re_anchor(self) -> None:
         """After densification: the anchors hold what there is now (new Gaussians have no older value)."""
-        self.anchor = self.edit.gaussians(trainable=()).detach()
+        self.anchor = self.edit.gaussians(trainable=()).copy()
 
     @torch.no_grad()
     def similarity(self, gaussians: Gaussians, at_most: int = 0) -> Float[Tensor, " views"]:

@@ -74,7 +74,11 @@ def start_live_run(method: list[str], capture: Path, output: Path) -> LiveRun:
             command, stdout=stream, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"}
         )
     run = LiveRun(process, f"http://127.0.0.1:{port}", log, output)
-    run.said("Ready", 120)
+    try:
+        run.said("Ready", 120)
+    except BaseException:
+        process.kill()
+        raise
     return run
 
 

@@ -175,6 +175,18 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on(caplog):
     assert result.info["batch_size"] == 1
 
 
+def test_batches_are_never_cut_below_the_key_views_and_one_more():
+    hungry = Hungry(most=3)
+    hungry.key_views = 2
+    editor, images = LocalEditor(hungry, LocalEditConfig(batch_size=8)), scene(7)
+    result = editor.edit(EditRequest(images, "x"))
+    torch.testing.assert_close(result.images, torch.full_like(images, 0.25))
+    assert [len(request.images) for request in hungry.shown] == [3] * 5
+    hungry.most = 2
+    with pytest.raises(ValueError, match=r"does not suffice for 3 view\(s\).*fewer key_views"):
+        editor.edit(EditRequest(images, "x"))
+
+
 def test_no_memory_for_one_view_is_an_error_in_words():
     with pytest.raises(ValueError, match=r"does not suffice for 1 view\(s\) of 72 x 56 pixels in painter"):
         LocalEditor(Hungry(most=0)).edit(EditRequest(scene(), "x"))

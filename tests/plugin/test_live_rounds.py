@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.selection.selection import Selection
 from tests.plugin.hosts import BALL, ball_on_floor
 from tests.plugin.rounds_host import rounds_capture, rounds_config
+from tests.rounds.balls import sunk_ball
 
 STEPS = 6
 
@@ -106,12 +108,12 @@ def test_after_an_undo_rounds_begin_anew_from_what_is_seen(session, pipeline, tm
 
 
 def test_edited_pictures_are_told_before_training(session, pipeline, tmp_path):
-    told = []
-    session.listeners.append(lambda event: told.append((event, session.history.can_undo, dict(session.pictures))))
+    start, told = _red(session), []
+    session.listeners.append(lambda event: told.append((event, _red(session), dict(session.pictures))))
     session.do(EditRound(_live(pipeline, tmp_path), "make it red"))
-    pictures = [entry for entry in told if entry[0] == "pictures"]
-    assert len(pictures) == 1 and "history" in [entry[0] for entry in told[told.index(pictures[0]) :]]
-    for picture in pictures[0][2].values():
+    (_, red, pictures), *more = [entry for entry in told if entry[0] == "pictures"]
+    assert not more and red == start < _red(session)
+    for picture in pictures.values():
         # Whole photographs, red where the ball is.
         assert picture.shape == pipeline.datamanager.photographs().shape[1:]
         assert (picture[..., 0].float() - picture[..., 1].float()).max() > 60
@@ -120,7 +122,7 @@ def test_edited_pictures_are_told_before_training(session, pipeline, tmp_path):
 def test_pause_keeps_the_steps_and_refine_goes_on(session, pipeline, tmp_path):
     live = _live(pipeline, tmp_path)
     live.config.rounds.schedule.steps = 2000
-    running = threading.Thread(target=session.run)
+    running = threading.Thread(target=session.run, daemon=True)
     running.start()
     session.submit(EditRound(live, "make it red"))
     deadline = time.monotonic() + 60
@@ -136,8 +138,9 @@ def test_pause_keeps_the_steps_and_refine_goes_on(session, pipeline, tmp_path):
     paused = session.history.steps[-1]
     assert 2 < paused.settings["steps"] < 2000 and "Round 1 done" in session.status.message
     session._closing = False
-    live.config.rounds.schedule.steps = STEPS
+    live._series.plan = replace(live._series.plan, steps=STEPS)
     assert session.do(EditRound(live, "make it red", "quick", refines=True)), session.status.message
+    assert session.history.steps[-1].settings["steps"] == paused.settings["steps"] + STEPS // 2
 
 
 def test_pause_while_the_editor_works_changes_nothing(session, pipeline, tmp_path):
@@ -160,3 +163,55 @@ def test_what_is_refused_in_words(session, pipeline, tmp_path):
     assert not session.do(EditRound(failing, "make it red"))
     assert "edited none of" in session.status.message and "as it was before" in session.status.message
     assert _same(_bits(session), before)
+
+
+def test_a_removal_is_a_step_that_can_be_undone(session, pipeline, tmp_path):
+    live = _live(pipeline, tmp_path, "remove", "tests.rounds.editors:Eraser")
+    session.do(jobs.SelectNothing())
+    sunk = sunk_ball()
+    session.model.load_state_dict(sunk.to_splatfacto())
+    again = LiveSession(
+        session.model, session.cameras, History.open(tmp_path / "again"), tmp_path / "again", lambda: tmp_path
+    )
+    weights = torch.zeros(len(sunk))
+    weights[:BALL] = 1
+    again.select(Selection(weights, "ball"), "the ball")
+    start = _bits(again)
+    assert again.do(EditRound(live, "remove it")), again.status.message
+    assert len(again.state) < len(sunk)
+    removed = _bits(again)
+    assert again.do(EditRound(live, "remove it")), again.status.message
+    assert again.do(jobs.Undo()) and _same(_bits(again), removed)
+    assert again.do(jobs.Undo()) and _same(_bits(again), start)
+
+
+def test_a_later_round_that_cannot_begin_leaves_the_one_before(session, pipeline, tmp_path, monkeypatch):
+    live = _live(pipeline, tmp_path)
+    session.do(EditRound(live, "make it red"))
+    done = _bits(session)
+
+    def no_memory(*_):
+        raise torch.cuda.OutOfMemoryError("no memory for the object's copy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(session.state), "at", no_memory)
+        assert not session.do(EditRound(live, "make it red")) and "no memory" in session.status.message
+    assert _same(_bits(session), done)
+    assert session.do(EditRound(live, "make it red")) and session.do(jobs.Undo()) and _same(_bits(session), done)
+
+
+def test_a_pause_in_a_later_round_leaves_what_was_before_it(session, pipeline, tmp_path):
+    live = _live(pipeline, tmp_path, editor="tests.rounds.editors:Slow")
+    session.do(EditRound(live, "make it red"))
+    earlier, done = session.model.earlier.features_dc.clone(), _bits(session)
+    session._stop = True  # as if Pause was pressed while the editor works
+    session.do(EditRound(live, "make it red"))
+    assert "nothing has changed" in session.status.message and _same(_bits(session), done)
+    assert torch.equal(session.model.earlier.features_dc, earlier)
+    assert session.do(EditRound(live, "make it red")) and session.history.steps[-1].settings["round"] == 2
+
+
+def test_more_than_a_hundred_series_have_a_folder_each(session, pipeline, tmp_path):
+    (tmp_path / "live_rounds" / "100_make_it_green").mkdir(parents=True)
+    assert session.do(EditRound(_live(pipeline, tmp_path), "make it red")), session.status.message
+    assert (tmp_path / "live_rounds" / "101_make_it_red" / "rounds" / "index.html").is_file()

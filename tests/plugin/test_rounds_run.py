@@ -125,9 +125,11 @@ def test_an_objects_growth_stays_inside_it_and_under_its_cap(capture, tmp_path):
         assert torch.equal(outside.to_splatfacto()[name], value), name
 
 
-def test_a_text_loss_may_stand_beside_the_pictures(capture, tmp_path):
-    config = rounds_config(capture, tmp_path, rounds=1, steps=3)
+@pytest.mark.parametrize("mode", ["restyle", "replace"])
+def test_a_text_loss_may_stand_beside_the_pictures(capture, tmp_path, mode):
+    config = rounds_config(capture, tmp_path, rounds=1, steps=12, mode=mode)
     config.pipeline.encoder = "tiny"
+    config.pipeline.styler.train = ("features_dc", "means")
     config.pipeline.rounds.losses.text_weight = 0.1
     trainer = train(config)
     losses, _ = trainer.pipeline.rounds.losses()

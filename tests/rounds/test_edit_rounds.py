@@ -93,6 +93,12 @@ def test_the_scene_of_any_round_can_be_had_again(red):
         scene_of_round(books, 3)
 
 
+def test_what_moves_within_a_round_is_held_by_its_anchors(tmp_path):
+    rounds = run(_started(tmp_path, _editor()), steps=3)
+    losses, _ = rounds.losses()
+    assert all(float(losses[name].detach()) > 0 for name in ("position_anchor", "scale_anchor"))
+
+
 def test_the_editor_is_asked_as_the_sources_say(tmp_path):
     conditions = {}
     for condition in ("original", "render", "photograph", "masked photograph"):

@@ -54,3 +54,19 @@ def test_cameras_side_by_side_still_have_a_focus():
     focus = focus_of(Cameras.looking_at(eyes, eyes + torch.tensor([0.0, 1, 0]), 96, 96))
     assert focus.isfinite().all()
     assert focus[0].item() == pytest.approx(1.0, abs=0.01)
+
+
+def test_one_gaussian_that_no_view_sees_belongs_to_nothing():
+    points = torch.cat([disc(3, 0, 4000), ball(0.25, 0.3, 1200), torch.tensor([[0.0, 0.0, 50.0]])])
+    things = find_things(blobs(points), orbit(0.3))
+    assert int(things.of[-1]) == -1 and int(things.of[4000:5200].mode().values) >= 0
+
+
+def test_a_small_body_seen_through_few_of_its_gaussians_has_no_plane():
+    """Weights that lie on two of twelve points: the plane through the drawn ones holds fewer than three."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(40):
+        small = 0.02 * torch.randn(12, 3, generator=generator) + torch.tensor([0.5, 0.0, 0.6])
+        scene = blobs(torch.cat([disc(3, 0, 1500), ball(0.2, 0.3, 600), small]))
+        scene.logit_opacities[-12:] = 4 * torch.randn(12, generator=generator)
+        assert len(find_things(scene, orbit(0.3)).of) == len(scene)

@@ -119,3 +119,5 @@ def test_re_anchoring_takes_what_is_there_now(encoder):
     styler.re_anchor()
     assert isinstance(styler.anchor, Gaussians)
     assert float(styler.losses()[0]["scale_anchor"].detach()) == 0.0
+    styler.edit.parameters["scales"].data += 0.3  # as optimizers write: in place
+    assert float(styler.losses()[0]["scale_anchor"].detach()) > 0.0
