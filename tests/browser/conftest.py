@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -57,7 +58,7 @@ class LiveRun:
 
 
 def start_live_run(method: list[str], capture: Path, output: Path) -> LiveRun:
-    """Start `ns-train` with these arguments on the embedded scene, and wait until it is ready."""
+    """Start `ns-train` with these arguments on the embedded scene; it is ready some time later."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -73,13 +74,7 @@ def start_live_run(method: list[str], capture: Path, output: Path) -> LiveRun:
         process = subprocess.Popen(
             command, stdout=stream, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"}
         )
-    run = LiveRun(process, f"http://127.0.0.1:{port}", log, output)
-    try:
-        run.said("Ready", 120)
-    except BaseException:
-        process.kill()
-        raise
-    return run
+    return LiveRun(process, f"http://127.0.0.1:{port}", log, output)
 
 
 @pytest.fixture(scope="session")
@@ -92,14 +87,23 @@ def capture(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def live_runs(request, browser, capture, tmp_path_factory) -> Iterator[dict[ModuleType, LiveRun]]:
+    """One for each test file, of its METHOD. All start at once: the later ones get ready while the first is tested."""
+    modules = dict.fromkeys(item.module for item in request.session.items if hasattr(item.module, "METHOD"))
+    runs = {it: start_live_run(it.METHOD, capture, tmp_path_factory.mktemp("live")) for it in modules}
+    yield runs
+    for run in runs.values():
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.wait(60)
+
+
 @pytest.fixture(scope="module")
-def live_run(request, browser, capture, tmp_path_factory) -> Iterator[LiveRun]:
-    """Of the test file's METHOD."""
-    run = start_live_run(request.module.METHOD, capture, tmp_path_factory.mktemp("live"))
-    yield run
-    if run.process.poll() is None:
-        run.process.terminate()
-        run.process.wait(60)
+def live_run(request, live_runs) -> LiveRun:
+    run = live_runs[request.module]
+    run.said("Ready", 120)
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from tests.browser.live_page import difference
 pytestmark = pytest.mark.browser
 
 METHOD = [
-    *("fasttext2style-ip2p", "--editor", "tiny", "--pipeline.rounds.schedule.views", "4"),
-    *("--pipeline.rounds.losses.lpips", "off"),
+    *("fasttext2style-ip2p", "--editor", "tiny", "--pipeline.rounds.losses.lpips", "off"),
+    *("--pipeline.rounds.schedule.views", "4", "--pipeline.rounds.schedule.steps", "60"),
 ]
 BEAR = (0.505, 0.52)
 """Where it is seen at the start, in shares of the picture's width and height."""
