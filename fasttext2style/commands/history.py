@@ -145,7 +145,8 @@ def print_steps(history: Steps) -> None:
         print(f"There are no steps in {history.folder} yet.")
     for step in steps:
         what = f"{step.kind} {step.name}" + (f': "{step.prompt}"' if step.prompt else "")
-        cost = f"{step.gaussians_changed:,} Gaussians, {step.megabytes:.1f} MB, {step.seconds:.0f} s"
+        changed = "Gaussians" if step.kind == "edit" else "Gaussians in or out"
+        cost = f"{step.gaussians_changed:,} {changed}, {step.megabytes:.1f} MB, {step.seconds:.0f} s"
         print(f"{step.id:>4}  {_in_force(step):<7}  {what}  ({cost}, {step.created[:16]})")
 
 

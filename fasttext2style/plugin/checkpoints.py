@@ -56,7 +56,8 @@ def check_same_coordinates(checkpoint: Path, data: DataparserOutputs) -> None:
         raise ValueError(
             f"The run of {checkpoint} was trained in other coordinates than this one (its {saved.name} has scale "
             f"{base['scale']:.4f}, here {data.dataparser_scale:.4f}, or another rotation or center). Give the same "
-            "--data and the same `nerfstudio-data` options as that run; they stand in its config.yml."
+            "--data and, at the end of the command, the same `nerfstudio-data` options as that run: they stand under "
+            "`dataparser` in its config.yml."
         )
 
 

@@ -7,7 +7,9 @@ nobody waits for an edit to end. No viewer here: the panel is one listener, a te
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 import threading
 import time
 import traceback
@@ -38,6 +40,8 @@ Event = Literal["status", "scene", "history", "pictures"]
 """What listeners hear of: a new status, a scene that looks different, other steps or another selection, pictures that
 views are trained towards."""
 _SECONDS_BETWEEN_REPORTS = 0.2
+_M_ARENA_MAX = -8
+"""Of malloc.h."""
 _QUICKLY_CUT = 300_000
 """Scenes up to this size are cut into patches for clicks before the first click (6 s of CPU for 200,000)."""
 
@@ -98,6 +102,7 @@ class LiveSession:
         lock: threading.Lock | None = None,
     ) -> None:
         self.model, self.cameras, self.history, self.folder = model, cameras, history, folder
+        _share_arenas()
         self.lock = lock or threading.Lock()
         self.listeners: list[Callable[[Event], None]] = []
         self._save = save
@@ -296,3 +301,11 @@ class LiveSession:
     def tell(self, event: Event) -> None:
         for listener in self.listeners:
             listener(event)
+
+
+def _share_arenas() -> None:
+    """glibc gives every thread that renders an arena of its own, and keeps there what was freed: two will do."""
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:  # musl has none
+            mallopt(_M_ARENA_MAX, 2)
