@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from fasttext2style.evaluation.report import contact_sheet, write_png
-from fasttext2style.guidance.encoders import load_encoder
+from fasttext2style.guidance.load import load_encoder
 from fasttext2style.scene.rasterize import render
-from fasttext2style.scene.toy_scene import toy_scene
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
+from fasttext2style.toy.scene import toy_scene
 
 
 def main(prompt: str = "a bear made of gold", picture: str = "hello.png", steps: int = 150) -> None:

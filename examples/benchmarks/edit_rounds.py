@@ -23,10 +23,10 @@ import torch
 from fasttext2style.evaluation.edit import look
 from fasttext2style.evaluation.report import versions
 from fasttext2style.evaluation.settings import EvaluationSettings
-from fasttext2style.plugin.evaluate_run import evaluate_run
-from fasttext2style.plugin.runs import open_run
-from fasttext2style.scene.ply import write_ply
-from fasttext2style.scene.toy_scene import WORLD_OPTIONS, ToyScene, toy_scene, write_dataset
+from fasttext2style.plugin.runs.evaluate import evaluate_run
+from fasttext2style.plugin.runs.run import open_run
+from fasttext2style.scene.files.ply import write_ply
+from fasttext2style.toy.scene import WORLD_OPTIONS, ToyScene, toy_scene, write_dataset
 
 MOST_SECONDS = 180.0
 LEAST_PSNR_OUTSIDE = 45.0

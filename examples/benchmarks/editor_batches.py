@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from fasttext2style.editors.diffusers_folder import load_diffusers_editor
+from fasttext2style.editors.diffusion.folder import load_diffusers_editor
+from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixConfig, InstructPix2PixEditor
 from fasttext2style.editors.editor import EditRequest
-from fasttext2style.editors.instruct_pix2pix import InstructPix2PixConfig, InstructPix2PixEditor
 from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
 from fasttext2style.evaluation.report import versions
 from fasttext2style.evaluation.timing import peak_memory_gib

@@ -16,11 +16,12 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from fasttext2style.editors.editor import EditRequest, load_editor
+from fasttext2style.editors.editor import EditRequest
+from fasttext2style.editors.load import load_editor
 from fasttext2style.evaluation.footprints import footprint_deviation
 from fasttext2style.evaluation.report import versions
 from fasttext2style.scene.rasterize import render
-from fasttext2style.scene.toy_scene import toy_scene
+from fasttext2style.toy.scene import toy_scene
 
 VARIANTS = {
     "shared noise": (True, 0),

@@ -25,13 +25,14 @@ from nerfstudio.data.scene_box import SceneBox
 
 from fasttext2style.evaluation.report import versions
 from fasttext2style.evaluation.timing import peak_host_bytes
-from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.history import History
-from fasttext2style.plugin import live_jobs as jobs
-from fasttext2style.plugin.live import LiveSession
-from fasttext2style.plugin.live_style import PRESETS, ApplyStyle, StyleSettings
-from fasttext2style.plugin.methods import fasttext2style
-from fasttext2style.plugin.model import SceneModel, SceneModelConfig
+from fasttext2style.live import jobs as jobs
+from fasttext2style.live.session import LiveSession
+from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
+from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
+from fasttext2style.plugin.style.method import fasttext2style
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection

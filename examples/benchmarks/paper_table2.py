@@ -20,10 +20,10 @@ from fasttext2style.evaluation.report import versions
 from fasttext2style.guidance.objective import TextStyleConfig
 from fasttext2style.guidance.open_clip_encoder import OpenClipEncoder
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.toy_scene import toy_scene
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
+from fasttext2style.toy.scene import toy_scene
 
 
 def encoder(device: str) -> OpenClipEncoder:

@@ -35,9 +35,9 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "scene")]
 
 from dense_reference import blend as blend_dense  # noqa: E402
 
-from fasttext2style.scene import cpu_jobs  # noqa: E402
-from fasttext2style.scene.cpu_backend import Blend  # noqa: E402
-from fasttext2style.scene.cpu_splats import sort_and_bin  # noqa: E402
+from fasttext2style.scene.cpu import jobs as cpu_jobs  # noqa: E402
+from fasttext2style.scene.cpu.backend import Blend  # noqa: E402
+from fasttext2style.scene.cpu.splats import sort_and_bin  # noqa: E402
 from fasttext2style.scene.rasterize import rasterize  # noqa: E402
 
 Steps = tuple[Callable[[], torch.Tensor], list[torch.Tensor]]

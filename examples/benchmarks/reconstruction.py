@@ -22,8 +22,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the dense reference lives with the tests
 
 from fasttext2style.evaluation.report import versions
-from fasttext2style.plugin import model
-from fasttext2style.plugin.methods import fasttext2style_scene
+from fasttext2style.plugin.host import model
+from fasttext2style.plugin.scene.method import fasttext2style_scene
 
 
 def reconstruct(data: Path, steps: int, size: int, max_points: int) -> dict[str, float]:

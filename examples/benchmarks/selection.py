@@ -118,7 +118,7 @@ def timed(work: Callable):
 
 
 def bear(folder: Path, report: Callable[..., None]) -> None:
-    from fasttext2style.plugin.runs import open_run
+    from fasttext2style.plugin.runs.run import open_run
 
     run = open_run(folder)
     scene, cameras, (views, masks) = run.gaussians().detach(), run.cameras(), drawn_masks(run)

@@ -22,15 +22,15 @@ import tyro
 from PIL import Image, ImageDraw
 from skimage.color import rgb2lab
 
-from fasttext2style.guidance.encoders import load_encoder
 from fasttext2style.guidance.image_losses import structure
+from fasttext2style.guidance.load import load_encoder
 from fasttext2style.guidance.objective import TextStyleConfig
 from fasttext2style.scene.rasterize import render
-from fasttext2style.scene.toy_scene import toy_scene
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 from fasttext2style.styling.views import object_views
+from fasttext2style.toy.scene import toy_scene
 
 MEANT = {  # sRGB that people would pick for the word
     "red": (0.80, 0.10, 0.10),

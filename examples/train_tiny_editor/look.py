@@ -19,7 +19,8 @@ from PIL import Image
 from stages import Stages, toy_stages
 from torch import Tensor
 
-from fasttext2style.editors.editor import EditRequest, load_editor
+from fasttext2style.editors.editor import EditRequest
+from fasttext2style.editors.load import load_editor
 
 INSTRUCTIONS = {
     "make it red": "red", "make the bear blue": "blue", "paint it green": "green", "turn it yellow": "yellow",

@@ -18,7 +18,7 @@ from torch.nn import functional
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
 from fasttext2style.scene.rasterize import rasterize, render
-from fasttext2style.scene.toy_scene import FOCUS, ToyScene, toy_scene
+from fasttext2style.toy.scene import FOCUS, ToyScene, toy_scene
 
 GRANITE = 0.62
 """sRGB level of the toy scene's statue where it is neither lit strongly nor in shadow: there its shade counts as 1."""

@@ -22,7 +22,7 @@ class Demo:
 
     def run(self) -> None:
         started = time.perf_counter()
-        from fasttext2style.plugin.demo import run_demo
+        from fasttext2style.plugin.runs.demo import run_demo
 
         run_demo(self.prompt, self.output, self.steps, self.size)
         print(f"All in {time.perf_counter() - started:.0f} s.")

@@ -16,7 +16,7 @@ class Evaluate(EvaluationSettings):
     """Folder of a run of fasttext2style or fasttext2style-ip2p; its evaluation/ gets a JSON, a table and pictures."""
 
     def run(self) -> None:
-        from fasttext2style.plugin.evaluate_run import evaluate_run
+        from fasttext2style.plugin.runs.evaluate import evaluate_run
 
         with errors_in_words():
             evaluate_run(self.path, self)

@@ -28,8 +28,8 @@ class Export:
     """Gaussians with a selection weight above this are the object."""
 
     def run(self) -> None:
-        from fasttext2style.plugin.export import export
-        from fasttext2style.plugin.run_history import open_run_with_history
+        from fasttext2style.plugin.runs.history import open_run_with_history
+        from fasttext2style.scene.files.export import export
 
         with errors_in_words():
             run, _, state = open_run_with_history(self.path)

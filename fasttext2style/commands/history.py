@@ -27,7 +27,7 @@ class List:
     """Folder of a run of fasttext2style or fasttext2style-ip2p."""
 
     def run(self) -> None:
-        from fasttext2style.plugin.run_history import open_history
+        from fasttext2style.plugin.runs.history import open_history
 
         with errors_in_words():
             print_steps(open_history(self.path))
@@ -45,7 +45,7 @@ class Show:
     def run(self) -> None:
         import json
 
-        from fasttext2style.plugin.run_history import open_history
+        from fasttext2style.plugin.runs.history import open_history
 
         with errors_in_words():
             step = open_history(self.path).step(self.step)
@@ -125,7 +125,7 @@ class History:
 
 def change(path: Path, action: Callable[[Steps, SceneState], SceneState], times: int = 1) -> None:
     """Open a run, change its scene, save it, and say what is in force now; errors in words."""
-    from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
+    from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
 
     with errors_in_words():
         if times < 1:

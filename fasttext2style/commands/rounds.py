@@ -63,7 +63,7 @@ class Resume:
     """Instead of further rounds, train the last one for so many steps more on its edited views."""
 
     def run(self) -> None:
-        from fasttext2style.plugin.rounds_run import resume_run
+        from fasttext2style.plugin.runs.rounds import resume_run
 
         with errors_in_words():
             resume_run(self.path, self.rounds, self.refine)
@@ -79,7 +79,7 @@ class Reset:
     """Number of the round; 0 is the scene before any edit."""
 
     def run(self) -> None:
-        from fasttext2style.plugin.rounds_run import reset_run
+        from fasttext2style.plugin.runs.rounds import reset_run
 
         with errors_in_words():
             reset_run(self.path, self.to)
@@ -118,7 +118,7 @@ class Export:
         with errors_in_words():
             rounds = _rounds(self.path)
             from fasttext2style.rounds.snapshot import scene_of_round
-            from fasttext2style.scene.ply import write_ply
+            from fasttext2style.scene.files.ply import write_ply
 
             scene, _ = scene_of_round(rounds, self.number)
             write_ply(self.output, scene)

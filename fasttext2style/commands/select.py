@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from fasttext2style.commands.shared import RunPath, errors_in_words
-from fasttext2style.plugin.object_choice import ObjectChoice
+from fasttext2style.selection.choice import ObjectChoice
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Select:
     """Views in the picture; 0 makes none."""
 
     def run(self) -> None:
-        from fasttext2style.plugin.select_run import select
+        from fasttext2style.plugin.runs.select import select
 
         with errors_in_words():
             select(self)

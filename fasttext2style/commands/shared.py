@@ -12,7 +12,7 @@ RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 
 def errors_in_words() -> AbstractContextManager[None]:
-    """See `plugin.trainer.errors_in_words`; imported when a command runs, for with it comes nerfstudio."""
-    from fasttext2style.plugin import trainer
+    """See `plugin.host.console.errors_in_words`; imported when a command runs, for with it comes nerfstudio."""
+    from fasttext2style.plugin.host import console
 
-    return trainer.errors_in_words()
+    return console.errors_in_words()

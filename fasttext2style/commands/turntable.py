@@ -31,7 +31,7 @@ class Turntable:
     """Of the video."""
 
     def run(self) -> None:
-        from fasttext2style.plugin.turntable import write_turntable
+        from fasttext2style.plugin.runs.turntable import write_turntable
 
         with errors_in_words():
             settings = (self.before, self.alone, self.seconds, self.size, self.frames_per_second)

@@ -1,5 +1,5 @@
 """Editors of images that follow an instruction; they know no 3D. One file each, behind `editor.ImageEditor`.
 
-`editor` says what one is asked and loads it by name; `local_edit` cuts the object out, batches, checks and pastes back;
-`instruct_pix2pix` is our own denoising loop; the others call pipelines of diffusers through `pipeline_editor`.
+`editor` says what one is asked, `load` finds one by name; `local_edit` cuts the object out, batches, checks and pastes back;
+diffusion/ has those on diffusers; tiny/ the weights of the embedded one.
 """

@@ -18,7 +18,7 @@ from fasttext2style.evaluation.footprints import footprint_deviation
 from fasttext2style.evaluation.image_metrics import largest_change, lpips_inside, psnr, ssim
 from fasttext2style.evaluation.text_metrics import direction_consistency, direction_similarity, embed, similarity
 from fasttext2style.evaluation.warping import warp
-from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import ContentLoss
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import LpipsContent
+from fasttext2style.guidance.load import load_encoder
 
 SECOND_ENCODERS = ("ViT-B-32:datacomp_xl_s13b_b90k", "tiny")
 """Encoders that grade beside the one that was optimised: the first that is another one and can be had."""

@@ -20,7 +20,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write
 
 
 def to_uint8(images: Float[Tensor, "*batch height width 3"]) -> UInt8[np.ndarray, "*batch height width 3"]:

@@ -3,7 +3,7 @@
 Images are [views, height, width, 3] float sRGB in [0, 1]. Renders show the object alone, premultiplied by its alpha
 on black, so that `image + (1 - alpha) * background` puts it on any background. Embeddings have unit norm.
 
-`encoders` turns images and texts into embeddings (`open_clip_encoder` for real CLIP models, `tiny_encoder` for the
-embedded one), `prompts` draws the negatives, `text_losses` compares, `augment` makes patches, `image_losses` and
-`anchors` keep the object what it was, and `objective` puts one styling loss together.
+`encoder` says what turns images and texts into embeddings and `load` finds one by name (`open_clip_encoder` for real
+CLIP models, `tiny_encoder` for the embedded one), `prompts` draws the negatives, `text_losses` compares, `augment`
+makes patches, `image_losses` and `anchors` keep the object what it was, and `objective` puts one styling loss together.
 """

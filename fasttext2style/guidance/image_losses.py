@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.weights import reachable
 
 Content = Literal["none", "trunk", "structure", "vgg", "lpips"]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.guidance.augment import Background, sample_backgrounds, sample_patch_grids, take_patches
-from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import Content, load_content_loss
 from fasttext2style.guidance.prompts import embed_prompt
 from fasttext2style.guidance.text_losses import absolute_cosine, directional, nll_with_negatives

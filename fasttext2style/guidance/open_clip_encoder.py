@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fasttext2style.guidance.coverage import Coverage
+from fasttext2style.guidance.encoder import Coverage
 from fasttext2style.guidance.prompts import JUNK_TEXTS, TEMPLATES
 from fasttext2style.guidance.weights import reachable
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from fasttext2style.guidance.encoders import TextImageEncoder
+    from fasttext2style.guidance.encoder import TextImageEncoder
 
 TEMPLATES = (
     "{}.",

@@ -19,7 +19,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fasttext2style.guidance.coverage import Coverage
+from fasttext2style.guidance.encoder import Coverage
 
 RESOLUTION = 64
 GRAM_BUCKETS = 4096

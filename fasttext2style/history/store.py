@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from fasttext2style.history.delta import Delta
-from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write
 
 FORMAT = "fasttext2style-history-1"
 """Marks history.json."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
-from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write
 
 
 def pack(run: Path, output: Path) -> int:

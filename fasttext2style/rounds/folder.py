@@ -25,7 +25,7 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write
 
 Kind = Literal["before", "edited", "after", "mask"]
 KINDS: tuple[Kind, ...] = ("before", "edited", "after", "mask")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fasttext2style.rounds.folder import Kind, Round
-from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write
 
 OPEN_VIEWS = 3
 """Views whose pictures are shown at once; the others unfold."""

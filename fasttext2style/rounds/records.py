@@ -19,7 +19,7 @@ from fasttext2style.rounds.losses import PerceptualLoss
 from fasttext2style.rounds.schedule import Plan
 from fasttext2style.rounds.targets import Targets
 from fasttext2style.rounds.views import SceneViews, to_bytes
-from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.styling.editable import EditableObject
 

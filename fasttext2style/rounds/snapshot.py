@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from fasttext2style.rounds.folder import Round
-from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES, Gaussians
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject

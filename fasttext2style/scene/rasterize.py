@@ -77,7 +77,7 @@ def rasterize(
         from fasttext2style.scene.gsplat_backend import rasterize_with_gsplat
 
         return rasterize_with_gsplat(*arguments)
-    from fasttext2style.scene.cpu_backend import rasterize_on_cpu
+    from fasttext2style.scene.cpu.backend import rasterize_on_cpu
 
     _tell_once_that_the_cpu_renders()
     return rasterize_on_cpu(*arguments)
@@ -94,7 +94,7 @@ def render(
 ) -> tuple[Float[Tensor, "views height width channels"], Float[Tensor, "views height width 1"], dict[str, Any]]:
     """Render a scene as all cameras see it; `sh_degree` None uses all harmonics that the scene has."""
     if sh_degree is None and len(cameras) == 1 and gaussians.device.type == "cpu" and not torch.is_grad_enabled():
-        from fasttext2style.scene.cpu_backend import view_colors
+        from fasttext2style.scene.cpu.backend import view_colors
 
         # Saves a copy of all harmonics, most of the scene.
         seen = gaussians.detach()

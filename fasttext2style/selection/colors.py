@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fasttext2style.scene.files.ply import SH_C0
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.ply import SH_C0
 from fasttext2style.selection.selection import Selection
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import Gaussians
 
 MARK_SAMPLES = 256

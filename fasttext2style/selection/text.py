@@ -12,7 +12,7 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.lifting import lift_masks
-from fasttext2style.selection.segmenters import Segmenter
+from fasttext2style.selection.segmenters.segmenter import Segmenter
 from fasttext2style.selection.selection import Selection
 
 MOST_VIEWS, MOST_PIXELS = 12, 512

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fasttext2style.guidance.anchors import needle_penalty, opacity_anchor, position_anchor, scale_anchor
-from fasttext2style.guidance.encoders import TextImageEncoder
+from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians

@@ -16,8 +16,8 @@ from types import ModuleType
 
 import pytest
 
-from fasttext2style.scene.ply import write_ply
-from fasttext2style.scene.toy_scene import WORLD_OPTIONS, toy_scene, write_dataset
+from fasttext2style.scene.files.ply import write_ply
+from fasttext2style.toy.scene import WORLD_OPTIONS, toy_scene, write_dataset
 from tests.browser.live_page import ARGUMENTS, LivePage
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -11,8 +11,9 @@ import pytest
 import torch
 from tiny_pipelines import tiny_instruct_pix2pix
 
-from fasttext2style.editors.editor import EditRequest, EditResult, load_editor
-from fasttext2style.editors.instruct_pix2pix import InstructPix2PixEditor
+from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixEditor
+from fasttext2style.editors.editor import EditRequest, EditResult
+from fasttext2style.editors.load import load_editor
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "02_your_own_editor"
 

@@ -10,10 +10,16 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from diffusers.utils.torch_utils import randn_tensor
 from tiny_pipelines import stable_diffusion_noise, tiny_instruct_pix2pix
 
+from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixConfig, InstructPix2PixEditor
+from fasttext2style.editors.diffusion.noise import (
+    SCHEDULERS,
+    draw_strength,
+    make_scheduler,
+    noise_generators,
+    partial_timesteps,
+)
 from fasttext2style.editors.editor import EditRequest
-from fasttext2style.editors.instruct_pix2pix import InstructPix2PixConfig, InstructPix2PixEditor
 from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
-from fasttext2style.editors.noise import SCHEDULERS, draw_strength, make_scheduler, noise_generators, partial_timesteps
 
 
 @pytest.fixture(scope="module")

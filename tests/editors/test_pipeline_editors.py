@@ -8,12 +8,13 @@ import pytest
 import torch
 from tiny_pipelines import tiny_flux_kontext, tiny_inpainting, tiny_qwen_image_edit, tiny_sdxl_instruct_pix2pix
 
-from fasttext2style.editors.editor import EditRequest, ImageEditor, load_editor
-from fasttext2style.editors.flux_kontext import FluxKontextEditor
-from fasttext2style.editors.inpainting import InpaintingConfig, InpaintingEditor
-from fasttext2style.editors.pipeline_editor import PipelineConfig
-from fasttext2style.editors.qwen_image_edit import QwenImageEditor
-from fasttext2style.editors.sdxl_instruct_pix2pix import SdxlInstructPix2PixEditor
+from fasttext2style.editors.diffusion.flux_kontext import FluxKontextEditor
+from fasttext2style.editors.diffusion.inpainting import InpaintingConfig, InpaintingEditor
+from fasttext2style.editors.diffusion.pipeline_editor import PipelineConfig
+from fasttext2style.editors.diffusion.qwen_image_edit import QwenImageEditor
+from fasttext2style.editors.diffusion.sdxl_instruct_pix2pix import SdxlInstructPix2PixEditor
+from fasttext2style.editors.editor import EditRequest, ImageEditor
+from fasttext2style.editors.load import load_editor
 
 KINDS = {
     "inpainting": (tiny_inpainting, InpaintingEditor),

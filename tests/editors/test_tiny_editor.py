@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fasttext2style.editors.diffusers_folder import TINY
-from fasttext2style.editors.editor import EditRequest, ImageEditor, load_editor
+from fasttext2style.editors.diffusion.folder import TINY
+from fasttext2style.editors.editor import EditRequest, ImageEditor
+from fasttext2style.editors.load import load_editor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.rasterize import render
-from fasttext2style.scene.toy_scene import FOCUS, toy_scene
+from fasttext2style.toy.scene import FOCUS, toy_scene
 
 STEPS, GUIDANCE = 8, 3.0
 VIEWS = 3

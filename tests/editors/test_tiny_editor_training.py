@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fasttext2style.editors.editor import EditRequest, load_editor
+from fasttext2style.editors.editor import EditRequest
+from fasttext2style.editors.load import load_editor
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TRAINING = EXAMPLES / "train_tiny_editor"
@@ -36,7 +37,7 @@ def training_modules(monkeypatch):
 def test_a_stage_put_together_again_is_the_rendering(training_modules):
     """Surroundings and object, taken apart and composited, are what the camera saw."""
     from fasttext2style.scene.rasterize import render
-    from fasttext2style.scene.toy_scene import toy_scene
+    from fasttext2style.toy.scene import toy_scene
 
     _, paint, stages, _, _ = training_modules
     cameras = stages._cameras(2, 48, torch.Generator().manual_seed(0))

@@ -28,6 +28,6 @@ def small_clip(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_encoder(small_clip):
-    from fasttext2style.guidance.encoders import load_encoder
+    from fasttext2style.guidance.load import load_encoder
 
     return load_encoder(*small_clip, "cpu")

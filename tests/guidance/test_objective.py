@@ -119,7 +119,7 @@ def test_the_config_is_a_command_line():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_everything_follows_the_device(small_clip, disc):
-    from fasttext2style.guidance.encoders import load_encoder
+    from fasttext2style.guidance.load import load_encoder
 
     encoder = load_encoder(*small_clip, "cuda")
     images, alphas = (part.cuda() for part in disc)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.load import load_encoder
 from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
 
 

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from fasttext2style.guidance import open_clip_encoder
-from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.load import load_encoder
 from fasttext2style.guidance.prompts import TEMPLATES
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fasttext2style.guidance.coverage import Coverage
+from fasttext2style.guidance.encoder import Coverage
 from fasttext2style.guidance.prompts import TOO_SIMILAR, embed_prompt, word_bank
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fasttext2style.guidance.encoders import TextImageEncoder, load_encoder
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.load import load_encoder
 from fasttext2style.guidance.tiny_encoder import TinyEncoder, grams_of
 
 TRAINING = Path(__file__).parents[2] / "examples" / "train_tiny_encoder"

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fasttext2style.plugin.methods import fasttext2style, fasttext2style_scene
+from fasttext2style.plugin.scene.method import fasttext2style_scene
+from fasttext2style.plugin.style.method import fasttext2style
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fasttext2style.plugin.methods import fasttext2style_ip2p
-from fasttext2style.scene.ply import write_ply
+from fasttext2style.plugin.rounds.method import fasttext2style_ip2p
+from fasttext2style.scene.files.ply import write_ply
 from tests.plugin.hosts import BALL, _placed, ball_on_floor, make_capture
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fasttext2style.plugin.checkpoints import checkpoint_path, plain_numbers, read_checkpoint, write_checkpoint
-from fasttext2style.plugin.methods import fasttext2style_scene
+from fasttext2style.plugin.host.checkpoints import checkpoint_path, plain_numbers, read_checkpoint, write_checkpoint
+from fasttext2style.plugin.scene.method import fasttext2style_scene
 
 
 @pytest.fixture()

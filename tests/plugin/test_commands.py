@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fasttext2style.scene.ply import read_ply
+from fasttext2style.scene.files.ply import read_ply
 from tests.plugin.hosts import make_capture
 
 BIN = Path(sys.executable).parent

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from fasttext2style.plugin.export import export
-from fasttext2style.plugin.runs import open_run
+from fasttext2style.plugin.runs.run import open_run
+from fasttext2style.scene.files.export import export
+from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
-from fasttext2style.scene.ply import read_ply, write_ply
 from fasttext2style.scene.rasterize import render
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
 

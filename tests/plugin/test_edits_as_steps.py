@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
-from fasttext2style.scene.ply import read_ply, write_ply
+from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
+from fasttext2style.scene.files.ply import read_ply, write_ply
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
 
 
@@ -95,7 +95,7 @@ def test_a_history_that_cannot_be_written_does_not_lose_the_run(capture, tmp_pat
     def full(*arguments, **facts):
         raise ValueError("No space left on device")
 
-    monkeypatch.setattr("fasttext2style.plugin.edit_record.EditRecord.finish", full)
+    monkeypatch.setattr("fasttext2style.plugin.host.edit_record.EditRecord.finish", full)
     folder = train(config).config.get_base_dir()
     assert "not in the history" in " ".join(capsys.readouterr().out.split())
     assert list((folder / "nerfstudio_models").glob("*.ckpt"))

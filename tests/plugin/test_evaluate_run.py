@@ -10,12 +10,12 @@ import torch
 from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.evaluation.settings import EvaluationSettings
 from fasttext2style.history.delta import Delta
-from fasttext2style.plugin.evaluate_run import evaluate_run, last_targets
-from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
-from fasttext2style.plugin.runs import open_run
+from fasttext2style.plugin.runs.evaluate import evaluate_run, last_targets
+from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
+from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import save_scene
-from fasttext2style.scene.ply import write_ply
+from fasttext2style.scene.files.ply import write_ply
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
 
 FROM_GREY = EvaluationSettings(source_caption="a grey ball")

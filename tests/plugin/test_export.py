@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from fasttext2style.cli import entrypoint
+from fasttext2style.evaluation.orbit import orbit
 from fasttext2style.history.delta import Delta
-from fasttext2style.plugin.export import part_of
-from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
-from fasttext2style.plugin.turntable import orbit
-from fasttext2style.scene.ply import read_ply
+from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
+from fasttext2style.scene.files.export import part_of
+from fasttext2style.scene.files.ply import read_ply
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, scene_config, train
 from tests.scene.random_scene import assert_equal
 

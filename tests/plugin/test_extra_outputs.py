@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fasttext2style.plugin.extra_outputs import MARK_COLOR, EarlierObject, LazyOutputs, marked
-from fasttext2style.plugin.model import SceneModel
+from fasttext2style.plugin.host.model import SceneModel
+from fasttext2style.plugin.host.outputs import MARK_COLOR, EarlierObject, LazyOutputs, marked
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config
 
 

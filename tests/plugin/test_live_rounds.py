@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fasttext2style.history.history import History
-from fasttext2style.plugin import live_jobs as jobs
-from fasttext2style.plugin.live import LiveSession
-from fasttext2style.plugin.live_rounds import EditRound, LiveRounds
+from fasttext2style.live import jobs as jobs
+from fasttext2style.live.rounds import EditRound, LiveRounds
+from fasttext2style.live.session import LiveSession
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.selection.selection import Selection
 from tests.plugin.hosts import BALL, ball_on_floor

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from fasttext2style.guidance.encoders import load_encoder
+from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.history import History
-from fasttext2style.plugin import live_jobs as jobs
-from fasttext2style.plugin.live import LiveSession
-from fasttext2style.plugin.live_style import PRESETS, ApplyStyle, StyleSettings
-from fasttext2style.plugin.methods import fasttext2style
-from fasttext2style.plugin.strategy import GrowthConfig
-from fasttext2style.scene.ply import read_ply
+from fasttext2style.live import jobs as jobs
+from fasttext2style.live.session import LiveSession
+from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
+from fasttext2style.plugin.style.method import fasttext2style
+from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.growth import GrowthConfig
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, style_config
 
 SETTINGS = StyleSettings(
@@ -229,7 +229,7 @@ def test_an_unexpected_error_leaves_scene_and_session_as_they_were(session, monk
         raise RuntimeError("out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fasttext2style.plugin.live_style._Style.metrics", broken)
+        patch.setattr("fasttext2style.live.style._Style.metrics", broken)
         assert not session.do(RED)
     assert "out of memory" in session.status.message
     assert _same(_shown(session), before)
@@ -341,7 +341,7 @@ def test_nobody_who_looks_sees_a_half_written_state(running, monkeypatch):
             style.edit.parameters[name].data.fill_(float(number))
         return 0.0
 
-    monkeypatch.setattr("fasttext2style.plugin.live_style._Style.step", paint)
+    monkeypatch.setattr("fasttext2style.live.style._Style.step", paint)
     running.submit(BALL_ROWS)
     running.submit(LONG)
     _wait(lambda: running.status.done >= 1)

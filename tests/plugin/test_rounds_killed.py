@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fasttext2style.plugin.rounds_run import resume_run
+from fasttext2style.plugin.runs.rounds import resume_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors
 from tests.plugin.hosts import BALL

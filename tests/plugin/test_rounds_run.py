@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from fasttext2style.commands.rounds import Backup, Export, List, Reset, Resume, Show
-from fasttext2style.plugin.runs import open_run
+from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
-from fasttext2style.scene.ply import read_ply
+from fasttext2style.scene.files.ply import read_ply
 from tests.plugin.hosts import BALL, ball_on_floor, train
 from tests.plugin.rounds_host import rounds_capture, rounds_config
 

@@ -9,8 +9,8 @@ from fasttext2style.cli import entrypoint
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
-from fasttext2style.plugin.run_history import open_run_with_history, save_with_history
-from fasttext2style.plugin.runs import open_run
+from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
+from fasttext2style.plugin.runs.run import open_run
 from tests.history.scenes import assert_same
 from tests.plugin.hosts import BALL, make_capture, scene_config, train
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from fasttext2style.cli import entrypoint
-from fasttext2style.plugin.runs import open_run
+from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.selection.selection import Selection
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, scene_config, train
 

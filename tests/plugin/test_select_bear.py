@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from fasttext2style.plugin.runs import open_run
+from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.selection.automatic import select_automatic
 from fasttext2style.selection.clicks import ClickSelector

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from fasttext2style.guidance.encoders import load_encoder
+from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
-from fasttext2style.plugin import live_jobs as jobs
-from fasttext2style.plugin.live import LiveSession
-from fasttext2style.plugin.live_style import PRESETS, ApplyStyle, StyleSettings
-from fasttext2style.plugin.methods import fasttext2style
-from fasttext2style.plugin.strategy import GrowthConfig
+from fasttext2style.live import jobs as jobs
+from fasttext2style.live.session import LiveSession
+from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
+from fasttext2style.plugin.style.method import fasttext2style
+from fasttext2style.styling.growth import GrowthConfig
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, style_config
 
 CLICK = jobs.Click((0.0, -1.4, 0.3), (0.0, 1.4, -0.3), combine="new")

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from fasttext2style.evaluation.timing import peak_memory_gib
+from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.ply import read_ply, write_ply
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
 
 
@@ -220,7 +220,7 @@ def test_a_full_disk_is_said_in_words_and_keeps_the_checkpoint(capture, tmp_path
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fasttext2style.plugin.results.write_ply", full)
+    monkeypatch.setattr("fasttext2style.plugin.host.results.write_ply", full)
     config = _config(capture, tmp_path, steps=2)
     with pytest.raises(SystemExit) as end:
         train(config)

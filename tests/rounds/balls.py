@@ -14,9 +14,9 @@ from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.views import SceneViews, to_bytes
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
-from fasttext2style.selection.gate import UpdateGate
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.gate import UpdateGate
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras
 
 RATES = {"features_dc": 0.05, "features_rest": 0.002, "opacities": 0.05, "means": 1e-4, "scales": 5e-3, "quats": 1e-3}

@@ -7,7 +7,7 @@ from fasttext2style.rounds.removal import fill_seeds, hole_masks
 from fasttext2style.rounds.views import SceneViews
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import rasterize
-from fasttext2style.scene.toy_scene import toy_scene
+from fasttext2style.toy.scene import toy_scene
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ where nobody trained, and nothing else moves."""
 import pytest
 import torch
 
-from fasttext2style.editors.editor import load_editor
+from fasttext2style.editors.load import load_editor
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import RoundsFolder
@@ -12,9 +12,9 @@ from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.targets import EditConfig
 from fasttext2style.rounds.views import SceneViews, to_bytes
 from fasttext2style.scene.rasterize import render
-from fasttext2style.scene.toy_scene import toy_scene
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
+from fasttext2style.toy.scene import toy_scene
 from tests.rounds.balls import run
 
 

@@ -9,10 +9,10 @@ import torch
 from random_scene import random_gaussians
 
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.scene.compact import write_splat, write_spz
+from fasttext2style.scene.files.compact import write_splat, write_spz
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
-from fasttext2style.scene.toy_scene import toy_scene
+from fasttext2style.toy.scene import toy_scene
 
 
 def spz_by_the_book(path) -> tuple[dict, list[dict]]:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_scene import assert_equal, random_gaussians
 
-from fasttext2style.scene.files import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.ply import read_ply, write_ply
 
 
 def columns_of(gaussians: Gaussians) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from numba import njit
 from numba.core.registry import CPUDispatcher
 from splat_scenes import GEOMETRY, ball, require_grad
 
-from fasttext2style.scene import cpu_kernels
+from fasttext2style.scene.cpu import kernels as cpu_kernels
 from fasttext2style.scene.rasterize import rasterize
 
 KERNELS = {
@@ -109,8 +109,8 @@ def test_a_warm_start_takes_less_than_two_seconds():
         import time, torch
         from splat_scenes import ball, require_grad
         start = time.process_time()
-        from fasttext2style.scene import cpu_kernels
-        from fasttext2style.scene.cpu_backend import rasterize_on_cpu
+        from fasttext2style.scene.cpu import kernels as cpu_kernels
+        from fasttext2style.scene.cpu.backend import rasterize_on_cpu
         scene = require_grad(ball(count=50))
         image, _, _ = rasterize_on_cpu(*scene.values(), 3, "RGB+ED", "classic", None, 0.01, 1e10, 0.0, 0.3, False)
         image.sum().backward()

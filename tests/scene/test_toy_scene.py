@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from random_scene import assert_equal
 
-from fasttext2style.scene import toy_geometry
 from fasttext2style.scene.rasterize import contributions, render
-from fasttext2style.scene.toy_scene import FOCUS, WORLD_OPTIONS, ToyScene, toy_scene, write_dataset
+from fasttext2style.toy import geometry as toy_geometry
+from fasttext2style.toy.scene import FOCUS, WORLD_OPTIONS, ToyScene, toy_scene, write_dataset
 
 
 @pytest.fixture(scope="module")

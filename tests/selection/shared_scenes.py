@@ -10,8 +10,8 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render_values
-from fasttext2style.scene.toy_scene import ToyScene, toy_scene
 from fasttext2style.selection.picking import pick
+from fasttext2style.toy.scene import ToyScene, toy_scene
 
 # Clicks as a person would place them: view and pixel, first on the object, then beside it.
 TOY_CLICKS = {

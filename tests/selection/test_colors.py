@@ -5,8 +5,8 @@ import torch
 from shared_scenes import blobs, toy
 from skimage.color import rgb2lab
 
+from fasttext2style.scene.files.ply import SH_C0
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.ply import SH_C0
 from fasttext2style.selection.colors import select_color, to_lab
 
 

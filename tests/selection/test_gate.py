@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fasttext2style.selection.gate import UpdateGate
+from fasttext2style.styling.gate import UpdateGate
 
 SHAPES = {"means": (3,), "scales": (3,), "quats": (4,), "features_dc": (3,), "features_rest": (8, 3), "opacities": (1,)}
 

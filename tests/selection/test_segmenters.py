@@ -11,12 +11,11 @@ from safetensors.torch import load_file, save_file
 from tiny_segmenters import as_pil, pictures
 from torch.nn import functional
 
-from fasttext2style.guidance.encoders import load_encoder
-from fasttext2style.selection import grounded_sam, sam3
-from fasttext2style.selection.clipseg import ClipSeg
-from fasttext2style.selection.encoder_segmenter import EncoderSegmenter, by_color, spread
-from fasttext2style.selection.grounded_sam import GroundedSam
-from fasttext2style.selection.segmenters import load_segmenter
+from fasttext2style.guidance.load import load_encoder
+from fasttext2style.selection.segmenters.clipseg import ClipSeg
+from fasttext2style.selection.segmenters.encoder import EncoderSegmenter, by_color, spread
+from fasttext2style.selection.segmenters.grounded_sam import GroundedSam
+from fasttext2style.selection.segmenters.load import grounded_sam, load_segmenter, sam3
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import pytest
 import torch
 from shared_scenes import coverage, held_out_iou, toy
 
-from fasttext2style.selection.segmenters import Segmenter, load_segmenter
+from fasttext2style.selection.segmenters.load import load_segmenter
+from fasttext2style.selection.segmenters.segmenter import Segmenter
 from fasttext2style.selection.text import select_by_text
 
 

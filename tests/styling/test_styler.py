@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fasttext2style.guidance.encoders import load_encoder
+from fasttext2style.guidance.load import load_encoder
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject

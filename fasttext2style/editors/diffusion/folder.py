@@ -1,0 +1,151 @@
+"""From a name to an editor on a diffusers model: which folder, which kind of pipeline, which of our classes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fasttext2style.editors.editor import ImageEditor
+from fasttext2style.editors.local_edit import LocalEditConfig
+from fasttext2style.editors.settings import check_names, settings_of
+
+EDITORS = {
+    "StableDiffusionInstructPix2PixPipeline": "instruct_pix2pix:InstructPix2PixEditor",
+    "StableDiffusionXLInstructPix2PixPipeline": "sdxl_instruct_pix2pix:SdxlInstructPix2PixEditor",
+    "FluxKontextPipeline": "flux_kontext:FluxKontextEditor",
+    "QwenImageEditPipeline": "qwen_image_edit:QwenImageEditor",
+    "QwenImageEditPlusPipeline": "qwen_image_edit:QwenImageEditor",
+    "StableDiffusionInpaintPipeline": "inpainting:InpaintingEditor",
+    "StableDiffusionXLInpaintPipeline": "inpainting:InpaintingEditor",
+    "FluxFillPipeline": "inpainting:InpaintingEditor",
+}
+"""Class name in model_index.json -> our class, which is made from a pipeline."""
+
+TINY = Path(__file__).parents[1] / "tiny"
+"""The packaged model."""
+
+
+def load_diffusers_editor(
+    name: str, device: torch.device | str, settings: dict[str, Any], plugged_in: list[str]
+) -> ImageEditor:
+    """The editor that a model's model_index.json asks for; `settings` are fields of its config.
+
+    Raises:
+        ValueError: no such model, one of another kind, incomplete, or an unknown setting.
+    """
+    folder, revision = _find(name, plugged_in)
+    pipeline_name = _pipeline_name(folder)
+    if pipeline_name not in EDITORS:
+        raise ValueError(f"{name} is a {pipeline_name}, which edits no images; editors are {', '.join(EDITORS)}.")
+    module, _, class_name = EDITORS[pipeline_name].partition(":")
+    editor_class = getattr(import_module(f"fasttext2style.editors.{module}"), class_name)
+    own, of_all = ([field.name for field in fields(config)] for config in (editor_class.config_class, LocalEditConfig))
+    check_names(class_name, settings, own, of_all)
+    config = settings_of(editor_class.config_class, settings)
+    dtype = editor_class.load_dtype(config, torch.device(device))
+    pipeline = _load_pipeline(folder, pipeline_name, dtype)
+    return editor_class(pipeline, device, config, name, revision or _digest(folder))
+
+
+def _find(name: str, plugged_in: list[str]) -> tuple[Path, str]:
+    """The folder of a model on this machine, downloaded if need be, and its revision if the hub knows one."""
+    if name == "tiny":
+        return TINY, ""
+    if Path(name).is_dir():
+        return Path(name), ""
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        others = "".join(f', "{other}"' for other in plugged_in)
+        raise ValueError(
+            f'There is no editor {name!r}: not a folder here, nor a hub id (owner/model). Take "tiny" (packaged)'
+            f'{others}, "timbrooks/instruct-pix2pix", a folder, or module:attribute.'
+        )
+    return _download(name)
+
+
+def _download(name: str) -> tuple[Path, str]:
+    """From the hub's cache, else from the hub."""
+    from diffusers import DiffusionPipeline
+
+    from fasttext2style.guidance.weights import reachable
+
+    try:
+        folder = Path(DiffusionPipeline.download(name, local_files_only=True))
+    except (OSError, ValueError):
+        try:
+            if not reachable("https://huggingface.co"):
+                raise OSError("huggingface.co cannot be reached")
+            folder = Path(DiffusionPipeline.download(name))
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{name} is not on this machine and cannot be downloaded: {error}. Give the path of a local copy, or "
+                'take "tiny".'
+            ) from error
+    return folder, folder.name
+
+
+def _pipeline_name(folder: Path) -> str:
+    try:
+        return json.loads((folder / "model_index.json").read_text())["_class_name"]
+    except FileNotFoundError:
+        raise ValueError(
+            f"{folder} holds no model_index.json and is no diffusers model. It should be a folder that "
+            "save_pretrained() wrote or a copy of a hub repository."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / 'model_index.json'} cannot be read: {error!r}. Copy the model again.") from error
+
+
+def _load_pipeline(folder: Path, pipeline_name: str, dtype: torch.dtype) -> Any:
+    import diffusers
+
+    # Without the safety checker: it turns false alarms into black images, and a scene's views are many.
+    has_checker = "safety_checker" in json.loads((folder / "model_index.json").read_text())
+    options: dict[str, Any] = {"safety_checker": None, "requires_safety_checker": False} if has_checker else {}
+    if dtype != torch.float32:
+        options["torch_dtype"] = dtype
+    try:
+        with _quiet():
+            return getattr(diffusers, pipeline_name).from_pretrained(str(folder), local_files_only=True, **options)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise ValueError(f"The model in {folder} is incomplete or damaged: {error}. Copy it again.") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without progress bars for files on the disk, nor warnings about what is as it should be (a tiny VAE)."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries = (diffusers_logging, transformers_logging)
+    before = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, (verbosity, shows_progress) in zip(libraries, before):
+            library.set_verbosity(verbosity)
+            if shows_progress:
+                library.enable_progress_bar()
+
+
+def _digest(folder: Path) -> str:
+    """A revision for folders that have none: of all files' names, sizes and both ends, for weights are gigabytes."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(65536))
+            file.seek(max(0, size - 65536))
+            digest.update(file.read())
+    return digest.hexdigest()[:16]

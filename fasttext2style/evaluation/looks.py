@@ -1,0 +1,59 @@
+"""What a scene looks like before and after an edit: pictures, a sheet of them, a film."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fasttext2style.evaluation.report import (
+    contact_sheet,
+    to_uint8,
+    write_pictures,
+    write_png,
+    write_video,
+)
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.files.ply import write_ply
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import render, render_values
+
+_FRAMES_PER_SECOND = 24
+
+
+def write_looks(folder: Path, title: str, before: Gaussians, after: Gaussians, cameras: Cameras) -> list[Tensor]:
+    """Pictures before and after, a sheet of them, and the scene as styled.ply; returns the two [views, h, w, 3]."""
+    pictures = [_render_views(scene, cameras) for scene in (before, after)]
+    write_pictures(folder / "before", pictures[0])
+    write_pictures(folder / "after", pictures[1])
+    write_png(folder / "contact_sheet.png", contact_sheet(*pictures, title=title))
+    write_ply(folder / "styled.ply", after)
+    return pictures
+
+
+def write_film(folder: Path, before: Gaussians, after: Gaussians, path: Cameras) -> None:
+    """before_after.mp4: both side by side, along a path."""
+    frames = [to_uint8(_render_views(scene, path)) for scene in (before, after)]
+    write_video(folder / "before_after.mp4", np.concatenate(frames, axis=2), _FRAMES_PER_SECOND)
+
+
+def _render_views(gaussians: Gaussians, cameras: Cameras, chunk: int = 4) -> Tensor:
+    parts = [render(gaussians, cameras[start : start + chunk])[0] for start in range(0, len(cameras), chunk)]
+    return torch.cat([part.clamp(0, 1) for part in parts])
+
+
+def camera_path(cameras: Cameras, seconds: float) -> Cameras:
+    """A smooth path through eight of the capture's views, at most 512 pixels wide."""
+    keys = np.unique(np.linspace(0, len(cameras) - 1, min(8, len(cameras))).round().astype(int)).tolist()
+    path = cameras[keys].interpolate(max(2, int(seconds * _FRAMES_PER_SECOND)))
+    scale = min(1.0, 512 / max(path.width, path.height))
+    return path.resized(int(path.width * scale), int(path.height * scale))
+
+
+def untouched_pixels(weights: Tensor, gaussians: Gaussians, cameras: Cameras) -> Tensor:
+    """[views, height, width]: pixels to which no Gaussian of the object contributes."""
+    is_object = (weights > 0).float()[:, None]
+    parts = [render_values(gaussians, cameras[view], is_object)[0] for view in range(len(cameras))]
+    return torch.cat(parts)[..., 0] == 0

@@ -1,0 +1,37 @@
+"""What a session's panel offers to do with the object: by a sentence, or in rounds of edits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fasttext2style.live.session import Job
+
+
+class Order(NamedTuple):
+    """What was chosen when a button was pressed."""
+
+    prompt: str
+    quality: str
+    strength: float = 1.0
+    form: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """A way to edit the object."""
+
+    buttons: Mapping[str, Callable[[Order], Job]]
+    """Label -> the job of this button; the first one is the main one."""
+    example: str
+    """A sentence that it understands."""
+    qualities: Mapping[str, str]
+    """Name -> what it means; "normal" is among them."""
+    strength_hint: str = ""
+    """What the strength does; empty: there is none."""
+    forms: tuple[str, ...] = ()
+    """What may change, if that can be chosen; the first one is the default."""
+    forms_hint: str = ""
+    stop: str = "Stop"
+    """Label of the button that ends what is being done, keeping it."""

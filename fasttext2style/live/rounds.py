@@ -1,0 +1,287 @@
+"""Rounds of edits in a session: each round is a step of its history, and the next one goes on where it ended.
+
+What belongs to rounds (pictures, numbers, snapshots, the page that shows them side by side) lies in a folder of its own
+for each object and instruction: live_rounds/01_make_it_red/rounds.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fasttext2style.live.action import Action, Order
+from fasttext2style.live.edit import LiveEdit
+from fasttext2style.live.step import object_before, thumbnail
+from fasttext2style.plugin.host.rates import rates_of_mode
+from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.growth import RoundGrowth
+from fasttext2style.rounds.setup import Tools, new_rounds
+from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.gate import UpdateGate
+
+if TYPE_CHECKING:
+    from fasttext2style.live.session import LiveSession
+    from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
+
+QUALITIES = {"quick": 0.5, "normal": 1.0, "fine": 2.0}
+"""Quality -> length of a round, relative to what the schedule says."""
+
+
+def rounds_action(rounds: LiveRounds) -> Action:
+    """Rounds of edits, as the panel offers them."""
+
+    def job(refines: bool) -> Callable[[Order], EditRound]:
+        return lambda order: EditRound(rounds, order.prompt, order.quality, refines)
+
+    return Action(
+        {"Next round": job(False), "Refine": job(True)},
+        example="turn the bear into gold",
+        qualities={name: f"{factor:g} times the steps" for name, factor in QUALITIES.items()},
+        stop="Pause",
+    )
+
+
+@dataclass(frozen=True)
+class EditRound:
+    """Render, edit, train once; or train a little more on the pictures of the last edit."""
+
+    rounds: LiveRounds
+    instruction: str
+    quality: str = "normal"
+    refines: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{'Refine' if self.refines else 'Round'}: {self.instruction.strip() or '(no instruction)'}"
+
+    def run(self, session: LiveSession) -> str:
+        if not self.instruction.strip():
+            raise ValueError("There is no instruction: type what should be done, such as: turn the bear into gold.")
+        if session.selection.count == 0:
+            raise ValueError("Nothing is selected yet: click on the object, or name it, then press Next round.")
+        return self.rounds.run(session, self.instruction.strip(), QUALITIES[self.quality], self.refines)
+
+
+class LiveRounds:
+    """The rounds of a session; goes on with those that are in force, or begins anew.
+
+    Args:
+        config: editor, mode, schedule, losses.
+        tools: the frozen networks.
+        optimizers: nerfstudio's settings per parameter group.
+        photographs: [views, height, width, 3] of the session's cameras, as 8 bits.
+        folder: of the run.
+    """
+
+    def __init__(
+        self,
+        config: RoundsPipelineConfig,
+        tools: Tools,
+        optimizers: Mapping[str, dict[str, Any]],
+        photographs: Tensor,
+        folder: Path,
+    ) -> None:
+        self.config, self.tools, self.optimizers = config, tools, dict(optimizers)
+        self.photographs, self.folder = photographs, folder
+        self._series: _Series | None = None
+
+    def run(self, session: LiveSession, instruction: str, length: float, refines: bool) -> str:
+        """One round, or a refinement of the last one, as a step of the history.
+
+        Raises:
+            ValueError: nothing to refine, views or an editor that fail, a full disk. The scene is as it was before.
+        """
+        series = self._series
+        if series is None or not series.goes_on(session, instruction):
+            if refines:
+                raise ValueError("There is no round with this instruction on this object to refine: press Next round.")
+            self._drop_series()
+            series = _Series(self, session, instruction)
+        series.begin()
+        started = time.perf_counter()
+        try:
+            finished = series.round(length, refines)
+            if finished is None:
+                if series.rounds.round == 1:
+                    self._take_back(series)
+                else:
+                    session.move(lambda state: state)  # "before" is again what it was
+                return "Paused before the first step: nothing has changed."
+            metrics = list(finished.manifest["metrics"].values())[-1]
+            session.history.record(
+                series.live.delta(),
+                instruction,
+                prompt=instruction,
+                settings={
+                    "round": finished.number,
+                    "refined": refines,
+                    "steps": finished.manifest["steps_done"],
+                    "editor": self.tools.editor.name,
+                    "mode": self.config.mode,
+                    "object": session.selection.origin,
+                    "pictures": str(finished.folder),
+                },
+                seed=self.config.seed,
+                seconds=round(time.perf_counter() - started, 2),
+                metrics={f"psnr_{where}": metrics[where]["psnr"] for where in ("inside", "outside")
+                         if "psnr" in metrics[where]},
+                thumbnail=thumbnail(session.gaussians, series.best_view),
+            )  # fmt: skip
+        except ValueError as error:
+            self._take_back(series)
+            raise ValueError(f"{error} The scene is as it was before.") from error
+        except BaseException:
+            self._take_back(series)
+            raise
+        self._series = series
+        series.applied = list(session.history.applied)
+        session.tell("history")
+        return _told(finished, instruction, refines)
+
+    def _take_back(self, series: _Series) -> None:
+        """Rounds that failed are not gone on with."""
+        series.live.take_back()
+        series.close()
+        self._series = None
+
+    def _drop_series(self) -> None:
+        if self._series is not None:
+            self._series.close()
+        self._series = None
+
+
+def _told(finished: Round, instruction: str, refines: bool) -> str:
+    metrics = list(finished.manifest["metrics"].values())[-1]
+    failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
+    views = f"; {failed} views could not be edited, see {finished.folder / 'manifest.json'}" if failed else ""
+    done = f"Round {finished.number} {'refined' if refines else 'done'}: {instruction}"
+    return f"{done}, {metrics['inside']['psnr']:.1f} dB to the edited views (Show Train Cams shows them){views}."
+
+
+class _PausedWhileEditing(Exception):
+    """Somebody pressed Pause before the first training step."""
+
+
+class _Series:
+    """Rounds of one instruction on one object, one after the other."""
+
+    def __init__(self, owner: LiveRounds, session: LiveSession, instruction: str) -> None:
+        self.owner, self.session, self.instruction = owner, session, instruction
+        config = owner.config
+        edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
+        folder = _new_folder(owner.folder, instruction) / "rounds"
+        books = RoundsFolder(folder, config.rounds.keep, go_on="press Next round again.")
+        self.rounds = new_rounds(
+            config,
+            owner.tools,
+            instruction,
+            edit,
+            session.cameras,
+            owner.photographs,
+            session.model,
+            books,
+            self._after_denoising_step,
+        )
+        self.best_view = session.cameras[int(self.rounds.views.coverage.argmax())]
+        self.plan = self.rounds.plan
+        before = object_before(session.state, edit)
+        self.rounds.start()
+        self.live = LiveEdit(session, edit, before)
+        self.gate = UpdateGate()
+        self._trained = 0
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        for name, entry in rates_of_mode(owner.optimizers, self.rounds.mode.geometry_rate).items():
+            self.optimizers[name] = deepcopy(entry["optimizer"]).setup(params=[edit.parameters[name]])
+        self.rounds.attach(self.optimizers)
+        self.gate.attach(self.optimizers, lambda: edit.weights)
+        self.applied: list = []
+        """The history when the last round had ended."""
+
+    def goes_on(self, session: LiveSession, instruction: str) -> bool:
+        """Nothing but these rounds happened to the scene since the last one."""
+        return instruction == self.instruction and list(session.history.applied) == self.applied
+
+    def begin(self) -> None:
+        """The scene as it is now is what the next round can be taken back to."""
+        if self.rounds.round > 1:  # the first one has its own already
+            self.live = LiveEdit(self.session, self.rounds.edit, self.session.state.at(self.live.ids))
+
+    def round(self, length: float, refines: bool) -> Round | None:
+        """Edit and train, or only train; None if paused before the first step, with the scene untouched."""
+        rounds = self.rounds
+        if len(rounds.edit) != len(self.live.ids):  # most of what is removed goes at once
+            self.live.replace_object()
+        steps = max(1, round(self.plan.steps * length))
+        if refines:
+            rounds.refine(steps)
+            rounds.plan = replace(self.plan, steps=self._trained)
+        else:
+            rounds.plan = replace(self.plan, steps=steps)
+            rounds.round_length = rounds.plan.steps_per_round
+        growth = RoundGrowth(self.owner.config.growth, rounds, self.optimizers)
+        try:
+            finished = self._steps(growth, rounds.round_length - rounds.step)
+        except _PausedWhileEditing:
+            return None
+        if not refines:
+            self._trained = min(rounds.plan.steps, finished.manifest["steps_done"])
+        return finished
+
+    def _steps(self, growth: RoundGrowth, total: int) -> Round:
+        self.session.progress(0, total)
+        finished, done = None, 0
+        while finished is None:
+            if self.session.stopping and done > 0:
+                return self.rounds.end_round()
+            finished = self._step(growth)
+            done += 1
+            if done == 1:  # the first step waited for the editor: time is counted from here
+                self.session.progress(0, total)
+            self.session.progress(done, total)
+        return finished
+
+    def _step(self, growth: RoundGrowth) -> Round | None:
+        rounds, edits = self.rounds, self.rounds.plan.edits_at(self.rounds.step)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+        losses, info = rounds.losses()
+        if edits:
+            self.session.pictures = {view: rounds.targets[view].image for view in rounds.targets.round_views}
+            self.session.tell("pictures")
+        growth.before_backward(info)
+        loss = torch.stack(list(losses.values())).sum()
+        if not np.isfinite(float(loss.detach())):
+            raise ValueError(f"The training diverged at step {rounds.step + 1} (loss {float(loss.detach())}).")
+        loss.backward()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        if growth.after_step():
+            self.live.replace_object()
+        self.live.write()
+        return rounds.end_step()
+
+    def _after_denoising_step(self, done: int, total: int) -> None:
+        self.session.progress(done, total, "editing")
+        if self.session.stopping and self.rounds.step == 0:
+            raise _PausedWhileEditing
+
+    def close(self) -> None:
+        """No more rounds: let go of what only they need."""
+        self.gate.detach()
+        self.optimizers.clear()
+
+
+def _new_folder(folder: Path, instruction: str) -> Path:
+    name = re.sub(r"[^a-z0-9]+", "_", instruction.lower()).strip("_")[:40]
+    parent = folder / "live_rounds"
+    number = 1 + max((int(path.name.split("_")[0]) for path in parent.glob("[0-9]*_*")), default=0)
+    return parent / f"{number:02d}_{name}"

@@ -1,0 +1,36 @@
+"""What an edit changed, as a step of the history; and a picture of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fasttext2style.evaluation.report import to_uint8
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.state import SceneState
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import render
+from fasttext2style.styling.editable import EditableObject
+
+_THUMBNAIL = 96
+
+
+def object_before(state: SceneState, edit: EditableObject) -> SceneState:
+    """The Gaussians that an edit is about to change, with their identities."""
+    return SceneState.from_gaussians(edit.original, edit.weights, state.ids[edit.rows])
+
+
+def object_delta(before: SceneState, edit: EditableObject, new_ids: Tensor) -> Delta:
+    """What an edit changed; `new_ids` are for the Gaussians of an object that has grown."""
+    now = edit.gaussians(()).detach()
+    if edit.has_grown:
+        return Delta.of_growth(before, SceneState.from_gaussians(now, edit.weights, new_ids))
+    return Delta.of_rows(before.ids, edit.original.to_splatfacto(), now.to_splatfacto())
+
+
+@torch.no_grad()
+def thumbnail(scene: Gaussians, view: Cameras) -> np.ndarray:
+    """[height, width, 3] the scene in a square view of the object."""
+    return to_uint8(render(scene, view.resized(_THUMBNAIL, _THUMBNAIL))[0].clamp(0, 1))[0]

@@ -1,0 +1,197 @@
+"""A sentence on the present object, step by step in a session: each step is seen, and the whole can be taken back."""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.live.action import Action, Order
+from fasttext2style.live.edit import LiveEdit
+from fasttext2style.live.step import object_before, thumbnail
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.gate import UpdateGate
+from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
+from fasttext2style.styling.styler import ObjectStyler, StylerConfig
+
+if TYPE_CHECKING:
+    from fasttext2style.live.session import LiveSession
+
+PRESETS = {"quick": 60, "normal": 200, "fine": 500}
+"""Quality -> styling steps."""
+FORMS = {
+    "colors": ("features_dc", "features_rest"),
+    "colors and form": ("features_dc", "features_rest", "means", "scales"),
+}
+"""What changes -> parameter groups. With form the object also grows Gaussians where the style pulls hardest."""
+_VIEWS = 32
+
+
+@dataclass(frozen=True)
+class StyleSettings:
+    """What all styles of a session share; the run's own settings."""
+
+    encoder: TextImageEncoder
+    """Compares renders with sentences; it stays loaded."""
+    optimizers: dict[str, dict[str, Any]]
+    """nerfstudio's optimizer settings per parameter group."""
+    styler: StylerConfig = field(default_factory=StylerConfig)
+    growth: GrowthConfig = field(default_factory=GrowthConfig)
+    seed: int = 0
+
+
+def style_action(settings: StyleSettings) -> Action:
+    """CLIP styling, as the panel offers it."""
+
+    def job(order: Order) -> ApplyStyle:
+        return ApplyStyle(settings, order.prompt, order.strength, order.quality, order.form)
+
+    return Action(
+        {"Apply": job},
+        example="a bear made of gold",
+        qualities={name: f"{steps} steps" for name, steps in PRESETS.items()},
+        strength_hint="How fast it changes. A finished edit can be weakened under History.",
+        forms=tuple(FORMS),
+        forms_hint="Form is rougher: surfaces may become flaky.",
+    )
+
+
+@dataclass(frozen=True)
+class ApplyStyle:
+    """Style the present object by a sentence, as one step of the history."""
+
+    settings: StyleSettings
+    prompt: str
+    strength: float = 1.0
+    """Scales the learning rates: 0.5 changes colours half as fast."""
+    preset: str = "normal"
+    form: str = "colors"
+
+    @property
+    def title(self) -> str:
+        return f"Style: {self.prompt.strip() or '(no sentence)'}"
+
+    def run(self, session: LiveSession) -> str:
+        if not self.prompt.strip():
+            raise ValueError("There is no sentence: type what the object should become, such as: a bear made of gold.")
+        if session.selection.count == 0:
+            raise ValueError("Nothing is selected yet: click on the object, or name it, then press Apply.")
+        started, steps = time.perf_counter(), PRESETS[self.preset]
+        session.progress(0, steps)
+        style = _Style(session, self)
+        done = 0
+        try:
+            while done < steps and not session.stopping:
+                loss = style.step(done)
+                if not np.isfinite(loss):
+                    raise ValueError(
+                        f"The style diverged at step {done + 1} (loss {loss}). Try a smaller strength, or colours only."
+                    )
+                done += 1
+                style.live.write()
+                session.progress(done, steps)
+            style.close()
+            if done == 0:
+                style.live.take_back()
+                return "Stopped before the first step: nothing has changed."
+            metrics = style.metrics()
+            facts = {"steps": done, "strength": self.strength, "preset": self.preset, "form": self.form}
+            session.history.record(
+                style.live.delta(),
+                self.prompt.strip(),
+                prompt=self.prompt.strip(),
+                settings=facts | {"object": session.selection.origin, "encoder": self.settings.encoder.name},
+                seed=self.settings.seed,
+                seconds=round(time.perf_counter() - started, 2),
+                metrics=metrics,
+                thumbnail=thumbnail(session.gaussians, style.styler.views[0]),
+            )
+        except ValueError as error:
+            style.live.take_back()
+            raise ValueError(f"{error} The scene is as it was before.") from error
+        except BaseException:
+            style.live.take_back()
+            raise
+        finally:
+            style.close()
+        session.tell("history")
+        ended = "Done" if done == steps else f"Stopped after {done} of {steps} steps (Undo takes it back)"
+        similarity = f"similarity {metrics['similarity_before']:.3f} -> {metrics['similarity_after']:.3f}"
+        return f"{ended}: {self.prompt.strip()}, {similarity}."
+
+
+def rehearse(encoder: TextImageEncoder, cameras: Cameras) -> None:
+    """One step on a small ball in front of the first camera: kernels are compiled, caches are filled."""
+    directions = torch.nn.functional.normalize(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    means = (cameras.centers[:1] + cameras.directions[:1] + 0.1 * directions.to(cameras.device)).float()
+    ball = Gaussians(
+        means=means,
+        quats=torch.nn.functional.pad(torch.ones_like(means[:, :1]), (0, 3)),
+        log_scales=torch.full_like(means, -3.5),
+        logit_opacities=torch.full_like(means[:, 0], 2.0),
+        sh_dc=torch.zeros_like(means),
+        sh_rest=means.new_zeros(len(means), 15, 3),
+    )
+    styler = ObjectStyler(
+        EditableObject(ball, Selection(torch.ones_like(means[:, 0]), "rehearsal")),
+        cameras[:1],
+        encoder,
+        "red",
+        StylerConfig(),
+    )
+    torch.stack(list(styler.losses()[0].values())).sum().backward()
+
+
+class _Style:
+    """The object's parameters while a style is made, and what changes them."""
+
+    def __init__(self, session: LiveSession, order: ApplyStyle) -> None:
+        settings = order.settings
+        config = replace(settings.styler, train=FORMS[order.form])
+        growth = replace(settings.growth, enabled=order.form != "colors")
+        self.edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
+        self.live = LiveEdit(session, self.edit, object_before(session.state, self.edit))
+        cameras = session.cameras[:: -(-len(session.cameras) // _VIEWS)]
+        self.styler = ObjectStyler(self.edit, cameras, settings.encoder, order.prompt, config, settings.seed)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        for name, parameter in self.edit.parameters.items():
+            optimizer = deepcopy(settings.optimizers[name]["optimizer"])
+            optimizer.lr *= order.strength
+            self.optimizers[name] = optimizer.setup(params=[parameter])
+        self.growth = ObjectGrowth(growth, self.edit, self.optimizers, PRESETS[order.preset])
+        self.gate = UpdateGate()
+        self.gate.attach(self.optimizers, lambda: self.edit.weights)
+
+    def step(self, number: int) -> float:
+        """One step on the object's own parameters: whoever looks at the scene does not wait for it."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+        losses, info = self.styler.losses()
+        self.growth.before_backward(info)
+        loss = torch.stack(list(losses.values())).sum()
+        loss.backward()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        if self.growth.after_step(number):
+            self.styler.re_anchor()
+            self.edit.let_go_of_scene()
+            self.live.replace_object()
+        return float(loss.detach())
+
+    def metrics(self) -> dict[str, float]:
+        """Mean similarity of the object's views to the sentence, before and after."""
+        pair = {"before": self.edit.original, "after": self.edit.gaussians(()).detach()}
+        return {f"similarity_{when}": float(self.styler.similarity(it, at_most=8).mean()) for when, it in pair.items()}
+
+    def close(self) -> None:
+        """No more steps: let go of what only steps need."""
+        self.gate.detach()
+        self.optimizers.clear()

@@ -1,0 +1,350 @@
+"""splatfacto that renders through `scene.rasterize`: with CUDA and without, offline, and loadable without surprises.
+
+What differs from nerfstudio's own model, and why:
+- `populate_modules` and `get_outputs` call no `.cuda()`, fetch no weights, and rasterize on either device;
+- `load_state_dict` keeps the identity of the parameters, so that optimizers built before the load stay valid
+  (nerfstudio replaces them: training after loading then changes nothing, without a word);
+- selection, identities, and which steps of the history the scene contains travel with the checkpoint;
+- colours are spherical harmonics at every degree; splatfacto has logits in their place at degree 0;
+- outputs `selection` and `before` show the object as a mask, and the scene before its last edit;
+- LPIPS is made when it is asked for, and never lands in a checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from nerfstudio.cameras.cameras import Cameras as HostCameras
+from nerfstudio.data.scene_box import OrientedBox
+from nerfstudio.models.splatfacto import SplatfactoModel, SplatfactoModelConfig
+from nerfstudio.utils.colors import get_color
+from torch import Tensor, nn
+
+from fasttext2style.plugin.host.datamanager import to_scene_cameras
+from fasttext2style.plugin.host.densification import splatfacto_densification
+from fasttext2style.plugin.host.lpips_metric import LpipsMetric
+from fasttext2style.plugin.host.outputs import EarlierObject, LazyOutputs, marked
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import SH_C0, Gaussians, sh_dc_of_logits
+from fasttext2style.scene.rasterize import rasterize
+
+GROUPS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
+
+
+@dataclass
+class SceneModelConfig(SplatfactoModelConfig):
+    """splatfacto's settings and two of our own."""
+
+    _target: type = field(default_factory=lambda: SceneModel)
+    lpips_metric: Literal["auto", "on", "off"] = "auto"
+    """LPIPS in ns-eval and eval steps: "auto" takes it when its AlexNet weights lie in torch's cache, "on" fetches
+    them, "off" leaves it out."""
+
+    @classmethod
+    def for_cpu(cls, steps: int) -> SceneModelConfig:
+        """splatfacto's schedule, shortened from 30,000 steps at full size to `steps` on views of about 256 pixels."""
+        return cls(
+            num_downscales=0,
+            # Gradients are larger on small views: splatfacto's 0.0008 trebles the Gaussians within 1,000 steps.
+            densify_grad_thresh=0.0024,
+            warmup_length=steps // 10,
+            stop_split_at=steps * 6 // 10,
+            stop_screen_size_at=steps * 4 // 10,
+            reset_alpha_every=10**6,
+            sh_degree_interval=steps // 6,
+            background_color="black",
+        )
+
+
+class SceneModel(SplatfactoModel):
+    """A splatfacto model that renders with either backend and carries a selection."""
+
+    config: SceneModelConfig
+
+    def populate_modules(self) -> None:
+        # Written anew rather than called: splatfacto's own version moves colours to CUDA and downloads AlexNet.
+        from pytorch_msssim import SSIM
+        from torchmetrics.image import PeakSignalNoiseRatio
+
+        if self.config.use_bilateral_grid or self.config.camera_optimizer.mode != "off":
+            raise ValueError(
+                "Camera optimization and bilateral grids are not supported by fasttext2style: train such a base run "
+                "with `ns-train splatfacto` and give it as --load-dir; its Gaussians are used."
+            )
+        points, colors = self.seed_points if self.seed_points is not None else (torch.empty(0, 3), torch.empty(0, 3))
+        if len(points) == 0 or self.config.random_init:
+            points = (torch.rand(self.config.num_random, 3) - 0.5) * self.config.random_scale
+            colors = torch.rand(len(points), 3) * 255
+        self.gauss_params = nn.ParameterDict(
+            {name: nn.Parameter(value) for name, value in self._initial_gaussians(points, colors).items()}
+        )
+        self.register_buffer("selection", torch.ones(len(points)))
+        # What `fasttext2style.history` keeps beside a scene; nothing until the first edit.
+        self.register_buffer("history_ids", None)
+        self.register_buffer("history_applied", None)
+        self.earlier = EarlierObject(dict(self.gauss_params.items()))
+        self.mark_tint: float | None = None
+        self.outputs_wanted: Callable[[], Collection[str]] = tuple
+        self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
+
+        self.psnr = PeakSignalNoiseRatio(data_range=1.0)
+        self.ssim = SSIM(data_range=1.0, size_average=True, channel=3)
+        self.lpips = LpipsMetric(self.config.lpips_metric)
+        self.step = 0
+        self.crop_box: OrientedBox | None = None
+        # Eval renders must not depend on the viewer's panel colour: a fixed background, also for "random" training.
+        color = "black" if self.config.background_color == "random" else self.config.background_color
+        self.background_color = get_color(color)
+        self.strategy = splatfacto_densification(self.config, self.num_train_data)
+        self.strategy_state = self.strategy.initialize_state(scene_scale=1.0)
+
+    def _initial_gaussians(self, points: Tensor, colors: Tensor) -> dict[str, Tensor]:
+        """A small round Gaussian at each point, as large as the mean distance to its three neighbours."""
+        count, coefficients = len(points), (self.config.sh_degree + 1) ** 2
+        neighbours = min(3, count - 1)
+        distances, _ = (
+            self.k_nearest_sklearn(points, neighbours) if neighbours else (torch.ones(count, 1).numpy(), None)
+        )
+        scale = torch.from_numpy(distances).mean(dim=-1, keepdim=True).clamp_min(1e-7)
+        quats = torch.nn.functional.normalize(torch.randn(count, 4), dim=-1)
+        return {
+            "means": points.float().clone(),
+            "scales": scale.log().repeat(1, 3),
+            "quats": quats,
+            "features_dc": (colors.float() / 255 - 0.5) / SH_C0,
+            "features_rest": torch.zeros(count, coefficients - 1, 3),
+            "opacities": torch.logit(torch.full((count, 1), 0.1)),
+        }
+
+    # --- the scene as our nouns -----------------------------------------------------------------------------------
+
+    def gaussians(self) -> Gaussians:
+        """The scene as it is now, detached."""
+        return Gaussians.from_splatfacto({name: self.gauss_params[name].detach() for name in GROUPS})
+
+    @property
+    def object_weights(self) -> Tensor:
+        """[gaussians] the selection; everything while a reconstruction, which has none, adds and removes Gaussians."""
+        return self.selection if len(self.selection) == self.num_points else self.selection.new_ones(self.num_points)
+
+    @property
+    def shs_0(self) -> Tensor:
+        """[gaussians, 3] constant coefficients, as ns-export asks for them."""
+        return self.features_dc
+
+    @property
+    def colors(self) -> Tensor:
+        """[gaussians, 3] colours without view dependence, as ns-export asks for them."""
+        return 0.5 + SH_C0 * self.features_dc
+
+    def load_gaussians(self, gaussians: Gaussians) -> None:
+        """Take a scene as if from a checkpoint: nothing is selected or known of its history.
+
+        Raises:
+            ValueError: of another SH degree.
+        """
+        self.load_state_dict(gaussians.to_splatfacto() | {"selection": torch.ones(len(gaussians))})
+
+    def set_gaussians(self, gaussians: Gaussians) -> None:
+        """Replace the scene; the parameters keep their identity, their gradients are dropped."""
+        self.earlier.clear()
+        for name, value in gaussians.to_splatfacto().items():
+            parameter = self.gauss_params[name]
+            parameter.data = value.to(self.device, torch.float32).reshape(len(gaussians), *parameter.shape[1:]).clone()
+            parameter.grad = None
+
+    # --- rendering ------------------------------------------------------------------------------------------------
+
+    def get_outputs(self, camera: HostCameras) -> dict[str, Tensor | list]:
+        """Render one camera: rgb [height, width, 3], depth, accumulation, background.
+
+        Training renders are differentiable and feed the densification strategy. Others also have selection [height,
+        width, 3] (white: the object) and before (rgb before the last edit), rendered when they are read, or at once if
+        `outputs_wanted` names them; with `mark_tint` rgb shows the object outlined and tinted.
+        """
+        if not isinstance(camera, HostCameras):
+            raise TypeError(f"get_outputs takes nerfstudio Cameras, got {type(camera).__name__}.")
+        if camera.shape[0] != 1:
+            raise ValueError(f"get_outputs renders one camera at a time, got {camera.shape[0]}.")
+        cameras = to_scene_cameras(camera)
+        downscale = self._get_downscale_factor()
+        if downscale > 1:
+            cameras = cameras.resized(cameras.width // downscale, cameras.height // downscale)
+        self.last_size = (cameras.height, cameras.width)
+        keep = self._inside_crop_box()
+        if keep is not None and not bool(keep.any()):
+            empty = self.get_empty_outputs(cameras.width, cameras.height, self.background_color.to(self.device))
+            return empty | {"selection": torch.zeros(*self.last_size, 3, device=self.device), "before": empty["rgb"]}
+        params = {name: (p if keep is None else p[keep]) for name, p in self.gauss_params.items()}
+        with_depth = self.config.output_depth_during_training or not self.training
+        renders, alphas, self.info = self._rasterize(params, cameras, "RGB+ED" if with_depth else "RGB")
+        if self.training and self.info["means2d"].requires_grad:
+            self.strategy.step_pre_backward(
+                self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info
+            )
+        background = self._get_background_color()
+        rgb = (renders[..., :3] + (1 - alphas) * background).clamp(0.0, 1.0)
+        outputs: dict[str, Tensor | list] = {
+            "rgb": rgb[0],
+            "accumulation": alphas[0],
+            "background": background if self.training else background.expand(*rgb.shape[1:3], 3),
+        }
+        if with_depth:
+            depth = renders[..., 3:4]
+            outputs["depth"] = torch.where(alphas > 0, depth, depth.detach().max())[0]
+        return outputs if self.training else self._with_extra_outputs(outputs, params, cameras, keep)
+
+    def _with_extra_outputs(
+        self, outputs: dict[str, Tensor | list], params: Mapping[str, Tensor], cameras: Cameras, keep: Tensor | None
+    ) -> LazyOutputs:
+        # Tensors of now: what is read later still belongs together, even if the scene was replaced in the meantime.
+        params = {name: value.detach() for name, value in params.items()}
+        weights = self.object_weights if keep is None else self.object_weights[keep]
+        background = self._get_background_color()
+
+        def coverage() -> Tensor:
+            """[height, width, 1]: how much of each pixel's colour comes from the object."""
+            return self._rasterize(params, cameras, "RGB", weights[:, None])[0][0].clamp(0, 1)
+
+        def before() -> Tensor:
+            now, earlier = self._splats(dict(self.gauss_params.items()), cameras), self.earlier.columns
+            splats = self.earlier.in_place_of(now, self._splats(earlier, cameras))
+            if self.crop_box is not None:
+                inside = self.crop_box.within(splats["means"]).squeeze()
+                splats = {name: value[inside] for name, value in splats.items()}
+            renders, alphas, _ = self._rasterize_splats(splats, cameras, "RGB")
+            return (renders + (1 - alphas) * background).clamp(0.0, 1.0)[0]
+
+        lazy = LazyOutputs(outputs)
+        lazy.later("selection", lambda: coverage().expand(-1, -1, 3))
+        rgb = lazy["rgb"]
+        lazy.later("before", before if not self.earlier.is_empty else lambda: rgb)
+        for name in self.outputs_wanted():
+            _ = lazy[name]
+        if self.mark_tint is not None:
+            lazy["rgb"] = marked(rgb, coverage(), self.mark_tint)
+        return lazy
+
+    def _rasterize(
+        self, params: Mapping[str, Tensor], cameras: Cameras, render_mode: str, colors: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, dict]:
+        """Render Gaussians in their own colours, or in those given [gaussians, channels]."""
+        return self._rasterize_splats(self._splats(params, cameras, colors), cameras, render_mode)
+
+    def _splats(
+        self, params: Mapping[str, Tensor], cameras: Cameras, colors: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Parameters after activation; colours [gaussians, channels], or their coefficients [gaussians, bases, 3]."""
+        degree = self._present_sh_degree
+        if colors is None and self.device.type == "cpu" and not torch.is_grad_enabled():
+            from fasttext2style.scene.cpu.backend import view_colors
+
+            means, dc, rest = (params[name].detach() for name in ("means", "features_dc", "features_rest"))
+            colors = view_colors(means, dc, rest, cameras.viewmats, degree)[0]
+        elif colors is None:
+            colors = torch.cat((params["features_dc"][:, None, :], params["features_rest"]), dim=1)
+        assert colors is not None
+        return {
+            "means": params["means"],
+            "quats": params["quats"],
+            "scales": params["scales"].exp(),
+            "opacities": params["opacities"].sigmoid().squeeze(-1),
+            "colors": colors,
+        }
+
+    @property
+    def _present_sh_degree(self) -> int:
+        return min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
+
+    def _rasterize_splats(
+        self, splats: Mapping[str, Tensor], cameras: Cameras, render_mode: str
+    ) -> tuple[Tensor, Tensor, dict]:
+        return rasterize(
+            means=splats["means"],
+            quats=splats["quats"],
+            scales=splats["scales"],
+            opacities=splats["opacities"],
+            colors=splats["colors"],
+            viewmats=cameras.viewmats,
+            Ks=cameras.Ks,
+            width=cameras.width,
+            height=cameras.height,
+            sh_degree=self._present_sh_degree if splats["colors"].ndim == 3 else None,
+            render_mode=render_mode,
+            rasterize_mode=self.config.rasterize_mode,
+            absgrad=self.training and self.strategy.absgrad,
+        )
+
+    def _inside_crop_box(self) -> Tensor | None:
+        if self.crop_box is None or self.training:
+            return None
+        return self.crop_box.within(self.means).squeeze()
+
+    def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Tensor:
+        """[height, width, 4]: the render with its own opacity (nerfstudio's version needs a NeRF renderer)."""
+        return torch.cat((outputs[output_name], outputs["accumulation"]), dim=-1)
+
+    # --- metrics --------------------------------------------------------------------------------------------------
+
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """PSNR and SSIM against the photograph, and LPIPS when its weights can be had (`lpips_metric`)."""
+        truth = self.composite_with_background(self.get_gt_img(batch["image"]), outputs["background"])
+        both = torch.cat([truth, outputs["rgb"]], dim=1)
+        truth, rendered = (image.movedim(-1, 0)[None].clamp(0, 1) for image in (truth, outputs["rgb"]))
+        metrics = {"psnr": float(self.psnr(rendered, truth)), "ssim": float(self.ssim(rendered, truth))}
+        lpips = self.lpips.network(self.device)
+        if lpips is not None:
+            metrics["lpips"] = float(lpips(rendered, truth))
+        return metrics, {"img": both}
+
+    # --- checkpoints ----------------------------------------------------------------------------------------------
+
+    def load_state_dict(self, dict: Mapping[str, Any], **kwargs: Any) -> Any:
+        """Load Gaussians of any number into the parameters that exist, so that their optimizers stay valid.
+
+        Takes checkpoints of splatfacto (any version that names its Gaussians) and of our methods; what belongs to
+        other parts of another method (LPIPS, camera optimizer, bilateral grids) is left aside.
+
+        Raises:
+            ValueError: the checkpoint holds no Gaussians, or of another SH degree.
+        """
+        state = {name: dict.get(f"gauss_params.{name}", dict.get(name)) for name in GROUPS}
+        missing = [name for name in GROUPS if state[name] is None]
+        if missing:
+            raise ValueError(
+                f"The checkpoint holds no Gaussians ({', '.join(missing)} missing): expected a run of splatfacto or "
+                f"of fasttext2style, got one with {sorted(dict)[:4]}... Give --load-dir the nerfstudio_models folder "
+                "of such a run."
+            )
+        expected, came = self.gauss_params["features_rest"].shape[1], state["features_rest"].shape[1]
+        if expected != came:
+            degree = round((came + 1) ** 0.5) - 1
+            raise ValueError(
+                f"The checkpoint has {came + 1} SH coefficients per Gaussian (degree {degree}), this model "
+                f"{expected + 1} (degree {self.config.sh_degree}). Add --pipeline.model.sh-degree {degree}."
+            )
+        count = len(state["means"])
+        if came == 0 and "selection" not in dict:
+            state["features_dc"] = sh_dc_of_logits(state["features_dc"])
+        for name in GROUPS:
+            parameter = self.gauss_params[name]
+            parameter.data = state[name].to(self.device, parameter.dtype).clone()
+            parameter.grad = None
+        for name in ("history_ids", "history_applied"):
+            setattr(self, name, dict[name].to(self.device) if name in dict else None)
+        self.earlier.load(dict, "earlier.")
+        # A reconstruction densifies without a selection: its checkpoint holds one of the points that it began with.
+        selection = dict.get("selection", torch.empty(0))
+        self.selection = (selection if len(selection) == count else torch.ones(count)).to(self.device)
+        # A trained scene: all SH degrees are on (splatfacto does the same).
+        self.step = 30000
+        own = self.state_dict()
+        return nn.Module.load_state_dict(self, own, **kwargs)
+
+    def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
+        return self.get_gaussian_param_groups()

@@ -1,0 +1,235 @@
+"""Method `fasttext2style-ip2p`: the host's pipeline around `rounds`. Scene and editor in, edited scene out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
+from nerfstudio.utils import writer
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor, nn
+
+from fasttext2style.editors.load import load_editor
+from fasttext2style.evaluation.looks import camera_path, write_film, write_looks
+from fasttext2style.evaluation.report import write_report
+from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
+from fasttext2style.plugin.style.pipeline import StylePipeline, StylePipelineConfig
+from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.edit_rounds import EditRounds
+from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.growth import RoundGrowth
+from fasttext2style.rounds.losses import load_perceptual_loss
+from fasttext2style.rounds.modes import ModeName
+from fasttext2style.rounds.records import size_estimate
+from fasttext2style.rounds.setup import Tools, new_rounds
+from fasttext2style.rounds.views import SceneViews
+from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.gate import UpdateGate
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass
+class RoundsPipelineConfig(StylePipelineConfig):
+    """Settings of rounds of edits; encoder and styler are those of the text loss that may stand beside the pictures."""
+
+    _target: type = field(default_factory=lambda: RoundsPipeline)
+    editor: Annotated[str, tyro.conf.arg(aliases=["--editor"])] = "timbrooks/instruct-pix2pix"
+    """What edits the pictures: a hub id or a local folder in diffusers' format, "tiny" (embedded, needs no download,
+    knows a few colours and materials), or module:attribute of your own."""
+    editor_settings: dict[str, str] = field(default_factory=dict)
+    """Further settings of the editor, as names and values: batch_size 4 dtype fp16 offload True."""
+    mode: Annotated[ModeName, tyro.conf.arg(aliases=["--mode"])] = "restyle"
+    """restyle: colours, and form a little. replace: everything, and Gaussians grow inside the object. remove: the
+    object fades, and what is behind it is filled; give an inpainting editor."""
+    rounds: RoundsConfig = field(default_factory=RoundsConfig)
+    """Schedule, edit, losses, and what is kept."""
+
+    def load_tools(self, device: str, prompt_needed: bool = True) -> Tools:
+        """The frozen networks; called first of all, for they may be missing.
+
+        Raises:
+            ValueError: no prompt, settings that contradict each other, or networks that cannot be had.
+        """
+        if prompt_needed and not (self.model.prompt or "").strip():
+            raise ValueError('No instruction was given: add --prompt "turn the bear into a panda".')
+        self.rounds.check(self.mode)
+        editor = load_editor(self.editor, device, **{name: _value(text) for name, text in self.editor_settings.items()})
+        perceptual, warning = load_perceptual_loss(self.rounds.losses, device)
+        if warning:
+            CONSOLE.log(f"[yellow]{warning}[/yellow]")
+        encoder = self.load_encoder(device) if self.rounds.losses.text_weight > 0 else None
+        return Tools(editor, perceptual, encoder)
+
+
+class RoundsPipeline(StylePipeline):
+    """Holds the scene; after `begin_rounds`, edits the object in rounds."""
+
+    config: RoundsPipelineConfig
+    rounds: EditRounds
+    growth: RoundGrowth | None = None
+
+    def begin_rounds(
+        self, tools: Tools, selection: Selection, folder: Path, resumes: bool, refinement_steps: int = 0
+    ) -> dict[str, list[nn.Parameter]]:
+        """Prepare the rounds of a run in `folder`, or take them up again; returns the parameter groups to optimize.
+
+        Raises:
+            ValueError: no view shows the object, or rounds that cannot be taken up.
+        """
+        config = self.config
+        self.watch, self.folder = Stopwatch(), folder
+        scene, cameras = self.model.gaussians(), self.datamanager.cameras("train")
+        self.selection_origin = selection.origin
+        CONSOLE.log(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
+        self.edit = EditableObject(scene, selection)
+        books = RoundsFolder(folder / "rounds", config.rounds.keep)
+        self.rounds = new_rounds(
+            config,
+            tools,
+            config.model.prompt or "",
+            self.edit,
+            cameras,
+            self.datamanager.photographs(),
+            self.model,
+            books,
+            _progress_lines(),
+        )
+        if resumes:
+            self.rounds.resume(refinement_steps)
+        else:
+            self._say_size(books, self.rounds.views)
+            self.rounds.start()
+        self.model.selection = self.edit.merged_weights()
+        self.write_back()
+        return {name: [parameter] for name, parameter in self.edit.parameters.items()}
+
+    def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
+        if self.rounds.step == 0 or self.growth is None:
+            self.growth = RoundGrowth(self.config.growth, self.rounds, self._optimizers)
+        losses, info = self.rounds.losses()
+        self.growth.before_backward(info)
+        return {}, losses, {"gaussians": float(len(self.edit)), "round": float(self.rounds.round)}
+
+    def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        if getattr(self, "edit", None) is None:
+            return []  # a live session has its own loop
+        assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
+        trainer: Any = attributes.trainer
+        self._optimizers = attributes.optimizers.optimizers
+        self.rounds.attach(self._optimizers)
+        self.gate = UpdateGate()
+        self.gate.attach(self._optimizers, lambda: self.edit.weights)
+
+        def after_step(step: int) -> None:
+            assert self.growth is not None, "steps begin with losses"
+            self.growth.after_step()
+            finished = self.rounds.end_step()
+            self.write_back()
+            if finished is not None:
+                trainer.save_checkpoint(step)
+                self._tell(finished, step)
+
+        def after_train(step: int) -> None:
+            self.gate.detach()
+            self._write_results(trainer)
+
+        return [
+            TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], after_step),
+            TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN], after_train),
+        ]
+
+    def write_back(self) -> None:
+        super().write_back()
+        rows = self.edit.rows
+        if self.edit.has_grown:
+            rows = torch.arange(len(self.model.means) - len(self.edit), len(self.model.means), device=rows.device)
+        # For the output `before`: a scene that was replaced has forgotten it.
+        if self.edit.has_grown or self.model.earlier.is_empty:
+            self.model.earlier.set(rows, self.edit.original.to_splatfacto())
+
+    def get_train_rays_per_batch(self) -> int:
+        width, height = self.rounds.views.crop_size
+        return width * height * self.rounds.plan.batch
+
+    def _say_size(self, books: RoundsFolder, views: SceneViews) -> None:
+        needed, free = size_estimate(books, self.edit, views, self.rounds.plan)
+        CONSOLE.log(f"All rounds will take about {needed / 2**20:,.0f} MiB in {books.path}.")
+        if needed > free:
+            CONSOLE.log(
+                f"[yellow]Only {free / 2**20:,.0f} MiB are free there. Keep less (--pipeline.rounds.keep.format webp, "
+                "--pipeline.rounds.keep.views 4), or choose another --output-dir.[/yellow]"
+            )
+
+    @torch.no_grad()
+    def _write_results(self, trainer: Any) -> None:
+        """Held-out views before and after, film, styled.ply and a report, as of the last complete round."""
+        folder, prompt = self.folder / "results", self.config.model.prompt or ""
+        before, after = self.edit.scene, self.edit.merged()
+        write_looks(folder, prompt, before, after, self.datamanager.cameras("eval"))
+        if self.config.video_seconds > 0:
+            write_film(folder, before, after, camera_path(self.datamanager.cameras("train"), self.config.video_seconds))
+        rounds = self.rounds.folder.rounds()[1:]
+        report = {
+            "prompt": prompt,
+            "mode": self.config.mode,
+            "editor": self.rounds.editor.name,
+            "object": self.selection_origin,
+            "device": str(self.device),
+            "seed": {"rounds": self.config.seed, "machine": trainer.config.machine.seed},
+            "rounds": [entry.manifest["metrics"] | {"seconds": entry.manifest["seconds"]} for entry in rounds],
+            "peak_memory_gib": peak_memory_gib(),
+            "gaussians": {"scene_before": len(before), "scene_after": len(after), "object": len(self.edit)},
+            "outside": {"largest_parameter_change": self.edit.outside_drift(after)},
+        }
+        write_report(folder / "report.json", report)
+        CONSOLE.print(
+            f"\nRounds side by side: {self.rounds.folder.path / 'index.html'}\nPictures, film, styled.ply, report: "
+            f"{folder}\nLook around:  ns-viewer --load-config {trainer.config.get_base_dir() / 'config.yml'}",
+            soft_wrap=True,
+        )
+
+    @torch.no_grad()
+    def _tell(self, finished: Round, step: int) -> None:
+        metrics = list(finished.manifest["metrics"].values())[-1]
+        failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
+        outside = f", outside {metrics['outside']['psnr']:.1f} dB" if "psnr" in metrics["outside"] else ""
+        CONSOLE.log(
+            f"Round {finished.number} of {self.rounds.plan.rounds}: inside {metrics['inside']['psnr']:.1f} dB to the "
+            f"edited views{outside}, {finished.manifest['seconds']['all']:.0f} s"
+            + (f"; {failed} views could not be edited, see its manifest" if failed else "")
+        )
+        view = finished.manifest["round_views"][0]
+        pictures = [self.rounds.views.originals[view], self.rounds.targets[view].image]
+        writer.put_image("Original and edited", torch.cat(pictures, dim=1).float() / 255, step)
+
+
+def _value(text: str) -> Any:
+    """A setting from the command line: a truth value, a number, or text."""
+    if text in ("True", "False", "None"):
+        return {"True": True, "False": False, "None": None}[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _progress_lines() -> Any:
+    """Tells how far an edit is, at most every 10 seconds."""
+    last = time.monotonic()
+
+    def on_step(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            CONSOLE.log(f"Editing: {100 * done // total} %")
+
+    return on_step

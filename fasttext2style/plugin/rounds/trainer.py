@@ -1,0 +1,117 @@
+"""The trainer of `fasttext2style-ip2p`: begins a run of rounds, or takes one up again where its books end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from nerfstudio.engine.optimizers import Optimizers
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from fasttext2style.plugin.host.console import errors_in_words
+from fasttext2style.plugin.host.rates import rates_of_mode
+from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipelineConfig
+from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
+from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.snapshot import load_scene
+from fasttext2style.selection.selection import Selection
+
+if TYPE_CHECKING:
+    from fasttext2style.live.action import Action
+
+
+@dataclass
+class RoundsTrainerConfig(StyleTrainerConfig):
+    """Trainer settings of `fasttext2style-ip2p`. A run whose folder holds rounds already goes on with them."""
+
+    _target: type = field(default_factory=lambda: RoundsTrainer)
+    pipeline: RoundsPipelineConfig = field(default_factory=RoundsPipelineConfig)
+    """Scene, object, editor and rounds."""
+    run_folder: Path | None = None
+    """The run's folder, instead of output-dir/experiment/method/timestamp; `ft2s rounds resume` sets it, so that runs
+    can be moved."""
+    refine: int = 0
+    """Only with a run that has rounds: go on with the last one for so many steps, without new edits."""
+
+    def get_base_dir(self) -> Path:
+        return super().get_base_dir() if self.run_folder is None else self.run_folder
+
+
+class RoundsTrainer(StyleTrainer):
+    """Edits an object in rounds; max_num_iterations follows from the schedule."""
+
+    config: RoundsTrainerConfig
+    pipeline: RoundsPipeline
+    phase = "Editing in rounds"
+
+    def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
+        with errors_in_words():
+            self._books = RoundsFolder(self.base_dir / "rounds")
+            self.has_scene = bool(self._books.rounds())
+            if self.config.refine and not self.has_scene:
+                raise ValueError(f"There is no round to refine in {self._books.path}.")
+            super().setup(test_mode)
+
+    def _load_networks(self) -> None:
+        self._tools = self.config.pipeline.load_tools(self.device, prompt_needed=not self.config.live)
+
+    def _load_checkpoint(self) -> None:
+        if self.config.live:
+            super()._load_checkpoint()
+            return
+        resumes = self.has_scene
+        selection = self._load_rounds_scene() if resumes else self._load_new_scene()
+        groups = self.pipeline.begin_rounds(self._tools, selection, self.base_dir, resumes, self.config.refine)
+        rounds = self.pipeline.rounds
+        self._start_step = (rounds.round - 1) * rounds.plan.steps_per_round + rounds.step
+        self.config.max_num_iterations = rounds.steps_left
+        if resumes:
+            CONSOLE.log(f"Going on with round {rounds.round}, {rounds.steps_left} steps are left.")
+        self.optimizers = Optimizers(rates_of_mode(self.config.optimizers, rounds.mode.geometry_rate), groups)
+        for scheduler in self.optimizers.schedulers.values():
+            for _ in range(self._start_step):
+                scheduler.step()
+
+    def _load_rounds_scene(self) -> Selection:
+        """The scene before any round, and its object."""
+        start = self._books.rounds()[0]
+        scene, weights = load_scene(start.snapshot)
+        self.pipeline.model.load_gaussians(scene)
+        return Selection(weights, "the object of the resumed run")
+
+    def _load_new_scene(self) -> Selection:
+        self._load_scene()
+        pipeline = self.pipeline
+        selection = pipeline.config.object.select(
+            pipeline.model.gaussians(),
+            pipeline.datamanager.cameras("train"),
+            pipeline.datamanager.masks(),
+            pipeline.model.selection,
+            pipeline.datamanager.config.object_masks is not None,
+        )
+        warning = selection.check_usable()
+        if warning:
+            CONSOLE.log(f"[yellow]{warning}[/yellow]")
+        return selection
+
+    def train(self) -> None:
+        if not self.config.live and self.pipeline.rounds.done:
+            CONSOLE.print(
+                f"All {self.pipeline.rounds.plan.rounds} rounds are there. More: ft2s rounds resume {self.base_dir} "
+                "--rounds N, or --refine STEPS on the last one."
+            )
+            return
+        try:
+            super().train()
+        except SystemExit as end:
+            if end.code == 130:
+                CONSOLE.print(f"Complete rounds are kept. Go on with:  ft2s rounds resume {self.base_dir}")
+            raise
+
+    def live_action(self) -> Action:
+        from fasttext2style.live.rounds import LiveRounds, rounds_action
+
+        data = self.pipeline.datamanager
+        live = LiveRounds(self.config.pipeline, self._tools, self.config.optimizers, data.photographs(), self.base_dir)
+        return rounds_action(live)

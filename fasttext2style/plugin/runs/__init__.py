@@ -1,0 +1,1 @@
+"""What `ft2s` does to a run on disk."""

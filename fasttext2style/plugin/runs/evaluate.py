@@ -1,0 +1,197 @@
+"""Evaluation of a run on disk: what it started from, what it was trained towards, and `evaluation/` in its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
+
+from fasttext2style.evaluation.edit import EditedScene
+from fasttext2style.evaluation.evaluate import Captions, Targets, evaluate_edit
+from fasttext2style.evaluation.graders import Graders
+from fasttext2style.evaluation.looks import camera_path
+from fasttext2style.evaluation.report import write_png, write_report
+from fasttext2style.evaluation.settings import EvaluationSettings
+from fasttext2style.evaluation.tables import metric_table, picture_sheet
+from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
+from fasttext2style.history.history import History
+from fasttext2style.history.state import SceneState
+from fasttext2style.plugin.host.checkpoints import checkpoint_path, read_checkpoint
+from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
+from fasttext2style.plugin.runs.history import open_run_with_history
+from fasttext2style.plugin.runs.run import Run
+from fasttext2style.plugin.style.pipeline import StylePipelineConfig
+from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.snapshot import load_scene
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.scene.files.ply import read_ply
+from fasttext2style.scene.gaussians import Gaussians
+
+PATH_SECONDS = 2.0
+"""48 frames: neighbours are some 7 degrees apart when the capture goes once round."""
+
+
+def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
+    """Measure a run, write evaluation.json, evaluation.md and evaluation.png into its folder, and print the table.
+
+    Raises:
+        ValueError: no run, nothing to compare it with, or something that was asked for by name cannot be had.
+    """
+    watch = Stopwatch()
+    with watch.phase("loading"):
+        run, history, state = open_run_with_history(path)
+        before, after, selection, prompt = _compared(run, history, state, settings.before)
+        edit = EditedScene.matched(before, after, selection > 0)
+        caption = settings.caption or prompt
+        graders = _graders(run, settings, caption)
+        targets = last_targets(run)
+    with watch.phase("measuring"):
+        views = _evenly(run.cameras(settings.split), settings.max_views)
+        path_views = camera_path(run.cameras("train"), PATH_SECONDS)
+        captions = Captions(settings.source_caption, caption)
+        report, pictures = evaluate_edit(edit, views, path_views, captions, graders.encoders, graders.lpips, targets)
+    report = {
+        "run": str(run.folder),
+        "method": run.config.method_name,
+        "prompt": prompt,
+        "optimised_encoder": graders.optimised,
+        **report,
+        **_books(run),
+        "left_out": graders.left_out,
+        "evaluation": {
+            "seconds": {name: round(seconds, 2) for name, seconds in watch.seconds.items()},
+            "peak_memory_gib": peak_memory_gib(),
+        },
+    }
+    folder, table = run.folder / "evaluation", metric_table(report)
+    write_report(folder / "evaluation.json", report)
+    with atomic_write(folder / "evaluation.md") as stream:
+        stream.write(table.encode())
+    write_png(folder / "evaluation.png", picture_sheet(pictures, caption))
+    CONSOLE.print(table, markup=False, highlight=False, soft_wrap=True)
+    for line in graders.left_out:
+        CONSOLE.print(f"Left out: {line}", markup=False, highlight=False, soft_wrap=True)
+    CONSOLE.print(f"Table, JSON and pictures: {folder}", highlight=False, soft_wrap=True)
+    return report
+
+
+class _Compared(NamedTuple):
+    """Two states of a run's scene."""
+
+    before: Gaussians
+    after: Gaussians
+    selection: Tensor
+    """[gaussians after] weights of the object."""
+    prompt: str
+    """What led from one to the other."""
+
+
+def _compared(run: Run, history: History, state: SceneState, given: Path | None) -> _Compared:
+    """The run's scene beside the one given; else before its last edit in force; else as the run found it.
+
+    Raises:
+        ValueError: that cannot be read.
+    """
+    after, rounds = state.gaussians(), RoundsFolder(run.folder / "rounds").rounds()
+    edits = [step.id for step in history.applied if history.step(step.id).kind == "edit"]
+    try:
+        if given is None and edits:
+            before = history.before(state, edits[-1]).gaussians()
+            return _Compared(before, after, state.selection, history.step(edits[-1]).prompt)
+        if given is not None:
+            before = _read_scene(Path(given))
+        elif rounds:
+            before, _ = load_scene(rounds[0].snapshot)
+        else:
+            before = _read_scene(
+                getattr(run.config, "load_ply", None) or checkpoint_path(run.config) or _own_reconstruction(run)
+            )
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"What {run.folder} is to be compared with cannot be read: {error} Name it with --before RUN or "
+            "--before SCENE.ply."
+        ) from error
+    return _Compared(before.with_sh_degree(after.sh_degree).to(run.device), after, state.selection, run.prompt)
+
+
+def _read_scene(path: Path) -> Gaussians:
+    """A .ply, a checkpoint, or the newest checkpoint of a run's folder (or of its nerfstudio_models)."""
+    if path.suffix == ".ply":
+        return read_ply(path)
+    if path.is_dir():
+        found = sorted([*path.glob("step-*.ckpt"), *path.glob("nerfstudio_models/step-*.ckpt")])
+        if not found:
+            raise ValueError(f"There is no checkpoint step-*.ckpt in {path}.")
+        path = found[-1]
+    return Gaussians.from_checkpoint(read_checkpoint(path)["pipeline"])
+
+
+def _own_reconstruction(run: Run) -> Path:
+    """The scene that a run without --load-dir reconstructed first: `plugin.reconstruction` gives it the same date."""
+    if run.config.method_name == "fasttext2style-scene":
+        raise ValueError("It is a reconstruction: nothing was edited.")
+    return run.folder.parent.parent / "fasttext2style-scene" / run.folder.name
+
+
+def _graders(run: Run, settings: EvaluationSettings, caption: str) -> Graders:
+    """Encoders and LPIPS by the settings; texts need a caption."""
+    graders = Graders(_optimised_encoder(run))
+    if not caption:
+        graders.left_out.append("text metrics: the run has no prompt; give --caption and --source-caption.")
+    elif settings.encoders:
+        for spec in settings.encoders:
+            graders.add_encoder(spec, caption, run.device, required=True)
+    else:
+        graders.add_usual_encoders(caption, run.device)
+    graders.add_lpips(settings.lpips_weights, run.device)
+    return graders
+
+
+def _optimised_encoder(run: Run) -> str | None:
+    """NAME or NAME:WEIGHTS of the encoder that the run's loss asked, None if there was none."""
+    pipeline = run.config.pipeline
+    if not isinstance(pipeline, StylePipelineConfig):
+        return None
+    if isinstance(pipeline, RoundsPipelineConfig) and pipeline.rounds.losses.text_weight == 0:
+        return None
+    return f"{pipeline.encoder}:{pipeline.encoder_weights}".rstrip(":")
+
+
+def last_targets(run: Run) -> Targets | None:
+    """The edited pictures of the last complete round, None for a run without rounds.
+
+    Raises:
+        ValueError: a picture or a manifest is damaged.
+    """
+    rounds = RoundsFolder(run.folder / "rounds").rounds()
+    views = sorted(int(path.stem[5:]) for path in (rounds[-1].folder / "edited").glob("view_*")) if rounds else []
+    if not views:
+        return None
+    images = torch.stack([rounds[-1].picture("edited", view) for view in views])
+    height, width = images.shape[1:3]
+    return Targets(run.cameras("train")[views].resized(width, height), images.to(run.device).float() / 255)
+
+
+def _books(run: Run) -> dict[str, Any]:
+    """What the run itself wrote down about its times and memory; of rounds, the sum and the highest."""
+    path = run.folder / "results" / "report.json"
+    written = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
+    books = {key: written[key] for key in ("seconds", "peak_memory_gib") if key in written}
+    manifests = [past.manifest for past in RoundsFolder(run.folder / "rounds").rounds()[1:]]
+    if manifests:
+        phases = manifests[-1]["seconds"]
+        sums = {f"rounds, {phase}": sum(m["seconds"].get(phase, 0.0) for m in manifests) for phase in phases}
+        books["seconds"] = books.get("seconds", {}) | sums
+        books["peak_memory_gib"] = {"rounds": max(manifest["peak_memory_gib"] for manifest in manifests)}
+    return books
+
+
+def _evenly(cameras: Cameras, at_most: int) -> Cameras:
+    chosen = np.linspace(0, len(cameras) - 1, min(at_most, len(cameras))).round().astype(int)
+    return cameras[np.unique(chosen).tolist()]

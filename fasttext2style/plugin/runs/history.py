@@ -1,0 +1,43 @@
+"""The history of a run on disk: opened beside its scene, and saved with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fasttext2style.history.checkpoint import state_of_checkpoint
+from fasttext2style.history.history import History
+from fasttext2style.history.state import SceneState
+from fasttext2style.plugin.host.edit_record import take_history
+from fasttext2style.plugin.runs.run import Run, open_run
+
+
+def open_history(path: Path) -> History:
+    """The history of a run (its folder, config.yml or nerfstudio_models), without opening the run."""
+    path = Path(path).expanduser().absolute()
+    return History.open((path.parent if path.name in ("config.yml", "nerfstudio_models") else path) / "history")
+
+
+def open_run_with_history(path: Path, object_masks: Path | None = None) -> tuple[Run, History, SceneState]:
+    """A run (see `open_run`), its history, and its scene as the history says it is now.
+
+    Raises:
+        ValueError: no run, a damaged history, or one of another scene.
+    """
+    run = open_run(path, object_masks)
+    history = History.open(run.folder / "history")
+    return run, history, state_of_checkpoint(run.gaussians(), run.selection, run.state["pipeline"], history)
+
+
+def save_with_history(run: Run, history: History, state: SceneState) -> Path:
+    """Write the scene as the run's next checkpoint, which knows which steps it contains.
+
+    Raises:
+        ValueError: it could not be written; the history then is ahead, and the next one to open the run catches up.
+    """
+    model = run.model
+    model.set_gaussians(state.gaussians())
+    model.selection = state.selection.to(model.device)
+    take_history(model, history, state)
+    path = run.save()
+    history.purge()
+    return path

@@ -1,0 +1,80 @@
+"""A run of rounds on disk: resumed, set back, and its scene at the end of any round."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from nerfstudio.scripts.train import train_loop
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from fasttext2style.plugin.rounds.trainer import RoundsTrainerConfig
+from fasttext2style.plugin.runs.run import open_run
+from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.page import write_page
+from fasttext2style.rounds.snapshot import scene_of_round
+
+
+def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None:
+    """Go on with the last complete round's successor, or refine that round without new edits.
+
+    `rounds` changes how many there are to be in all; everything else is as config.yml says, and the run may lie
+    elsewhere than it did.
+
+    Raises:
+        ValueError: not a run of fasttext2style-ip2p.
+    """
+    folder = Path(folder).expanduser().absolute()
+    config = _read_config(folder)
+    if config.live:
+        raise ValueError(
+            f"{folder} is a live session. Go on with:  ns-train {config.method_name} --live True --load-dir "
+            f"{folder / config.relative_model_dir} ..."
+        )
+    config.run_folder = folder
+    if rounds is not None:
+        config.pipeline.rounds.schedule.rounds = rounds
+        config.save_config()
+    config.refine = refine
+    train_loop(0, 1, config)
+
+
+def reset_run(folder: Path, to: int) -> None:
+    """Set rounds after `to` aside, never deleting them, and show the scene as it was then; 0 is before any edit.
+
+    Raises:
+        ValueError: there is no such round.
+    """
+    folder = Path(folder).expanduser().absolute()
+    _read_config(folder)
+    books = RoundsFolder(folder / "rounds")
+    if not (books.folder(to) / "manifest.json").is_file():
+        raise ValueError(f"There is no complete round {to} in {books.path}; see: ft2s rounds list {folder}")
+    aside = books.set_aside(to)
+    rounds = books.rounds()
+    scene, weights = scene_of_round(rounds, to)
+    page = books.path / "index.html"
+    if to > 0:
+        write_page(page, rounds)
+    else:
+        page.unlink(missing_ok=True)
+    if any((folder / "nerfstudio_models").glob("step-*.ckpt")):
+        open_run(folder).save(scene, weights)
+    CONSOLE.print(
+        f"The scene is that of round {to}."
+        + (f" Later rounds are kept in {aside}." if aside is not None else " There were no later rounds.")
+        + f" Go on with:  ft2s rounds resume {folder}",
+        soft_wrap=True,
+    )
+
+
+def _read_config(folder: Path) -> RoundsTrainerConfig:
+    path = folder / "config.yml"
+    # A config.yml is a pickle in disguise (nerfstudio's own format): open only runs that you trust.
+    config = yaml.load(path.read_text(encoding="utf8"), Loader=yaml.Loader) if path.is_file() else None
+    if not isinstance(config, RoundsTrainerConfig):
+        raise ValueError(
+            f"{folder} is no run of fasttext2style-ip2p: expected a folder with its config.yml, such as "
+            "outputs/bear/fasttext2style-ip2p/2026-01-31_120000."
+        )
+    return config

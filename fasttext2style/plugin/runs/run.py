@@ -1,0 +1,122 @@
+"""A finished (or interrupted) run on disk, opened for everything that `ft2s` does with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.pipelines.base_pipeline import VanillaPipeline
+from torch import Tensor
+
+from fasttext2style.plugin.host.checkpoints import plain_numbers, read_checkpoint, write_checkpoint
+from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig, to_scene_cameras
+from fasttext2style.plugin.host.model import SceneModel
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+
+
+def open_run(path: Path, object_masks: Path | None = None) -> Run:
+    """Open a run by its folder, its config.yml, or its nerfstudio_models folder; wherever it lies now.
+
+    With `object_masks`, a folder of masks named like the photographs, its views come with these.
+
+    Raises:
+        ValueError: no such run, a run of a method without our model, or no checkpoint in it.
+    """
+    path = Path(path).expanduser().absolute()
+    folder = path.parent if path.name in ("config.yml", "nerfstudio_models") else path
+    config_path = folder / "config.yml"
+    if not config_path.is_file():
+        raise ValueError(
+            f"{path} is no run: expected a folder with config.yml and nerfstudio_models, such as "
+            "outputs/bear/fasttext2style/2026-01-31_120000."
+        )
+    # A config.yml is a pickle in disguise (nerfstudio's own format): open only runs that you trust.
+    config = yaml.load(config_path.read_text(encoding="utf8"), Loader=yaml.Loader)
+    if not isinstance(config, TrainerConfig):
+        raise ValueError(f"{config_path} holds a {type(config).__name__}, expected nerfstudio's TrainerConfig.")
+    if object_masks is not None:
+        assert isinstance(config.pipeline.datamanager, SceneDatamanagerConfig), "other methods have no object masks"
+        config.pipeline.datamanager.object_masks = object_masks
+    checkpoints = sorted((folder / config.relative_model_dir).glob("step-*.ckpt"))
+    if not checkpoints:
+        raise ValueError(f"No checkpoint step-*.ckpt in {folder / config.relative_model_dir}; was the run stopped?")
+    return Run(folder, config, checkpoints[-1])
+
+
+class Run:
+    """Scene, cameras and settings of a run."""
+
+    def __init__(self, folder: Path, config: TrainerConfig, checkpoint: Path) -> None:
+        self.folder, self.config, self.checkpoint = folder, config, checkpoint
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.state: dict[str, Any] = read_checkpoint(checkpoint)
+        pipeline = config.pipeline.setup(device=self.device, test_mode="inference", world_size=1, local_rank=0)
+        if not isinstance(pipeline, VanillaPipeline) or not isinstance(pipeline.model, SceneModel):
+            raise ValueError(
+                f"{folder} is a run of {config.method_name}; expected one of fasttext2style, fasttext2style-ip2p or "
+                f"fasttext2style-scene. Take its scene over with: ns-train fasttext2style --load-dir {folder} ..."
+            )
+        pipeline.eval()
+        pipeline.load_pipeline(self.state["pipeline"], self.state["step"])
+        self.pipeline = pipeline
+
+    @property
+    def model(self) -> SceneModel:
+        model = self.pipeline.model
+        assert isinstance(model, SceneModel)
+        return model
+
+    @property
+    def prompt(self) -> str:
+        """The sentence of the run, empty for a reconstruction."""
+        return self.config.pipeline.model.prompt or ""
+
+    @property
+    def selection(self) -> Tensor:
+        """[gaussians] weights of the object that the checkpoint carries; all ones when none was ever made."""
+        return self.model.selection
+
+    def gaussians(self) -> Gaussians:
+        """The scene, detached."""
+        return self.model.gaussians()
+
+    def cameras(self, split: str = "train") -> Cameras:
+        """Views of the capture, undistorted, in the run's coordinates."""
+        datamanager = self.pipeline.datamanager
+        if isinstance(datamanager, SceneDatamanager):
+            return datamanager.cameras(split)
+        dataset = datamanager.train_dataset if split == "train" else datamanager.eval_dataset
+        assert dataset is not None
+        return to_scene_cameras(dataset.cameras.to(self.device))
+
+    def masks(self) -> Tensor | None:
+        """[views, height, width] object masks of the training views, or None when the capture has none."""
+        datamanager = self.pipeline.datamanager
+        return datamanager.masks() if isinstance(datamanager, SceneDatamanager) else None
+
+    def save(self, gaussians: Gaussians | None = None, selection: Tensor | None = None, **extra: Tensor) -> Path:
+        """Write the scene as the next checkpoint; `extra` tensors go beside the model's own under "_model.".
+
+        The checkpoint that was opened goes when the new one is there, if the run keeps only its latest (as
+        nerfstudio's runs do by default).
+
+        Raises:
+            ValueError: it could not be written; what was there is untouched.
+        """
+        if gaussians is not None:
+            self.model.set_gaussians(gaussians)
+        if selection is not None:
+            self.model.selection = selection.to(self.model.device)
+        step = int(self.state["step"]) + 1
+        path = self.checkpoint.with_name(f"step-{step:09d}.ckpt")
+        pipeline = self.pipeline.state_dict() | {f"_model.{name}": value for name, value in extra.items()}
+        # Optimizers of a scene that was changed by hand would be wrong: a later run starts them afresh.
+        write_checkpoint(path, plain_numbers({"format": "fasttext2style-1", "step": step, "pipeline": pipeline}))
+        if self.config.save_only_latest_checkpoint:
+            self.checkpoint.unlink()
+        self.state, self.checkpoint = read_checkpoint(path), path
+        return path

@@ -1,0 +1,1 @@
+"""Method fasttext2style-scene: reconstructs a capture."""

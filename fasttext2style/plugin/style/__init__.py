@@ -1,0 +1,1 @@
+"""Method fasttext2style: a sentence, by CLIP."""

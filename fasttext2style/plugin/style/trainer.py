@@ -1,0 +1,144 @@
+"""nerfstudio's Trainer, with a load that trains afterwards, saves that lose nothing, and errors in words.
+
+`SceneTrainer` reconstructs a scene, or resumes. `StyleTrainer` starts from a run, a .ply, or reconstructs first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from nerfstudio.engine.optimizers import Optimizers
+
+from fasttext2style.plugin.host.checkpoints import (
+    check_same_coordinates,
+    checkpoint_path,
+    read_checkpoint,
+)
+from fasttext2style.plugin.host.console import errors_in_words
+from fasttext2style.plugin.scene.trainer import SceneTrainer, SceneTrainerConfig
+from fasttext2style.plugin.style.pipeline import StylePipeline, StylePipelineConfig
+
+if TYPE_CHECKING:
+    from fasttext2style.history.history import History
+    from fasttext2style.live.action import Action
+
+
+# --- style ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class StyleTrainerConfig(SceneTrainerConfig):
+    """Trainer settings of `fasttext2style`."""
+
+    _target: type = field(default_factory=lambda: StyleTrainer)
+    pipeline: StylePipelineConfig = field(default_factory=StylePipelineConfig)
+    """Scene, object, encoder and style."""
+    live: bool = False
+    """Open the scene in the viewer and wait: point at an object, type, press Apply, undo, as often as you like. Ctrl-C
+    saves and ends."""
+    segmenter: str = "encoder"
+    """What finds an object by a text in a live session: "encoder" (the embedded one, rough, needs no download), or a
+    segmentation model as in `ft2s select --by text`."""
+    load_ply: Path | None = None
+    """A 3DGS .ply to start from, in the coordinates that the data parser gives (ns-export writes such). For a .ply in
+    the capture's own coordinates add `nerfstudio-data --orientation-method none --center-method none
+    --auto-scale-poses False`."""
+    reconstruction_steps: int = 0
+    """Steps of the reconstruction when neither --load-dir nor --load-ply is given; 0 takes the method's default
+    (3,000 on a CPU, 30,000 on CUDA)."""
+
+    def save_config(self) -> None:
+        if self.load_ply is not None:
+            self.load_ply = Path(self.load_ply).expanduser().absolute()
+        super().save_config()
+
+
+class StyleTrainer(SceneTrainer):
+    """Styles an object: networks first (their weights may be missing), then the scene, then the steps."""
+
+    config: StyleTrainerConfig
+    pipeline: StylePipeline
+    phase = "Styling"
+    has_scene = False
+    """The run's own folder holds the scene."""
+
+    def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
+        from fasttext2style.plugin.scene.reconstruction import reconstruct
+
+        with errors_in_words():
+            config = self.config
+            if not self.has_scene and config.load_ply is not None and (config.load_dir or config.load_checkpoint):
+                raise ValueError("--load-ply and --load-dir/--load-checkpoint both name a scene: give one of them.")
+            if config.live and not config.is_viewer_enabled():
+                raise ValueError(f"A live session needs the viewer, but --vis is {config.vis}: add --vis viewer.")
+            self._load_networks()
+            if not self.has_scene and config.load_ply is None and checkpoint_path(config) is None:
+                config.load_dir = reconstruct(config)
+            super().setup(test_mode)
+
+    def _load_networks(self) -> None:
+        self._encoder = self.config.pipeline.load_encoder(self.device, prompt_needed=not self.config.live)
+
+    def _load_scene(self) -> None:
+        """The scene that the command line names."""
+        path = checkpoint_path(self.config)
+        if self.config.load_ply is not None:
+            self.pipeline.load_ply(self.config.load_ply)
+        else:
+            assert path is not None, "setup() reconstructs when nothing is given"
+            check_same_coordinates(path, self.pipeline.datamanager.train_dataparser_outputs)
+            state = read_checkpoint(path)
+            self.pipeline.load_pipeline(state["pipeline"], state["step"])
+
+    def _load_checkpoint(self) -> None:
+        """Take the scene, make the selection, and build optimizers over the object's Gaussians alone."""
+        self._load_scene()
+        if self.config.live:
+            self.optimizers = Optimizers({}, {})
+            return
+        from fasttext2style.plugin.host.edit_record import scene_of_history
+
+        history = self.history()
+        state = scene_of_history(self.pipeline.model, history)
+        groups = self.pipeline.begin(self._encoder, self.config.max_num_iterations, self.base_dir)
+        self.pipeline.keep_as_step(history, state)
+        self.optimizers = Optimizers(self.config.optimizers.copy(), groups)
+
+    def before_last_save(self) -> None:
+        self.pipeline.record_edit()
+
+    def history(self) -> History:
+        """The history of this run; of a run that goes on from another one's scene, with the steps of that one.
+
+        Raises:
+            ValueError: a damaged history, or one that cannot be carried over.
+        """
+        from fasttext2style.history.history import History
+
+        history, path = History.open(self.base_dir / "history"), checkpoint_path(self.config)
+        if history.steps or self.config.load_ply is not None or path is None:
+            return history
+        earlier = History.open(path.parent.parent / "history")
+        return earlier.carried_to(history.folder) if earlier.steps else history
+
+    def train(self) -> None:
+        if not self.config.live:
+            super().train()
+            return
+        from fasttext2style.plugin.viewer.run_live import run_live
+
+        with errors_in_words():
+            run_live(self, self.live_action())
+
+    def live_action(self) -> Action:
+        """What a live session offers to do with the object."""
+        from fasttext2style.live.style import StyleSettings, rehearse, style_action
+
+        rehearse(self._encoder, self.pipeline.datamanager.cameras("train"))
+        pipeline = self.config.pipeline
+        settings = StyleSettings(
+            self._encoder, self.config.optimizers, pipeline.styler, pipeline.growth, seed=pipeline.seed
+        )
+        return style_action(settings)

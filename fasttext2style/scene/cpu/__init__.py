@@ -1,0 +1,1 @@
+"""The rasterizer without CUDA: numba kernels and the autograd functions around them."""

@@ -1,0 +1,221 @@
+"""3D Gaussian Splatting .ply files, of any trainer.
+
+Vertex properties: x y z, f_dc_0..2, f_rest_*, opacity, scale_0..2, rot_0..3, in any order and of any number type; other
+properties are ignored. Values stand before activation, so they are the tensors of `Gaussians` themselves.
+f_rest is stored colour by colour: all coefficients of red, then green, then blue.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.scene.gaussians import SH_C0, SH_DEGREES, Gaussians
+
+TYPES = {
+    **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
+    **{"float": "f4", "double": "f8"},
+    **{"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4"},
+    **{"float32": "f4", "float64": "f8"},
+}
+"""Number types of a .ply header, in both spellings -> numpy's."""
+FORMATS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
+"""Formats of a .ply -> numpy's byte order."""
+HEADER_LIMIT = 1 << 20
+"""Bytes read in search of a header's end; a file without one may be gigabytes long."""
+
+
+def read_ply(path: Path | str, drop_invalid: bool = False) -> Gaussians:
+    """The scene in a .ply file, on the CPU, bit for bit if the file holds 32 bit floats.
+
+    A file that has red, green, blue (0 to 255) in place of f_dc (`ns-export --ply-color-mode rgb`) is read too.
+
+    Raises:
+        ValueError: no .ply file, no Gaussians in it, properties missing, cut short, or rows with NaN or infinite
+            values; with `drop_invalid` such rows are left out, with a warning.
+    """
+    path = Path(path)
+    with open(path, "rb") as stream:
+        header = _read_header(stream, path)
+        if header.count == 0:
+            raise ValueError(f"{path} holds no Gaussians (element vertex 0); was everything pruned or cropped away?")
+        vertices = _read_vertices(stream, header, path)
+    gaussians = _gaussians_from_vertices(vertices, path)
+    invalid = gaussians.invalid_rows()
+    if not invalid:
+        return gaussians
+    any_invalid = torch.stack(list(invalid.values())).any(dim=0)
+    counts = ", ".join(f"{name}: {int(rows.sum()):,}" for name, rows in invalid.items())
+    found = f"{path}: {int(any_invalid.sum()):,} of {len(gaussians):,} Gaussians have NaN or infinite values ({counts})"
+    if not drop_invalid:
+        raise ValueError(f"{found}. Read it with drop_invalid=True to leave these out, or export the scene again")
+    if bool(any_invalid.all()):
+        raise ValueError(f"{found}, so nothing is left; export the scene again")
+    warnings.warn(f"{found}; they are left out", stacklevel=2)
+    return gaussians.subset(~any_invalid)
+
+
+def write_ply(path: Path | str, gaussians: Gaussians) -> None:
+    """Write a scene so that other programs, and `read_ply`, can read it: 32 bit floats, little endian, atomically.
+
+    Properties stand in the order of the 3DGS code and of `ns-export gaussian-splat`, with zero normals.
+
+    Raises:
+        ValueError: there are no Gaussians to write.
+    """
+    if len(gaussians) == 0:
+        raise ValueError(f"There are no Gaussians to write to {path}")
+    columns = {
+        ("x", "y", "z"): gaussians.means,
+        ("nx", "ny", "nz"): torch.zeros(len(gaussians), 3),
+        _numbered("f_dc", 3): gaussians.sh_dc,
+        _numbered("f_rest", 3 * gaussians.sh_rest.shape[1]): gaussians.sh_rest.transpose(1, 2).flatten(1),
+        ("opacity",): gaussians.logit_opacities[:, None],
+        _numbered("scale", 3): gaussians.log_scales,
+        _numbered("rot", 4): gaussians.quats,
+    }
+    names = [name for group in columns for name in group]
+    table = torch.cat([values.detach().to("cpu", torch.float32) for values in columns.values()], dim=1)
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(gaussians)}"]
+    header += [f"property float {name}" for name in names] + ["end_header"]
+    with atomic_write(path) as stream:
+        stream.write("\n".join(header).encode() + b"\n")
+        stream.write(np.ascontiguousarray(table.numpy(), dtype="<f4").data)
+
+
+@dataclass(frozen=True)
+class _Header:
+    format: str
+    count: int
+    vertex: np.dtype
+    bytes_before: int
+    """Of binary elements that stand before the vertices."""
+    lines_before: int
+    """Of ascii elements that stand before the vertices."""
+
+
+def _numbered(name: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{name}_{number}" for number in range(count))
+
+
+def _read_header(stream: IO[bytes], path: Path) -> _Header:
+    """Parse the header and leave the stream at the first byte after it."""
+    start = stream.read(HEADER_LIMIT)
+    if not start.startswith((b"ply\n", b"ply\r")):
+        raise ValueError(f"{path} is not a .ply file: it starts with {start[:12]!r}, not with 'ply'")
+    end = start.find(b"end_header")
+    line_end = start.find(b"\n", end)
+    if end < 0 or line_end < 0:
+        raise ValueError(
+            f"{path} has no end_header in its first {len(start):,} bytes; the file is cut short or damaged"
+        )
+    stream.seek(line_end + 1)
+    encoding = ""
+    elements: list[tuple[str, int, list[list[str]]]] = []
+    for line in start[:end].decode("ascii", errors="replace").splitlines():
+        match line.split():
+            case ["format", encoding, *_]:
+                pass
+            case ["element", name, count] if count.isdigit():
+                elements.append((name, int(count), []))
+            case ["property", *type_and_name] if elements:
+                elements[-1][2].append(type_and_name)
+            case [] | ["ply"] | ["comment" | "obj_info", *_]:
+                pass
+            case _:
+                raise ValueError(f"{path}: cannot read the header line {line!r}")
+    if encoding not in FORMATS:
+        raise ValueError(f"{path}: format should be one of {', '.join(FORMATS)}, got {encoding or 'none'!r}")
+    if any("packed" in name for _, _, properties in elements for *_, name in properties):
+        raise ValueError(f"{path} is a compressed .ply; save it uncompressed (in SuperSplat: export as PLY) first")
+    element_names = [name for name, _, _ in elements]
+    if "vertex" not in element_names:
+        raise ValueError(f"{path} has no element vertex, only {element_names}")
+    position = element_names.index("vertex")
+    dtypes = [_element_dtype(properties, FORMATS[encoding], path) for _, _, properties in elements[: position + 1]]
+    counts = [count for _, count, _ in elements[: position + 1]]
+    bytes_before = sum(count * dtype.itemsize for count, dtype in zip(counts[:-1], dtypes))
+    return _Header(encoding, counts[-1], dtypes[-1], bytes_before, lines_before=sum(counts[:-1]))
+
+
+def _element_dtype(properties: list[list[str]], byte_order: str, path: Path) -> np.dtype:
+    for words in properties:
+        if len(words) != 2 or words[0] not in TYPES:
+            raise ValueError(f"{path}: 'property {' '.join(words)}' is not a number property of a Gaussian")
+    names = [name for _, name in properties]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{path} names a property twice: {sorted({name for name in names if names.count(name) > 1})}")
+    return np.dtype([(name, byte_order + TYPES[kind]) for kind, name in properties])
+
+
+def _read_vertices(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray:
+    """The vertices as a structured array; ascii ones as doubles."""
+    if header.format == "ascii":
+        lines = stream.read().splitlines()[header.lines_before :][: header.count]
+        names = header.vertex.names or ()
+        width = len(names)
+        try:
+            table = np.array(b" ".join(lines).split(), dtype=np.bytes_).astype(np.float64)
+        except ValueError as error:
+            raise ValueError(f"{path}: a vertex has something that is not a number ({error})") from error
+        if table.size != header.count * width:
+            raise ValueError(
+                f"{path} is cut short or damaged: {header.count:,} Gaussians of {width} numbers make "
+                f"{header.count * width:,}, got {table.size:,}"
+            )
+        return table.view([(name, np.float64) for name in names])
+    stream.seek(header.bytes_before, 1)
+    expected = header.count * header.vertex.itemsize
+    content = stream.read(expected)
+    if len(content) != expected:
+        raise ValueError(
+            f"{path} is cut short: {header.count:,} Gaussians take {expected:,} bytes, got {len(content):,}; "
+            "copy or export it again"
+        )
+    return np.frombuffer(content, dtype=header.vertex)
+
+
+def _gaussians_from_vertices(vertices: np.ndarray, path: Path) -> Gaussians:
+    names = vertices.dtype.names or ()
+    as_bytes = "f_dc_0" not in names and {"red", "green", "blue"} <= set(names)
+    colors = ("red", "green", "blue") if as_bytes else _numbered("f_dc", 3)
+    needed = ("x", "y", "z", *colors, "opacity", *_numbered("scale", 3), *_numbered("rot", 4))
+    missing = [name for name in needed if name not in names]
+    if missing:
+        kind = "a point cloud or mesh" if "opacity" in missing and "scale_0" in missing else "not a complete 3DGS scene"
+        raise ValueError(f"{path} is {kind}: it lacks {', '.join(missing)}; it has {', '.join(names)}")
+    rest_names = [name for name in names if name.startswith("f_rest_")]
+    rest = _numbered("f_rest", len(rest_names))
+    if set(rest) != set(rest_names) or len(rest) // 3 not in SH_DEGREES or len(rest) % 3:
+        raise ValueError(
+            f"{path} should have 0, 9, 24 or 45 properties f_rest_0 ... (spherical harmonics of degree 0 to 3), "
+            f"got {len(rest_names)}" + (f" up to {max(rest_names, key=len)}" if set(rest) != set(rest_names) else "")
+        )
+    sh_dc = _columns(vertices, colors)
+    return Gaussians(
+        means=_columns(vertices, ("x", "y", "z")),
+        quats=_columns(vertices, _numbered("rot", 4)),
+        log_scales=_columns(vertices, _numbered("scale", 3)),
+        logit_opacities=_columns(vertices, ("opacity",))[:, 0],
+        sh_dc=(sh_dc / 255 - 0.5) / SH_C0 if as_bytes else sh_dc,
+        sh_rest=_columns(vertices, rest).reshape(len(vertices), 3, -1).transpose(1, 2).contiguous()
+        if rest
+        else torch.zeros(len(vertices), 0, 3),
+    )
+
+
+def _columns(vertices: np.ndarray, names: Sequence[str]) -> Float32[torch.Tensor, "gaussians columns"]:
+    table = np.empty((len(vertices), len(names)), dtype=np.float32)
+    # A double too large for a float becomes infinite and is then reported with the other invalid rows.
+    with np.errstate(over="ignore"):
+        for column, name in enumerate(names):
+            table[:, column] = vertices[name]
+    return torch.from_numpy(table)
