@@ -220,7 +220,7 @@ def test_a_full_disk_is_said_in_words_and_keeps_the_checkpoint(capture, tmp_path
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fasttext2style.plugin.host.results.write_ply", full)
+    monkeypatch.setattr("fasttext2style.evaluation.looks.write_ply", full)
     config = _config(capture, tmp_path, steps=2)
     with pytest.raises(SystemExit) as end:
         train(config)

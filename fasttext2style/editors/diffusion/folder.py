@@ -46,7 +46,7 @@ def load_diffusers_editor(
     if pipeline_name not in EDITORS:
         raise ValueError(f"{name} is a {pipeline_name}, which edits no images; editors are {', '.join(EDITORS)}.")
     module, _, class_name = EDITORS[pipeline_name].partition(":")
-    editor_class = getattr(import_module(f"fasttext2style.editors.{module}"), class_name)
+    editor_class = getattr(import_module(f"fasttext2style.editors.diffusion.{module}"), class_name)
     own, of_all = ([field.name for field in fields(config)] for config in (editor_class.config_class, LocalEditConfig))
     check_names(class_name, settings, own, of_all)
     config = settings_of(editor_class.config_class, settings)

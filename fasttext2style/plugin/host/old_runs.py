@@ -1,0 +1,60 @@
+"""Runs that version 0.1 wrote name our classes where they stood then: nerfstudio's loader finds them where they are now.
+
+A run's config.yml holds Python objects by module and name, and every ns-* command reads it with PyYAML's `Loader`.
+Settings that came since have their defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from typing import Any
+
+import yaml
+
+MOVED = {
+    "fasttext2style.plugin.datamanager.SceneDatamanager": "fasttext2style.plugin.host.datamanager",
+    "fasttext2style.plugin.datamanager.SceneDatamanagerConfig": "fasttext2style.plugin.host.datamanager",
+    "fasttext2style.plugin.model.SceneModel": "fasttext2style.plugin.host.model",
+    "fasttext2style.plugin.model.SceneModelConfig": "fasttext2style.plugin.host.model",
+    "fasttext2style.plugin.object_choice.ObjectChoice": "fasttext2style.selection.choice",
+    "fasttext2style.plugin.optimizers.FusedAdamConfig": "fasttext2style.plugin.host.optimizers",
+    "fasttext2style.plugin.rounds_pipeline.RoundsPipeline": "fasttext2style.plugin.rounds.pipeline",
+    "fasttext2style.plugin.rounds_pipeline.RoundsPipelineConfig": "fasttext2style.plugin.rounds.pipeline",
+    "fasttext2style.plugin.rounds_trainer.RoundsTrainer": "fasttext2style.plugin.rounds.trainer",
+    "fasttext2style.plugin.rounds_trainer.RoundsTrainerConfig": "fasttext2style.plugin.rounds.trainer",
+    "fasttext2style.plugin.scene_pipeline.ScenePipelineConfig": "fasttext2style.plugin.scene.pipeline",
+    "fasttext2style.plugin.strategy.GrowthConfig": "fasttext2style.styling.growth",
+    "fasttext2style.plugin.style_pipeline.StylePipeline": "fasttext2style.plugin.style.pipeline",
+    "fasttext2style.plugin.style_pipeline.StylePipelineConfig": "fasttext2style.plugin.style.pipeline",
+    "fasttext2style.plugin.trainer.SceneTrainer": "fasttext2style.plugin.scene.trainer",
+    "fasttext2style.plugin.trainer.SceneTrainerConfig": "fasttext2style.plugin.scene.trainer",
+    "fasttext2style.plugin.trainer.StyleTrainer": "fasttext2style.plugin.style.trainer",
+    "fasttext2style.plugin.trainer.StyleTrainerConfig": "fasttext2style.plugin.style.trainer",
+}
+"""Class as version 0.1 wrote it -> module where it stands now."""
+_TAG = "tag:yaml.org,2002:python/"
+
+
+def read_runs_of_0_1() -> None:
+    """Teach PyYAML's `Loader`, for this process. Called once, at the door (`plugin.methods`)."""
+    for old, module in MOVED.items():
+        new = f"{module}.{old.rpartition('.')[2]}"
+        yaml.Loader.add_constructor(f"{_TAG}object:{old}", _object_of(new))
+        yaml.Loader.add_constructor(f"{_TAG}name:{old}", _name_of(new))
+
+
+def _object_of(name: str) -> Any:
+    def construct(loader: yaml.Loader, node: yaml.MappingNode) -> Iterator[Any]:
+        instance = loader.make_python_instance(name, node, newobj=True)
+        yield instance
+        for setting in fields(instance):
+            if setting.default_factory is not MISSING:
+                setattr(instance, setting.name, setting.default_factory())
+        loader.set_python_instance_state(instance, loader.construct_mapping(node, deep=True))
+
+    return construct
+
+
+def _name_of(name: str) -> Any:
+    return lambda loader, node: loader.find_python_name(name, node.start_mark)
