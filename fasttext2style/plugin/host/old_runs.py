@@ -1,4 +1,4 @@
-"""Runs that version 0.1 wrote name our classes where they stood then: nerfstudio's loader finds them where they are now.
+"""Runs of version 0.1 name our classes where they stood then: nerfstudio's loader finds them where they are now.
 
 A run's config.yml holds Python objects by module and name, and every ns-* command reads it with PyYAML's `Loader`.
 Settings that came since have their defaults.
