@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,7 +25,7 @@ from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.growth import RoundGrowth
 from fasttext2style.rounds.setup import Tools, new_rounds
 from fasttext2style.styling.editable import EditableObject
-from fasttext2style.styling.gate import UpdateGate
+from fasttext2style.styling.steps import ObjectSteps
 
 if TYPE_CHECKING:
     from fasttext2style.live.session import LiveSession
@@ -196,13 +195,12 @@ class _Series:
         before = object_before(session.state, edit)
         self.rounds.start()
         self.live = LiveEdit(session, edit, before)
-        self.gate = UpdateGate()
         self._trained = 0
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for name, entry in rates_of_mode(owner.optimizers, self.rounds.mode.geometry_rate).items():
             self.optimizers[name] = deepcopy(entry["optimizer"]).setup(params=[edit.parameters[name]])
         self.rounds.attach(self.optimizers)
-        self.gate.attach(self.optimizers, lambda: edit.weights)
+        self.steps = ObjectSteps(edit, self.optimizers, on_grown=self._grown)
         self.applied: list = []
         """The history when the last round had ended."""
 
@@ -227,47 +225,41 @@ class _Series:
         else:
             rounds.plan = replace(self.plan, steps=steps)
             rounds.round_length = rounds.plan.steps_per_round
-        growth = RoundGrowth(self.owner.config.growth, rounds, self.optimizers)
+        self.steps.growth = RoundGrowth(self.owner.config.growth, rounds, self.optimizers)
         try:
-            finished = self._steps(growth, rounds.round_length - rounds.step)
+            finished = self._steps(rounds.round_length - rounds.step)
         except _PausedWhileEditing:
             return None
         if not refines:
             self._trained = min(rounds.plan.steps, finished.manifest["steps_done"])
         return finished
 
-    def _steps(self, growth: RoundGrowth, total: int) -> Round:
+    def _steps(self, total: int) -> Round:
         self.session.progress(0, total)
         finished, done = None, 0
         while finished is None:
             if self.session.stopping and done > 0:
                 return self.rounds.end_round()
-            finished = self._step(growth)
+            finished = self._step()
             done += 1
             if done == 1:  # the first step waited for the editor: time is counted from here
                 self.session.progress(0, total)
             self.session.progress(done, total)
         return finished
 
-    def _step(self, growth: RoundGrowth) -> Round | None:
+    def _step(self) -> Round | None:
         rounds, edits = self.rounds, self.rounds.plan.edits_at(self.rounds.step)
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad()
         losses, info = rounds.losses()
         if edits:
             self.session.pictures = {view: rounds.targets[view].image for view in rounds.targets.round_views}
             self.session.tell("pictures")
-        growth.before_backward(info)
-        loss = torch.stack(list(losses.values())).sum()
-        if not np.isfinite(float(loss.detach())):
-            raise ValueError(f"The training diverged at step {rounds.step + 1} (loss {float(loss.detach())}).")
-        loss.backward()
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-        if growth.after_step():
-            self.live.replace_object()
+        self.steps.take(losses, info, rounds.step)
         self.live.write()
         return rounds.end_step()
+
+    def _grown(self) -> None:
+        self.rounds.re_anchor()
+        self.live.replace_object()
 
     def _after_denoising_step(self, done: int, total: int) -> None:
         self.session.progress(done, total, "editing")
@@ -276,7 +268,7 @@ class _Series:
 
     def close(self) -> None:
         """No more rounds: let go of what only they need."""
-        self.gate.detach()
+        self.steps.close()
         self.optimizers.clear()
 
 

@@ -7,7 +7,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from fasttext2style.guidance.encoder import TextImageEncoder
@@ -18,8 +17,8 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
-from fasttext2style.styling.gate import UpdateGate
 from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
+from fasttext2style.styling.steps import ObjectSteps, TrainingDiverged
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 
 if TYPE_CHECKING:
@@ -90,11 +89,7 @@ class ApplyStyle:
         done = 0
         try:
             while done < steps and not session.stopping:
-                loss = style.step(done)
-                if not np.isfinite(loss):
-                    raise ValueError(
-                        f"The style diverged at step {done + 1} (loss {loss}). Try a smaller strength, or colours only."
-                    )
+                style.step(done)
                 done += 1
                 style.live.write()
                 session.progress(done, steps)
@@ -161,30 +156,29 @@ class _Style:
         self.live = LiveEdit(session, self.edit, object_before(session.state, self.edit))
         cameras = session.cameras[:: -(-len(session.cameras) // _VIEWS)]
         self.styler = ObjectStyler(self.edit, cameras, settings.encoder, order.prompt, config, settings.seed)
-        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        optimizers: dict[str, torch.optim.Optimizer] = {}
         for name, parameter in self.edit.parameters.items():
             optimizer = deepcopy(settings.optimizers[name]["optimizer"])
             optimizer.lr *= order.strength
-            self.optimizers[name] = optimizer.setup(params=[parameter])
-        self.growth = ObjectGrowth(growth, self.edit, self.optimizers, PRESETS[order.preset])
-        self.gate = UpdateGate()
-        self.gate.attach(self.optimizers, lambda: self.edit.weights)
+            optimizers[name] = optimizer.setup(params=[parameter])
+        densification = ObjectGrowth(growth, self.edit, optimizers, PRESETS[order.preset])
+        self.steps = ObjectSteps(self.edit, optimizers, densification, self._grown)
 
-    def step(self, number: int) -> float:
-        """One step on the object's own parameters: whoever looks at the scene does not wait for it."""
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad()
-        losses, info = self.styler.losses()
-        self.growth.before_backward(info)
-        loss = torch.stack(list(losses.values())).sum()
-        loss.backward()
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-        if self.growth.after_step(number):
-            self.styler.re_anchor()
-            self.edit.let_go_of_scene()
-            self.live.replace_object()
-        return float(loss.detach())
+    def step(self, number: int) -> None:
+        """One step on the object's own parameters: whoever looks at the scene does not wait for it.
+
+        Raises:
+            ValueError: the loss is no longer finite.
+        """
+        try:
+            self.steps.take(*self.styler.losses(), number)
+        except TrainingDiverged as error:
+            raise ValueError(f"{error} Try a smaller strength, or colors only.") from error
+
+    def _grown(self) -> None:
+        self.styler.re_anchor()
+        self.edit.let_go_of_scene()
+        self.live.replace_object()
 
     def metrics(self) -> dict[str, float]:
         """Mean similarity of the object's views to the sentence, before and after."""
@@ -193,5 +187,4 @@ class _Style:
 
     def close(self) -> None:
         """No more steps: let go of what only steps need."""
-        self.gate.detach()
-        self.optimizers.clear()
+        self.steps.close()

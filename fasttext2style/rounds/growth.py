@@ -27,15 +27,12 @@ class RoundGrowth:
         if self.rounds.grows:
             self._growth.before_backward(info)
 
-    def after_step(self) -> bool:
+    def after_step(self, step: int) -> bool:
         """After the optimizers' step, before `end_step`; tells whether Gaussians were added or removed."""
         if not self.rounds.grows:
             return False
         self._growth.info = _of_object(self._info, len(self.rounds.edit))
-        if not self._growth.after_step(self.rounds.step):
-            return False
-        self.rounds.re_anchor()
-        return True
+        return self._growth.after_step(step)
 
 
 def _of_object(info: dict[str, Any], count: int) -> dict[str, Any]:

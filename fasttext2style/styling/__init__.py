@@ -1,4 +1,5 @@
 """The main job without a host: an object of a scene, a sentence, a batch of views, a loss.
 
 editable.py the object as parameters of its own · views.py cameras that look at it · styler.py render, compare, anchor
+steps.py one training step · gate.py holds soft rows back · growth.py densification inside the object
 """

@@ -2,7 +2,7 @@
 
 Only the selected rows become parameters, so a step over an object of 80,000 Gaussians costs the same in a scene of two
 million, and everything else stays as it was by construction. Rows with a weight between 0 and 1 are held back by
-`selection.gate.UpdateGate`.
+`styling.gate.UpdateGate`.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from fasttext2style.rounds.setup import Tools, new_rounds
 from fasttext2style.rounds.views import SceneViews
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
-from fasttext2style.styling.gate import UpdateGate
+from fasttext2style.styling.steps import ObjectSteps
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -73,7 +73,6 @@ class RoundsPipeline(StylePipeline):
 
     config: RoundsPipelineConfig
     rounds: EditRounds
-    growth: RoundGrowth | None = None
 
     def begin_rounds(
         self, tools: Tools, selection: Selection, folder: Path, resumes: bool, refinement_steps: int = 0
@@ -111,10 +110,10 @@ class RoundsPipeline(StylePipeline):
         return {name: [parameter] for name, parameter in self.edit.parameters.items()}
 
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
-        if self.rounds.step == 0 or self.growth is None:
-            self.growth = RoundGrowth(self.config.growth, self.rounds, self._optimizers)
+        if self.rounds.step == 0 or self.object_steps.growth is None:
+            self.object_steps.growth = RoundGrowth(self.config.growth, self.rounds, self._optimizers)
         losses, info = self.rounds.losses()
-        self.growth.before_backward(info)
+        self.object_steps.begin(info)
         return {}, losses, {"gaussians": float(len(self.edit)), "round": float(self.rounds.round)}
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
@@ -124,12 +123,10 @@ class RoundsPipeline(StylePipeline):
         trainer: Any = attributes.trainer
         self._optimizers = attributes.optimizers.optimizers
         self.rounds.attach(self._optimizers)
-        self.gate = UpdateGate()
-        self.gate.attach(self._optimizers, lambda: self.edit.weights)
+        self.object_steps = ObjectSteps(self.edit, self._optimizers, on_grown=self.rounds.re_anchor)
 
         def after_step(step: int) -> None:
-            assert self.growth is not None, "steps begin with losses"
-            self.growth.after_step()
+            self.object_steps.end(self.rounds.step)
             finished = self.rounds.end_step()
             self.write_back()
             if finished is not None:
@@ -137,7 +134,7 @@ class RoundsPipeline(StylePipeline):
                 self._tell(finished, step)
 
         def after_train(step: int) -> None:
-            self.gate.detach()
+            self.object_steps.close()
             self._write_results(trainer)
 
         return [

@@ -25,8 +25,8 @@ from fasttext2style.plugin.scene.pipeline import ScenePipelineConfig
 from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.selection.choice import ObjectChoice
 from fasttext2style.styling.editable import EditableObject
-from fasttext2style.styling.gate import UpdateGate
 from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
+from fasttext2style.styling.steps import ObjectSteps
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class StylePipeline(VanillaPipeline):
 
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, torch.Tensor], dict[str, Any]]:
         losses, info = self.styler.losses()
-        self.growth.before_backward(info)
+        self.object_steps.begin(info)
         return {}, losses, {"gaussians": float(len(self.edit))}
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
@@ -177,14 +177,12 @@ class StylePipeline(VanillaPipeline):
             return []  # a live session has its own loop
         assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
         optimizers = attributes.optimizers.optimizers
-        self.growth = ObjectGrowth(self.config.growth, self.edit, optimizers, self.steps)
-        self.gate = UpdateGate()
-        self.gate.attach(optimizers, lambda: self.edit.weights)
+        growth = ObjectGrowth(self.config.growth, self.edit, optimizers, self.steps)
+        self.object_steps = ObjectSteps(self.edit, optimizers, growth, self.styler.re_anchor)
 
         def after_step(step: int) -> None:
             # Before the viewer looks: numbers of Gaussians change here, then the scene is put together again.
-            if self.growth.after_step(step):
-                self.styler.re_anchor()
+            self.object_steps.end(step)
             self.write_back()
             if step % 50 == 0:
                 self._log_pictures(step)
@@ -192,7 +190,7 @@ class StylePipeline(VanillaPipeline):
         def after_train(step: int) -> None:
             self.watch.seconds["styling"] = time.perf_counter() - self._styling_started
             self.write_back()
-            self.gate.detach()
+            self.object_steps.close()
             self._write_results(attributes.trainer)
 
         return [

@@ -1,0 +1,103 @@
+"""One training step of an object: gate, gradients, optimizers, densification, in the order that they need.
+
+A loop of our own takes whole steps::
+
+    steps = ObjectSteps(edit, optimizers, growth, styler.re_anchor)
+    for number in range(200):
+        losses, info = styler.losses()
+        steps.take(losses, info, number)
+    steps.close()
+
+A host that calls backward and the optimizers itself puts `begin(info)` between losses and backward, and `end(number)`
+after the optimizers' step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.gate import UpdateGate
+
+
+@runtime_checkable
+class Growth(Protocol):
+    """What adds and removes Gaussians between steps."""
+
+    def before_backward(self, info: dict[str, Any]) -> None:
+        """Between the losses of a step and their gradients; `info` is the rasterizer's."""
+        ...
+
+    def after_step(self, step: int) -> bool:
+        """After the optimizers' step; tells whether Gaussians were added or removed."""
+        ...
+
+
+class TrainingDiverged(ValueError):
+    """The loss is no longer a finite number."""
+
+
+class ObjectSteps:
+    """Changes an object step by step; rows with a weight below 1 are held back by an `UpdateGate`.
+
+    Args:
+        edit: the object.
+        optimizers: of its parameters, by name.
+        growth: densification; it may be replaced between steps.
+        on_grown: called after Gaussians were added or removed, before the next losses.
+
+    Raises:
+        TrainingDiverged: from `take`, before anything is changed.
+    """
+
+    def __init__(
+        self,
+        edit: EditableObject,
+        optimizers: dict[str, torch.optim.Optimizer],
+        growth: Growth | None = None,
+        on_grown: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.growth, self._optimizers, self._on_grown = growth, optimizers, on_grown
+        self._gate = UpdateGate()
+        # Asked for at every step: densification changes their number.
+        self._gate.attach(optimizers, lambda: edit.weights)
+
+    def begin(self, info: dict[str, Any]) -> None:
+        """Between the losses of a step and their gradients."""
+        if self.growth is not None:
+            self.growth.before_backward(info)
+
+    def end(self, step: int) -> None:
+        """After the optimizers' step number `step`, counted from 0."""
+        if self.growth is not None and self.growth.after_step(step):
+            self._on_grown()
+
+    def take(self, losses: Mapping[str, Tensor], info: dict[str, Any], step: int) -> float:
+        """A whole step, number `step` counted from 0, down the sum of the losses; returns that sum.
+
+        Raises:
+            TrainingDiverged: the sum is not finite; nothing has changed then.
+        """
+        loss = torch.stack(list(losses.values())).sum()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingDiverged(f"The training diverged at step {step + 1} (loss {value}).")
+        self.begin(info)
+        loss.backward()
+        for optimizer in self._optimizers.values():
+            optimizer.step()
+        # Here and not before backward: the next render need not share its memory with old gradients.
+        for optimizer in self._optimizers.values():
+            optimizer.zero_grad()
+        self.end(step)
+        return value
+
+    def close(self) -> None:
+        """No more steps: the optimizers are as they were without a gate, and what only steps need is let go."""
+        self._gate.detach()
+        self._optimizers, self.growth = {}, None
