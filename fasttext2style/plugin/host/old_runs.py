@@ -23,7 +23,7 @@ MOVED = {
     "fasttext2style.plugin.rounds_pipeline.RoundsPipelineConfig": "fasttext2style.plugin.rounds.pipeline",
     "fasttext2style.plugin.rounds_trainer.RoundsTrainer": "fasttext2style.plugin.rounds.trainer",
     "fasttext2style.plugin.rounds_trainer.RoundsTrainerConfig": "fasttext2style.plugin.rounds.trainer",
-    "fasttext2style.plugin.scene_pipeline.ScenePipelineConfig": "fasttext2style.plugin.scene.pipeline",
+    "fasttext2style.plugin.scene_pipeline.ScenePipelineConfig": "fasttext2style.plugin.host.pipelines",
     "fasttext2style.plugin.strategy.GrowthConfig": "fasttext2style.styling.growth",
     "fasttext2style.plugin.style_pipeline.StylePipeline": "fasttext2style.plugin.style.pipeline",
     "fasttext2style.plugin.style_pipeline.StylePipelineConfig": "fasttext2style.plugin.style.pipeline",

@@ -26,7 +26,7 @@ def write_results(pipeline: StylePipeline, trainer: Any) -> Path:
     before, after = edit.scene, edit.merged()
     with watch.phase("results"):
         held_out = pipeline.datamanager.cameras("eval")
-        prompt = pipeline.config.model.prompt or ""
+        prompt = pipeline.config.prompt
         pictures = write_looks(folder, prompt, before, after, held_out)
         if pipeline.config.video_seconds > 0:
             path = camera_path(pipeline.datamanager.cameras("train"), pipeline.config.video_seconds)

@@ -18,7 +18,7 @@ from fasttext2style.editors.load import load_editor
 from fasttext2style.evaluation.looks import camera_path, write_film, write_looks
 from fasttext2style.evaluation.report import write_report
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
-from fasttext2style.plugin.style.pipeline import StylePipeline, StylePipelineConfig
+from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import Round, RoundsFolder
@@ -29,14 +29,13 @@ from fasttext2style.rounds.records import size_estimate
 from fasttext2style.rounds.setup import Tools, new_rounds
 from fasttext2style.rounds.views import SceneViews
 from fasttext2style.selection.selection import Selection
-from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.steps import ObjectSteps
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 @dataclass
-class RoundsPipelineConfig(StylePipelineConfig):
+class RoundsPipelineConfig(ObjectPipelineConfig):
     """Settings of rounds of edits; encoder and styler are those of the text loss that may stand beside the pictures."""
 
     _target: type = field(default_factory=lambda: RoundsPipeline)
@@ -57,7 +56,7 @@ class RoundsPipelineConfig(StylePipelineConfig):
         Raises:
             ValueError: no prompt, settings that contradict each other, or networks that cannot be had.
         """
-        if prompt_needed and not (self.model.prompt or "").strip():
+        if prompt_needed and not self.prompt:
             raise ValueError('No instruction was given: add --prompt "turn the bear into a panda".')
         self.rounds.check(self.mode)
         editor = load_editor(self.editor, device, **{name: _value(text) for name, text in self.editor_settings.items()})
@@ -68,7 +67,7 @@ class RoundsPipelineConfig(StylePipelineConfig):
         return Tools(editor, perceptual, encoder)
 
 
-class RoundsPipeline(StylePipeline):
+class RoundsPipeline(ObjectPipeline):
     """Holds the scene; after `begin_rounds`, edits the object in rounds."""
 
     config: RoundsPipelineConfig
@@ -83,18 +82,15 @@ class RoundsPipeline(StylePipeline):
             ValueError: no view shows the object, or rounds that cannot be taken up.
         """
         config = self.config
-        self.watch, self.folder = Stopwatch(), folder
-        scene, cameras = self.model.gaussians(), self.datamanager.cameras("train")
-        self.selection_origin = selection.origin
-        CONSOLE.log(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
-        self.edit = EditableObject(scene, selection)
+        self.watch = Stopwatch()
+        self.begin_edit(selection, folder)
         books = RoundsFolder(folder / "rounds", config.rounds.keep)
         self.rounds = new_rounds(
             config,
             tools,
-            config.model.prompt or "",
+            config.prompt,
             self.edit,
-            cameras,
+            self.datamanager.cameras("train"),
             self.datamanager.photographs(),
             self.model,
             books,
@@ -107,7 +103,7 @@ class RoundsPipeline(StylePipeline):
             self.rounds.start()
         self.model.selection = self.edit.merged_weights()
         self.write_back()
-        return {name: [parameter] for name, parameter in self.edit.parameters.items()}
+        return self.groups()
 
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
         if self.rounds.step == 0 or self.object_steps.growth is None:
@@ -117,8 +113,8 @@ class RoundsPipeline(StylePipeline):
         return {}, losses, {"gaussians": float(len(self.edit)), "round": float(self.rounds.round)}
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
-        if getattr(self, "edit", None) is None:
-            return []  # a live session has its own loop
+        if not self.has_begun:
+            return []
         assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
         trainer: Any = attributes.trainer
         self._optimizers = attributes.optimizers.optimizers
@@ -167,7 +163,7 @@ class RoundsPipeline(StylePipeline):
     @torch.no_grad()
     def _write_results(self, trainer: Any) -> None:
         """Held-out views before and after, film, styled.ply and a report, as of the last complete round."""
-        folder, prompt = self.folder / "results", self.config.model.prompt or ""
+        folder, prompt = self.folder / "results", self.config.prompt
         before, after = self.edit.scene, self.edit.merged()
         write_looks(folder, prompt, before, after, self.datamanager.cameras("eval"))
         if self.config.video_seconds > 0:

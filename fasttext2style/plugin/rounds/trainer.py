@@ -82,18 +82,7 @@ class RoundsTrainer(StyleTrainer):
 
     def _load_new_scene(self) -> Selection:
         self._load_scene()
-        pipeline = self.pipeline
-        selection = pipeline.config.object.select(
-            pipeline.model.gaussians(),
-            pipeline.datamanager.cameras("train"),
-            pipeline.datamanager.masks(),
-            pipeline.model.selection,
-            pipeline.datamanager.config.object_masks is not None,
-        )
-        warning = selection.check_usable()
-        if warning:
-            CONSOLE.log(f"[yellow]{warning}[/yellow]")
-        return selection
+        return self.pipeline.choose_object()
 
     def train(self) -> None:
         if not self.config.live and self.pipeline.rounds.done:

@@ -8,7 +8,7 @@ from nerfstudio.plugins.types import MethodSpecification
 from fasttext2style.plugin.host.datamanager import SceneDatamanagerConfig
 from fasttext2style.plugin.host.defaults import ON_CUDA, adam, logging, machine, viewer
 from fasttext2style.plugin.host.model import SceneModelConfig
-from fasttext2style.plugin.scene.pipeline import ScenePipelineConfig
+from fasttext2style.plugin.host.pipelines import ScenePipelineConfig
 from fasttext2style.plugin.scene.trainer import SceneTrainerConfig
 
 # A CPU trains one tenth of splatfacto's steps on small views: every interval shrinks with them. Measured on `bear`.

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 
-if TYPE_CHECKING:
-    from fasttext2style.plugin.style.trainer import StyleTrainerConfig
+from fasttext2style.plugin.scene.trainer import SceneTrainerConfig
 
 
-def reconstruct(style: StyleTrainerConfig) -> Path:
+def reconstruct(style: SceneTrainerConfig, steps: int = 0) -> Path:
     """Train `fasttext2style-scene` on the capture of a style run; returns the folder of its checkpoints.
 
-    The data settings (data parser, image size) are the style run's own, so that both see the same coordinates.
+    `steps` above 0 are trained instead of the method's own number. The data settings (data parser, image size) are the style run's own, so that both see the same coordinates.
     """
     from fasttext2style.plugin.scene.method import fasttext2style_scene
     from fasttext2style.plugin.scene.trainer import SceneTrainerConfig
@@ -33,8 +31,7 @@ def reconstruct(style: StyleTrainerConfig) -> Path:
     config.experiment_name = style.experiment_name
     config.timestamp = style.timestamp
     config.machine = deepcopy(style.machine)
-    if style.reconstruction_steps:
-        steps = style.reconstruction_steps
+    if steps:
         model = config.pipeline.model
         config.pipeline.model = type(model).for_cpu(steps) if steps < 15000 else model
         config.pipeline.model.sh_degree = model.sh_degree

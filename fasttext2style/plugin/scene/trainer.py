@@ -17,8 +17,8 @@ from fasttext2style.plugin.host.checkpoints import (
     write_checkpoint,
 )
 from fasttext2style.plugin.host.console import errors_in_words
+from fasttext2style.plugin.host.pipelines import ScenePipelineConfig
 from fasttext2style.plugin.host.progress import PhaseProgress
-from fasttext2style.plugin.scene.pipeline import ScenePipelineConfig
 
 FORMAT = "fasttext2style-1"
 """Marks our own checkpoints, whose optimizer state may be resumed."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
-import tyro
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
-from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.markup import escape
@@ -18,16 +16,10 @@ from torch import nn
 
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoder import TextImageEncoder
-from fasttext2style.guidance.load import load_encoder
-from fasttext2style.plugin.host.datamanager import SceneDatamanager
-from fasttext2style.plugin.host.model import SceneModel
-from fasttext2style.plugin.scene.pipeline import ScenePipelineConfig
-from fasttext2style.scene.files.ply import read_ply
-from fasttext2style.selection.choice import ObjectChoice
-from fasttext2style.styling.editable import EditableObject
-from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
+from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
+from fasttext2style.styling.growth import ObjectGrowth
 from fasttext2style.styling.steps import ObjectSteps
-from fasttext2style.styling.styler import ObjectStyler, StylerConfig
+from fasttext2style.styling.styler import ObjectStyler
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History
@@ -36,69 +28,28 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class StylePipelineConfig(ScenePipelineConfig):
+class StylePipelineConfig(ObjectPipelineConfig):
     """Settings of a text style."""
 
     _target: type = field(default_factory=lambda: StylePipeline)
-    encoder: Annotated[str, tyro.conf.arg(aliases=["--encoder"])] = "ViT-B-32"
-    """Any open_clip model name, or "tiny": the embedded encoder, which needs no download and knows about 120 words."""
-    encoder_weights: Annotated[str, tyro.conf.arg(aliases=["--encoder-weights"])] = ""
-    """open_clip tag or local file of the encoder's weights; empty takes the model's default ones."""
-    object: ObjectChoice = field(default_factory=ObjectChoice)
-    """Which Gaussians are the object."""
-    styler: StylerConfig = field(default_factory=StylerConfig)
-    """What a styling step does."""
-    growth: GrowthConfig = field(default_factory=GrowthConfig)
-    """Densification inside the object."""
-    seed: int = 0
-    """Draws negatives, views and patches."""
-    video_seconds: float = 4.0
-    """Length of the before/after video; 0 makes none."""
 
-    def load_encoder(self, device: str, prompt_needed: bool = True) -> TextImageEncoder:
-        """The encoder that these settings name; called first of all, for everything else takes longer.
+    def load_tools(self, device: str, prompt_needed: bool = True) -> TextImageEncoder:
+        """The frozen network; called first of all, for everything else takes longer.
 
         Raises:
             ValueError: no prompt, settings that contradict each other, an unknown model, weights that cannot be had.
         """
-        if prompt_needed and not (self.model.prompt or "").strip():
+        if prompt_needed and not self.prompt:
             raise ValueError('No style was given: add --prompt "a bear made of gold".')
-        if self.growth.enabled and ("means" not in self.styler.train or self.styler.composite):
-            raise ValueError(
-                "Growing needs places to train and renders of the object alone: add means to --pipeline.styler.train "
-                "and leave --pipeline.styler.composite False, or set --pipeline.growth.enabled False."
-            )
-        return load_encoder(self.encoder, self.encoder_weights or None, torch.device(device))
+        return self.load_encoder(device)
 
 
-class StylePipeline(VanillaPipeline):
+class StylePipeline(ObjectPipeline):
     """Holds the scene; after `begin`, trains the object alone."""
 
     config: StylePipelineConfig
-    datamanager: SceneDatamanager
-    edit: EditableObject
     styler: ObjectStyler
-    watch: Stopwatch
     record: EditRecord | None = None
-
-    @property
-    def model(self) -> SceneModel:
-        return cast(SceneModel, self._model)
-
-    def load_ply(self, path: Path) -> None:
-        """Take the scene from a 3DGS .ply of any SH degree up to the model's.
-
-        Raises:
-            ValueError: not such a file, or a higher SH degree than the model's.
-        """
-        gaussians = read_ply(path)
-        degree = self.model.config.sh_degree
-        if gaussians.sh_degree > degree:
-            raise ValueError(
-                f"{path} has SH degree {gaussians.sh_degree}, the model {degree}: add --pipeline.model.sh-degree "
-                f"{gaussians.sh_degree}."
-            )
-        self.model.load_gaussians(gaussians.with_sh_degree(degree))
 
     def begin(self, encoder: TextImageEncoder, steps: int, folder: Path) -> dict[str, list[nn.Parameter]]:
         """Select the object and prepare the style; returns the parameter groups to optimize.
@@ -106,35 +57,18 @@ class StylePipeline(VanillaPipeline):
         Raises:
             ValueError: nothing to select, no view of it, or a prompt that says nothing to the encoder.
         """
-        self.watch = Stopwatch()
-        self.folder, self.steps = folder, steps
-        cameras = self.datamanager.cameras("train")
-        scene = self.model.gaussians()
+        self.watch, self.steps = Stopwatch(), steps
         with self.watch.phase("selection"):
-            masks_are_ours = self.datamanager.config.object_masks is not None
-            selection = self.config.object.select(
-                scene, cameras, self.datamanager.masks(), self._previous_selection(), masks_are_ours
-            )
-        self.selection_origin = selection.origin
-        warning = selection.check_usable()
-        if warning:
-            CONSOLE.log(f"[yellow]{warning}[/yellow]")
-        CONSOLE.log(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
-        self.edit = EditableObject(scene, selection)
+            selection = self.choose_object()
+        self.begin_edit(selection, folder)
+        cameras, config = self.datamanager.cameras("train"), self.config
         with self.watch.phase("preparation"):
-            self.styler = ObjectStyler(
-                self.edit, cameras, encoder, self.config.model.prompt or "", self.config.styler, self.config.seed
-            )
+            self.styler = ObjectStyler(self.edit, cameras, encoder, config.prompt, config.styler, config.seed)
         if self.styler.objective.warning:
             CONSOLE.log(f"[yellow]{self.styler.objective.warning}[/yellow]")
         self.model.selection = self.edit.merged_weights()
         self._styling_started = time.perf_counter()
-        return {name: [parameter] for name, parameter in self.edit.parameters.items()}
-
-    def _previous_selection(self) -> torch.Tensor:
-        """[gaussians] weights that came with the loaded run; all ones when there were none, or an empty one."""
-        weights = self.model.selection
-        return weights if bool(weights.any()) else torch.ones_like(weights)
+        return self.groups()
 
     def keep_as_step(self, history: History, state: SceneState) -> None:
         """Keep what this run does to the object as a step of a history.
@@ -155,7 +89,7 @@ class StylePipeline(VanillaPipeline):
         pair = {"before": self.edit.original, "after": self.edit.gaussians(()).detach()}
         try:
             self.record.finish(
-                self.config.model.prompt or "",
+                self.config.prompt,
                 self.styler.views[0],
                 settings={"steps": self.steps, "object": self.selection_origin, "encoder": self.styler.encoder.name},
                 seed=self.config.seed,
@@ -173,8 +107,8 @@ class StylePipeline(VanillaPipeline):
         return {}, losses, {"gaussians": float(len(self.edit))}
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
-        if getattr(self, "edit", None) is None:
-            return []  # a live session has its own loop
+        if not self.has_begun:
+            return []
         assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
         optimizers = attributes.optimizers.optimizers
         growth = ObjectGrowth(self.config.growth, self.edit, optimizers, self.steps)
@@ -199,15 +133,9 @@ class StylePipeline(VanillaPipeline):
         ]
 
     def write_back(self) -> None:
-        """Put the object as it is now into the scene that is rendered, saved and exported."""
-        if self.edit.has_grown:
-            self.model.set_gaussians(self.edit.merged())
-            self.model.selection = self.edit.merged_weights()
-            if self.record is not None:
-                self.record.take_earlier()
-            return
-        for name, parameter in self.edit.parameters.items():
-            self.model.gauss_params[name].data.index_copy_(0, self.edit.rows, parameter.detach())
+        super().write_back()
+        if self.edit.has_grown and self.record is not None:
+            self.record.take_earlier()
 
     def get_train_rays_per_batch(self) -> int:
         return self.styler.size**2 * self.styler.sampler.batch

@@ -75,11 +75,11 @@ class StyleTrainer(SceneTrainer):
                 raise ValueError(f"A live session needs the viewer, but --vis is {config.vis}: add --vis viewer.")
             self._load_networks()
             if not self.has_scene and config.load_ply is None and checkpoint_path(config) is None:
-                config.load_dir = reconstruct(config)
+                config.load_dir = reconstruct(config, config.reconstruction_steps)
             super().setup(test_mode)
 
     def _load_networks(self) -> None:
-        self._encoder = self.config.pipeline.load_encoder(self.device, prompt_needed=not self.config.live)
+        self._encoder = self.config.pipeline.load_tools(self.device, prompt_needed=not self.config.live)
 
     def _load_scene(self) -> None:
         """The scene that the command line names."""

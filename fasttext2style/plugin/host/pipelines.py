@@ -1,0 +1,153 @@
+"""What the methods' pipelines share: data and model of a scene; and of those that change an object, its choice.
+
+`fasttext2style-scene` trains with nerfstudio's own pipeline. The text style and the rounds are siblings over
+`ObjectPipeline`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, cast
+
+import torch
+import tyro
+from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import nn
+
+from fasttext2style.evaluation.timing import Stopwatch
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.load import load_encoder
+from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
+from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
+from fasttext2style.scene.files.ply import read_ply
+from fasttext2style.selection.choice import ObjectChoice
+from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.growth import GrowthConfig
+from fasttext2style.styling.styler import StylerConfig
+
+
+@dataclass
+class ScenePipelineConfig(VanillaPipelineConfig):
+    """Data and model of a scene."""
+
+    _target: type = field(default_factory=lambda: VanillaPipeline)
+    datamanager: SceneDatamanagerConfig = field(default_factory=SceneDatamanagerConfig)
+    """Photographs and cameras."""
+    model: SceneModelConfig = field(default_factory=SceneModelConfig)
+    """The Gaussians."""
+
+
+@dataclass
+class ObjectPipelineConfig(ScenePipelineConfig):
+    """Settings of methods that change an object; in rounds, encoder and styler are those of the text loss."""
+
+    encoder: Annotated[str, tyro.conf.arg(aliases=["--encoder"])] = "ViT-B-32"
+    """Any open_clip model name, or "tiny": the embedded encoder, which needs no download and knows about 120 words."""
+    encoder_weights: Annotated[str, tyro.conf.arg(aliases=["--encoder-weights"])] = ""
+    """open_clip tag or local file of the encoder's weights; empty takes the model's default ones."""
+    object: ObjectChoice = field(default_factory=ObjectChoice)
+    """Which Gaussians are the object."""
+    styler: StylerConfig = field(default_factory=StylerConfig)
+    """What a styling step does."""
+    growth: GrowthConfig = field(default_factory=GrowthConfig)
+    """Densification inside the object."""
+    seed: int = 0
+    """Draws negatives, views and patches."""
+    video_seconds: float = 4.0
+    """Length of the before/after video; 0 makes none."""
+
+    @property
+    def prompt(self) -> str:
+        """The sentence or instruction; nerfstudio's --prompt is a setting of its models."""
+        return (self.model.prompt or "").strip()
+
+    def load_encoder(self, device: str) -> TextImageEncoder:
+        """The encoder that these settings name.
+
+        Raises:
+            ValueError: settings that contradict each other, an unknown model, weights that cannot be had.
+        """
+        if self.growth.enabled and ("means" not in self.styler.train or self.styler.composite):
+            raise ValueError(
+                "Growing needs places to train and renders of the object alone: add means to --pipeline.styler.train "
+                "and leave --pipeline.styler.composite False, or set --pipeline.growth.enabled False."
+            )
+        return load_encoder(self.encoder, self.encoder_weights or None, torch.device(device))
+
+
+class ObjectPipeline(VanillaPipeline):
+    """Holds the scene; once an edit has begun, the object's parameters are what trains."""
+
+    config: ObjectPipelineConfig
+    datamanager: SceneDatamanager
+    edit: EditableObject
+    selection_origin: str
+    watch: Stopwatch
+    folder: Path
+    has_begun = False
+    """An edit has begun. A live session never begins one: it has loops of its own."""
+
+    @property
+    def model(self) -> SceneModel:
+        return cast(SceneModel, self._model)
+
+    def load_ply(self, path: Path) -> None:
+        """Take the scene from a 3DGS .ply of any SH degree up to the model's.
+
+        Raises:
+            ValueError: not such a file, or a higher SH degree than the model's.
+        """
+        gaussians = read_ply(path)
+        degree = self.model.config.sh_degree
+        if gaussians.sh_degree > degree:
+            raise ValueError(
+                f"{path} has SH degree {gaussians.sh_degree}, the model {degree}: add --pipeline.model.sh-degree "
+                f"{gaussians.sh_degree}."
+            )
+        self.model.load_gaussians(gaussians.with_sh_degree(degree))
+
+    def choose_object(self) -> Selection:
+        """The object as the settings name it, in the scene as it is; warnings are printed.
+
+        Raises:
+            ValueError: what was asked for is not there, or selects nothing.
+        """
+        earlier = self.model.selection
+        # A session that was saved with nothing selected has said nothing about the object.
+        earlier = earlier if bool(earlier.any()) else torch.ones_like(earlier)
+        masks_are_ours = self.datamanager.config.object_masks is not None
+        selection = self.config.object.select(
+            self.model.gaussians(),
+            self.datamanager.cameras("train"),
+            self.datamanager.masks(),
+            earlier,
+            masks_are_ours,
+        )
+        warning = selection.check_usable()
+        if warning:
+            CONSOLE.log(f"[yellow]{warning}[/yellow]")
+        return selection
+
+    def begin_edit(self, selection: Selection, folder: Path) -> EditableObject:
+        """The object as parameters; what is left of the run goes into `folder`."""
+        scene = self.model.gaussians()
+        CONSOLE.log(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
+        self.folder, self.selection_origin, self.has_begun = folder, selection.origin, True
+        self.edit = EditableObject(scene, selection)
+        return self.edit
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """The object's parameter groups, for nerfstudio's optimizers."""
+        return {name: [parameter] for name, parameter in self.edit.parameters.items()}
+
+    def write_back(self) -> None:
+        """Put the object as it is now into the scene that is rendered, saved and exported."""
+        if self.edit.has_grown:
+            self.model.set_gaussians(self.edit.merged())
+            self.model.selection = self.edit.merged_weights()
+            return
+        for name, parameter in self.edit.parameters.items():
+            self.model.gauss_params[name].data.index_copy_(0, self.edit.rows, parameter.detach())
