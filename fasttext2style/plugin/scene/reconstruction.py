@@ -8,16 +8,16 @@ from pathlib import Path
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 
+from fasttext2style.plugin.scene.method import fasttext2style_scene
 from fasttext2style.plugin.scene.trainer import SceneTrainerConfig
 
 
 def reconstruct(style: SceneTrainerConfig, steps: int = 0) -> Path:
     """Train `fasttext2style-scene` on the capture of a style run; returns the folder of its checkpoints.
 
-    `steps` above 0 are trained instead of the method's own number. The data settings (data parser, image size) are the style run's own, so that both see the same coordinates.
+    `steps` above 0 are trained instead of the method's own number. The data settings (data parser, image size) are the
+    style run's own, so that both see the same coordinates.
     """
-    from fasttext2style.plugin.scene.method import fasttext2style_scene
-    from fasttext2style.plugin.scene.trainer import SceneTrainerConfig
 
     config = deepcopy(fasttext2style_scene.config)
     assert isinstance(config, SceneTrainerConfig)
