@@ -32,6 +32,7 @@ from fasttext2style.live import jobs as jobs
 from fasttext2style.live.session import LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
+from fasttext2style.plugin.host.outputs import marked
 from fasttext2style.plugin.style.method import fasttext2style
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
@@ -141,7 +142,8 @@ def measure(count: int, share: float, steps: int, folder: Path) -> dict[str, flo
     config = SceneModelConfig(num_random=16, background_color="black")
     box = SceneBox(torch.tensor([[-1.0] * 3, [1.0] * 3]))
     model = config.setup(scene_box=box, num_train_data=24, metadata={}, device="cpu").eval()
-    model.mark_tint = 0.0
+    # As the viewer does: the object is outlined in what is shown.
+    model.on_outputs = lambda outputs: outputs.update(rgb=marked(outputs["rgb"], outputs["selection"][..., :1], 0.0))
     # What does not depend on the scene's size (encoder, its activations, kernels) is there before the scene is.
     ten_edits(model, encoder, 2000, 0.5, 1, folder / "small")
     without_scene = peak_host_bytes()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -83,6 +83,56 @@ def rasterize(
     return rasterize_on_cpu(*arguments)
 
 
+class Splats(NamedTuple):
+    """Gaussians as they are rasterized: activated, with the colours that one view sees or with harmonics for all."""
+
+    means: Float[Tensor, "gaussians 3"]
+    quats: Float[Tensor, "gaussians 4"]
+    scales: Float[Tensor, "gaussians 3"]
+    opacities: Float[Tensor, " gaussians"]
+    colors: Tensor
+    """[gaussians, channels], or [gaussians, bases, 3] harmonics."""
+
+
+def splats_of(gaussians: Gaussians, cameras: Cameras, sh_degree: int | None = None) -> tuple[Splats, int | None]:
+    """What `render_splats` takes of a scene; `sh_degree` None uses all harmonics that the scene has."""
+    degree = gaussians.sh_degree if sh_degree is None else sh_degree
+    if len(cameras) == 1 and gaussians.device.type == "cpu" and not torch.is_grad_enabled():
+        from fasttext2style.scene.cpu.backend import view_colors
+
+        # Saves a copy of all harmonics, most of the scene.
+        seen = gaussians.detach()
+        colors, degree = view_colors(seen.means, seen.sh_dc, seen.sh_rest, cameras.viewmats, degree)[0], None
+    else:
+        colors = gaussians.sh
+    return Splats(gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, colors), degree
+
+
+def render_splats(
+    splats: Splats,
+    cameras: Cameras,
+    *,
+    background: Float[Tensor, " 3"] | None = None,
+    render_mode: RenderMode = "RGB",
+    rasterize_mode: RasterizeMode = "classic",
+    sh_degree: int | None = None,
+    absgrad: bool = False,
+) -> tuple[Float[Tensor, "views height width channels"], Float[Tensor, "views height width 1"], dict[str, Any]]:
+    """Render as all cameras see it; `sh_degree` says that colours are harmonics. See `rasterize` for the rest."""
+    return rasterize(
+        *splats,
+        cameras.viewmats,
+        cameras.Ks,
+        cameras.width,
+        cameras.height,
+        sh_degree=sh_degree,
+        render_mode=render_mode,
+        rasterize_mode=rasterize_mode,
+        backgrounds=None if background is None else background.expand(len(cameras), 3),
+        absgrad=absgrad,
+    )
+
+
 def render(
     gaussians: Gaussians,
     cameras: Cameras,
@@ -91,30 +141,18 @@ def render(
     render_mode: RenderMode = "RGB",
     rasterize_mode: RasterizeMode = "classic",
     sh_degree: int | None = None,
+    absgrad: bool = False,
 ) -> tuple[Float[Tensor, "views height width channels"], Float[Tensor, "views height width 1"], dict[str, Any]]:
     """Render a scene as all cameras see it; `sh_degree` None uses all harmonics that the scene has."""
-    if sh_degree is None and len(cameras) == 1 and gaussians.device.type == "cpu" and not torch.is_grad_enabled():
-        from fasttext2style.scene.cpu.backend import view_colors
-
-        # Saves a copy of all harmonics, most of the scene.
-        seen = gaussians.detach()
-        colors, degree = view_colors(seen.means, seen.sh_dc, seen.sh_rest, cameras.viewmats, seen.sh_degree)[0], None
-    else:
-        colors, degree = gaussians.sh, gaussians.sh_degree if sh_degree is None else sh_degree
-    return rasterize(
-        gaussians.means,
-        gaussians.quats,
-        gaussians.scales,
-        gaussians.opacities,
-        colors,
-        cameras.viewmats,
-        cameras.Ks,
-        cameras.width,
-        cameras.height,
-        sh_degree=degree,
+    splats, degree = splats_of(gaussians, cameras, sh_degree)
+    return render_splats(
+        splats,
+        cameras,
+        background=background,
         render_mode=render_mode,
         rasterize_mode=rasterize_mode,
-        backgrounds=None if background is None else background.expand(len(cameras), 3),
+        sh_degree=degree,
+        absgrad=absgrad,
     )
 
 
@@ -127,19 +165,8 @@ def render_values(
     rasterize_mode: RasterizeMode = "classic",
 ) -> tuple[Float[Tensor, "views height width channels"], Float[Tensor, "views height width 1"], dict[str, Any]]:
     """Render values in the place of colours: weights of a selection give its share of each pixel's colour."""
-    return rasterize(
-        gaussians.means,
-        gaussians.quats,
-        gaussians.scales,
-        gaussians.opacities,
-        values,
-        cameras.viewmats,
-        cameras.Ks,
-        cameras.width,
-        cameras.height,
-        render_mode=render_mode,
-        rasterize_mode=rasterize_mode,
-    )
+    splats = Splats(gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, values)
+    return render_splats(splats, cameras, render_mode=render_mode, rasterize_mode=rasterize_mode)
 
 
 def contributions(

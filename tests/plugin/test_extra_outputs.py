@@ -5,6 +5,7 @@ import torch
 
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.outputs import MARK_COLOR, EarlierObject, LazyOutputs, marked
+from fasttext2style.scene.rasterize import rasterize
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config
 
 
@@ -82,16 +83,18 @@ def test_a_replaced_scene_forgets_what_was_before(pipeline, model):
 
 def test_extra_outputs_cost_nothing_until_they_are_read(pipeline, model, monkeypatch):
     renders = []
-    rasterize = model._rasterize_splats
-    monkeypatch.setattr(model, "_rasterize_splats", lambda *args: renders.append(args[2:]) or rasterize(*args))
+    monkeypatch.setattr(
+        "fasttext2style.scene.rasterize.rasterize",
+        lambda *args, **kwargs: renders.append(1) or rasterize(*args, **kwargs),
+    )
     _red_ball(model)
     outputs = _look(pipeline, model)
     assert len(renders) == 1
     _ = outputs["before"], outputs["before"], outputs["selection"]
     assert len(renders) == 3
-    model.outputs_wanted = lambda: ("before",)
+    model.on_outputs = lambda outputs: outputs["before"]
     _look(pipeline, model)
-    model.outputs_wanted = tuple
+    model.on_outputs = lambda outputs: None
     assert len(renders) == 5
 
 
@@ -103,9 +106,7 @@ def test_what_is_read_late_belongs_to_the_scene_that_was_rendered(pipeline, mode
 
 def test_marking_tints_the_object_and_nothing_else(pipeline, model):
     plain = _look(pipeline, model)
-    model.mark_tint = 0.35
-    shown = _look(pipeline, model)["rgb"]
-    model.mark_tint = None
+    shown = marked(plain["rgb"], plain["selection"][..., :1], 0.35)
     outside = plain["selection"][..., 0] == 0
     assert bool(outside.any()) and torch.equal(shown[outside], plain["rgb"][outside])
     assert (shown - plain["rgb"])[24, 24].abs().max() > 0.05

@@ -12,7 +12,7 @@ What differs from nerfstudio's own model, and why:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,10 +26,10 @@ from torch import Tensor, nn
 from fasttext2style.plugin.host.datamanager import to_scene_cameras
 from fasttext2style.plugin.host.densification import splatfacto_densification
 from fasttext2style.plugin.host.lpips_metric import LpipsMetric
-from fasttext2style.plugin.host.outputs import EarlierObject, LazyOutputs, marked
+from fasttext2style.plugin.host.outputs import EarlierObject, LazyOutputs
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.scene.gaussians import SH_C0, Gaussians, sh_dc_of_logits
-from fasttext2style.scene.rasterize import rasterize
+from fasttext2style.scene.gaussians import SH_C0, SPLATFACTO_NAMES, Gaussians, sh_dc_of_logits
+from fasttext2style.scene.rasterize import RenderMode, Splats, render, render_splats, render_values, splats_of
 
 GROUPS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
 
@@ -86,8 +86,7 @@ class SceneModel(SplatfactoModel):
         self.register_buffer("history_ids", None)
         self.register_buffer("history_applied", None)
         self.earlier = EarlierObject(dict(self.gauss_params.items()))
-        self.mark_tint: float | None = None
-        self.outputs_wanted: Callable[[], Collection[str]] = tuple
+        self.on_outputs: Callable[[LazyOutputs], object] = lambda outputs: None
         self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
 
         self.psnr = PeakSignalNoiseRatio(data_range=1.0)
@@ -162,8 +161,8 @@ class SceneModel(SplatfactoModel):
         """Render one camera: rgb [height, width, 3], depth, accumulation, background.
 
         Training renders are differentiable and feed the densification strategy. Others also have selection [height,
-        width, 3] (white: the object) and before (rgb before the last edit), rendered when they are read, or at once if
-        `outputs_wanted` names them; with `mark_tint` rgb shows the object outlined and tinted.
+        width, 3] (white: the object) and before (rgb before the last edit), rendered when they are read; `on_outputs`
+        may read or change them before anyone else does.
         """
         if not isinstance(camera, HostCameras):
             raise TypeError(f"get_outputs takes nerfstudio Cameras, got {type(camera).__name__}.")
@@ -178,9 +177,9 @@ class SceneModel(SplatfactoModel):
         if keep is not None and not bool(keep.any()):
             empty = self.get_empty_outputs(cameras.width, cameras.height, self.background_color.to(self.device))
             return empty | {"selection": torch.zeros(*self.last_size, 3, device=self.device), "before": empty["rgb"]}
-        params = {name: (p if keep is None else p[keep]) for name, p in self.gauss_params.items()}
+        scene = self._scene(self.gauss_params, keep)
         with_depth = self.config.output_depth_during_training or not self.training
-        renders, alphas, self.info = self._rasterize(params, cameras, "RGB+ED" if with_depth else "RGB")
+        renders, alphas, self.info = self._render(scene, cameras, "RGB+ED" if with_depth else "RGB")
         if self.training and self.info["means2d"].requires_grad:
             self.strategy.step_pre_backward(
                 self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info
@@ -195,88 +194,57 @@ class SceneModel(SplatfactoModel):
         if with_depth:
             depth = renders[..., 3:4]
             outputs["depth"] = torch.where(alphas > 0, depth, depth.detach().max())[0]
-        return outputs if self.training else self._with_extra_outputs(outputs, params, cameras, keep)
+        return outputs if self.training else self._with_extra_outputs(outputs, scene.detach(), cameras, keep)
 
     def _with_extra_outputs(
-        self, outputs: dict[str, Tensor | list], params: Mapping[str, Tensor], cameras: Cameras, keep: Tensor | None
+        self, outputs: dict[str, Tensor | list], scene: Gaussians, cameras: Cameras, keep: Tensor | None
     ) -> LazyOutputs:
         # Tensors of now: what is read later still belongs together, even if the scene was replaced in the meantime.
-        params = {name: value.detach() for name, value in params.items()}
         weights = self.object_weights if keep is None else self.object_weights[keep]
         background = self._get_background_color()
 
-        def coverage() -> Tensor:
-            """[height, width, 1]: how much of each pixel's colour comes from the object."""
-            return self._rasterize(params, cameras, "RGB", weights[:, None])[0][0].clamp(0, 1)
+        def selection() -> Tensor:
+            """[height, width, 3]: how much of each pixel's colour comes from the object."""
+            mode = self.config.rasterize_mode
+            coverage = render_values(scene, cameras, weights[:, None], rasterize_mode=mode)[0][0]
+            return coverage.clamp(0, 1).expand(-1, -1, 3)
 
         def before() -> Tensor:
-            now, earlier = self._splats(dict(self.gauss_params.items()), cameras), self.earlier.columns
-            splats = self.earlier.in_place_of(now, self._splats(earlier, cameras))
+            now, degree = splats_of(self._scene(self.gauss_params), cameras, self._present_sh_degree)
+            earlier, _ = splats_of(self._scene(self.earlier.columns), cameras, self._present_sh_degree)
+            splats = Splats(**self.earlier.in_place_of(now._asdict(), earlier._asdict()))
             if self.crop_box is not None:
-                inside = self.crop_box.within(splats["means"]).squeeze()
-                splats = {name: value[inside] for name, value in splats.items()}
-            renders, alphas, _ = self._rasterize_splats(splats, cameras, "RGB")
+                inside = self.crop_box.within(splats.means).squeeze()
+                splats = Splats(*(value[inside] for value in splats))
+            mode = self.config.rasterize_mode
+            renders, alphas, _ = render_splats(splats, cameras, sh_degree=degree, rasterize_mode=mode)
             return (renders + (1 - alphas) * background).clamp(0.0, 1.0)[0]
 
         lazy = LazyOutputs(outputs)
-        lazy.later("selection", lambda: coverage().expand(-1, -1, 3))
+        lazy.later("selection", selection)
         rgb = lazy["rgb"]
         lazy.later("before", before if not self.earlier.is_empty else lambda: rgb)
-        for name in self.outputs_wanted():
-            _ = lazy[name]
-        if self.mark_tint is not None:
-            lazy["rgb"] = marked(rgb, coverage(), self.mark_tint)
+        self.on_outputs(lazy)
         return lazy
 
-    def _rasterize(
-        self, params: Mapping[str, Tensor], cameras: Cameras, render_mode: str, colors: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, dict]:
-        """Render Gaussians in their own colours, or in those given [gaussians, channels]."""
-        return self._rasterize_splats(self._splats(params, cameras, colors), cameras, render_mode)
+    def _scene(self, groups: Mapping[str, Tensor] | nn.ParameterDict, keep: Tensor | None = None) -> Gaussians:
+        """Parameters under splatfacto's names as a scene that passes gradients on; those of `keep` alone."""
+        kept = {SPLATFACTO_NAMES[name]: groups[name] if keep is None else groups[name][keep] for name in GROUPS}
+        return Gaussians(**kept | {"logit_opacities": kept["logit_opacities"].squeeze(-1)})
 
-    def _splats(
-        self, params: Mapping[str, Tensor], cameras: Cameras, colors: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Parameters after activation; colours [gaussians, channels], or their coefficients [gaussians, bases, 3]."""
-        degree = self._present_sh_degree
-        if colors is None and self.device.type == "cpu" and not torch.is_grad_enabled():
-            from fasttext2style.scene.cpu.backend import view_colors
-
-            means, dc, rest = (params[name].detach() for name in ("means", "features_dc", "features_rest"))
-            colors = view_colors(means, dc, rest, cameras.viewmats, degree)[0]
-        elif colors is None:
-            colors = torch.cat((params["features_dc"][:, None, :], params["features_rest"]), dim=1)
-        assert colors is not None
-        return {
-            "means": params["means"],
-            "quats": params["quats"],
-            "scales": params["scales"].exp(),
-            "opacities": params["opacities"].sigmoid().squeeze(-1),
-            "colors": colors,
-        }
+    def _render(self, scene: Gaussians, cameras: Cameras, render_mode: RenderMode) -> tuple[Tensor, Tensor, dict]:
+        return render(
+            scene,
+            cameras,
+            render_mode=render_mode,
+            rasterize_mode=self.config.rasterize_mode,
+            sh_degree=self._present_sh_degree,
+            absgrad=self.training and self.strategy.absgrad,
+        )
 
     @property
     def _present_sh_degree(self) -> int:
         return min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
-
-    def _rasterize_splats(
-        self, splats: Mapping[str, Tensor], cameras: Cameras, render_mode: str
-    ) -> tuple[Tensor, Tensor, dict]:
-        return rasterize(
-            means=splats["means"],
-            quats=splats["quats"],
-            scales=splats["scales"],
-            opacities=splats["opacities"],
-            colors=splats["colors"],
-            viewmats=cameras.viewmats,
-            Ks=cameras.Ks,
-            width=cameras.width,
-            height=cameras.height,
-            sh_degree=self._present_sh_degree if splats["colors"].ndim == 3 else None,
-            render_mode=render_mode,
-            rasterize_mode=self.config.rasterize_mode,
-            absgrad=self.training and self.strategy.absgrad,
-        )
 
     def _inside_crop_box(self) -> Tensor | None:
         if self.crop_box is None or self.training:

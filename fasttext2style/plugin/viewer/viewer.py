@@ -20,6 +20,7 @@ from torch import Tensor
 
 from fasttext2style.plugin.host.datamanager import to_scene_cameras
 from fasttext2style.plugin.host.model import SceneModel
+from fasttext2style.plugin.host.outputs import LazyOutputs, marked
 from fasttext2style.scene.cameras import Cameras
 
 Look = Literal["after", "before", "after | before"]
@@ -49,7 +50,8 @@ class LiveViewer:
         viewer.toggle_cameravis_button()
         if model.device.type == "cpu":
             viewer.control_panel._max_res.value = _CPU_RESOLUTION
-        model.outputs_wanted = self._outputs_shown
+        self._tint: float | None = None
+        model.on_outputs = self._finish
         # A tab that opens sees what the first photograph shows, not the back of the scene.
         self._start = (cameras.centers[0].cpu(), looked_at(cameras).cpu(), up_of(cameras).cpu())
         self._ball_radius = _BALL * float((self._start[1] - self._start[0]).norm())
@@ -89,13 +91,16 @@ class LiveViewer:
 
     def mark(self, tint: float | None) -> None:
         """Outline the object, and tint it; None shows the scene as it is."""
-        self.model.mark_tint = tint
+        self._tint = tint
         self.refresh(now=True)
 
-    def _outputs_shown(self) -> set[str]:
+    def _finish(self, outputs: LazyOutputs) -> None:
+        """Render what is shown while the scene is locked, and mark the object."""
         panel = self.viewer.control_panel
-        shown = {panel.output_render} | ({panel.split_output_render} if panel.split else set())
-        return shown & {"selection", "before"}
+        for name in {panel.output_render} | ({panel.split_output_render} if panel.split else set()):
+            outputs.get(name)
+        if self._tint is not None:
+            outputs["rgb"] = marked(outputs["rgb"], outputs["selection"][..., :1], self._tint)
 
     def show_pictures(self, pictures: dict[int, Tensor]) -> None:
         """Put [height, width, 3] pictures of 8 bits into the frustums of these views.
