@@ -15,11 +15,12 @@ from fasttext2style.scene.files.ply import read_ply
 from tests.plugin.hosts import make_capture
 
 BIN = Path(sys.executable).parent
+pytestmark = pytest.mark.bare
 WORLD = ["nerfstudio-data", "--orientation-method", "none", "--center-method", "none", "--auto-scale-poses", "False"]
 
 
-def _run(*arguments, cwd, code=0):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+def _run(*arguments, cwd, code=0, **environment):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | environment
     done = subprocess.run(
         [str(BIN / arguments[0]), *map(str, arguments[1:])], cwd=cwd, capture_output=True, text=True, env=environment
     )
@@ -50,16 +51,17 @@ def test_ns_train_leaves_results_and_tensorboard(run):
 
 
 def test_ns_render_makes_a_video(run, tmp_path):
-    # From another folder: the run remembers absolute paths.
+    # From another folder: the run remembers absolute paths. No ffmpeg but the one that pip installed.
     _run(
         *["ns-render", "interpolate", "--load-config", run / "config.yml", "--pose-source", "train"],
         *["--interpolation-steps", "2", "--output-path", tmp_path / "video.mp4"],
         cwd=tmp_path,
+        PATH=str(tmp_path),
     )
     assert (tmp_path / "video.mp4").stat().st_size > 1000
 
 
-def test_ns_export_writes_the_styled_scene(run, tmp_path):
+def test_ns_export_writes_the_styled_scene(run, exporter, tmp_path):
     _run("ns-export", "gaussian-splat", "--load-config", run / "config.yml", "--output-dir", tmp_path, cwd=tmp_path)
     exported, ours = read_ply(tmp_path / "splat.ply"), read_ply(run / "results" / "styled.ply")
     assert len(exported) == len(ours)
