@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -31,15 +32,23 @@ def _run(*arguments, cwd, code=0, **environment):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of the issue's own command line, with fewer steps: no base run, no CUDA, nothing from a network."""
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("whole") / "my captures"
     make_capture(folder / "capture")
-    _run(
+    said = _run(
         *["ns-train", "fasttext2style", "--data", "capture", "--prompt", "a ball made of gold", "--encoder", "tiny"],
         *["--reconstruction-steps", "60", "--max-num-iterations", "5", "--object", "sphere"],
         *["--pipeline.object.radius", "0.45", "--vis", "tensorboard", "--pipeline.video-seconds", "0.5", *WORLD],
         cwd=folder,
     )
+    (folder / "said.txt").write_text(said)
     return next((folder / "outputs" / "capture" / "fasttext2style").iterdir())
+
+
+def test_the_printed_command_opens_the_run(run):
+    """As pasted into a shell, in spite of the space in its path."""
+    said = (run.parents[3] / "said.txt").read_text()
+    command = shlex.split(said[said.index("ns-viewer") :].splitlines()[0])
+    assert command == ["ns-viewer", "--load-config", str(run / "config.yml")]
 
 
 def test_ns_train_leaves_results_and_tensorboard(run):
