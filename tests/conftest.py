@@ -30,3 +30,13 @@ def shared_data() -> Path:
 @pytest.fixture(autouse=True)
 def _same_randomness_in_every_test():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def exporter():
+    """The module of nerfstudio's `ns-export`: it loads open3d and pymeshlab, and these libraries of the system."""
+    try:
+        from nerfstudio.scripts import exporter
+    except ImportError as error:
+        pytest.skip(f"ns-export cannot start here: {error} (apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6)")
+    return exporter

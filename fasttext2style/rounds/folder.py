@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 import numpy as np
@@ -81,7 +82,7 @@ class Round:
             name = paths[0] if paths else self.folder / kind / f"view_{view:04d}"
             raise ValueError(
                 f"The picture {name} cannot be read ({error}). Put it back from a backup, or go back to the round "
-                f"before: ft2s rounds reset {self.folder.parents[1]} --to {self.number - 1}"
+                f"before: ft2s rounds reset {quote(str(self.folder.parents[1]))} --to {self.number - 1}"
             ) from error
 
 
@@ -90,7 +91,7 @@ class RoundsFolder:
 
     def __init__(self, path: Path, keep: KeepConfig | None = None, go_on: str = "") -> None:
         self.path, self.keep = path, keep or KeepConfig()
-        self.go_on = go_on or f"ft2s rounds resume {path.parent}"
+        self.go_on = go_on or f"ft2s rounds resume {quote(str(path.parent))}"
         """What goes on with the rounds after an error; for people."""
 
     def folder(self, number: int) -> Path:
@@ -178,7 +179,7 @@ class RoundsFolder:
 
 
 def _read_manifest(path: Path, number: int) -> dict[str, Any]:
-    back = f"go back to the round before it: ft2s rounds reset {path.parents[2]} --to {number - 1}"
+    back = f"go back to the round before it: ft2s rounds reset {quote(str(path.parents[2]))} --to {number - 1}"
     try:
         manifest = json.loads(path.read_text(encoding="utf8"))
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -15,11 +16,12 @@ from fasttext2style.scene.files.ply import read_ply
 from tests.plugin.hosts import make_capture
 
 BIN = Path(sys.executable).parent
+pytestmark = pytest.mark.bare
 WORLD = ["nerfstudio-data", "--orientation-method", "none", "--center-method", "none", "--auto-scale-poses", "False"]
 
 
-def _run(*arguments, cwd, code=0):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+def _run(*arguments, cwd, code=0, **environment):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | environment
     done = subprocess.run(
         [str(BIN / arguments[0]), *map(str, arguments[1:])], cwd=cwd, capture_output=True, text=True, env=environment
     )
@@ -30,15 +32,23 @@ def _run(*arguments, cwd, code=0):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of the issue's own command line, with fewer steps: no base run, no CUDA, nothing from a network."""
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("whole") / "my captures"
     make_capture(folder / "capture")
-    _run(
+    said = _run(
         *["ns-train", "fasttext2style", "--data", "capture", "--prompt", "a ball made of gold", "--encoder", "tiny"],
         *["--reconstruction-steps", "60", "--max-num-iterations", "5", "--object", "sphere"],
         *["--pipeline.object.radius", "0.45", "--vis", "tensorboard", "--pipeline.video-seconds", "0.5", *WORLD],
         cwd=folder,
     )
+    (folder / "said.txt").write_text(said)
     return next((folder / "outputs" / "capture" / "fasttext2style").iterdir())
+
+
+def test_the_printed_command_opens_the_run(run):
+    """As pasted into a shell, in spite of the space in its path."""
+    said = (run.parents[3] / "said.txt").read_text()
+    command = shlex.split(said[said.index("ns-viewer") :].splitlines()[0])
+    assert command == ["ns-viewer", "--load-config", str(run / "config.yml")]
 
 
 def test_ns_train_leaves_results_and_tensorboard(run):
@@ -50,16 +60,17 @@ def test_ns_train_leaves_results_and_tensorboard(run):
 
 
 def test_ns_render_makes_a_video(run, tmp_path):
-    # From another folder: the run remembers absolute paths.
+    # From another folder: the run remembers absolute paths. No ffmpeg but the one that pip installed.
     _run(
         *["ns-render", "interpolate", "--load-config", run / "config.yml", "--pose-source", "train"],
         *["--interpolation-steps", "2", "--output-path", tmp_path / "video.mp4"],
         cwd=tmp_path,
+        PATH=str(tmp_path),
     )
     assert (tmp_path / "video.mp4").stat().st_size > 1000
 
 
-def test_ns_export_writes_the_styled_scene(run, tmp_path):
+def test_ns_export_writes_the_styled_scene(run, exporter, tmp_path):
     _run("ns-export", "gaussian-splat", "--load-config", run / "config.yml", "--output-dir", tmp_path, cwd=tmp_path)
     exported, ours = read_ply(tmp_path / "splat.ply"), read_ply(run / "results" / "styled.ply")
     assert len(exported) == len(ours)

@@ -111,24 +111,30 @@ def test_exports_have_the_colours_that_are_shown(pipeline, tmp_path, ending):
     )
 
 
-def test_a_styled_run_of_degree_0_looks_as_its_files_say(capture, tmp_path, monkeypatch):
-    config = style_config(capture, tmp_path, prompt="blue", steps=20)
+def _styled_run(capture, output):
+    config = style_config(capture, output, prompt="blue", steps=20)
     config.pipeline.model.sh_degree = 0
     config.pipeline.model.background_color = "black"
     config.load_ply = capture / "scene.ply"
     config.pipeline.object.file = capture / "ball.npy"
     config.optimizers["features_dc"]["optimizer"].lr = 0.05
-    folder = train(config).base_dir
+    return train(config).base_dir
+
+
+def test_a_styled_run_of_degree_0_looks_as_its_files_say(capture, tmp_path):
+    folder = _styled_run(capture, tmp_path)
     styled = read_ply(folder / "results" / "styled.ply")
     assert torch.equal(styled.sh_dc[BALL:], flat_scene().sh_dc[BALL:])
     assert (styled.sh_dc[:BALL] - flat_scene().sh_dc[:BALL]).abs().mean() > 0.1
     run = open_run(folder)
     torch.testing.assert_close(_looks(run.pipeline), _renders(run.pipeline, styled), rtol=0, atol=1e-5)
 
-    from nerfstudio.scripts.exporter import entrypoint
 
+def test_ns_export_takes_a_styled_run_of_degree_0(capture, tmp_path, exporter, monkeypatch):
+    folder = _styled_run(capture, tmp_path)
     arguments = ["gaussian-splat", "--load-config", folder / "config.yml", "--output-dir", tmp_path / "theirs"]
     monkeypatch.setattr(sys, "argv", ["ns-export", *map(str, arguments)])
-    entrypoint()
+    exporter.entrypoint()
+    styled = read_ply(folder / "results" / "styled.ply")
     theirs = read_ply(tmp_path / "theirs" / "splat.ply")
     assert torch.equal(theirs.sh_dc, styled.sh_dc)

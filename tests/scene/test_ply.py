@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from random_scene import assert_equal, random_gaussians
 
 from fasttext2style.scene.files.atomic import atomic_write
-from fasttext2style.scene.files.ply import read_ply, write_ply
+from fasttext2style.scene.files.ply import read_ply, read_points, write_ply
 from fasttext2style.scene.gaussians import Gaussians
 
 
@@ -122,9 +122,7 @@ def test_we_read_what_plyfile_wrote_as_the_3dgs_code_does(tmp_path):
 
 
 @pytest.mark.parametrize("degree", [0, 2])
-def test_our_layout_is_that_of_ns_export_and_we_read_theirs(tmp_path, degree):
-    from nerfstudio.scripts import exporter
-
+def test_our_layout_is_that_of_ns_export_and_we_read_theirs(tmp_path, exporter, degree):
     gaussians = random_gaussians(6, degree)
     columns, ordered = columns_of(gaussians), OrderedDict()
     normals = dict.fromkeys(("nx", "ny", "nz"), np.zeros(6, np.float32))
@@ -144,9 +142,7 @@ def test_our_layout_is_that_of_ns_export_and_we_read_theirs(tmp_path, degree):
     assert lines["ours"] == lines["theirs"]
 
 
-def test_ns_export_in_rgb_mode_keeps_its_colours(tmp_path):
-    from nerfstudio.scripts import exporter
-
+def test_ns_export_in_rgb_mode_keeps_its_colours(tmp_path, exporter):
     gaussians = random_gaussians(6, 0)
     columns = columns_of(gaussians)
     colors = ((0.5 + 0.28209479177387814 * gaussians.sh_dc).clamp(0, 1) * 255).byte().numpy()
@@ -215,7 +211,7 @@ def test_missing_properties_are_listed(tmp_path):
 def test_a_truncated_file_says_how_much_is_there(tmp_path, encoding):
     path = foreign_ply(tmp_path / "a.ply", columns_of(random_gaussians(9, 1)), encoding)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"cut short.*9 Gaussians .*, got "):
+    with pytest.raises(ValueError, match=r"cut short.*9 vertices .*, got "):
         read_ply(path)
 
 
@@ -284,3 +280,38 @@ def test_a_large_scene_is_written_and_read_in_seconds(tmp_path):
     write_ply(tmp_path / "big.ply", gaussians)
     assert_equal(read_ply(tmp_path / "big.ply"), gaussians)
     assert time.process_time() - start < 5
+
+
+# --- point clouds -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text, byte_order", [(True, "="), (False, "<"), (False, ">")])
+def test_a_point_cloud_of_another_program_is_read(tmp_path, text, byte_order):
+    """By plyfile, with faces behind and properties that nobody asked for."""
+    import plyfile
+
+    rows = [(0.5, -1.0, 2.0, 7.0, 0, 128, 255), (3.0, 4.0, 5.25, 7.0, 1, 2, 3)]
+    names = [("z", "f8"), ("y", "f8"), ("x", "f8"), ("nx", "f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")]
+    vertices = plyfile.PlyElement.describe(np.array(rows, dtype=names), "vertex")
+    faces = plyfile.PlyElement.describe(np.array([([0, 1, 0],)], dtype=[("vertex_indices", "i4", (3,))]), "face")
+    plyfile.PlyData([vertices, faces], text=text, byte_order=byte_order).write(tmp_path / "points.ply")
+    points, colors = read_points(tmp_path / "points.ply")
+    assert points.tolist() == [[2.0, -1.0, 0.5], [5.25, 4.0, 3.0]]
+    assert colors is not None and colors.tolist() == [[0, 128, 255], [1, 2, 3]]
+
+
+def test_a_point_cloud_may_have_no_colours_and_no_points(tmp_path):
+    for count in (2, 0):
+        points, colors = read_points(foreign_ply(tmp_path / "a.ply", dict.fromkeys("xyz", np.ones(count))))
+        assert points.shape == (count, 3) and colors is None
+
+
+def test_a_broken_point_cloud_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no point cloud: it lacks y; it has x, z"):
+        read_points(foreign_ply(tmp_path / "a.ply", dict.fromkeys("xz", np.ones(2))))
+    with pytest.raises(ValueError, match="1 of 2 points have NaN"):
+        read_points(foreign_ply(tmp_path / "a.ply", dict.fromkeys("xyz", np.array([np.nan, 1.0]))))
+    path = foreign_ply(tmp_path / "a.ply", dict.fromkeys("xyz", np.ones(9)))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="cut short: 9 vertices take 108 bytes, got 107"):
+        read_points(path)

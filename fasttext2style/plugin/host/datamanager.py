@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from fasttext2style.plugin.host.capture_checks import check_capture
+from fasttext2style.plugin.host.point_cloud import without_open3d
 from fasttext2style.scene.cameras import Cameras
 
 
@@ -39,6 +41,8 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
         data = Path(config.data) if config.data is not None else Path(config.dataparser.data)
         if isinstance(config.dataparser, NerfstudioDataParserConfig):
             check_capture(data, read_pixels=kwargs.get("test_mode", "val") == "val")
+        config = copy(config)
+        config.dataparser = without_open3d(config.dataparser)
         super().__init__(config, device=device, **kwargs)
 
     def create_train_dataset(self) -> InputDataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -62,7 +63,7 @@ def write_results(pipeline: StylePipeline, trainer: Any) -> Path:
     CONSOLE.print(
         f"\nSimilarity to [bold]{prompt}[/bold]: {similarity['before']:.3f} -> {similarity['after']:.3f}. "
         f"Outside the object the largest change is {report['outside']['largest_parameter_change']:g}.\n"
-        f"Pictures, video, styled.ply, report: {folder}\nLook around:  ns-viewer --load-config {config}",
+        f"Pictures, video, styled.ply, report: {folder}\nLook around:  ns-viewer --load-config {quote(str(config))}",
         soft_wrap=True,
     )
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import torch
@@ -184,7 +185,7 @@ class RoundsPipeline(ObjectPipeline):
         write_report(folder / "report.json", report)
         CONSOLE.print(
             f"\nRounds side by side: {self.rounds.folder.path / 'index.html'}\nPictures, film, styled.ply, report: "
-            f"{folder}\nLook around:  ns-viewer --load-config {trainer.config.get_base_dir() / 'config.yml'}",
+            f"{folder}\nLook around:  ns-viewer --load-config {quote(str(trainer.base_dir / 'config.yml'))}",
             soft_wrap=True,
         )
 

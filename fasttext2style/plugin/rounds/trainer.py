@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from nerfstudio.engine.optimizers import Optimizers
@@ -87,15 +88,15 @@ class RoundsTrainer(StyleTrainer):
     def train(self) -> None:
         if not self.config.live and self.pipeline.rounds.done:
             CONSOLE.print(
-                f"All {self.pipeline.rounds.plan.rounds} rounds are there. More: ft2s rounds resume {self.base_dir} "
-                "--rounds N, or --refine STEPS on the last one."
+                f"All {self.pipeline.rounds.plan.rounds} rounds are there. More: "
+                f"ft2s rounds resume {quote(str(self.base_dir))} --rounds N, or --refine STEPS on the last one."
             )
             return
         try:
             super().train()
         except SystemExit as end:
             if end.code == 130:
-                CONSOLE.print(f"Complete rounds are kept. Go on with:  ft2s rounds resume {self.base_dir}")
+                CONSOLE.print(f"Complete rounds are kept. Go on with:  ft2s rounds resume {quote(str(self.base_dir))}")
             raise
 
     def live_action(self) -> Action:

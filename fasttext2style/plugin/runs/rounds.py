@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import yaml
 from nerfstudio.scripts.train import train_loop
@@ -29,7 +30,7 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None
     if config.live:
         raise ValueError(
             f"{folder} is a live session. Go on with:  ns-train {config.method_name} --live True --load-dir "
-            f"{folder / config.relative_model_dir} ..."
+            f"{quote(str(folder / config.relative_model_dir))} ..."
         )
     config.run_folder = folder
     if rounds is not None:
@@ -49,7 +50,7 @@ def reset_run(folder: Path, to: int) -> None:
     _read_config(folder)
     books = RoundsFolder(folder / "rounds")
     if not (books.folder(to) / "manifest.json").is_file():
-        raise ValueError(f"There is no complete round {to} in {books.path}; see: ft2s rounds list {folder}")
+        raise ValueError(f"There is no complete round {to} in {books.path}; see: ft2s rounds list {quote(str(folder))}")
     aside = books.set_aside(to)
     rounds = books.rounds()
     scene, weights = scene_of_round(rounds, to)
@@ -63,7 +64,7 @@ def reset_run(folder: Path, to: int) -> None:
     CONSOLE.print(
         f"The scene is that of round {to}."
         + (f" Later rounds are kept in {aside}." if aside is not None else " There were no later rounds.")
-        + f" Go on with:  ft2s rounds resume {folder}",
+        + f" Go on with:  ft2s rounds resume {quote(str(folder))}",
         soft_wrap=True,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -58,7 +59,8 @@ class Run:
         if not isinstance(pipeline, VanillaPipeline) or not isinstance(pipeline.model, SceneModel):
             raise ValueError(
                 f"{folder} is a run of {config.method_name}; expected one of fasttext2style, fasttext2style-ip2p or "
-                f"fasttext2style-scene. Take its scene over with: ns-train fasttext2style --load-dir {folder} ..."
+                "fasttext2style-scene. Take its scene over with: ns-train fasttext2style "
+                f"--load-dir {quote(str(folder))} ..."
             )
         pipeline.eval()
         pipeline.load_pipeline(self.state["pipeline"], self.state["step"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from shlex import quote
 
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.utils.rich_utils import CONSOLE
@@ -39,7 +40,7 @@ def reconstruct(style: SceneTrainerConfig, steps: int = 0) -> Path:
         config.optimizers["means"]["scheduler"].max_steps = steps
     CONSOLE.print(
         "No --load-dir was given: the scene is reconstructed first. Another sentence on the same scene need not wait: "
-        f"give it --load-dir {config.get_checkpoint_dir()}"
+        f"give it --load-dir {quote(str(config.get_checkpoint_dir()))}"
     )
     config.save_config()
     trainer = config.setup(local_rank=0, world_size=1)

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from nerfstudio.utils import writer
@@ -62,7 +63,8 @@ def run_live(trainer: StyleTrainer, action: Action) -> None:
         session.run(idle=writer.write_out_storage)
     path = session.save()
     CONSOLE.print(
-        f"Saved: {path}\nGo on later:  ns-train {config.method_name} --live True --load-dir {path} ...", soft_wrap=True
+        f"Saved: {path}\nGo on later:  ns-train {config.method_name} --live True --load-dir {quote(str(path))} ...",
+        soft_wrap=True,
     )
     shown.close()
     trainer.shutdown()

@@ -15,7 +15,7 @@ from typing import IO
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import SH_C0, SH_DEGREES, Gaussians
@@ -61,6 +61,31 @@ def read_ply(path: Path | str, drop_invalid: bool = False) -> Gaussians:
         raise ValueError(f"{found}, so nothing is left; export the scene again")
     warnings.warn(f"{found}; they are left out", stacklevel=2)
     return gaussians.subset(~any_invalid)
+
+
+def read_points(path: Path | str) -> tuple[Float32[torch.Tensor, "points 3"], UInt8[torch.Tensor, "points 3"] | None]:
+    """Positions, and colours from 0 to 255 (None if there are none), of the point cloud in a .ply file, on the CPU.
+
+    It may be empty. Faces and other properties are ignored; fractional colours are rounded.
+
+    Raises:
+        ValueError: no .ply file, no positions in it, cut short, or rows with NaN or infinite positions.
+    """
+    path = Path(path)
+    with open(path, "rb") as stream:
+        header = _read_header(stream, path)
+        vertices = _read_vertices(stream, header, path)
+    names = vertices.dtype.names or ()
+    missing = [name for name in ("x", "y", "z") if name not in names]
+    if missing:
+        raise ValueError(f"{path} is no point cloud: it lacks {', '.join(missing)}; it has {', '.join(names)}")
+    points = _columns(vertices, ("x", "y", "z"))
+    invalid = int((~points.isfinite()).any(dim=1).sum())
+    if invalid:
+        raise ValueError(f"{path}: {invalid:,} of {len(points):,} points have NaN or infinite positions; make it again")
+    if not {"red", "green", "blue"} <= set(names):
+        return points, None
+    return points, _columns(vertices, ("red", "green", "blue")).clamp(0, 255).round().to(torch.uint8)
 
 
 def write_ply(path: Path | str, gaussians: Gaussians) -> None:
@@ -168,7 +193,7 @@ def _read_vertices(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray
             raise ValueError(f"{path}: a vertex has something that is not a number ({error})") from error
         if table.size != header.count * width:
             raise ValueError(
-                f"{path} is cut short or damaged: {header.count:,} Gaussians of {width} numbers make "
+                f"{path} is cut short or damaged: {header.count:,} vertices of {width} numbers make "
                 f"{header.count * width:,}, got {table.size:,}"
             )
         return table.view([(name, np.float64) for name in names])
@@ -177,7 +202,7 @@ def _read_vertices(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray
     content = stream.read(expected)
     if len(content) != expected:
         raise ValueError(
-            f"{path} is cut short: {header.count:,} Gaussians take {expected:,} bytes, got {len(content):,}; "
+            f"{path} is cut short: {header.count:,} vertices take {expected:,} bytes, got {len(content):,}; "
             "copy or export it again"
         )
     return np.frombuffer(content, dtype=header.vertex)

@@ -1,0 +1,78 @@
+"""Every library that is needed can be loaded, and none that a bare machine cannot load is needed.
+
+open3d and pymeshlab, which nerfstudio requires, load libGL, libX11 and libusb: what has no screen has none of them.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fasttext2style
+from fasttext2style.plugin.host.console import errors_in_words
+from fasttext2style.toy.scene import toy_scene, write_dataset
+
+pytestmark = pytest.mark.bare
+PACKAGE = Path(fasttext2style.__file__).parent
+NEED_A_SCREEN = "{'open3d', 'pymeshlab'} & set(sys.modules)"
+
+
+def _python(program, cwd):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], cwd=cwd, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_everything_loads_without_a_screen(tmp_path):
+    """Every module, and every library that one of them names, also those that are imported late, inside functions."""
+    statements = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.module != "__future__"):
+                statements.add(ast.unparse(node))
+    assert {"import imageio_ffmpeg", "import open_clip"} <= statements, "these are imported late"
+    (tmp_path / "libraries.py").write_text("\n".join(sorted(statements)))
+    said = _python(
+        "import importlib, pkgutil, sys, libraries, fasttext2style\n"
+        "names = [found.name for found in pkgutil.walk_packages(fasttext2style.__path__, 'fasttext2style.')]\n"
+        "for name in names: importlib.import_module(name)\n"
+        f"print(len(names), {NEED_A_SCREEN})",
+        tmp_path,
+    )
+    count, loaded = said.splitlines()[-1].split(maxsplit=1)
+    assert int(count) > 100 and loaded == "set()"
+
+
+def test_a_capture_is_styled_without_a_screen(tmp_path):
+    """Reconstructed from its points, styled, written down."""
+    write_dataset(toy_scene(width=48, height=48), tmp_path / "capture")
+    command = [
+        *["ns-train", "fasttext2style", "--data", "capture", "--encoder", "tiny", "--prompt", "a bear made of gold"],
+        *["--reconstruction-steps", "10", "--max-num-iterations", "2", "--vis", "tensorboard"],
+    ]
+    program = (
+        "import sys\n"
+        "from nerfstudio.scripts.train import entrypoint\n"
+        f"sys.argv = {command}\n"
+        f"entrypoint()\nprint({NEED_A_SCREEN})"
+    )
+    assert _python(program, tmp_path).splitlines()[-1] == "set()"
+    assert list(tmp_path.glob("outputs/capture/fasttext2style/*/results/report.json"))
+
+
+def test_a_missing_system_library_is_one_message(capsys):
+    with pytest.raises(SystemExit), errors_in_words():
+        raise ImportError("libusb-1.0.so.0: cannot open shared object file: No such file or directory")
+    said = capsys.readouterr().out
+    assert "Error:" in said and "libusb-1.0.so.0" in said and "apt-get install" in said
+
+
+def test_a_mistake_of_ours_keeps_its_traceback():
+    with pytest.raises(ImportError), errors_in_words():
+        raise ImportError("cannot import name 'paint' from 'fasttext2style'")

@@ -1,0 +1,79 @@
+"""The capture's point cloud reaches the reconstruction as nerfstudio's own data parser would hand it over."""
+
+import json
+from copy import deepcopy
+
+import pytest
+import torch
+from nerfstudio.data.dataparsers.blender_dataparser import BlenderDataParserConfig
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
+
+from fasttext2style.plugin.host.datamanager import SceneDatamanager
+from fasttext2style.plugin.host.point_cloud import SceneDataParser, without_open3d
+from fasttext2style.plugin.methods import fasttext2style_scene
+from tests.plugin.hosts import make_capture
+
+
+@pytest.fixture
+def capture(tmp_path):
+    return make_capture(tmp_path / "capture")
+
+
+def _outputs(capture, **options):
+    """What the data manager of a reconstruction reads; `options` are those of `nerfstudio-data`."""
+    config = deepcopy(fasttext2style_scene.config.pipeline.datamanager)
+    config.dataparser = NerfstudioDataParserConfig(data=capture, load_3D_points=True, **options)
+    manager = SceneDatamanager(config)
+    assert config.dataparser._target is Nerfstudio, "a config.yml names nerfstudio's class"
+    return manager.train_dataparser_outputs
+
+
+def _rewrite(capture, lines):
+    (capture / "points.ply").write_text("\n".join(lines) + "\n")
+
+
+HEADER = ["ply", "format ascii 1.0", "element vertex 2", "property double x", "property double y", "property double z"]
+COLORS = ["property uchar red", "property uchar green", "property uchar blue"]
+
+
+def test_points_and_colours_in_world_coordinates(capture):
+    _rewrite(capture, [*HEADER, *COLORS, "end_header", "0.5 -1 2 0 128 255", "3 4 5.25 1 2 3"])
+    metadata = _outputs(capture, orientation_method="none", center_method="none", auto_scale_poses=False).metadata
+    torch.testing.assert_close(metadata["points3D_xyz"], torch.tensor([[0.5, -1.0, 2.0], [3.0, 4.0, 5.25]]))
+    assert metadata["points3D_rgb"].tolist() == [[0, 128, 255], [1, 2, 3]]
+    assert metadata["points3D_rgb"].dtype == torch.uint8
+
+
+def test_points_turn_with_the_cameras(capture):
+    """A point at a camera's place stays at that camera's place, however the poses are turned, centred and scaled."""
+    frame = json.loads((capture / "transforms.json").read_text())["frames"]
+    places = [[row[3] for row in frame[view]["transform_matrix"][:3]] for view in (1, 2)]
+    _rewrite(capture, [*HEADER, "end_header", *(" ".join(map(str, place)) for place in places)])
+    outputs = _outputs(capture, orientation_method="up", center_method="focus", scale_factor=3.0)
+    names = [path.name for path in outputs.image_filenames]
+    cameras = outputs.cameras.camera_to_worlds[[names.index(f"frame_{view:02d}.png") for view in (1, 2)], :, 3]
+    assert not torch.allclose(cameras, torch.tensor(places), atol=0.1), "the poses have moved"
+    torch.testing.assert_close(outputs.metadata["points3D_xyz"], cameras, atol=1e-5, rtol=0)
+
+
+def test_points_without_colours_have_an_empty_table(capture):
+    _rewrite(capture, [*HEADER, "end_header", "0 0 0", "1 1 1"])
+    metadata = _outputs(capture).metadata
+    assert metadata["points3D_xyz"].shape == (2, 3) and metadata["points3D_rgb"].shape == (0, 3)
+
+
+def test_no_points_leave_the_choice_to_the_model(capture):
+    _rewrite(capture, [*(line.replace("vertex 2", "vertex 0") for line in HEADER), "end_header"])
+    assert "points3D_xyz" not in _outputs(capture).metadata
+
+
+def test_a_missing_point_cloud_is_named(capture):
+    (capture / "points.ply").unlink()
+    with pytest.raises(ValueError, match=r"points\.ply is missing.*ply_file_path"):
+        _outputs(capture)
+
+
+def test_only_nerfstudios_own_format_is_read_anew():
+    assert without_open3d(NerfstudioDataParserConfig())._target is SceneDataParser
+    blender = BlenderDataParserConfig()
+    assert without_open3d(blender) is blender
