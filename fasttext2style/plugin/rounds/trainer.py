@@ -15,6 +15,7 @@ from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipeline
 from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import load_scene
+from fasttext2style.selection.choose import choose
 from fasttext2style.selection.selection import Selection
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class RoundsTrainer(StyleTrainer):
     def _load_new_scene(self) -> Selection:
         self._load_scene()
         pipeline = self.pipeline
-        selection = pipeline.config.object.select(
+        selection = choose(
+            pipeline.config.object,
             pipeline.model.gaussians(),
             pipeline.datamanager.cameras("train"),
             pipeline.datamanager.masks(),

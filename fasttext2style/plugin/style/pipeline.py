@@ -24,6 +24,7 @@ from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.scene.pipeline import ScenePipelineConfig
 from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.selection.choice import ObjectChoice
+from fasttext2style.selection.choose import choose
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
 from fasttext2style.styling.steps import ObjectSteps
@@ -112,8 +113,8 @@ class StylePipeline(VanillaPipeline):
         scene = self.model.gaussians()
         with self.watch.phase("selection"):
             masks_are_ours = self.datamanager.config.object_masks is not None
-            selection = self.config.object.select(
-                scene, cameras, self.datamanager.masks(), self._previous_selection(), masks_are_ours
+            selection = choose(
+                self.config.object, scene, cameras, self.datamanager.masks(), self._previous_selection(), masks_are_ours
             )
         self.selection_origin = selection.origin
         warning = selection.check_usable()
