@@ -11,7 +11,7 @@ import torch
 import fasttext2style as ft
 
 
-def main(prompt: str = "a bear made of gold", picture: str = "hello.png", steps: int = 150) -> None:
+def main(prompt: str = "a bear made of gold", picture: str = "hello.png", *, steps: int = 150) -> None:
     toy = ft.toy_scene()
     edit = ft.EditableObject(toy.gaussians, ft.Selection(toy.object_weights, "known"))
     config = ft.StylerConfig(train=("features_dc",))
@@ -20,7 +20,7 @@ def main(prompt: str = "a bear made of gold", picture: str = "hello.png", steps:
     for step in range(steps):
         losses, _ = styler.losses()
         optimizer.zero_grad()
-        sum(losses.values()).backward()
+        torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
         if step % 25 == 0:
             print(step, {name: round(float(loss.detach()), 3) for name, loss in losses.items()})
@@ -30,4 +30,4 @@ def main(prompt: str = "a bear made of gold", picture: str = "hello.png", steps:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
+    main(*sys.argv[1:3])

@@ -17,7 +17,7 @@ RATES = {"features_dc": 0.02, "features_rest": 0.001}
 """Learning rates of what changes: the colours, and how they depend on the view."""
 
 
-def main(prompt: str = "a bear made of gold", name: str = "styled", steps: int = 100) -> None:
+def main(prompt: str = "a bear made of gold", name: str = "styled", *, steps: int = 100) -> None:
     toy = ft.toy_scene()
     scene, cameras = toy.gaussians, toy.train_cameras
     # One click: what is seen at this pixel of the first view. Or select_automatic, select_by_text, select_box ...
@@ -25,9 +25,9 @@ def main(prompt: str = "a bear made of gold", name: str = "styled", steps: int =
     bear = ft.ClickSelector(scene, cameras).select(clicked.position[None])
     print(f"{bear.count:,} of {len(scene):,} Gaussians are the object.")
 
-    edit = ft.EditableObject(scene, bear)
-    styler = ft.ObjectStyler(edit, cameras, ft.load_encoder("tiny"), prompt, ft.StylerConfig(train=tuple(RATES)))
-    optimizers = {group: torch.optim.Adam([edit.parameters[group]], lr=rate) for group, rate in RATES.items()}
+    edit, config = ft.EditableObject(scene, bear), ft.StylerConfig(train=("features_dc", "features_rest"))
+    styler = ft.ObjectStyler(edit, cameras, ft.load_encoder("tiny"), prompt, config)
+    optimizers = {group: torch.optim.Adam([edit.parameters[group]], lr=RATES[group]) for group in config.train}
     training = ft.ObjectSteps(edit, optimizers)
     for step in range(steps):
         losses, info = styler.losses()
@@ -45,4 +45,4 @@ def main(prompt: str = "a bear made of gold", name: str = "styled", steps: int =
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
+    main(*sys.argv[1:3])
