@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.history.steps import Step, steps_of_run
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History as Steps
     from fasttext2style.history.state import SceneState
-    from fasttext2style.history.store import Step
 
 StepId = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="STEP")]
 
@@ -27,10 +28,9 @@ class List:
     """Folder of a run of fasttext2style or fasttext2style-ip2p."""
 
     def run(self) -> None:
-        from fasttext2style.plugin.runs.history import open_history
-
         with errors_in_words():
-            print_steps(open_history(self.path))
+            saved = steps_of_run(self.path)
+            print_steps(saved.folder, saved.all)
 
 
 @dataclass
@@ -43,12 +43,8 @@ class Show:
     """Number of the step, as `ft2s history list` shows it."""
 
     def run(self) -> None:
-        import json
-
-        from fasttext2style.plugin.runs.history import open_history
-
         with errors_in_words():
-            step = open_history(self.path).step(self.step)
+            step = steps_of_run(self.path).read_step(self.step)
             print(json.dumps(asdict(step) | {"thumbnail": step.thumbnail}, indent=2, default=str, ensure_ascii=False))
 
 
@@ -134,15 +130,14 @@ def change(path: Path, action: Callable[[Steps, SceneState], SceneState], times:
         for _ in range(times):
             state = action(history, state)
         checkpoint = save_with_history(run, history, state)
-        print_steps(history)
+        print_steps(history.folder, history.steps)
         print(f"Saved: {checkpoint}")
 
 
-def print_steps(history: Steps) -> None:
+def print_steps(folder: Path, steps: Sequence[Step]) -> None:
     """A line for each step, the latest last."""
-    steps = history.steps
     if not steps:
-        print(f"There are no steps in {history.folder} yet.")
+        print(f"There are no steps in {folder} yet.")
     for step in steps:
         what = f"{step.kind} {step.name}" + (f': "{step.prompt}"' if step.prompt else "")
         changed = "Gaussians" if step.kind == "edit" else "Gaussians in or out"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,13 @@ import tyro
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 
-def errors_in_words() -> AbstractContextManager[None]:
-    """See `plugin.host.console.errors_in_words`; imported when a command runs, for with it comes nerfstudio."""
-    from fasttext2style.plugin.host import console
+@contextmanager
+def errors_in_words() -> Iterator[None]:
+    """See `plugin.host.console.errors_in_words`, which is imported once there is an error: with it comes nerfstudio."""
+    try:
+        yield
+    except (ValueError, OSError):
+        from fasttext2style.plugin.host import console
 
-    return console.errors_in_words()
+        with console.errors_in_words():
+            raise

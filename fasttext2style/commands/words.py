@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fasttext2style.guidance.tiny_words import read_vocabulary
+
 
 @dataclass
 class Words:
     """List the words that the embedded encoder knows."""
 
     def run(self) -> None:
-        from fasttext2style.guidance.tiny_encoder import TinyEncoder
-
-        print(", ".join(TinyEncoder().known_words))
+        print(", ".join(sorted(read_vocabulary().style)))

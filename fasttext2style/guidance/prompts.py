@@ -6,14 +6,12 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.encoder import TextImageEncoder
 
 TEMPLATES = (
     "{}.",

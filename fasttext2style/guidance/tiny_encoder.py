@@ -7,7 +7,6 @@ text looks like the text. Images are [views, height, width, 3], sRGB in [0, 1]; 
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from importlib.resources import as_file, files
@@ -20,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fasttext2style.guidance.encoder import Coverage
+from fasttext2style.guidance.tiny_words import PACKAGED_WEIGHTS, read_vocabulary
 
 RESOLUTION = 64
 GRAM_BUCKETS = 4096
-PACKAGED_WEIGHTS = "tiny_encoder.safetensors"
 
 
 class TinyEncoder:
@@ -205,15 +204,11 @@ def grams_of(word: str) -> list[int]:
 
 def load_towers(path: Path) -> tuple[ImageTower, TextTower]:
     """Towers with the weights and the vocabulary of a file written by `examples/train_tiny_encoder/train.py`."""
-    if not path.is_file():
-        raise ValueError(f"No tiny encoder weights at {path}; expected a file made by examples/train_tiny_encoder.")
+    vocabulary = read_vocabulary(path)
     with safe_open(path, framework="pt") as stored:
-        metadata = stored.metadata() or {}
         tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118 (no mapping)
-    if "style_words" not in metadata:
-        raise ValueError(f"{path} holds another model: expected tiny encoder weights, made by train_tiny_encoder.")
     image_tower = ImageTower()
-    text_tower = TextTower(json.loads(metadata["style_words"]), json.loads(metadata["neutral_words"]))
+    text_tower = TextTower(vocabulary.style, vocabulary.neutral)
     for prefix, tower in (("image.", image_tower), ("text.", text_tower)):
         tower.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     return image_tower, text_tower

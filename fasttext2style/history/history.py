@@ -19,7 +19,8 @@ from torch import Tensor
 
 from fasttext2style.history.delta import Delta, Footprint
 from fasttext2style.history.state import SELECTION, SceneState
-from fasttext2style.history.store import Index, Kind, Step, Store
+from fasttext2style.history.steps import Index, Kind, Step
+from fasttext2style.history.store import Store
 
 
 class Applied(NamedTuple):
@@ -58,7 +59,7 @@ class History:
     @property
     def steps(self) -> list[Step]:
         """All steps, undone and dropped ones included, oldest first."""
-        return [self._store.read_step(step_id) for step_id in self._strengths]
+        return self._store.all
 
     @property
     def applied(self) -> list[Applied]:
@@ -80,7 +81,6 @@ class History:
         Raises:
             ValueError: there is no such step.
         """
-        self._position(step_id)
         return self._store.read_step(step_id)
 
     def delta(self, step_id: int) -> Delta:
@@ -257,10 +257,7 @@ class History:
         return self._store.index.strengths
 
     def _position(self, step_id: int) -> int:
-        if step_id not in self._strengths:
-            known = ", ".join(map(str, self._strengths)) or "none"
-            raise ValueError(f"There is no step {step_id} in {self.folder}; there are: {known}")
-        return list(self._strengths).index(step_id)
+        return self._store.position(step_id)
 
     def _later(self, step_id: int) -> list[Applied]:
         return [step for step in self.applied if self._position(step.id) > self._position(step_id)]

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from fasttext2style.history.store import Step
+from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
 from fasttext2style.selection.selection import Selection
 

@@ -58,7 +58,7 @@ class ObjectSteps:
     def __init__(
         self,
         edit: EditableObject,
-        optimizers: dict[str, torch.optim.Optimizer],
+        optimizers: Mapping[str, torch.optim.Optimizer],
         growth: Growth | None = None,
         on_grown: Callable[[], object] = lambda: None,
     ) -> None:

@@ -23,6 +23,7 @@ from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatama
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
 from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.selection.choice import ObjectChoice
+from fasttext2style.selection.choose import choose
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig
@@ -119,7 +120,8 @@ class ObjectPipeline(VanillaPipeline):
         # A session that was saved with nothing selected has said nothing about the object.
         earlier = earlier if bool(earlier.any()) else torch.ones_like(earlier)
         masks_are_ours = self.datamanager.config.object_masks is not None
-        selection = self.config.object.select(
+        selection = choose(
+            self.config.object,
             self.model.gaussians(),
             self.datamanager.cameras("train"),
             self.datamanager.masks(),

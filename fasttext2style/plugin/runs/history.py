@@ -11,12 +11,6 @@ from fasttext2style.plugin.host.edit_record import take_history
 from fasttext2style.plugin.runs.run import Run, open_run
 
 
-def open_history(path: Path) -> History:
-    """The history of a run (its folder, config.yml or nerfstudio_models), without opening the run."""
-    path = Path(path).expanduser().absolute()
-    return History.open((path.parent if path.name in ("config.yml", "nerfstudio_models") else path) / "history")
-
-
 def open_run_with_history(path: Path, object_masks: Path | None = None) -> tuple[Run, History, SceneState]:
     """A run (see `open_run`), its history, and its scene as the history says it is now.
 

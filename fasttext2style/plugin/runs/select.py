@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -16,63 +15,52 @@ from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import rasterize, render
-from fasttext2style.selection import algebra
+from fasttext2style.selection.choice import SelectionSettings
+from fasttext2style.selection.choose import changed, choose
 from fasttext2style.selection.selection import Selection
-
-if TYPE_CHECKING:
-    from fasttext2style.commands.select import Select
 
 TINT = 0.5
 
 
-def select(options: Select) -> Path:
+def select(
+    path: Path, settings: SelectionSettings, object_masks: Path | None, output: Path | None, views_in_picture: int
+) -> Path:
     """Select, change, write, draw; returns the file.
+
+    Args:
+        path: folder of a run.
+        settings: what to select, and what to do with it.
+        object_masks: folder of masks of the object, named like the photographs.
+        output: the .npz; None is selections/object.npz in the run's folder.
+        views_in_picture: 0 draws none.
 
     Raises:
         ValueError: no run, nothing selected, or options that do not fit together.
     """
-    output = options.output or options.path / "selections" / "object.npz"
+    output = output or path / "selections" / "object.npz"
     if output.suffix != ".npz":
         raise ValueError(f"A selection is written as .npz, got --output {output}")
-    if (options.combine is None) != (options.existing is None):
+    if (settings.combine is None) != (settings.existing is None):
         raise ValueError("--combine union, minus or intersect and --existing FILE need each other: give both or none")
-    run, _, state = open_run_with_history(options.path, options.object_masks)
+    run, _, state = open_run_with_history(path, object_masks)
     scene, cameras = state.gaussians().detach(), run.cameras()
-    masks_are_ours = options.object_masks is not None
-    selection = options.object.select(scene, cameras, run.masks(), torch.ones(len(scene)), masks_are_ours)
-    selection = changed(options, scene, selection)
+    none_before = torch.ones(len(scene))
+    selection = choose(settings.object, scene, cameras, run.masks(), none_before, object_masks is not None)
+    selection = changed(settings, scene, selection)
     if selection.count == 0:
         raise ValueError(f"Nothing is left of {selection.origin}; nothing was written")
     selection.save(output)
     CONSOLE.print(f"{selection.count:,} of {len(scene):,} Gaussians: {selection.origin}", highlight=False)
     CONSOLE.print(f"Use it with: --object-file {output}", highlight=False, soft_wrap=True)
-    if options.views > 0:
+    if views_in_picture > 0:
         picture = output.with_suffix(".png")
-        write_png(picture, to_uint8(highlighted(scene, selection, cameras, options.views)))
+        write_png(picture, to_uint8(highlighted(scene, selection, cameras, views_in_picture)))
         CONSOLE.print(
             f"Picture: {picture} (training views are {cameras.width} x {cameras.height} pixels)",
             highlight=False,
             soft_wrap=True,
         )
     return output
-
-
-def changed(options: Select, scene: Gaussians, selection: Selection) -> Selection:
-    """A selection after all that the options ask for, in the order of their names in the help."""
-    if options.threshold is not None:
-        selection = algebra.thresholded(selection, options.threshold)
-    if options.combine is not None and options.existing is not None:
-        existing = Selection.load(options.existing)
-        existing.check_matches(scene)
-        combine = {"union": algebra.union, "minus": algebra.minus, "intersect": algebra.intersect}[options.combine]
-        selection = combine(existing, selection)
-    if options.keep_largest:
-        selection = algebra.largest_component(scene, selection)
-    if options.grow:
-        selection = algebra.grow(scene, selection, options.grow)
-    if options.shrink:
-        selection = algebra.shrink(scene, selection, options.shrink)
-    return algebra.invert(selection) if options.invert else selection
 
 
 @torch.no_grad()

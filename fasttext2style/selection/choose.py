@@ -1,0 +1,164 @@
+"""Which Gaussians are the object: text, clicks, masks, a shape, a colour, a file, an earlier run; or automatically."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection import algebra
+from fasttext2style.selection.choice import Click, ObjectChoice, SelectionSettings
+from fasttext2style.selection.picking import Picked, pick
+from fasttext2style.selection.selection import Selection
+
+
+def choose(
+    choice: ObjectChoice,
+    scene: Gaussians,
+    cameras: Cameras,
+    masks: Tensor | None,
+    previous: Tensor,
+    masks_are_ours: bool,
+) -> Selection:
+    """The object of a scene.
+
+    Args:
+        choice: what is asked for.
+        scene: all Gaussians.
+        cameras: training views.
+        masks: [views, height, width] object masks, or None.
+        previous: [gaussians] weights that came with the loaded run; all ones when there were none.
+        masks_are_ours: the masks were given for this purpose.
+
+    Raises:
+        ValueError: what was asked for is not there, or selects nothing.
+    """
+    match choice.kind:
+        case "file":
+            return _loaded(choice.file, scene)
+        case "everything":
+            return Selection.everything(len(scene)).for_scene(scene)
+        case "text":
+            return _by_text(choice, scene, cameras)
+        case "clicks" | "color":
+            return _by_points(choice, scene, cameras)
+        case "rectangle":
+            return _by_rectangle(choice, scene, cameras)
+        case "box":
+            from fasttext2style.selection.shapes import select_box
+
+            return select_box(scene, choice.center, choice.size, _yaw(choice.yaw_degrees))
+        case "sphere":
+            from fasttext2style.selection.shapes import select_sphere
+
+            return select_sphere(scene, choice.center, choice.radius)
+        case "masks":
+            return _lifted(scene, cameras, masks)
+    if masks is not None and masks_are_ours:
+        return _lifted(scene, cameras, masks)
+    if not bool((previous == 1).all()):
+        return Selection(previous, "the object of the loaded run").for_scene(scene)
+    from fasttext2style.selection.automatic import select_automatic
+
+    return select_automatic(scene, cameras)
+
+
+def changed(settings: SelectionSettings, scene: Gaussians, selection: Selection) -> Selection:
+    """A selection after all that the settings ask for, in the order of their names in the help."""
+    if settings.threshold is not None:
+        selection = algebra.thresholded(selection, settings.threshold)
+    if settings.combine is not None and settings.existing is not None:
+        existing = Selection.load(settings.existing)
+        existing.check_matches(scene)
+        combine = {"union": algebra.union, "minus": algebra.minus, "intersect": algebra.intersect}[settings.combine]
+        selection = combine(existing, selection)
+    if settings.keep_largest:
+        selection = algebra.largest_component(scene, selection)
+    if settings.grow:
+        selection = algebra.grow(scene, selection, settings.grow)
+    if settings.shrink:
+        selection = algebra.shrink(scene, selection, settings.shrink)
+    return algebra.invert(selection) if settings.invert else selection
+
+
+def _by_text(choice: ObjectChoice, scene: Gaussians, cameras: Cameras) -> Selection:
+    from fasttext2style.selection.segmenters.load import load_segmenter
+    from fasttext2style.selection.text import select_by_text
+
+    if not choice.text.strip():
+        raise ValueError('Selecting by a text takes one: --object-text "the bear" (--text in ft2s select).')
+    return select_by_text(scene, cameras, load_segmenter(choice.segmenter, scene.device), choice.text)
+
+
+def _by_points(choice: ObjectChoice, scene: Gaussians, cameras: Cameras) -> Selection:
+    from fasttext2style.selection.clicks import TOLERANCE, ClickSelector
+    from fasttext2style.selection.colors import select_color
+
+    if not choice.click:
+        raise ValueError(
+            f"Selecting by {choice.kind} takes a point on the object: --object-click VIEW X Y (--click in ft2s "
+            f"select); VIEW is 0 to {len(cameras) - 1}, X, Y lie in {cameras.width} x {cameras.height} pixels."
+        )
+    on = [_picked(scene, cameras, click) for click in choice.click]
+    if choice.kind == "color":
+        return select_color(scene, on[0].color, choice.tolerance or 0.1)
+    beside = [_picked(scene, cameras, click).position for click in choice.not_click]
+    negative = torch.stack(beside) if beside else None
+    positive = torch.stack([picked.position for picked in on])
+    return ClickSelector(scene, cameras).select(positive, negative, choice.tolerance or TOLERANCE)
+
+
+def _by_rectangle(choice: ObjectChoice, scene: Gaussians, cameras: Cameras) -> Selection:
+    from fasttext2style.selection.rectangle import select_rectangle
+
+    if choice.rectangle is None:
+        raise ValueError(
+            "Selecting by a rectangle takes one: --object-rectangle VIEW X0 Y0 X1 Y1 (--rectangle in ft2s select)."
+        )
+    view, *corners = choice.rectangle
+    x0, y0, x1, y1 = corners
+    return select_rectangle(scene, _view(cameras, view), (x0, y0, x1, y1))
+
+
+def _view(cameras: Cameras, number: int) -> Cameras:
+    if not 0 <= number < len(cameras):
+        raise ValueError(f"There is no view {number}: the capture has training views 0 to {len(cameras) - 1}.")
+    return cameras[number]
+
+
+def _picked(scene: Gaussians, cameras: Cameras, click: Click) -> Picked:
+    view, x, y = click
+    try:
+        return pick(scene, _view(cameras, view), x, y)
+    except ValueError as error:
+        raise ValueError(f"Click {view} {x:g} {y:g}: {error}") from error
+
+
+def _loaded(path: Path | None, scene: Gaussians) -> Selection:
+    if path is None:
+        raise ValueError("--object file needs --object-file: a .npy with one weight in [0, 1] per Gaussian.")
+    if not path.is_file():
+        raise ValueError(f"--object-file {path} does not exist; expected a .npy or .npz of {len(scene):,} weights.")
+    selection = Selection.load(path)
+    selection.check_matches(scene)
+    return selection
+
+
+def _lifted(scene: Gaussians, cameras: Cameras, masks: Tensor | None) -> Selection:
+    if masks is None:
+        raise ValueError(
+            "--object masks: the capture has no masks. Give --pipeline.datamanager.object-masks a folder of pictures "
+            "named like the photographs (white is the object), or mask_path in transforms.json."
+        )
+    from fasttext2style.selection.lifting import lift_masks
+
+    return lift_masks(scene, cameras, masks)
+
+
+def _yaw(degrees: float) -> Tensor:
+    angle = torch.deg2rad(torch.tensor(float(degrees)))
+    cos, sin = float(angle.cos()), float(angle.sin())
+    return torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
