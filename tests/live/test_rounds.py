@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
 from fasttext2style.live import jobs
 from fasttext2style.live.rounds import EditRound, LiveRounds
 from fasttext2style.live.session import LiveSession
@@ -43,6 +44,7 @@ def _session(gaussians, folder) -> LiveSession:
 
 def _live(folder, mode="restyle", editor=Painter, steps=STEPS) -> LiveRounds:
     config = RoundsConfig(Schedule(rounds=2, steps=steps), losses=LossConfig(lpips="off"))
+    local = LocalEditor(editor(), LocalEditConfig())
 
     def new_rounds(instruction, edit, books, on_edit_step) -> EditRounds:
         views = SceneViews(
@@ -54,7 +56,7 @@ def _live(folder, mode="restyle", editor=Painter, steps=STEPS) -> LiveRounds:
             MODES[mode].mask_margin,
             removes=MODES[mode].removes,
         )
-        return EditRounds(edit, views, editor(), instruction, mode, config, books, on_edit_step=on_edit_step)
+        return EditRounds(edit, views, local, instruction, mode, config, books, on_edit_step=on_edit_step)
 
     return LiveRounds(new_rounds, adam(RATES), folder, GrowthConfig(every=5, gradient_threshold=0.0))
 

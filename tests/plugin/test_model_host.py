@@ -18,9 +18,8 @@ from tests.ball import BALL, ball_on_floor, capture_cameras
 from tests.live.plain_host import SelectRows
 from tests.plugin.hosts import make_capture, style_config
 
-SETTINGS = StyleSettings(
-    load_encoder("tiny"), maker_of(fasttext2style.config.optimizers), growth=GrowthConfig(every=2, gradient_threshold=0)
-)
+GROWTH = GrowthConfig(every=2, gradient_threshold=0.0)
+SETTINGS = StyleSettings(load_encoder("tiny"), maker_of(fasttext2style.config.optimizers), growth=GROWTH)
 BALL_ROWS = SelectRows(0, BALL)
 COLORS = ApplyStyle(SETTINGS, "red", preset="quick")
 FORM = ApplyStyle(SETTINGS, "red", preset="quick", form="colors and form")
