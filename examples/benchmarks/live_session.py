@@ -28,12 +28,17 @@ from fasttext2style.evaluation.timing import peak_host_bytes
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.history import History
-from fasttext2style.live import jobs as jobs
+from fasttext2style.live import jobs
+from fasttext2style.live.progress import Progress
+from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
+from fasttext2style.plugin.host.allocator import share_arenas
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
 from fasttext2style.plugin.host.outputs import marked
+from fasttext2style.plugin.host.rates import maker_of
 from fasttext2style.plugin.style.method import fasttext2style
+from fasttext2style.plugin.viewer.model_host import ModelHost
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
@@ -64,18 +69,18 @@ class SelectRows:
     count: int
     title: str = "Select the ball"
 
-    def run(self, session: LiveSession) -> str:
-        weights = torch.zeros(len(session.gaussians))
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        weights = torch.zeros(len(scene.gaussians))
         weights[: self.count] = 1.0
-        return session.select(Selection(weights, "the ball"), "the ball")
+        return scene.select(Selection(weights, "the ball"), "the ball")
 
 
 class Looker(threading.Thread):
     """Looks all the time, as a browser's tab does: under the session's lock, at 256x256."""
 
-    def __init__(self, session: LiveSession, cameras: Cameras) -> None:
+    def __init__(self, scene: LiveScene, model: SceneModel, cameras: Cameras) -> None:
         super().__init__(daemon=True)
-        self.session, self.cameras = session, cameras
+        self.scene, self.model, self.cameras = scene, model, cameras
         self.pictures: list[tuple[float, torch.Tensor]] = []
         self.looking, self.count = True, 0
 
@@ -88,8 +93,8 @@ class Looker(threading.Thread):
             height=view.height,
         )
         while self.looking:
-            with self.session.lock, torch.no_grad():
-                outputs = self.session.model.get_outputs_for_camera(camera)
+            with self.scene.lock, torch.no_grad():
+                outputs = self.model.get_outputs_for_camera(camera)
                 name = "before" if self.count % 2 else "rgb"
                 picture = outputs[name]
             self.count += 1
@@ -115,13 +120,14 @@ def ten_edits(
     """Seconds until the first visible change (median of ten), and pictures a second that somebody got meanwhile."""
     cameras = Cameras.orbit((0.0, 0.0, 0.0), 2.2, 24, 256, 256)
     model.load_state_dict(ball_on_floor(count, share).to_splatfacto())
-    session = LiveSession(model, cameras, History.open(folder), folder, lambda: folder)
+    scene = LiveScene(ModelHost(model, lambda: folder), cameras, History.open(folder), folder)
+    session = LiveSession(scene)
     assert session.do(SelectRows(int(share * count))), session.status.message
-    looker = Looker(session, cameras)
+    looker = Looker(scene, model, cameras)
     looker.start()
     while looker.count < 4:
         time.sleep(0.05)
-    settings, PRESETS["quick"] = StyleSettings(encoder, fasttext2style.config.optimizers), steps
+    settings, PRESETS["quick"] = StyleSettings(encoder, maker_of(fasttext2style.config.optimizers)), steps
     firsts, began, looks = [], time.perf_counter(), looker.count
     for sentence in SENTENCES:
         started = time.perf_counter()
@@ -138,6 +144,7 @@ def ten_edits(
 
 def measure(count: int, share: float, steps: int, folder: Path) -> dict[str, float]:
     """All figures of one session."""
+    share_arenas()
     encoder = load_encoder("tiny")
     config = SceneModelConfig(num_random=16, background_color="black")
     box = SceneBox(torch.tensor([[-1.0] * 3, [1.0] * 3]))

@@ -24,17 +24,18 @@ class Export:
     dependence, both for viewers in a browser. Not needed when --output ends in one of them."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """The file; RUN/exports/scene.ply and the like by default."""
-    threshold: float = 0.5
-    """Gaussians with a selection weight above this are the object."""
+    threshold: float | None = None
+    """Gaussians with a selection weight above this are the object; 0.5 if not given."""
 
     def run(self) -> None:
         from fasttext2style.plugin.runs.history import open_run_with_history
-        from fasttext2style.scene.files.export import export
+        from fasttext2style.scene.files.export import OBJECT_THRESHOLD, export
 
         with errors_in_words():
             run, _, state = open_run_with_history(self.path)
             output = self.output or run.folder / "exports" / f"{self.what}.{self.format or 'ply'}"
             if self.format is not None and output.suffix != f".{self.format}":
                 output = output.with_name(f"{output.name}.{self.format}")
-            count = export(output, state.gaussians(), state.selection, self.what, self.threshold)
+            threshold = OBJECT_THRESHOLD if self.threshold is None else self.threshold
+            count = export(output, state.gaussians(), state.selection, self.what, threshold)
             print(f"{count:,} Gaussians, {output.stat().st_size / 1e6:.1f} MB: {output}")

@@ -2,56 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.state import SceneState
-from fasttext2style.plugin.host.model import GROUPS
+from fasttext2style.live.scene import LiveScene
+from fasttext2style.scene.gaussians import SPLATFACTO_NAMES
 from fasttext2style.styling.editable import EditableObject
-
-if TYPE_CHECKING:
-    from fasttext2style.live.session import LiveSession
 
 
 class LiveEdit:
     """One step of the history while it is made.
 
     Args:
-        session: its scene shows the object.
+        scene: shows the object.
         edit: the object; it may have been changed by steps before this one.
-        before: the object as the session's scene has it now.
+        before: the object as the scene has it now.
     """
 
-    def __init__(self, session: LiveSession, edit: EditableObject, before: SceneState) -> None:
-        self.session, self.edit, self.before, self.ids = session, edit, before, before.ids
-        self.rows = session.state.rows_of(before.ids)
+    def __init__(self, scene: LiveScene, edit: EditableObject, before: SceneState) -> None:
+        self.scene, self.edit, self.before, self.ids = scene, edit, before, before.ids
+        self.rows = scene.state.rows_of(before.ids)
         self.grown = False
-        with session.lock:
+        with scene.lock:
             self._show_before()
 
     @torch.no_grad()
     def write(self) -> None:
         """Put the object as it is now into the scene."""
-        with self.session.lock:
+        with self.scene.lock:
             for name, parameter in self.edit.parameters.items():
-                self.session.state.columns[name].index_copy_(0, self.rows, parameter)
-        self.session.changed()
+                self.scene.state.columns[name].index_copy_(0, self.rows, parameter)
+        self.scene.tell("scene")
 
     @torch.no_grad()
     def replace_object(self) -> None:
         """Gaussians came or went: the object, with new identities, comes after all others."""
-        session, state = self.session, self.session.state
+        scene, state = self.scene, self.scene.state
         keep = torch.ones(len(state), dtype=torch.bool, device=state.device)
         keep[self.rows] = False
         if not self.grown:
-            self.first_id = int(session.history.fresh_ids(state, 1))
+            self.first_id = int(scene.history.fresh_ids(state, 1))
         self.ids = torch.arange(self.first_id, self.first_id + len(self.edit), device=state.device)
         self.rows = torch.arange(int(keep.sum()), int(keep.sum()) + len(self.edit), device=state.device)
         columns = {name: torch.cat([column[keep], self._now().columns[name]]) for name, column in state.columns.items()}
-        with session.lock:
-            session.adopt(SceneState(columns, torch.cat([state.ids[keep], self.ids])))
+        with scene.lock:
+            scene.adopt(SceneState(columns, torch.cat([state.ids[keep], self.ids])))
             self._show_before()
         self.grown = True
 
@@ -63,13 +59,13 @@ class LiveEdit:
 
     def take_back(self) -> None:
         """The scene as it was before this step, bit by bit."""
-        self.session.move(self._without)
+        self.scene.move(self._without)
 
     @torch.no_grad()
     def _without(self, state: SceneState) -> SceneState:
         if self.grown:
             return state.exchanged(self.ids, self.before)
-        for name in GROUPS:
+        for name in SPLATFACTO_NAMES:
             state.columns[name].index_copy_(0, self.rows, self.before.columns[name])
         return state
 
@@ -77,4 +73,4 @@ class LiveEdit:
         return SceneState.from_gaussians(self.edit.gaussians(()).detach(), self.edit.weights, self.ids)
 
     def _show_before(self) -> None:
-        self.session.show_before(self.rows, {name: self.before.columns[name] for name in GROUPS})
+        self.scene.host.show_before(self.rows, {name: self.before.columns[name] for name in SPLATFACTO_NAMES})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 
+from fasttext2style.live.progress import Progress
+from fasttext2style.live.scene import LiveScene
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.scene.files.ply import write_ply
+from fasttext2style.scene.files.export import What, export
 from fasttext2style.selection import algebra
 from fasttext2style.selection.automatic import select_automatic
 from fasttext2style.selection.clicks import TOLERANCE
@@ -17,9 +19,6 @@ from fasttext2style.selection.colors import select_color
 from fasttext2style.selection.picking import pick_ray
 from fasttext2style.selection.rectangle import select_rectangle
 from fasttext2style.selection.selection import Selection
-
-if TYPE_CHECKING:
-    from fasttext2style.live.session import LiveSession
 
 Combine = Literal["add", "take away", "keep common", "new"]
 """How what is pointed at and the present object become the new object."""
@@ -46,35 +45,35 @@ class Click:
     def title(self) -> str:
         return "Click"
 
-    def run(self, session: LiveSession) -> str:
-        picked = pick_ray(session.gaussians, torch.tensor(self.origin), torch.tensor(self.direction))
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        picked = pick_ray(scene.gaussians, torch.tensor(self.origin), torch.tensor(self.direction))
         click = (tuple(picked.position.tolist()), self.combine != "take away")
-        begins = self.combine == "new" or (self.combine == "add" and session.selection.count == 0)
-        series = [] if begins else clicks_of(session)
+        begins = self.combine == "new" or (self.combine == "add" and scene.selection.count == 0)
+        series = [] if begins else clicks_of(scene)
         if not begins and (not series or self.combine == "keep common"):
-            return _combined(session, _region(session, [(click[0], True)], self.tolerance), self.combine)
+            return _combined(scene, _region(scene, [(click[0], True)], self.tolerance), self.combine)
         series.append(click)
         settings = {"clicks": [[*position, positive] for position, positive in series], "tolerance": self.tolerance}
         name = "1 click" if len(series) == 1 else f"{len(series)} clicks"
-        return session.select(_region(session, series, self.tolerance), name, settings)
+        return scene.select(_region(scene, series, self.tolerance), name, settings)
 
 
 Position = tuple[float, ...]
 
 
-def clicks_of(session: LiveSession) -> list[tuple[Position, bool]]:
+def clicks_of(scene: LiveScene) -> list[tuple[Position, bool]]:
     """Position and whether it is the object, of the clicks that made the present object; empty if others made it."""
-    steps = [step for step in session.history.steps if step.kind == "selection" and step.active]
+    steps = [step for step in scene.history.steps if step.kind == "selection" and step.active]
     clicks = steps[-1].settings.get("clicks", []) if steps else []
     return [(tuple(position), bool(positive)) for *position, positive in clicks]
 
 
-def _region(session: LiveSession, clicks: list[tuple[Position, bool]], tolerance: float) -> Selection:
+def _region(scene: LiveScene, clicks: list[tuple[Position, bool]], tolerance: float) -> Selection:
     positive, negative = (
         torch.tensor([position for position, inside in clicks if inside is wanted]).reshape(-1, 3)
         for wanted in (True, False)
     )
-    return session.click_selector().select(positive, negative, tolerance)
+    return scene.click_selector().select(positive, negative, tolerance)
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,8 @@ class SelectRectangle:
     combine: Combine = "add"
     title: str = "Select by rectangle"
 
-    def run(self, session: LiveSession) -> str:
-        return _combined(session, select_rectangle(session.gaussians, self.camera, self.corners), self.combine)
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        return _combined(scene, select_rectangle(scene.gaussians, self.camera, self.corners), self.combine)
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,10 @@ class SelectColor:
     """As for clicks: the default takes shades of the colour."""
     title: str = "Select by color"
 
-    def run(self, session: LiveSession) -> str:
-        picked = pick_ray(session.gaussians, torch.tensor(self.origin), torch.tensor(self.direction))
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        picked = pick_ray(scene.gaussians, torch.tensor(self.origin), torch.tensor(self.direction))
         tolerance = _SHADES * self.tolerance / TOLERANCE
-        return _combined(session, select_color(session.gaussians, picked.color, tolerance), self.combine)
+        return _combined(scene, select_color(scene.gaussians, picked.color, tolerance), self.combine)
 
 
 @dataclass(frozen=True)
@@ -120,14 +119,14 @@ class SelectText:
     def title(self) -> str:
         return f"Select: {self.text.strip() or '(nothing)'}"
 
-    def run(self, session: LiveSession) -> str:
+    def run(self, scene: LiveScene, progress: Progress) -> str:
         from fasttext2style.selection.text import select_by_text
 
         if not self.text.strip():
-            raise ValueError("There is no text: type what to select, such as: the bear.")
-        segmenter = session.segmenter(self.segmenter)
+            raise ValueError('There is no name yet. Type what to select, such as "the bear".')
+        segmenter = scene.segmenter(self.segmenter)
         return _combined(
-            session, select_by_text(session.gaussians, session.cameras, segmenter, self.text.strip()), self.combine
+            scene, select_by_text(scene.gaussians, scene.cameras, segmenter, self.text.strip()), self.combine
         )
 
 
@@ -138,8 +137,8 @@ class SelectAutomatic:
     combine: Combine = "add"
     title: str = "Find the object"
 
-    def run(self, session: LiveSession) -> str:
-        return _combined(session, select_automatic(session.gaussians, session.cameras), self.combine)
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        return _combined(scene, select_automatic(scene.gaussians, scene.cameras), self.combine)
 
 
 @dataclass(frozen=True)
@@ -148,18 +147,18 @@ class SelectEverything:
 
     title: str = "Select everything"
 
-    def run(self, session: LiveSession) -> str:
-        return session.select(Selection(torch.ones_like(session.state.selection), "everything"), "everything")
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        return scene.select(Selection(torch.ones_like(scene.state.selection), "everything"), "everything")
 
 
 @dataclass(frozen=True)
 class SelectNothing:
-    """Begin anew."""
+    """Start over."""
 
     title: str = "Clear the selection"
 
-    def run(self, session: LiveSession) -> str:
-        return session.select(Selection(torch.zeros_like(session.state.selection), "nothing"), "nothing")
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        return scene.select(Selection(torch.zeros_like(scene.state.selection), "nothing"), "nothing")
 
 
 @dataclass(frozen=True)
@@ -172,10 +171,10 @@ class Reshape:
     def title(self) -> str:
         return f"Selection: {self.how}"
 
-    def run(self, session: LiveSession) -> str:
-        present, gaussians = session.selection, session.gaussians
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        present, gaussians = scene.selection, scene.gaussians
         if present.count == 0 and self.how != "invert":
-            raise ValueError(f"Nothing is selected yet, so there is nothing to {self.how}: click on the object first.")
+            raise ValueError("Nothing is selected yet. Click on the object first.")
         distance = _SMALL_STEP * _size_of(gaussians.means[present.mask]) if self.how in ("grow", "shrink") else 0.0
         changes: dict[str, Callable[[], Selection]] = {
             "grow": lambda: algebra.grow(gaussians, present, distance),
@@ -183,7 +182,7 @@ class Reshape:
             "invert": lambda: algebra.invert(present),
             "largest part": lambda: algebra.largest_component(gaussians, present),
         }
-        return session.select(changes[self.how](), f"{present.origin}, {self.how}")
+        return scene.select(changes[self.how](), f"{present.origin}, {self.how}")
 
 
 @dataclass(frozen=True)
@@ -197,28 +196,28 @@ class Threshold:
     def title(self) -> str:
         return f"Threshold {self.value:g}"
 
-    def run(self, session: LiveSession) -> str:
-        last = session.history.applied[-1:]
-        if last and "threshold" in session.history.step(last[0].id).settings:
-            session.move(session.history.undo)
-        present = session.selection
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        last = scene.history.applied[-1:]
+        if last and "threshold" in scene.history.step(last[0].id).settings:
+            scene.move(scene.history.undo)
+        present = scene.selection
         if present.count == 0:
-            raise ValueError("Nothing is selected yet, so there is nothing to threshold: click on the object first.")
+            raise ValueError("Nothing is selected yet. Click on the object first.")
         name = f"{present.origin}, above {self.value:g}"
-        return session.select(algebra.thresholded(present, self.value), name, {"threshold": self.value})
+        return scene.select(algebra.thresholded(present, self.value), name, {"threshold": self.value})
 
 
-def _combined(session: LiveSession, found: Selection, combine: Combine) -> str:
-    present = session.selection
+def _combined(scene: LiveScene, found: Selection, combine: Combine) -> str:
+    present = scene.selection
     if combine == "new" or (combine == "add" and present.count == 0):
-        return session.select(found, found.origin)
+        return scene.select(found, found.origin)
     if combine == "add":
-        return session.select(algebra.union(present, found), f"{present.origin} + {found.origin}")
+        return scene.select(algebra.union(present, found), f"{present.origin} + {found.origin}")
     if present.count == 0:
-        raise ValueError("Nothing is selected yet, so nothing can be taken from it: select the object first.")
+        raise ValueError("Nothing is selected yet. Select the object first.")
     if combine == "take away":
-        return session.select(algebra.minus(present, found), f"{present.origin} - {found.origin}")
-    return session.select(algebra.intersect(present, found), f"{present.origin} and {found.origin}")
+        return scene.select(algebra.minus(present, found), f"{present.origin} - {found.origin}")
+    return scene.select(algebra.intersect(present, found), f"{present.origin} and {found.origin}")
 
 
 def _size_of(points: torch.Tensor) -> float:
@@ -237,10 +236,10 @@ class Undo:
 
     title: str = "Undo"
 
-    def run(self, session: LiveSession) -> str:
-        history = session.history
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        history = scene.history
         name = history.step(history.applied[-1].id).name if history.can_undo else ""
-        session.move(history.undo)
+        scene.move(history.undo)
         return f"Undone: {name}."
 
 
@@ -250,10 +249,10 @@ class Redo:
 
     title: str = "Redo"
 
-    def run(self, session: LiveSession) -> str:
-        history = session.history
-        session.move(history.redo)
-        return f"Done again: {history.step(history.applied[-1].id).name}."
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        history = scene.history
+        scene.move(history.redo)
+        return f"Redone: {history.step(history.applied[-1].id).name}."
 
 
 @dataclass(frozen=True)
@@ -268,9 +267,9 @@ class Blend:
     def title(self) -> str:
         return f"Strength of step {self.step_id}"
 
-    def run(self, session: LiveSession) -> str:
-        history = session.history
-        session.move(lambda state: history.blend(self.step_id, self.strength, state))
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        history = scene.history
+        scene.move(lambda state: history.blend(self.step_id, self.strength, state))
         name = history.step(self.step_id).name
         return f"Taken out: {name}." if self.strength == 0 else f"{name}: strength {self.strength:.0%}."
 
@@ -280,28 +279,24 @@ class Blend:
 
 @dataclass(frozen=True)
 class Save:
-    """Write a checkpoint that every nerfstudio command, and a later session, can open."""
+    """Write a checkpoint that every nerfstudio command, and a later scene, can open."""
 
     title: str = "Save"
 
-    def run(self, session: LiveSession) -> str:
-        return f"Saved: {session.save()}"
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        return f"Saved: {scene.save()}"
 
 
 @dataclass(frozen=True)
 class Export:
     """Write the scene, the object, or all but the object, for other programs."""
 
-    what: Literal["scene", "selection", "rest"] = "scene"
+    what: What = "scene"
+    format: str = "ply"
+    """One of `scene.files.export.WRITERS`."""
     title: str = "Export"
 
-    def run(self, session: LiveSession) -> str:
-        gaussians, inside = session.gaussians, session.state.selection > 0
-        if self.what != "scene":
-            gaussians = gaussians.subset(inside if self.what == "selection" else ~inside)
-        if len(gaussians) == 0:
-            raise ValueError(f"There is nothing to export: {self.what} holds no Gaussians.")
-        path = session.folder / "exports" / f"{self.what}.ply"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_ply(path, gaussians)
-        return f"Exported {len(gaussians):,} Gaussians: {path}"
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        path = scene.folder / "exports" / f"{self.what}.{self.format}"
+        count = export(path, scene.gaussians, scene.state.selection, self.what)
+        return f"Exported {count:,} Gaussians: {path}"

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
-from copy import deepcopy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
+from fasttext2style.editors.editor import OnStep
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.edit import LiveEdit
+from fasttext2style.live.progress import Progress
+from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.step import object_before, thumbnail
-from fasttext2style.plugin.host.rates import rates_of_mode
-from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.edit_rounds import EditRounds
+from fasttext2style.rounds.folder import KeepConfig, Round, RoundsFolder
 from fasttext2style.rounds.growth import RoundGrowth
-from fasttext2style.rounds.setup import Tools, new_rounds
 from fasttext2style.styling.editable import EditableObject
-from fasttext2style.styling.steps import ObjectSteps
+from fasttext2style.styling.growth import GrowthConfig
+from fasttext2style.styling.steps import MakeOptimizers, ObjectSteps
 
-if TYPE_CHECKING:
-    from fasttext2style.live.session import LiveSession
-    from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
+NewRounds = Callable[[str, EditableObject, RoundsFolder, OnStep], EditRounds]
+"""(instruction, object, where its rounds are kept, called with (done, total) steps of an edit) -> rounds, not begun.
+
+Raises:
+    ValueError: no view shows the object.
+"""
 
 QUALITIES = {"quick": 0.5, "normal": 1.0, "fine": 2.0}
 """Quality -> length of a round, relative to what the schedule says."""
@@ -62,50 +63,54 @@ class EditRound:
     def title(self) -> str:
         return f"{'Refine' if self.refines else 'Round'}: {self.instruction.strip() or '(no instruction)'}"
 
-    def run(self, session: LiveSession) -> str:
+    def run(self, scene: LiveScene, progress: Progress) -> str:
         if not self.instruction.strip():
-            raise ValueError("There is no instruction: type what should be done, such as: turn the bear into gold.")
-        if session.selection.count == 0:
-            raise ValueError("Nothing is selected yet: click on the object, or name it, then press Next round.")
-        return self.rounds.run(session, self.instruction.strip(), QUALITIES[self.quality], self.refines)
+            raise ValueError(
+                'There is no instruction yet. Type what should be done, such as "turn the bear into gold".'
+            )
+        if scene.selection.count == 0:
+            raise ValueError("Nothing is selected yet. Click on the object, or name it, then press Next round.")
+        return self.rounds.run(scene, progress, self.instruction.strip(), QUALITIES[self.quality], self.refines)
 
 
 class LiveRounds:
     """The rounds of a session; goes on with those that are in force, or begins anew.
 
     Args:
-        config: editor, mode, schedule, losses.
-        tools: the frozen networks.
-        optimizers: nerfstudio's settings per parameter group.
-        photographs: [views, height, width, 3] of the session's cameras, as 8 bits.
+        new_rounds: the rounds of an instruction on an object.
+        make_optimizers: for the object's parameters.
         folder: of the run.
+        growth: densification, where the mode of the rounds has any.
+        keep: what is kept of each round.
     """
 
     def __init__(
         self,
-        config: RoundsPipelineConfig,
-        tools: Tools,
-        optimizers: Mapping[str, dict[str, Any]],
-        photographs: Tensor,
+        new_rounds: NewRounds,
+        make_optimizers: MakeOptimizers,
         folder: Path,
+        growth: GrowthConfig | None = None,
+        keep: KeepConfig | None = None,
     ) -> None:
-        self.config, self.tools, self.optimizers = config, tools, dict(optimizers)
-        self.photographs, self.folder = photographs, folder
+        self.new_rounds, self.make_optimizers, self.folder = new_rounds, make_optimizers, folder
+        self.growth, self.keep = growth or GrowthConfig(), keep or KeepConfig()
         self._series: _Series | None = None
 
-    def run(self, session: LiveSession, instruction: str, length: float, refines: bool) -> str:
+    def run(self, scene: LiveScene, progress: Progress, instruction: str, length: float, refines: bool) -> str:
         """One round, or a refinement of the last one, as a step of the history.
 
         Raises:
             ValueError: nothing to refine, views or an editor that fail, a full disk. The scene is as it was before.
         """
         series = self._series
-        if series is None or not series.goes_on(session, instruction):
+        if series is None or not series.goes_on(instruction):
             if refines:
-                raise ValueError("There is no round with this instruction on this object to refine: press Next round.")
+                raise ValueError(
+                    "There is no round of this instruction on this object to refine yet. Press Next round."
+                )
             self._drop_series()
-            series = _Series(self, session, instruction)
-        series.begin()
+            series = _Series(self, scene, instruction)
+        series.begin(progress)
         started = time.perf_counter()
         try:
             finished = series.round(length, refines)
@@ -113,10 +118,10 @@ class LiveRounds:
                 if series.rounds.round == 1:
                     self._take_back(series)
                 else:
-                    session.move(lambda state: state)  # "before" is again what it was
+                    scene.move(lambda state: state)  # "before" is again what it was
                 return "Paused before the first step: nothing has changed."
             metrics = list(finished.manifest["metrics"].values())[-1]
-            session.history.record(
+            scene.history.record(
                 series.live.delta(),
                 instruction,
                 prompt=instruction,
@@ -124,26 +129,26 @@ class LiveRounds:
                     "round": finished.number,
                     "refined": refines,
                     "steps": finished.manifest["steps_done"],
-                    "editor": self.tools.editor.name,
-                    "mode": self.config.mode,
-                    "object": session.selection.origin,
+                    "editor": series.rounds.editor.name,
+                    "mode": series.rounds.mode_name,
+                    "object": scene.selection.origin,
                     "pictures": str(finished.folder),
                 },
-                seed=self.config.seed,
+                seed=series.rounds.seed,
                 seconds=round(time.perf_counter() - started, 2),
                 metrics={f"psnr_{where}": metrics[where]["psnr"] for where in ("inside", "outside")
                          if "psnr" in metrics[where]},
-                thumbnail=thumbnail(session.gaussians, series.best_view),
+                thumbnail=thumbnail(scene.gaussians, series.best_view),
             )  # fmt: skip
         except ValueError as error:
             self._take_back(series)
-            raise ValueError(f"{error} The scene is as it was before.") from error
+            raise ValueError(f"{error} The scene is unchanged.") from error
         except BaseException:
             self._take_back(series)
             raise
         self._series = series
-        series.applied = list(session.history.applied)
-        session.tell("history")
+        series.applied = list(scene.history.applied)
+        scene.tell("history")
         return _told(finished, instruction, refines)
 
     def _take_back(self, series: _Series) -> None:
@@ -173,50 +178,38 @@ class _PausedWhileEditing(Exception):
 class _Series:
     """Rounds of one instruction on one object, one after the other."""
 
-    def __init__(self, owner: LiveRounds, session: LiveSession, instruction: str) -> None:
-        self.owner, self.session, self.instruction = owner, session, instruction
-        config = owner.config
-        edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
+    def __init__(self, owner: LiveRounds, scene: LiveScene, instruction: str) -> None:
+        self.owner, self.scene, self.instruction = owner, scene, instruction
+        edit = EditableObject(scene.gaussians, scene.selection, copy_scene=False)
         folder = _new_folder(owner.folder, instruction) / "rounds"
-        books = RoundsFolder(folder, config.rounds.keep, go_on="press Next round again.")
-        self.rounds = new_rounds(
-            config,
-            owner.tools,
-            instruction,
-            edit,
-            session.cameras,
-            owner.photographs,
-            session.model,
-            books,
-            self._after_denoising_step,
-        )
-        self.best_view = session.cameras[int(self.rounds.views.coverage.argmax())]
+        books = RoundsFolder(folder, owner.keep, go_on="press Next round again.")
+        self.rounds = owner.new_rounds(instruction, edit, books, self._after_denoising_step)
+        self.best_view = scene.cameras[int(self.rounds.views.coverage.argmax())]
         self.plan = self.rounds.plan
-        before = object_before(session.state, edit)
+        before = object_before(scene.state, edit)
         self.rounds.start()
-        self.live = LiveEdit(session, edit, before)
+        self.live = LiveEdit(scene, edit, before)
         self._trained = 0
-        self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        for name, entry in rates_of_mode(owner.optimizers, self.rounds.mode.geometry_rate).items():
-            self.optimizers[name] = deepcopy(entry["optimizer"]).setup(params=[edit.parameters[name]])
+        self.optimizers = owner.make_optimizers(edit.parameters, 1.0, self.rounds.mode.geometry_rate)
         self.rounds.attach(self.optimizers)
         self.steps = ObjectSteps(edit, self.optimizers, on_grown=self._grown)
         self.applied: list = []
         """The history when the last round had ended."""
 
-    def goes_on(self, session: LiveSession, instruction: str) -> bool:
+    def goes_on(self, instruction: str) -> bool:
         """Nothing but these rounds happened to the scene since the last one."""
-        return instruction == self.instruction and list(session.history.applied) == self.applied
+        return instruction == self.instruction and list(self.scene.history.applied) == self.applied
 
-    def begin(self) -> None:
+    def begin(self, progress: Progress) -> None:
         """The scene as it is now is what the next round can be taken back to."""
+        self.progress = progress
         if self.rounds.round > 1:  # the first one has its own already
-            self.live = LiveEdit(self.session, self.rounds.edit, self.session.state.at(self.live.ids))
+            self.live = LiveEdit(self.scene, self.live.edit, self.scene.state.at(self.live.ids))
 
     def round(self, length: float, refines: bool) -> Round | None:
         """Edit and train, or only train; None if paused before the first step, with the scene untouched."""
         rounds = self.rounds
-        if len(rounds.edit) != len(self.live.ids):  # most of what is removed goes at once
+        if len(self.live.edit) != len(self.live.ids):  # most of what is removed goes at once
             self.live.replace_object()
         steps = max(1, round(self.plan.steps * length))
         if refines:
@@ -225,7 +218,7 @@ class _Series:
         else:
             rounds.plan = replace(self.plan, steps=steps)
             rounds.round_length = rounds.plan.steps_per_round
-        self.steps.growth = RoundGrowth(self.owner.config.growth, rounds, self.optimizers)
+        self.steps.growth = RoundGrowth(self.owner.growth, rounds, self.optimizers)
         try:
             finished = self._steps(rounds.round_length - rounds.step)
         except _PausedWhileEditing:
@@ -235,24 +228,24 @@ class _Series:
         return finished
 
     def _steps(self, total: int) -> Round:
-        self.session.progress(0, total)
+        self.progress.report(0, total)
         finished, done = None, 0
         while finished is None:
-            if self.session.stopping and done > 0:
+            if self.progress.stopping and done > 0:
                 return self.rounds.end_round()
             finished = self._step()
             done += 1
             if done == 1:  # the first step waited for the editor: time is counted from here
-                self.session.progress(0, total)
-            self.session.progress(done, total)
+                self.progress.report(0, total)
+            self.progress.report(done, total)
         return finished
 
     def _step(self) -> Round | None:
         rounds, edits = self.rounds, self.rounds.plan.edits_at(self.rounds.step)
         losses, info = rounds.losses()
         if edits:
-            self.session.pictures = {view: rounds.targets[view].image for view in rounds.targets.round_views}
-            self.session.tell("pictures")
+            self.scene.pictures = {view: rounds.targets[view].image for view in rounds.targets.round_views}
+            self.scene.tell("pictures")
         self.steps.take(losses, info, rounds.step)
         self.live.write()
         return rounds.end_step()
@@ -262,8 +255,8 @@ class _Series:
         self.live.replace_object()
 
     def _after_denoising_step(self, done: int, total: int) -> None:
-        self.session.progress(done, total, "editing")
-        if self.session.stopping and self.rounds.step == 0:
+        self.progress.report(done, total, "editing")
+        if self.progress.stopping and self.rounds.step == 0:
             raise _PausedWhileEditing
 
     def close(self) -> None:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import time
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
 
 import torch
 
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.edit import LiveEdit
+from fasttext2style.live.progress import Progress
+from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.step import object_before, thumbnail
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
-from fasttext2style.styling.steps import ObjectSteps, TrainingDiverged
+from fasttext2style.styling.steps import MakeOptimizers, ObjectSteps, TrainingDiverged
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
-
-if TYPE_CHECKING:
-    from fasttext2style.live.session import LiveSession
 
 PRESETS = {"quick": 60, "normal": 200, "fine": 500}
 """Quality -> styling steps."""
@@ -40,8 +37,8 @@ class StyleSettings:
 
     encoder: TextImageEncoder
     """Compares renders with sentences; it stays loaded."""
-    optimizers: dict[str, dict[str, Any]]
-    """nerfstudio's optimizer settings per parameter group."""
+    make_optimizers: MakeOptimizers
+    """Optimizers for an object's parameters."""
     styler: StylerConfig = field(default_factory=StylerConfig)
     growth: GrowthConfig = field(default_factory=GrowthConfig)
     seed: int = 0
@@ -78,46 +75,48 @@ class ApplyStyle:
     def title(self) -> str:
         return f"Style: {self.prompt.strip() or '(no sentence)'}"
 
-    def run(self, session: LiveSession) -> str:
+    def run(self, scene: LiveScene, progress: Progress) -> str:
         if not self.prompt.strip():
-            raise ValueError("There is no sentence: type what the object should become, such as: a bear made of gold.")
-        if session.selection.count == 0:
-            raise ValueError("Nothing is selected yet: click on the object, or name it, then press Apply.")
+            raise ValueError(
+                'There is no sentence yet. Type what the object should become, such as "a bear made of gold".'
+            )
+        if scene.selection.count == 0:
+            raise ValueError("Nothing is selected yet. Click on the object, or name it, then press Apply.")
         started, steps = time.perf_counter(), PRESETS[self.preset]
-        session.progress(0, steps)
-        style = _Style(session, self)
+        progress.report(0, steps)
+        style = _Style(scene, self)
         done = 0
         try:
-            while done < steps and not session.stopping:
+            while done < steps and not progress.stopping:
                 style.step(done)
                 done += 1
                 style.live.write()
-                session.progress(done, steps)
+                progress.report(done, steps)
             style.close()
             if done == 0:
                 style.live.take_back()
                 return "Stopped before the first step: nothing has changed."
             metrics = style.metrics()
             facts = {"steps": done, "strength": self.strength, "preset": self.preset, "form": self.form}
-            session.history.record(
+            scene.history.record(
                 style.live.delta(),
                 self.prompt.strip(),
                 prompt=self.prompt.strip(),
-                settings=facts | {"object": session.selection.origin, "encoder": self.settings.encoder.name},
+                settings=facts | {"object": scene.selection.origin, "encoder": self.settings.encoder.name},
                 seed=self.settings.seed,
                 seconds=round(time.perf_counter() - started, 2),
                 metrics=metrics,
-                thumbnail=thumbnail(session.gaussians, style.styler.views[0]),
+                thumbnail=thumbnail(scene.gaussians, style.styler.views[0]),
             )
         except ValueError as error:
             style.live.take_back()
-            raise ValueError(f"{error} The scene is as it was before.") from error
+            raise ValueError(f"{error} The scene is unchanged.") from error
         except BaseException:
             style.live.take_back()
             raise
         finally:
             style.close()
-        session.tell("history")
+        scene.tell("history")
         ended = "Done" if done == steps else f"Stopped after {done} of {steps} steps (Undo takes it back)"
         similarity = f"similarity {metrics['similarity_before']:.3f} -> {metrics['similarity_after']:.3f}"
         return f"{ended}: {self.prompt.strip()}, {similarity}."
@@ -148,19 +147,15 @@ def rehearse(encoder: TextImageEncoder, cameras: Cameras) -> None:
 class _Style:
     """The object's parameters while a style is made, and what changes them."""
 
-    def __init__(self, session: LiveSession, order: ApplyStyle) -> None:
+    def __init__(self, scene: LiveScene, order: ApplyStyle) -> None:
         settings = order.settings
         config = replace(settings.styler, train=FORMS[order.form])
         growth = replace(settings.growth, enabled=order.form != "colors")
-        self.edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
-        self.live = LiveEdit(session, self.edit, object_before(session.state, self.edit))
-        cameras = session.cameras[:: -(-len(session.cameras) // _VIEWS)]
+        self.edit = EditableObject(scene.gaussians, scene.selection, copy_scene=False)
+        self.live = LiveEdit(scene, self.edit, object_before(scene.state, self.edit))
+        cameras = scene.cameras[:: -(-len(scene.cameras) // _VIEWS)]
         self.styler = ObjectStyler(self.edit, cameras, settings.encoder, order.prompt, config, settings.seed)
-        optimizers: dict[str, torch.optim.Optimizer] = {}
-        for name, parameter in self.edit.parameters.items():
-            optimizer = deepcopy(settings.optimizers[name]["optimizer"])
-            optimizer.lr *= order.strength
-            optimizers[name] = optimizer.setup(params=[parameter])
+        optimizers = settings.make_optimizers(self.edit.parameters, order.strength, order.strength)
         densification = ObjectGrowth(growth, self.edit, optimizers, PRESETS[order.preset])
         self.steps = ObjectSteps(self.edit, optimizers, densification, self._grown)
 

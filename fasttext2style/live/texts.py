@@ -23,12 +23,13 @@ def plain(text: str) -> str:
 def status_text(status: Status) -> str:
     """What is being done, how long it takes, what waits, what came of the last job."""
     if not status.job:
-        message = plain(status.message) or "Ready. Click on an object, type what it becomes, press Apply."
+        message = plain(status.message) or "Ready. Click on an object, type what it should become, press Apply."
         return f"**Error:** {message}" if status.failed else message
     lines = [f"**{plain(status.job)}**"]
-    if status.total:
-        left = "" if status.seconds_left is None else f", about {status.seconds_left:.0f} s left"
-        lines[0] += f": {status.doing} {status.done} of {status.total}{left}"
+    steps = status.steps
+    if steps.total:
+        left = "" if steps.seconds_left is None else f", about {steps.seconds_left:.0f} s left"
+        lines[0] += f": {steps.doing} {steps.done} of {steps.total}{left}"
     if status.waiting:
         lines.append(f"Next: {plain(', '.join(status.waiting))}")
     return "  \n".join(lines)
@@ -44,7 +45,7 @@ def object_text(selection: Selection) -> str:
 def history_text(steps: Sequence[Step]) -> str:
     """All steps, the newest first; what is undone or taken out is struck through."""
     if not steps:
-        return "Nothing was done yet. Every edit and every selection becomes a step here."
+        return "Nothing has been done yet. Every edit and every selection becomes a step here."
     newest = [step.id for step in steps if step.kind == "edit"][-_PICTURES:]
     return "\n\n".join(_step_text(step, step.id in newest) for step in reversed(steps))
 

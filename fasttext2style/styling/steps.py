@@ -19,10 +19,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.gate import UpdateGate
+
+MakeOptimizers = Callable[[Mapping[str, nn.Parameter], float, float], dict[str, torch.optim.Optimizer]]
+"""(parameters by group, color rate, geometry rate) -> an optimizer for each group, whoever configures them.
+
+The rates are shares of the usual learning rates: of the colors' (features_dc, features_rest), and of all others'.
+"""
 
 
 @runtime_checkable

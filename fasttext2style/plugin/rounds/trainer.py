@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Literal
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.utils.rich_utils import CONSOLE
 
+from fasttext2style.editors.editor import OnStep
 from fasttext2style.plugin.host.console import errors_in_words
-from fasttext2style.plugin.host.rates import rates_of_mode
+from fasttext2style.plugin.host.rates import maker_of, rates_of_mode
 from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipelineConfig
 from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
+from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.setup import new_rounds
 from fasttext2style.rounds.snapshot import load_scene
 from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.editable import EditableObject
 
 if TYPE_CHECKING:
     from fasttext2style.live.action import Action
@@ -102,6 +106,11 @@ class RoundsTrainer(StyleTrainer):
     def live_action(self) -> Action:
         from fasttext2style.live.rounds import LiveRounds, rounds_action
 
-        data = self.pipeline.datamanager
-        live = LiveRounds(self.config.pipeline, self._tools, self.config.optimizers, data.photographs(), self.base_dir)
-        return rounds_action(live)
+        config, data, model = self.config.pipeline, self.pipeline.datamanager, self.pipeline.model
+        cameras, photographs = data.cameras("train"), data.photographs()
+
+        def begin(instruction: str, edit: EditableObject, books: RoundsFolder, on_edit_step: OnStep) -> EditRounds:
+            return new_rounds(config, self._tools, instruction, edit, cameras, photographs, model, books, on_edit_step)
+
+        make = maker_of(self.config.optimizers)
+        return rounds_action(LiveRounds(begin, make, self.base_dir, config.growth, config.rounds.keep))

@@ -38,9 +38,9 @@ def write_turntable(
     if before:
         sides.insert(0, scene_before(run.model, history, state))
     # Both sides are seen by the same cameras: those of the object as it is now.
-    target = part_of(*sides[-1], "selection", threshold=0.5)
+    target = part_of(*sides[-1], "selection")
     if alone:
-        sides = [(part_of(*side, "selection", threshold=0.5), side[1]) for side in sides]
+        sides = [(part_of(*side, "selection"), side[1]) for side in sides]
     cameras = orbit(target, run.cameras("train"), max(2, round(seconds * frames_per_second)), size, size)
     background = run.model.background_color.to(cameras.device)
     frames = []

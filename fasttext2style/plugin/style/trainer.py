@@ -130,15 +130,17 @@ class StyleTrainer(SceneTrainer):
         from fasttext2style.plugin.viewer.run_live import run_live
 
         with errors_in_words():
-            run_live(self, self.live_action())
+            config = self.config
+            run_live(self, self.history(), self.live_action(), config.pipeline.model.prompt or "", config.segmenter)
 
     def live_action(self) -> Action:
         """What a live session offers to do with the object."""
         from fasttext2style.live.style import StyleSettings, rehearse, style_action
+        from fasttext2style.plugin.host.rates import maker_of
 
         rehearse(self._encoder, self.pipeline.datamanager.cameras("train"))
         pipeline = self.config.pipeline
         settings = StyleSettings(
-            self._encoder, self.config.optimizers, pipeline.styler, pipeline.growth, seed=pipeline.seed
+            self._encoder, maker_of(self.config.optimizers), pipeline.styler, pipeline.growth, seed=pipeline.seed
         )
         return style_action(settings)

@@ -6,24 +6,26 @@ raises is shown in the panel, not lost on stderr.
 
 from __future__ import annotations
 
+import logging
 import threading
-import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast, get_args
 
 import viser
-from nerfstudio.utils.rich_utils import CONSOLE
 
-from fasttext2style.live import jobs as jobs
+from fasttext2style.live import jobs
 from fasttext2style.live.action import Action, Order
-from fasttext2style.live.session import Event, Job, LiveSession
+from fasttext2style.live.scene import Event
+from fasttext2style.live.session import Job, LiveSession
 from fasttext2style.live.texts import history_text, object_text, status_text
 from fasttext2style.plugin.host.outputs import TINT
 from fasttext2style.plugin.viewer.viewer import LiveViewer, Look, Ray
 from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.files.export import WRITERS, What
 from fasttext2style.selection.clicks import TOLERANCE
 
+_log = logging.getLogger(__name__)
 TOOLS = ("look around", "click", "rectangle", "color")
 _NO_STEP: tuple[str, ...] = ("none",)
 _TOP = -10.0
@@ -44,7 +46,8 @@ class LivePanel:
     def __init__(
         self, session: LiveSession, view: LiveViewer, action: Action, prompt: str = "", segmenter: str = ""
     ) -> None:
-        self.session, self.view, self.action, self.segmenter = session, view, action, segmenter
+        self.session, self.scene, self.view = session, session.scene, view
+        self.action, self.segmenter = action, segmenter
         self.gui = view.server.gui
         self._told = ("", False)
         self._telling = threading.RLock()
@@ -63,7 +66,7 @@ class LivePanel:
             self._add_history()
         with tabs.add_tab("Keep", viser.Icon.DEVICE_FLOPPY):
             self._add_keep()
-        session.listeners.append(self._on_event)
+        self.scene.listeners.append(self._on_event)
         for event in get_args(Event):
             self._on_event(event)
 
@@ -76,7 +79,7 @@ class LivePanel:
             "Mouse",
             TOOLS,
             initial_value="click",
-            hint="click: on the object. rectangle: drag over it. color: everything of the color under the mouse. "
+            hint="click: on the object. rectangle: drag over it. color: everything that has the color under the mouse. "
             "Dragging turns the view, except with rectangle.",
         )
         self.tool.on_update(self._guarded(self._choose_tool))
@@ -84,16 +87,21 @@ class LivePanel:
             "Then",
             get_args(jobs.Combine),
             initial_value="add",
-            hint="What happens with what you point at: it is added to the object, taken away, kept alone, or a new "
-            "object begins.",
+            hint="What to do with what you point at: add it to the object, take it away, keep only what both have in "
+            "common, or start a new object.",
         )
         self.tolerance = gui.add_slider(
-            "Tolerance", 0.5, 8.0, 0.5, TOLERANCE, hint="How far a click or a color reaches into what looks different."
+            "Tolerance",
+            0.5,
+            8.0,
+            0.5,
+            TOLERANCE,
+            hint="Of clicks and colors: higher takes in what looks less alike.",
         )
         self._buttons("Or", {
             "Find it": lambda: jobs.SelectAutomatic(self._combine), "All": jobs.SelectEverything,
             "Clear": jobs.SelectNothing,
-        }, "Find it: what the cameras turn around. All: the whole scene. Clear: nothing.")  # fmt: skip
+        }, "Find it: what the cameras circle around. All: the whole scene. Clear: nothing.")  # fmt: skip
         self.highlight = gui.add_checkbox("Highlight", True, hint="Tint and outline the object.")
         self.highlight.on_update(self._guarded(self._mark))
         with gui.add_folder("By name", expand_by_default=False):
@@ -101,12 +109,12 @@ class LivePanel:
             self._button("Select", self._select_text, icon=viser.Icon.LETTER_CASE)
         with gui.add_folder("Refine", expand_by_default=False):
             self._buttons("Size", {"Grow": lambda: jobs.Reshape("grow"), "Shrink": lambda: jobs.Reshape("shrink")},
-                          "By 3 % of the object's size.")  # fmt: skip
+                          "By 3% of the object's size.")  # fmt: skip
             self._buttons("Shape", {
                 "Invert": lambda: jobs.Reshape("invert"), "Largest": lambda: jobs.Reshape("largest part"),
-            }, "Invert: all but the object. Largest: keep its largest part only.")  # fmt: skip
+            }, "Invert: everything but the object. Largest: keep only its largest part.")  # fmt: skip
             self.threshold = gui.add_slider(
-                "Threshold", 0.0, 0.95, 0.05, 0.0, hint="Keep only what belongs to the object more than this."
+                "Threshold", 0.0, 0.95, 0.05, 0.0, hint="Keep only what belongs to the object by more than this."
             )
             self._on_slider(self.threshold, lambda: jobs.Threshold(self.threshold.value))
         self._choose_tool()
@@ -134,16 +142,16 @@ class LivePanel:
             "Show",
             get_args(Look),
             initial_value="after",
-            hint="Before: as it was before the last edit. The divider between both stands under Control, Split Screen.",
+            hint="before: the scene before the last edit. To move the divider: Control, Split Screen.",
         )
         self.look.on_update(self._guarded(lambda: self.view.look(cast(Look, self.look.value))))
-        self._buttons("Steps", {"Undo": jobs.Undo, "Redo": jobs.Redo}, "Edits and selections, one after the other.")
+        self._buttons("Steps", {"Undo": jobs.Undo, "Redo": jobs.Redo}, "Edits and selections, one at a time.")
 
     def _add_history(self) -> None:
-        self.history = self.gui.add_markdown("", image_root=self.session.history.folder)
+        self.history = self.gui.add_markdown("", image_root=self.scene.history.folder)
         self.step = self.gui.add_dropdown("Step", _NO_STEP, initial_value=_NO_STEP[0], hint="A finished edit.")
         self.blend = self.gui.add_slider(
-            "Strength ", 0.0, 1.0, 0.05, 1.0, hint="0: as before this step, 1: as it was made."
+            "Strength ", 0.0, 1.0, 0.05, 1.0, hint="0: as if this step had never been made, 1: as it was made."
         )
         self._on_slider(self.blend, self._blend)
         self._button("Take this step out", self._drop, icon=viser.Icon.TRASH)
@@ -152,10 +160,13 @@ class LivePanel:
         self._button("Save", lambda: self.session.submit(jobs.Save()), icon=viser.Icon.DEVICE_FLOPPY, color="green",
                      hint="A checkpoint for ns-viewer, ns-render, ns-export, and for a later session.")  # fmt: skip
         self.what = self.gui.add_dropdown(
-            "Export", ("scene", "selection", "rest"), initial_value="scene", hint="rest: all but the selection."
+            "Export", get_args(What), initial_value="scene", hint="rest: everything but the selection."
+        )
+        self.format = self.gui.add_dropdown(
+            "Format", tuple(WRITERS), initial_value="ply", hint="ply keeps everything; spz and splat are small."
         )
         self._button("Write file", self._export, icon=viser.Icon.PACKAGE_EXPORT)
-        self.gui.add_markdown(f"Files go to `{self.session.folder}`.")
+        self.gui.add_markdown(f"Files go to `{self.scene.folder}`.")
 
     # --- what one does ------------------------------------------------------------------------------------------------
 
@@ -182,9 +193,9 @@ class LivePanel:
 
     def _mark(self) -> None:
         """While one selects, the object is tinted, too; on a style that would hide the colours."""
-        history = self.session.history
+        history = self.scene.history
         selecting = not history.applied or history.step(history.applied[-1].id).kind == "selection"
-        tint = TINT if selecting and not self.session.status.total else 0.0
+        tint = TINT if selecting and not self.session.status.steps.total else 0.0
         self.view.mark(tint if self.highlight.value else None)
 
     def _apply(self, job: Callable[[Order], Job]) -> None:
@@ -194,7 +205,7 @@ class LivePanel:
 
     def _chosen_step(self) -> int:
         if self.step.value == "none":
-            raise ValueError("There is no finished edit yet: make one under Edit.")
+            raise ValueError("There is no finished edit yet. Make one in the Edit tab.")
         return int(self.step.value.split(".")[0])
 
     def _blend(self) -> Job:
@@ -204,7 +215,7 @@ class LivePanel:
         self.session.submit(jobs.Blend(self._chosen_step(), 0.0))
 
     def _export(self) -> None:
-        self.session.submit(jobs.Export(cast(Any, self.what.value)))
+        self.session.submit(jobs.Export(cast(What, self.what.value), self.format.value))
 
     # --- what is told -------------------------------------------------------------------------------------------------
 
@@ -212,11 +223,11 @@ class LivePanel:
         # One at a time, and what is shown is read in turn: events come from several threads.
         with self._telling:
             if event == "scene":
-                self.view.refresh(now=not self.session.status.total)
+                self.view.refresh(now=not self.session.status.steps.total)
             elif event == "history":
                 self._show_history()
             elif event == "pictures":
-                self.view.show_pictures(self.session.pictures)
+                self.view.show_pictures(self.scene.pictures)
             else:
                 self._show_status()
 
@@ -224,10 +235,11 @@ class LivePanel:
         status = self.session.status
         self.status.content = status_text(status)
         self.stop.visible = bool(status.job)
-        if (status.total > 0) != self.progress.visible:  # an edit begins or ends
-            self.progress.visible = status.total > 0
+        steps = status.steps
+        if (steps.total > 0) != self.progress.visible:  # an edit begins or ends
+            self.progress.visible = steps.total > 0
             self._mark()
-        self.progress.value = 100 * status.done / status.total if status.total else 0.0
+        self.progress.value = 100 * steps.done / steps.total if steps.total else 0.0
         if status.failed and (status.message, True) != self._told:
             for client in self.view.server.get_clients().values():
                 client.add_notification("That did not work", status.message, color="red", auto_close=10_000)
@@ -237,18 +249,17 @@ class LivePanel:
 
     def _show_history(self) -> None:
         self._mark()
-        session = self.session
-        steps, selection = session.history.steps, session.selection
+        steps, selection = self.scene.history.steps, self.scene.selection
         self.object.content = object_text(selection)
         self.history.content = history_text(steps)
         edits = [f"{step.id}. {step.name}" for step in steps if step.kind == "edit"]
         self.step.options = edits[::-1] or _NO_STEP
-        self.view.mark_points(jobs.clicks_of(session))
+        self.view.mark_points(jobs.clicks_of(self.scene))
 
     def _say(self, error: Exception) -> None:
         """An error of the panel itself, not of a job."""
         if not isinstance(error, ValueError):
-            CONSOLE.print(traceback.format_exc(), markup=False)
+            _log.error("The panel failed", exc_info=error)
         self.session.say(str(error), failed=True)
 
     # --- how elements are made ----------------------------------------------------------------------------------------

@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import cast
 
+from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 from nerfstudio.viewer.viewer import Viewer
 
+from fasttext2style.history.history import History
 from fasttext2style.live.action import Action
+from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
+from fasttext2style.plugin.host.allocator import share_arenas
+from fasttext2style.plugin.host.datamanager import SceneDatamanager
+from fasttext2style.plugin.host.model import SceneModel
+from fasttext2style.plugin.viewer.model_host import ModelHost
 from fasttext2style.plugin.viewer.panel import LivePanel
 from fasttext2style.plugin.viewer.viewer import LiveViewer
 
-if TYPE_CHECKING:
-    from fasttext2style.plugin.style.trainer import StyleTrainer
 
-
-def run_live(trainer: StyleTrainer, action: Action) -> None:
+def run_live(trainer: Trainer, history: History, action: Action, prompt: str, segmenter: str) -> None:
     """Open the session and do what is asked for until Ctrl-C; then save.
+
+    Args:
+        trainer: set up, with a viewer and a scene; it does not train.
+        history: of its run.
+        action: what is done with the object.
+        prompt: stands in the sentence's field at first.
+        segmenter: finds an object by a text.
 
     Raises:
         ValueError: the first checkpoint cannot be written, or the history is one of another scene.
     """
-    pipeline, config = trainer.pipeline, trainer.config
-    pipeline.datamanager.train_dataparser_outputs.save_dataparser_transform(
-        trainer.base_dir / "dataparser_transforms.json"
+    share_arenas()
+    session, shown = open_session(trainer, history, action, prompt, segmenter)
+    CONSOLE.print(
+        f"\n[bold]Ready:[/bold] open {address(shown.viewer)} in a browser. Ctrl-C saves and quits.\n", soft_wrap=True
     )
-    pipeline.eval()
-    cameras = pipeline.datamanager.cameras("train")
+    with _ended_by_signals(session), _tracebacks_on_the_terminal():
+        session.run(idle=writer.write_out_storage)
+    path = session.scene.save()
+    CONSOLE.print(
+        f"Saved: {path}\nTo continue:  ns-train {trainer.config.method_name} --live True --load-dir {quote(str(path))} ...",
+        soft_wrap=True,
+    )
+    shown.close()
+    trainer.shutdown()
+
+
+def open_session(
+    trainer: Trainer, history: History, action: Action, prompt: str, segmenter: str
+) -> tuple[LiveSession, LiveViewer]:
+    """A session on the trainer's scene, saved for the first time, with its panel in the trainer's viewer; see above."""
+    model, data = cast(SceneModel, trainer.pipeline.model), cast(SceneDatamanager, trainer.pipeline.datamanager)
+    data.train_dataparser_outputs.save_dataparser_transform(trainer.base_dir / "dataparser_transforms.json")
+    trainer.pipeline.eval()
+    cameras = data.cameras("train")
 
     def save() -> Path:
         trainer.step += 1
@@ -41,33 +71,17 @@ def run_live(trainer: StyleTrainer, action: Action) -> None:
         return trainer.checkpoint_dir
 
     trainer.step = 0
-    session = LiveSession(pipeline.model, cameras, trainer.history(), trainer.base_dir, save, trainer.train_lock)
+    scene = LiveScene(ModelHost(model, save), cameras, history, trainer.base_dir, trainer.train_lock)
+    session = LiveSession(scene)
     # From now on history.json and this checkpoint can bring everything back, whatever ends the program.
-    session.save()
-    session.warm_up()
+    scene.save()
+    scene.warm_up()
     viewer = trainer.viewer_state
     assert isinstance(viewer, Viewer), "setup() refuses a live session without viewer"
     trainer._init_viewer_state()
-    shown = LiveViewer(viewer, pipeline.model, cameras)
-    LivePanel(
-        session,
-        shown,
-        action,
-        prompt=config.pipeline.model.prompt or "",
-        segmenter=config.segmenter,
-    )
-    CONSOLE.print(
-        f"\n[bold]Ready:[/bold] open {address(viewer)} in a browser. Ctrl-C saves and ends.\n", soft_wrap=True
-    )
-    with _ended_by_signals(session):
-        session.run(idle=writer.write_out_storage)
-    path = session.save()
-    CONSOLE.print(
-        f"Saved: {path}\nGo on later:  ns-train {config.method_name} --live True --load-dir {quote(str(path))} ...",
-        soft_wrap=True,
-    )
-    shown.close()
-    trainer.shutdown()
+    shown = LiveViewer(viewer, model, cameras)
+    LivePanel(session, shown, action, prompt, segmenter)
+    return session, shown
 
 
 def address(viewer: Viewer) -> str:
@@ -83,7 +97,7 @@ def _ended_by_signals(session: LiveSession) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def end(number: int, _: object) -> None:
-        CONSOLE.print("Ending after this step; once more ends at once.")
+        CONSOLE.print("Stopping after this step. Press Ctrl-C again to quit now.")
         session.close()
         for other in before:
             signal.signal(other, signal.default_int_handler)
@@ -95,3 +109,24 @@ def _ended_by_signals(session: LiveSession) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Terminal(logging.Handler):
+    """Shows what was logged, as it is."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        CONSOLE.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _tracebacks_on_the_terminal() -> Iterator[None]:
+    """What a session logs (unexpected errors of its jobs, with their tracebacks) is shown here, and nowhere twice."""
+    log, handler = logging.getLogger("fasttext2style"), _Terminal()
+    propagates = log.propagate
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = propagates

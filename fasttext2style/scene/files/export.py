@@ -13,6 +13,8 @@ from fasttext2style.scene.files.compact import write_splat, write_spz
 from fasttext2style.scene.files.ply import write_ply
 from fasttext2style.scene.gaussians import Gaussians
 
+OBJECT_THRESHOLD = 0.5
+"""Gaussians with a selection weight above this are the object, all others the rest, wherever a scene is taken apart."""
 What = Literal["scene", "selection", "rest"]
 WRITERS: dict[str, Callable[[Path, Gaussians], None]] = {"ply": write_ply, "spz": write_spz, "splat": write_splat}
 """Format, which is the file's suffix -> what writes it."""
@@ -23,7 +25,7 @@ def export(
     gaussians: Gaussians,
     weights: Float[Tensor, " gaussians"],
     what: What = "scene",
-    threshold: float = 0.5,
+    threshold: float = OBJECT_THRESHOLD,
 ) -> int:
     """Write the scene, the object (weights above the threshold) or all but the object; its suffix is the format.
 
@@ -43,7 +45,9 @@ def export(
     return len(chosen)
 
 
-def part_of(gaussians: Gaussians, weights: Float[Tensor, " gaussians"], what: What, threshold: float) -> Gaussians:
+def part_of(
+    gaussians: Gaussians, weights: Float[Tensor, " gaussians"], what: What, threshold: float = OBJECT_THRESHOLD
+) -> Gaussians:
     """The scene, the object or the rest; the last two together are the scene.
 
     Raises:
@@ -56,7 +60,7 @@ def part_of(gaussians: Gaussians, weights: Float[Tensor, " gaussians"], what: Wh
     if not bool(keep.any()):
         state = "nothing is selected" if what == "selection" else "everything is selected"
         raise ValueError(
-            f"There is no {what} in this scene: {state} (weights above {threshold:g}). Choose an object with `ft2s "
-            "select`, or take the whole scene"
+            f"There is no {what} in this scene: {state} (weights above {threshold:g}). Select an object first, or "
+            "export the whole scene."
         )
     return gaussians.subset(keep)

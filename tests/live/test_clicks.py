@@ -7,30 +7,21 @@ import torch
 
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.delta import Delta
-from fasttext2style.history.history import History
-from fasttext2style.live import jobs as jobs
+from fasttext2style.live import jobs
 from fasttext2style.live.session import LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
-from fasttext2style.plugin.style.method import fasttext2style
 from fasttext2style.styling.growth import GrowthConfig
-from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, style_config
+from tests.ball import BALL, ball_on_floor, capture_cameras
+from tests.live.plain_host import RATES, PlainHost, adam, open_session
 
 CLICK = jobs.Click((0.0, -1.4, 0.3), (0.0, 1.4, -0.3), combine="new")
 """From the first view's side onto the ball."""
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("capture")
-    config = style_config(make_capture(folder / "capture"), folder)
-    return config.pipeline.setup(device="cpu", test_mode="inference", world_size=1, local_rank=0).model.eval()
-
-
 @pytest.fixture()
-def session(model, tmp_path) -> LiveSession:
-    model.load_state_dict(ball_on_floor().to_splatfacto())
-    session = LiveSession(model, capture_cameras(), History.open(tmp_path / "history"), tmp_path, lambda: tmp_path)
-    session.warm_up()
+def session(tmp_path) -> LiveSession:
+    session = open_session(PlainHost(ball_on_floor(), tmp_path / "scene.pt"), capture_cameras(), tmp_path)
+    session.scene.warm_up()
     return session
 
 
@@ -40,24 +31,22 @@ class PaintLikeTheFloor:
 
     title: str = "Paint"
 
-    def run(self, session):
-        column = session.state.columns["features_dc"]
+    def run(self, scene, progress):
+        column = scene.state.columns["features_dc"]
         painted = column.clone()
         painted[: BALL // 2] = column[-1]
-        session.history.record(
-            Delta.of_rows(session.state.ids, {"features_dc": column}, {"features_dc": painted}), "green"
-        )
-        with session.lock:
+        scene.history.record(Delta.of_rows(scene.state.ids, {"features_dc": column}, {"features_dc": painted}), "green")
+        with scene.lock:
             column.copy_(painted)
-        session.changed()
+        scene.tell("scene")
         return "Painted."
 
 
 def clicked(session: LiveSession) -> torch.Tensor:
     """Which Gaussians one click selects; it leaves no step behind."""
     assert session.do(CLICK), session.status.message
-    found = session.selection
-    found.check_matches(session.gaussians)
+    found = session.scene.selection
+    found.check_matches(session.scene.gaussians)
     chosen = found.mask
     session.do(jobs.Undo())
     return chosen
@@ -80,12 +69,12 @@ def test_an_object_that_has_grown_is_found_as_before(session, monkeypatch):
     monkeypatch.setitem(PRESETS, "quick", 6)
     before = clicked(session)
     growth = GrowthConfig(every=2, gradient_threshold=0.0)
-    settings = StyleSettings(load_encoder("tiny"), fasttext2style.config.optimizers, growth=growth)
+    settings = StyleSettings(load_encoder("tiny"), adam(RATES), growth=growth)
     session.do(CLICK)
     assert session.do(ApplyStyle(settings, "red", preset="quick", form="colors and form")), session.status.message
-    assert len(session.gaussians) > 300
+    assert len(session.scene.gaussians) > 300
     grown = clicked(session)
-    ours = session.state.ids >= 300
+    ours = session.scene.state.ids >= 300
     assert grown[ours].float().mean() > 0.9
     assert grown[~ours].float().mean() < 0.1
     session.do(jobs.Undo())

@@ -1,0 +1,154 @@
+"""The scene of a session: its history, its object, and what finds objects in it. This is what a job is given."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.history import History
+from fasttext2style.history.state import SELECTION, SceneState
+from fasttext2style.live.host import Host
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.clicks import ClickSelector
+from fasttext2style.selection.segmenters.segmenter import Segmenter
+from fasttext2style.selection.selection import Selection
+
+Event = Literal["status", "scene", "history", "pictures"]
+"""What listeners hear of: a new status, a scene that looks different, other steps or another selection, pictures that
+views are trained towards."""
+_QUICKLY_CUT = 300_000
+"""Scenes up to this size are cut into patches for clicks before the first click (6 s of CPU for 200,000)."""
+
+
+class LiveScene:
+    """A scene that is edited while others look at it.
+
+    Whoever renders it holds `lock`, and so does whoever writes to it, for one write at a time: what is seen is never
+    half written, and nobody waits for an edit to end.
+
+    Args:
+        host: shows the scene and saves it. Its tensors are written to, and replaced when Gaussians come or go.
+        cameras: views of the capture.
+        history: steps of this scene; the scene is brought to what it says.
+        folder: where exports go.
+        lock: held by whoever renders or writes.
+
+    Raises:
+        ValueError: the scene is not one of this history.
+    """
+
+    def __init__(
+        self, host: Host, cameras: Cameras, history: History, folder: Path, lock: threading.Lock | None = None
+    ) -> None:
+        self.host, self.cameras, self.history, self.folder = host, cameras, history, folder
+        self.lock = lock or threading.Lock()
+        self.listeners: list[Callable[[Event], None]] = []
+        self.pictures: dict[int, Tensor] = {}
+        """View -> [height, width, 3] picture as 8 bits that it is trained towards, of the last edit."""
+        self._clicks: tuple[Tensor, ClickSelector] | None = None
+        self._segmenter: tuple[str, Segmenter] | None = None
+        with self.lock:
+            self.state = host.open(history)
+
+    def tell(self, event: Event) -> None:
+        """Let everyone who listens know."""
+        for listener in self.listeners:
+            listener(event)
+
+    # --- the object ---------------------------------------------------------------------------------------------------
+
+    @property
+    def gaussians(self) -> Gaussians:
+        """The scene as it is now; shares the tensors that are shown."""
+        return self.state.gaussians()
+
+    @property
+    def selection(self) -> Selection:
+        """The present object."""
+        steps = [step for step in self.history.steps if step.kind == "selection" and step.active]
+        origin = steps[-1].name if steps else "the loaded run"
+        return Selection(self.state.selection, origin).for_scene(self.gaussians)
+
+    def select(self, selection: Selection, name: str, settings: dict | None = None) -> str:
+        """Make this the object, as a step of the history; returns what came of it, in words.
+
+        Raises:
+            ValueError: a selection of another scene, or the step cannot be written; nothing is changed then.
+        """
+        selection.check_matches(self.gaussians)
+        weights = selection.weights.to(self.state.selection)
+        delta = Delta.of_rows(self.state.ids, {SELECTION: self.state.selection}, {SELECTION: weights})
+        if delta.is_empty:
+            return f"The object is unchanged: {_share(selection)}."
+        self.history.record(delta, name, kind="selection", settings=settings)
+        with self.lock:
+            self.state.selection.copy_(weights)
+        self.tell("history")
+        self.tell("scene")
+        return f"{_share(selection)} are now the object."
+
+    def warm_up(self) -> None:
+        """Prepare what the first click needs, so that it does not have to wait."""
+        if len(self.state) <= _QUICKLY_CUT:
+            self.click_selector()
+
+    def click_selector(self) -> ClickSelector:
+        """Selects by points in the scene as it is now.
+
+        It is made once and knows every Gaussian by how it looked then: an edit changes colours, not what is an object.
+        """
+        if self._clicks is None:
+            self._clicks = (self.state.ids, ClickSelector(self.gaussians, self.cameras))
+        ids, selector = self._clicks
+        rows = torch.searchsorted(ids, self.state.ids).clamp_max(len(ids) - 1)
+        return selector.after_edits(self.gaussians, torch.where(ids[rows] == self.state.ids, rows, -1))
+
+    def segmenter(self, name: str) -> Segmenter:
+        """Finds what a text names in images; the last one stays loaded.
+
+        Raises:
+            ValueError: it cannot be loaded.
+        """
+        from fasttext2style.selection.segmenters.load import load_segmenter
+
+        if self._segmenter is None or self._segmenter[0] != name:
+            self._segmenter = (name, load_segmenter(name, self.host.device))
+        return self._segmenter[1]
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    def move(self, move: Callable[[SceneState], SceneState]) -> None:
+        """Go to another state of the history: `move` takes a state and returns the state to go on with."""
+        with self.lock:
+            self.adopt(move(self.state))
+            self.host.note(self.history, self.state)
+        self.tell("scene")
+        self.tell("history")
+
+    def adopt(self, state: SceneState) -> None:
+        """Show this state; the caller holds the lock."""
+        self.state = state
+        self.host.show(state)
+
+    def save(self) -> Path:
+        """Write a checkpoint that knows which steps it contains.
+
+        Raises:
+            ValueError: it could not be written; what was there is untouched.
+        """
+        with self.lock:
+            self.host.note(self.history, self.state)
+        path = self.host.save()
+        self.history.purge()
+        return path
+
+
+def _share(selection: Selection) -> str:
+    return f"{selection.count:,} of {len(selection):,} Gaussians"

@@ -1,0 +1,21 @@
+"""How this process gets its memory: a setting of the whole process, so only a program's own start may choose it."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_M_ARENA_MAX = -8
+"""Of malloc.h."""
+
+
+def share_arenas() -> None:
+    """Let all threads of this process share two arenas of memory, from now on.
+
+    glibc gives every thread that renders an arena of its own, and keeps there what was freed: with a viewer that is 0.2
+    times a scene of a million Gaussians more at the peak.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:  # musl has none
+            mallopt(_M_ARENA_MAX, 2)

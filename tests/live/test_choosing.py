@@ -1,0 +1,232 @@
+"""Choosing the object in a session: each way finds what is known to be there, and is combined and reshaped as asked.
+
+On the embedded scene the statue's Gaussians are the first 17,000; a blue crate and the planks of the deck follow below.
+"""
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial import KDTree
+from skimage.color import rgb2lab
+
+from fasttext2style.live import jobs
+from fasttext2style.live.session import LiveSession
+from fasttext2style.scene.gaussians import SH_C0
+from fasttext2style.selection.selection import Selection
+from tests.ball import BALL, ball_on_floor, capture_cameras
+from tests.live.plain_host import PlainHost, SelectRows, open_session
+from tests.selection.shared_scenes import coverage, held_out_iou, toy
+
+STATUE, CRATE = slice(0, 17_000), slice(19_200, 20_900)
+EYE, AT_BALL, AT_FLOOR = (0.0, -1.4, 0.3), (0.0, 1.4, -0.3), (0.6, 1.0, -0.65)
+"""Where the mouse's ray begins, and where it goes."""
+
+
+@pytest.fixture()
+def session(tmp_path) -> LiveSession:
+    """A grey ball on a green floor."""
+    return _session(ball_on_floor(), tmp_path)
+
+
+@pytest.fixture()
+def statue(tmp_path) -> LiveSession:
+    """The embedded scene."""
+    return open_session(PlainHost(toy().gaussians, tmp_path / "scene.pt"), toy().train_cameras, tmp_path)
+
+
+def _session(gaussians, folder, views=slice(None)) -> LiveSession:
+    return open_session(PlainHost(gaussians, folder / "scene.pt"), capture_cameras()[views], folder)
+
+
+def _rows(count: int, rows: slice) -> torch.Tensor:
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[rows] = True
+    return chosen
+
+
+def _found(session: LiveSession) -> torch.Tensor:
+    return session.scene.selection.mask
+
+
+def _iou(found: torch.Tensor, truth: torch.Tensor) -> float:
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+# --- ways to point at it ---------------------------------------------------------------------------------------------
+
+
+def test_a_click_takes_the_ball_and_another_one_adds_the_floor(session):
+    assert session.do(jobs.Click(EYE, AT_BALL)), session.status.message
+    assert _found(session)[:BALL].float().mean() > 0.95 and _found(session)[BALL:].float().mean() < 0.05
+    ((position, inside),) = jobs.clicks_of(session.scene)
+    assert inside and 0.25 < torch.tensor(position).norm() < 0.36, "on the ball, whose radius is 0.3"
+    session.do(jobs.Click(EYE, AT_FLOOR, "add"))
+    assert len(jobs.clicks_of(session.scene)) == 2 and _found(session)[BALL:].float().mean() > 0.2
+    session.do(jobs.Undo())
+    assert _found(session)[BALL:].float().mean() < 0.05 and len(jobs.clicks_of(session.scene)) == 1
+
+
+def test_a_click_that_takes_away_leaves_the_rest(session):
+    session.do(jobs.SelectEverything())
+    assert session.do(jobs.Click(EYE, AT_BALL, "take away")), session.status.message
+    assert _found(session)[:BALL].float().mean() < 0.05 and _found(session)[BALL:].float().mean() > 0.95
+
+
+def test_a_click_into_the_sky_and_one_that_takes_from_nothing_are_refused(session):
+    assert not session.do(jobs.Click(EYE, (0.0, 0.0, 1.0))) and "Nothing solid there" in session.status.message
+    assert not session.do(jobs.Click(EYE, AT_BALL, "take away")) and "Nothing is selected" in session.status.message
+
+
+def test_the_tolerance_of_a_click_is_how_unlike_it_may_be(tmp_path):
+    """Two views do not tell what stands free: likeness alone decides. The ball's back is a bluish grey."""
+    scene = ball_on_floor()
+    back = (scene.means[:BALL, 1] > 0).nonzero()[:, 0]
+    scene.sh_dc[back] = (torch.tensor([0.45, 0.5, 0.65]) - 0.5) / SH_C0
+    session, found = _session(scene, tmp_path, slice(2)), {}
+    for tolerance in (0.5, 8.0):
+        assert session.do(jobs.Click(EYE, AT_BALL, "new", tolerance)), session.status.message
+        found[tolerance] = _found(session)[back].float().mean()
+    assert found[0.5] < 0.1 and found[8.0] > 0.9, found
+
+
+def test_a_rectangle_takes_what_shows_inside_it(statue):
+    """Rendered alone, in the view in which it was drawn, what was taken fills the rectangle and nothing else."""
+    seen = coverage(toy().gaussians, _rows(len(toy().gaussians), CRATE), toy().train_cameras) > 0.5
+    best = int(seen.sum(dim=(1, 2)).argmax())
+    view, crate = toy().train_cameras[best], seen[best]
+    ys, xs = crate.nonzero().unbind(dim=1)
+    corners = (int(xs.min()) - 6, int(ys.min()) - 6, int(xs.max()) + 7, int(ys.max()) + 7)
+    assert statue.do(jobs.SelectRectangle(view, tuple(map(float, corners)))), statue.status.message
+    shown = coverage(toy().gaussians, _found(statue), view)[0] > 0.5
+    rectangle = torch.zeros_like(shown)
+    rectangle[max(0, corners[1]) : corners[3], max(0, corners[0]) : corners[2]] = True
+    assert _iou(shown, rectangle) > 0.85
+    assert (shown & crate).sum() > 0.98 * crate.sum()
+
+
+@pytest.mark.parametrize(("direction", "expected"), [(AT_BALL, slice(0, BALL)), (AT_FLOOR, slice(BALL, 300))])
+def test_a_color_takes_everything_of_the_color_under_the_mouse(session, direction, expected):
+    assert session.do(jobs.SelectColor(EYE, direction)), session.status.message
+    assert torch.equal(_found(session), _rows(300, expected))
+
+
+@pytest.mark.parametrize(("tolerance", "takes_both"), [(2.0, False), (4.0, True)])
+def test_the_tolerance_of_a_color_is_how_far_another_shade_may_be(tmp_path, tolerance, takes_both):
+    """The default 2 takes what lies within 0.1 of CIELAB / 100, twice as much what lies within 0.2."""
+    scene = ball_on_floor()
+    back = scene.means[:BALL, 1] > 0
+    shades = {"front": 0.5, "back": 0.65}
+    apart = np.linalg.norm(np.subtract(*(rgb2lab([[[grey] * 3]])[0, 0] / 100 for grey in shades.values())))
+    assert 0.12 < apart < 0.18
+    scene.sh_dc[:BALL][back] = (shades["back"] - 0.5) / SH_C0
+    session = _session(scene, tmp_path)
+    assert session.do(jobs.SelectColor(EYE, AT_BALL, tolerance=tolerance)), session.status.message
+    expected = torch.zeros(300, dtype=torch.bool)
+    expected[:BALL] = True if takes_both else ~back
+    assert torch.equal(_found(session), expected)
+
+
+def test_a_name_takes_what_it_names(statue):
+    assert statue.do(jobs.SelectText(" the blue crate", "encoder")), statue.status.message
+    scene, views = toy().gaussians, toy().test_cameras
+    found, truth = (coverage(scene, rows, views) > 0.5 for rows in (_found(statue), _rows(len(scene), CRATE)))
+    assert _iou(found, truth) > 0.85
+    assert statue.scene.segmenter("encoder") is statue.scene.segmenter("encoder"), "it stays loaded"
+
+
+def test_names_that_say_nothing_are_refused(session):
+    assert not session.do(jobs.SelectText("  ", "encoder")) and "There is no name yet" in session.status.message
+    assert not session.do(jobs.SelectText("the ball", "no-such-segmenter"))
+    assert "no-such-segmenter" in session.status.message
+
+
+def test_find_it_takes_what_the_cameras_circle_around(statue):
+    assert statue.do(jobs.SelectAutomatic()), statue.status.message
+    assert held_out_iou(toy(), statue.scene.selection.weights) > 0.97
+
+
+def test_all_and_clear(session):
+    assert session.do(jobs.SelectEverything()) and bool(_found(session).all())
+    assert session.do(jobs.SelectNothing()) and not bool(_found(session).any())
+
+
+# --- how it is combined and reshaped ---------------------------------------------------------------------------------
+
+WAYS = {
+    "click": lambda combine: jobs.Click(EYE, AT_BALL, combine),
+    "color": lambda combine: jobs.SelectColor(EYE, AT_BALL, combine),
+    "rectangle": lambda combine: jobs.SelectRectangle(capture_cameras()[0], (18.0, 18.0, 30.0, 30.0), combine),
+    "find it": lambda combine: jobs.SelectAutomatic(combine),
+}
+COMBINATIONS = {
+    "new": lambda present, found: found,
+    "add": lambda present, found: present | found,
+    "take away": lambda present, found: present & ~found,
+    "keep common": lambda present, found: present & found,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("combine", COMBINATIONS)
+def test_what_is_pointed_at_and_the_present_object_are_combined_as_asked(session, way, combine):
+    assert session.do(WAYS[way]("new")), session.status.message
+    found = _found(session)
+    assert found[:BALL].sum() > 0 and found.sum() < 300
+    session.do(SelectRows(100, 200))
+    present = _found(session)
+    assert session.do(WAYS[way](combine)), session.status.message
+    assert torch.equal(_found(session), COMBINATIONS[combine](present, found))
+
+
+def _size(points: np.ndarray) -> float:
+    """Of what most points lie in: the diagonal between their 2 % and 98 % quantiles."""
+    low, high = np.quantile(points, [0.02, 0.98], axis=0)
+    return float(np.linalg.norm(high - low))
+
+
+@pytest.mark.parametrize("how", ["grow", "shrink"])
+def test_grow_and_shrink_by_3_percent_of_the_objects_size(statue, how):
+    """Grow takes all that lies so near to the object, shrink gives up all that lies so near to what is outside."""
+    statue.do(SelectRows(STATUE.start, STATUE.stop))
+    before, points = _found(statue).numpy(), toy().gaussians.means.numpy()
+    step = 0.03 * _size(points[before])
+    assert statue.do(jobs.Reshape(how)), statue.status.message
+    after = _found(statue).numpy()
+    changed, kept = (~before, before) if how == "grow" else (before, ~before)
+    assert (after[kept] == before[kept]).all()
+    distance = KDTree(points[kept]).query(points[changed])[0]
+    flipped = after[changed] != before[changed]
+    assert flipped[distance < 0.95 * step].all() and not flipped[distance > 1.05 * step].any()
+    assert flipped.sum() > 100
+
+
+def test_largest_keeps_the_largest_body(statue):
+    count = len(toy().gaussians)
+    two = (_rows(count, STATUE) | _rows(count, CRATE)).float()
+    statue.scene.select(Selection(two, "statue and crate"), "statue and crate")
+    assert statue.do(jobs.Reshape("largest part")), statue.status.message
+    assert not _found(statue)[CRATE].any() and not _found(statue)[STATUE.stop :].any()
+    assert _found(statue)[STATUE].float().mean() > 0.99
+
+
+def test_invert_takes_everything_else(session):
+    session.do(SelectRows(0, 100, weight=0.25))
+    assert session.do(jobs.Reshape("invert"))
+    assert torch.equal(session.scene.selection.weights, torch.where(torch.arange(300) < 100, 0.75, 1.0))
+
+
+@pytest.mark.parametrize("how", ["grow", "shrink", "largest part"])
+def test_nothing_cannot_be_reshaped(session, how):
+    assert not session.do(jobs.Reshape(how)) and "Nothing is selected yet" in session.status.message
+    assert not session.do(jobs.Threshold(0.5)) and "Nothing is selected yet" in session.status.message
+
+
+def test_thresholds_start_from_the_same_weights(session):
+    soft = torch.linspace(0, 1, 300)
+    session.scene.select(Selection(soft, "soft"), "soft")
+    for value in (0.8, 0.2, 0.5):
+        assert session.do(jobs.Threshold(value)), session.status.message
+        assert torch.equal(session.scene.selection.weights, (soft > value).float())
+    assert len(session.scene.history.steps) == 2, "of thresholds only the last one is a step"
+    session.do(jobs.Undo())
+    assert torch.equal(session.scene.state.selection, soft)

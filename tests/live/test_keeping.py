@@ -1,0 +1,54 @@
+"""Moving through the history, and keeping the result."""
+
+import pytest
+import torch
+
+from fasttext2style.live import jobs
+from fasttext2style.live.session import LiveSession
+from fasttext2style.scene.files.export import WRITERS
+from fasttext2style.scene.files.ply import read_ply
+from fasttext2style.selection.selection import Selection
+from tests.ball import ball_on_floor, capture_cameras
+from tests.live.plain_host import PlainHost, SelectRows, open_session
+from tests.scene.random_scene import assert_equal
+
+
+@pytest.fixture()
+def session(tmp_path) -> LiveSession:
+    return open_session(PlainHost(ball_on_floor(), tmp_path / "scene.pt"), capture_cameras(), tmp_path)
+
+
+def test_undo_and_redo_say_what_they_did(session):
+    session.do(SelectRows(0, 10))
+    assert session.do(jobs.Undo()) and session.status.message == "Undone: rows 0 to 10."
+    assert session.scene.selection.count == 0
+    assert session.do(jobs.Redo()) and session.status.message == "Redone: rows 0 to 10."
+    assert session.scene.selection.count == 10
+
+
+def test_undo_at_the_beginning_and_redo_at_the_end_are_refused_in_words(session):
+    assert not session.do(jobs.Undo()) and "nothing to undo" in session.status.message
+    assert not session.do(jobs.Redo()) and "nothing to redo" in session.status.message
+
+
+@pytest.mark.parametrize("what", ["scene", "selection", "rest"])
+def test_export_writes_what_is_asked_for(session, what):
+    """Of a soft selection the object is what belongs to it more than not."""
+    weights = torch.linspace(0, 1, 300)
+    session.scene.select(Selection(weights, "soft"), "soft")
+    expected = {"scene": weights >= 0, "selection": weights > 0.5, "rest": weights <= 0.5}[what]
+    path = session.scene.folder / "exports" / f"{what}.ply"
+    assert session.do(jobs.Export(what)), session.status.message
+    assert session.status.message == f"Exported {int(expected.sum())} Gaussians: {path}"
+    assert_equal(read_ply(path), ball_on_floor().subset(expected))
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_export_writes_every_format(session, format):
+    assert session.do(jobs.Export("scene", format)), session.status.message
+    assert (session.scene.folder / "exports" / f"scene.{format}").stat().st_size > 1000
+
+
+def test_an_empty_export_is_refused(session):
+    assert not session.do(jobs.Export("selection"))
+    assert "nothing is selected" in session.status.message and not (session.scene.folder / "exports").exists()

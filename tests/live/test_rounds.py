@@ -1,0 +1,220 @@
+"""Rounds of edits in a live session: each is a step that can be undone, the next goes on, Pause keeps what was done."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
+from fasttext2style.live import jobs
+from fasttext2style.live.rounds import EditRound, LiveRounds
+from fasttext2style.live.session import LiveSession
+from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.edit_rounds import EditRounds
+from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.losses import LossConfig
+from fasttext2style.rounds.modes import MODES
+from fasttext2style.rounds.schedule import Schedule
+from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.scene.rasterize import render
+from fasttext2style.styling.growth import GrowthConfig
+from tests.ball import BALL, ball_on_floor, capture_cameras
+from tests.live.plain_host import RATES, PlainHost, SelectRows, adam, bits, open_session, same
+from tests.rounds.balls import sunk_ball
+from tests.rounds.editors import Broken, Eraser, Painter, Slow
+
+STEPS = 6
+PHOTOGRAPHS = to_bytes(render(ball_on_floor(), capture_cameras())[0])
+
+
+@pytest.fixture()
+def session(tmp_path) -> LiveSession:
+    """The ball is the object."""
+    return _session(ball_on_floor(), tmp_path)
+
+
+def _session(gaussians, folder) -> LiveSession:
+    folder.mkdir(exist_ok=True)
+    session = open_session(PlainHost(gaussians, folder / "scene.pt"), capture_cameras(), folder)
+    assert session.do(SelectRows(0, BALL)), session.status.message
+    return session
+
+
+def _live(folder, mode="restyle", editor=Painter, steps=STEPS) -> LiveRounds:
+    config = RoundsConfig(Schedule(rounds=2, steps=steps), losses=LossConfig(lpips="off"))
+    local = LocalEditor(editor(), LocalEditConfig())
+
+    def new_rounds(instruction, edit, books, on_edit_step) -> EditRounds:
+        views = SceneViews(
+            edit.scene,
+            edit.merged_weights(),
+            capture_cameras(),
+            PHOTOGRAPHS,
+            torch.zeros(3),
+            MODES[mode].mask_margin,
+            removes=MODES[mode].removes,
+        )
+        return EditRounds(edit, views, local, instruction, mode, config, books, on_edit_step=on_edit_step)
+
+    return LiveRounds(new_rounds, adam(RATES), folder, GrowthConfig(every=5, gradient_threshold=0.0))
+
+
+def _red(session) -> float:
+    """How much redder than green the object is."""
+    object_ = session.scene.gaussians.subset(session.scene.state.selection > 0)
+    return float(object_.sh_dc[:, 0].mean() - object_.sh_dc[:, 1].mean())
+
+
+def _pause_while_editing(session) -> None:
+    """Press Pause, once, as soon as the editor says how far it is."""
+
+    def press(event):
+        if session.status.steps.doing == "editing":
+            session.scene.listeners.remove(press)
+            session.stop()
+
+    session.scene.listeners.append(press)
+
+
+@pytest.mark.parametrize("mode", ["restyle", "replace"])
+def test_rounds_are_steps_and_undo_is_bitwise(session, tmp_path, mode):
+    live, moments, reds = _live(tmp_path, mode), [bits(session)], [_red(session)]
+    orders = [EditRound(live, "make it red"), EditRound(live, "make it red", refines=True),
+              EditRound(live, "make it red", "fine")]  # fmt: skip
+    for order in orders:
+        assert session.do(order), session.status.message
+        moments.append(bits(session))
+        reds.append(_red(session))
+    assert reds == sorted(reds) and len(set(reds)) == 4
+    edits = [step for step in session.scene.history.steps if step.kind == "edit"]
+    assert [(step.settings["round"], step.settings["steps"]) for step in edits] == [(1, 6), (1, 12), (2, 12)]
+    assert [step.settings["refined"] for step in edits] == [False, True, False]
+    assert (len(session.scene.state) != len(ball_on_floor())) == (mode == "replace")
+    books = RoundsFolder(tmp_path / "live_rounds" / "01_make_it_red" / "rounds")
+    assert [entry.number for entry in books.rounds()] == [0, 1, 2]
+    assert books.rounds()[1].manifest["metrics"].keys() == {"trained", "refined"}
+    floor = ball_on_floor().sh_dc[BALL:]
+    kept = session.scene.gaussians.sh_dc[session.scene.state.selection == 0]
+    assert torch.equal(kept, floor)
+    for moment in moments[-2::-1]:
+        assert session.do(jobs.Undo()) and same(bits(session), moment)
+    for moment in moments[1:]:
+        assert session.do(jobs.Redo()) and same(bits(session), moment)
+
+
+def test_after_an_undo_rounds_begin_anew_from_what_is_seen(session, tmp_path):
+    live = _live(tmp_path)
+    session.do(EditRound(live, "make it red"))
+    session.do(jobs.Undo())
+    start = bits(session)
+    assert not session.do(EditRound(live, "make it red", refines=True)) and "Next round" in session.status.message
+    assert session.do(EditRound(live, "make it red")), session.status.message
+    assert session.scene.history.steps[-1].settings["round"] == 1 and not same(bits(session), start)
+    assert session.do(EditRound(live, "make it blue"))
+    assert [path.name for path in sorted((tmp_path / "live_rounds").iterdir())] == [
+        *("01_make_it_red", "02_make_it_red", "03_make_it_blue")
+    ]
+
+
+def test_edited_pictures_are_told_before_training(session, tmp_path):
+    start, told = _red(session), []
+    session.scene.listeners.append(lambda event: told.append((event, _red(session), dict(session.scene.pictures))))
+    session.do(EditRound(_live(tmp_path), "make it red"))
+    (_, red, pictures), *more = [entry for entry in told if entry[0] == "pictures"]
+    assert not more and red == start < _red(session)
+    for picture in pictures.values():
+        # Whole photographs, red where the ball is.
+        assert picture.shape == PHOTOGRAPHS.shape[1:]
+        assert (picture[..., 0].float() - picture[..., 1].float()).max() > 60
+
+
+def test_pause_keeps_the_steps_and_refine_goes_on(session, tmp_path):
+    live = _live(tmp_path, steps=2000)
+    running = threading.Thread(target=session.run, daemon=True)
+    running.start()
+    session.submit(EditRound(live, "make it red"))
+    deadline = time.monotonic() + 60
+    while not (session.status.steps.doing == "step" and session.status.steps.done > 2):
+        assert time.monotonic() < deadline, session.status
+        time.sleep(0.01)
+    session.stop()
+    while session.status.job:
+        assert time.monotonic() < deadline, session.status
+        time.sleep(0.01)
+    session.close()
+    running.join(10)
+    paused = session.scene.history.steps[-1]
+    assert 2 < paused.settings["steps"] < 2000 and "Round 1 done" in session.status.message
+    session._closing = False
+    live._series.plan = replace(live._series.plan, steps=STEPS)
+    assert session.do(EditRound(live, "make it red", "quick", refines=True)), session.status.message
+    assert session.scene.history.steps[-1].settings["steps"] == paused.settings["steps"] + STEPS // 2
+
+
+def test_pause_while_the_editor_works_changes_nothing(session, tmp_path):
+    live, before = _live(tmp_path, editor=Slow), bits(session)
+    _pause_while_editing(session)
+    assert session.do(EditRound(live, "make it red"))
+    assert "nothing has changed" in session.status.message
+    assert same(bits(session), before) and len(session.scene.history.steps) == 1
+    assert session.do(EditRound(live, "make it red")), session.status.message
+    assert session.scene.history.steps[-1].settings["round"] == 1
+
+
+def test_what_is_refused_in_words(session, tmp_path):
+    live, before = _live(tmp_path), bits(session)
+    assert not session.do(EditRound(live, "  ")) and "no instruction" in session.status.message
+    session.do(jobs.SelectNothing())
+    assert not session.do(EditRound(live, "make it red")) and "Nothing is selected" in session.status.message
+    session.do(jobs.Undo())
+    failing = _live(tmp_path, editor=Broken)
+    assert not session.do(EditRound(failing, "make it red"))
+    assert "edited none of" in session.status.message and "is unchanged" in session.status.message
+    assert same(bits(session), before)
+
+
+def test_a_removal_is_a_step_that_can_be_undone(session, tmp_path):
+    live = _live(tmp_path, "remove", Eraser)
+    sunk = sunk_ball()
+    again = _session(sunk, tmp_path / "sunk")
+    start = bits(again)
+    assert again.do(EditRound(live, "remove it")), again.status.message
+    assert len(again.scene.state) < len(sunk)
+    removed = bits(again)
+    assert again.do(EditRound(live, "remove it")), again.status.message
+    assert again.do(jobs.Undo()) and same(bits(again), removed)
+    assert again.do(jobs.Undo()) and same(bits(again), start)
+
+
+def test_a_later_round_that_cannot_begin_leaves_the_one_before(session, tmp_path, monkeypatch):
+    live = _live(tmp_path)
+    session.do(EditRound(live, "make it red"))
+    done = bits(session)
+
+    def no_memory(*_):
+        raise torch.cuda.OutOfMemoryError("no memory for the object's copy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(session.scene.state), "at", no_memory)
+        assert not session.do(EditRound(live, "make it red")) and "no memory" in session.status.message
+    assert same(bits(session), done)
+    assert session.do(EditRound(live, "make it red")) and session.do(jobs.Undo()) and same(bits(session), done)
+
+
+def test_a_pause_in_a_later_round_leaves_what_was_before_it(session, tmp_path):
+    live = _live(tmp_path, editor=Slow)
+    session.do(EditRound(live, "make it red"))
+    done = bits(session)
+    _pause_while_editing(session)
+    session.do(EditRound(live, "make it red"))
+    assert "nothing has changed" in session.status.message and same(bits(session), done)
+    assert session.scene.host.earlier is None, "the host was told to show again what was before"
+    assert session.do(EditRound(live, "make it red")) and session.scene.history.steps[-1].settings["round"] == 2
+
+
+def test_more_than_a_hundred_series_have_a_folder_each(session, tmp_path):
+    (tmp_path / "live_rounds" / "100_make_it_green").mkdir(parents=True)
+    assert session.do(EditRound(_live(tmp_path), "make it red")), session.status.message
+    assert (tmp_path / "live_rounds" / "101_make_it_red" / "rounds" / "index.html").is_file()
