@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,11 @@ from fasttext2style.live.edit import LiveEdit
 from fasttext2style.live.step import object_before, thumbnail
 from fasttext2style.plugin.host.rates import rates_of_mode
 from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.gaussian_subject import Capture
 from fasttext2style.rounds.growth import RoundGrowth
-from fasttext2style.rounds.setup import Tools, new_rounds
+from fasttext2style.rounds.modes import Task
+from fasttext2style.rounds.setup import new_rounds
+from fasttext2style.rounds.tools import Tools
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.steps import ObjectSteps
 
@@ -176,17 +179,22 @@ class _Series:
     def __init__(self, owner: LiveRounds, session: LiveSession, instruction: str) -> None:
         self.owner, self.session, self.instruction = owner, session, instruction
         config = owner.config
-        edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
+        self.edit = edit = EditableObject(session.gaussians, session.selection, copy_scene=False)
         folder = _new_folder(owner.folder, instruction) / "rounds"
         books = RoundsFolder(folder, config.rounds.keep, go_on="press Next round again.")
-        self.rounds = new_rounds(
-            config,
-            owner.tools,
-            instruction,
-            edit,
+        capture = Capture(
             session.cameras,
             owner.photographs,
-            session.model,
+            session.model.background_color.to(edit.scene.device),
+            session.model.config.rasterize_mode,
+        )
+        self.rounds = new_rounds(
+            edit,
+            capture,
+            owner.tools,
+            Task(instruction, config.mode, config.seed),
+            config.rounds,
+            config.styler,
             books,
             self._after_denoising_step,
         )
@@ -195,12 +203,12 @@ class _Series:
         before = object_before(session.state, edit)
         self.rounds.start()
         self.live = LiveEdit(session, edit, before)
-        self._trained = 0
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for name, entry in rates_of_mode(owner.optimizers, self.rounds.mode.geometry_rate).items():
             self.optimizers[name] = deepcopy(entry["optimizer"]).setup(params=[edit.parameters[name]])
         self.rounds.attach(self.optimizers)
-        self.steps = ObjectSteps(edit, self.optimizers, on_grown=self._grown)
+        growth = RoundGrowth(config.growth, self.rounds, edit, self.optimizers)
+        self.steps = ObjectSteps(edit, self.optimizers, growth, self._grown)
         self.applied: list = []
         """The history when the last round had ended."""
 
@@ -211,28 +219,21 @@ class _Series:
     def begin(self) -> None:
         """The scene as it is now is what the next round can be taken back to."""
         if self.rounds.round > 1:  # the first one has its own already
-            self.live = LiveEdit(self.session, self.rounds.edit, self.session.state.at(self.live.ids))
+            self.live = LiveEdit(self.session, self.edit, self.session.state.at(self.live.ids))
 
     def round(self, length: float, refines: bool) -> Round | None:
         """Edit and train, or only train; None if paused before the first step, with the scene untouched."""
-        rounds = self.rounds
-        if len(rounds.edit) != len(self.live.ids):  # most of what is removed goes at once
+        if len(self.edit) != len(self.live.ids):  # most of what is removed goes at once
             self.live.replace_object()
         steps = max(1, round(self.plan.steps * length))
         if refines:
-            rounds.refine(steps)
-            rounds.plan = replace(self.plan, steps=self._trained)
+            self.rounds.refine(steps)
         else:
-            rounds.plan = replace(self.plan, steps=steps)
-            rounds.round_length = rounds.plan.steps_per_round
-        self.steps.growth = RoundGrowth(self.owner.config.growth, rounds, self.optimizers)
+            self.rounds.plan_round(steps)
         try:
-            finished = self._steps(rounds.round_length - rounds.step)
+            return self._steps(self.rounds.steps_left_in_round)
         except _PausedWhileEditing:
             return None
-        if not refines:
-            self._trained = min(rounds.plan.steps, finished.manifest["steps_done"])
-        return finished
 
     def _steps(self, total: int) -> Round:
         self.session.progress(0, total)
@@ -248,17 +249,17 @@ class _Series:
         return finished
 
     def _step(self) -> Round | None:
-        rounds, edits = self.rounds, self.rounds.plan.edits_at(self.rounds.step)
-        losses, info = rounds.losses()
-        if edits:
+        rounds = self.rounds
+        if rounds.begin_step():
             self.session.pictures = {view: rounds.targets[view].image for view in rounds.targets.round_views}
             self.session.tell("pictures")
+        losses, info = rounds.losses()
         self.steps.take(losses, info, rounds.step)
         self.live.write()
         return rounds.end_step()
 
     def _grown(self) -> None:
-        self.rounds.re_anchor()
+        self.rounds.subject.re_anchor()
         self.live.replace_object()
 
     def _after_denoising_step(self, done: int, total: int) -> None:

@@ -23,7 +23,11 @@ class RoundGrowth:
     """
 
     def __init__(
-        self, config: GrowthConfig, rounds: EditRounds, edit: EditableObject, optimizers: dict[str, torch.optim.Optimizer]
+        self,
+        config: GrowthConfig,
+        rounds: EditRounds,
+        edit: EditableObject,
+        optimizers: dict[str, torch.optim.Optimizer],
     ) -> None:
         self._config, self._rounds = replace(config, enabled=True), rounds
         self._edit, self._optimizers = edit, optimizers

@@ -41,7 +41,7 @@ class SceneViews:
     def __init__(
         self,
         cameras: Cameras,
-        photographs: UInt8[Tensor, "views height width 3"],
+        photographs: UInt8[Tensor, "photographs rows columns 3"],
         originals: UInt8[Tensor, "views height width 3"],
         coverage: Float[Tensor, "views height width 1"] | None,
         mask_margin: float = 0.0,
@@ -76,7 +76,7 @@ class SceneViews:
     def masks(
         self, views: list[int], coverage: Float[Tensor, "views height width 1"] | None
     ) -> UInt8[Tensor, "views height width 1"]:
-        """Where pictures may change: where the object was, or is by `coverage`, and a margin around it. Soft, 8 bits."""
+        """Where pictures may change: where the object was, or is by `coverage`, with a margin. Soft, of 8 bits."""
         if coverage is None:
             return self.original_masks[views]
         now = to_bytes(coverage)

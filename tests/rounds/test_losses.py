@@ -17,7 +17,7 @@ from fasttext2style.rounds.losses import (
     view_dependence_change,
 )
 from fasttext2style.scene.rasterize import render
-from tests.plugin.hosts import ball_on_floor
+from tests.ball import ball_on_floor
 
 
 def _pictures():

@@ -14,7 +14,7 @@ from fasttext2style.plugin.host.rates import rates_of_mode
 from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipelineConfig
 from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
 from fasttext2style.rounds.folder import RoundsFolder
-from fasttext2style.rounds.snapshot import load_scene
+from fasttext2style.rounds.gaussian_subject import load_scene
 from fasttext2style.selection.selection import Selection
 
 if TYPE_CHECKING:
