@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from fasttext2style.editors.editor import ImageEditor
+from fasttext2style.editors.editor import ImageEditor, OnStep
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import RoundsFolder
@@ -70,6 +70,7 @@ def ball_rounds(
     scene: Gaussians | None = None,
     tools: Tools | None = None,
     styler: StylerConfig | None = None,
+    on_edit_step: OnStep | None = None,
 ) -> EditRounds:
     """Rounds on the ball that were neither started nor resumed."""
     config = config or RoundsConfig(Schedule(rounds=2, steps=6))
@@ -82,6 +83,7 @@ def ball_rounds(
         config,
         styler or StylerConfig(),
         RoundsFolder(folder, config.keep),
+        on_edit_step,
     )
 
 
