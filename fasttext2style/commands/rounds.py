@@ -117,7 +117,7 @@ class Export:
     def run(self) -> None:
         with errors_in_words():
             rounds = _rounds(self.path)
-            from fasttext2style.rounds.snapshot import scene_of_round
+            from fasttext2style.rounds.gaussian_subject import scene_of_round
             from fasttext2style.scene.files.ply import write_ply
 
             scene, _ = scene_of_round(rounds, self.number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fasttext2style.editors.editor import OnStep
@@ -189,10 +189,10 @@ class _Series:
         before = object_before(scene.state, edit)
         self.rounds.start()
         self.live = LiveEdit(scene, edit, before)
-        self._trained = 0
         self.optimizers = owner.make_optimizers(edit.parameters, 1.0, self.rounds.mode.geometry_rate)
         self.rounds.attach(self.optimizers)
-        self.steps = ObjectSteps(edit, self.optimizers, on_grown=self._grown)
+        growth = RoundGrowth(owner.growth, self.rounds, edit, self.optimizers)
+        self.steps = ObjectSteps(edit, self.optimizers, growth, self._grown)
         self.applied: list = []
         """The history when the last round had ended."""
 
@@ -208,24 +208,17 @@ class _Series:
 
     def round(self, length: float, refines: bool) -> Round | None:
         """Edit and train, or only train; None if paused before the first step, with the scene untouched."""
-        rounds = self.rounds
         if len(self.live.edit) != len(self.live.ids):  # most of what is removed goes at once
             self.live.replace_object()
         steps = max(1, round(self.plan.steps * length))
         if refines:
-            rounds.refine(steps)
-            rounds.plan = replace(self.plan, steps=self._trained)
+            self.rounds.refine(steps)
         else:
-            rounds.plan = replace(self.plan, steps=steps)
-            rounds.round_length = rounds.plan.steps_per_round
-        self.steps.growth = RoundGrowth(self.owner.growth, rounds, self.optimizers)
+            self.rounds.plan_round(steps)
         try:
-            finished = self._steps(rounds.round_length - rounds.step)
+            return self._steps(self.rounds.steps_left_in_round)
         except _PausedWhileEditing:
             return None
-        if not refines:
-            self._trained = min(rounds.plan.steps, finished.manifest["steps_done"])
-        return finished
 
     def _steps(self, total: int) -> Round:
         self.progress.report(0, total)
@@ -241,17 +234,17 @@ class _Series:
         return finished
 
     def _step(self) -> Round | None:
-        rounds, edits = self.rounds, self.rounds.plan.edits_at(self.rounds.step)
-        losses, info = rounds.losses()
-        if edits:
+        rounds = self.rounds
+        if rounds.begin_step():
             self.scene.pictures = {view: rounds.targets[view].image for view in rounds.targets.round_views}
             self.scene.tell("pictures")
+        losses, info = rounds.losses()
         self.steps.take(losses, info, rounds.step)
         self.live.write()
         return rounds.end_step()
 
     def _grown(self) -> None:
-        self.rounds.re_anchor()
+        self.rounds.subject.re_anchor()
         self.live.replace_object()
 
     def _after_denoising_step(self, done: int, total: int) -> None:

@@ -1,11 +1,13 @@
 """The loop: render, edit, train, in rounds, with everything kept.
 
-    rounds = EditRounds(edit, views, editor, "turn the bear into a panda", config, folder)
+    rounds = EditRounds(subject, views, tools, Task("turn the bear into a panda"), config, folder)
     rounds.start()                    # or resume()
+    rounds.attach(optimizers)
     while not rounds.done:
+        rounds.begin_step()           # edits views when that is due
         losses, info = rounds.losses()
         sum(losses.values()).backward(); ...step the optimizers...
-        rounds.end_step()
+        rounds.end_step()             # writes the round down when it has ended
 
 It is one loop for all sources (Instruct-NeRF2NeRF, Instruct-GS2GS, FastText2ObjectStyle's Algorithms 3 and 4,
 instruct-gs): they differ in `Schedule`, `EditConfig` and `LossConfig`. Where Algorithm 4 edits each batch just before
@@ -17,80 +19,71 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fasttext2style.editors.editor import ImageEditor, OnStep
+from fasttext2style.editors.editor import OnStep
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import Round, RoundsFolder
-from fasttext2style.rounds.losses import PerceptualLoss, gaussian_losses, picture_losses
-from fasttext2style.rounds.modes import MODES, ModeName
+from fasttext2style.rounds.losses import picture_losses
+from fasttext2style.rounds.modes import MODES, Task
 from fasttext2style.rounds.page import write_page
-from fasttext2style.rounds.records import Measured, fingerprint, measure, used_versions, views_kept, write_weights
-from fasttext2style.rounds.removal import keep_seeds
+from fasttext2style.rounds.records import Measured, measure, used_versions, views_kept
 from fasttext2style.rounds.schedule import choose_views, derived_seed
 from fasttext2style.rounds.snapshot import (
-    load_object,
     load_optimizers,
     load_random_states,
     load_tensors,
-    save_scene,
+    random_states,
     save_snapshot,
+    save_tensors,
 )
-from fasttext2style.rounds.targets import Target, Targets, edit_views
+from fasttext2style.rounds.subject import Subject
+from fasttext2style.rounds.targets import Target, Targets, ViewEditor
+from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import SceneViews
-from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.styling.editable import EditableObject
-from fasttext2style.styling.styler import ObjectStyler
 from fasttext2style.styling.views import ViewSampler
 
 
 class EditRounds:
-    """Rounds of one instruction on one object.
+    """Rounds of one instruction on one subject. Rounds count from 1, steps of a round from 0.
 
     Args:
-        edit: the object, as it was before any round.
+        subject: what is edited, as it was before any round.
         views: of the capture.
-        editor: what edits pictures.
-        instruction: such as "turn the bear into a panda".
-        mode: restyle, replace or remove.
-        seed: draws views, batches and noise.
-        perceptual: LPIPS, if it is to be had.
-        text: the loss of a sentence beside the pictures, weighted by `losses.text_weight`.
+        tools: what edits and compares pictures.
+        task: what is to be done.
+        config: how.
+        folder: where everything is kept.
         on_edit_step: called with (done, total) denoising steps.
     """
 
     def __init__(
         self,
-        edit: EditableObject,
+        subject: Subject,
         views: SceneViews,
-        editor: ImageEditor,
-        instruction: str,
-        mode: ModeName,
+        tools: Tools,
+        task: Task,
         config: RoundsConfig,
         folder: RoundsFolder,
-        seed: int = 0,
-        perceptual: PerceptualLoss | None = None,
-        text: ObjectStyler | None = None,
         on_edit_step: OnStep | None = None,
     ) -> None:
-        self.edit, self.views, self.editor, self.instruction = edit, views, editor, instruction
-        self.mode_name: ModeName = mode
-        self.mode = MODES[mode]
-        self.config, self.folder, self.seed = config, folder, seed
-        self.perceptual, self.text, self.on_edit_step = perceptual, text, on_edit_step
-        on_cuda = edit.scene.device.type == "cuda"
-        self.plan = config.schedule.resolved(len(views.shown), on_cuda)
+        self.subject, self.views, self.tools, self.task = subject, views, tools, task
+        self.config, self.folder = config, folder
+        self.mode = MODES[task.mode]
+        self.plan = config.schedule.resolved(len(views.shown), views.cameras.device.type == "cuda")
         self.targets = Targets(views, config.schedule.train_on)
-        self.optimizers: Mapping[str, torch.optim.Optimizer] = {}
-        self.outside = edit.outside()
-        self.anchor = edit.gaussians(()).copy()
-        self.round, self.step, self.round_length = 1, 0, self.plan.steps_per_round
-        self._scene = fingerprint(edit.scene)
+        self.round, self.step = 1, 0
+        self._round_plan, self._refines_only = self.plan, False
+        self._round_length = self.plan.steps_per_round
+        self._editor = ViewEditor(tools.editor, config.edit, task, subject, views)
+        self._on_edit_step = on_edit_step
+        self._optimizers: Mapping[str, torch.optim.Optimizer] = {}
+        self._scene = subject.fingerprint()
         self._views_kept = views_kept(config.keep, views.shown)
         self._residuals: dict[int, float] = {}
         self._edits_so_far = 0
@@ -108,12 +101,11 @@ class EditRounds:
         """
         folder = self.folder.begin(0)
         with self.folder.writing(folder):
-            save_scene(folder / "scene.safetensors", self.edit.scene, self.edit.merged_weights())
+            save_tensors(folder / "scene.safetensors", self.subject.original_state() | random_states())
         self.folder.finish(0, {"snapshot": "scene.safetensors", "scene": self._scene, "versions": used_versions()})
-        self._remove()
 
     def resume(self, refinement_steps: int = 0) -> None:
-        """Take up the last complete round: its object, its pictures and its place in the schedule.
+        """Take up the last complete round: the subject, its pictures and its place in the schedule.
 
         `refinement_steps` above 0 go on with that round, on the same edited views, instead of beginning the next.
 
@@ -128,9 +120,7 @@ class EditRounds:
             raise ValueError(f"{last.folder} belongs to another scene than the one that was loaded.")
         self._snapshot = load_tensors(last.snapshot)
         load_random_states(self._snapshot)
-        if last.number == 0:
-            self._remove()
-        else:
+        if last.number > 0:
             self._restore(last, rounds)
             self._write_page()
         if refinement_steps:
@@ -145,22 +135,25 @@ class EditRounds:
         last = self.folder.rounds()[-1]
         if last.number == 0:
             raise ValueError(f"There is no edited round to refine yet in {self.folder.path}.")
-        self.round, self.step = last.number, last.manifest["steps_done"]
-        self.round_length = self.step + steps
+        done = last.manifest["steps_done"]
+        self.round, self.step, self._refines_only = last.number, done, True
+        # Steps count as refinement from where the round, or an earlier refinement of it, took over from training.
+        self._round_plan = replace(self.plan, steps=min(last.manifest["plan"]["steps"], done))
+        self._round_length = done + steps
         self._manifest = last.manifest
-        self.re_anchor()
+        self.subject.re_anchor()
         self.targets.begin_round()
         self.targets.asked(last.manifest["round_views"])
         self._watch, self._round_started = Stopwatch(), time.perf_counter()
         self._begin_pass()
 
-    def _remove(self) -> None:
-        if self.mode.removes:
-            holes = self.views.original_masks.float().to(self.edit.weights.device) / 255
-            keep_seeds(self.edit, self.views.cameras, holes)
+    def plan_round(self, steps: int) -> None:
+        """Let the next round have so many training steps, whatever the schedule says; asked for between rounds."""
+        self._round_plan = replace(self.plan, steps=steps)
+        self._round_length = self._round_plan.steps_per_round
 
     def _restore(self, last: Round, rounds: list[Round]) -> None:
-        load_object(self._snapshot, self.edit)
+        self.subject.load_state(self._snapshot)
         for view, number in last.manifest["edited_in"].items():
             view, edited = int(view), rounds[number]
             self.targets.set(view, Target(edited.picture("edited", view), edited.picture("mask", view)), number)
@@ -168,12 +161,11 @@ class EditRounds:
         self._residuals = {int(view): value for view, value in last.manifest["residuals"].items()}
         self._edits_so_far = last.manifest["edits_so_far"]
         self.round = last.number + 1
-        self.re_anchor()
 
     def attach(self, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
-        """The optimizers of the object's groups, by name; a resumed run gives them their moments back."""
-        self.optimizers = optimizers
-        load_optimizers(self._snapshot, self.edit, optimizers)
+        """The optimizers of the subject's groups, by name; a resumed run gives them their moments back."""
+        self._optimizers = optimizers
+        load_optimizers(self._snapshot, self.subject.parameters, optimizers)
         self._snapshot = {}
 
     # --- steps ------------------------------------------------------------------------------------------------------
@@ -185,51 +177,59 @@ class EditRounds:
 
     @property
     def steps_left(self) -> int:
-        """Training steps until the last planned round has ended."""
-        if self.round_length != self.plan.steps_per_round:
-            return self.round_length - self.step
-        return max(0, (self.plan.rounds - self.round + 1) * self.plan.steps_per_round - self.step)
+        """Training steps until the last planned round, or the refinement that was asked for, has ended."""
+        if self._refines_only:
+            return self.steps_left_in_round
+        later = (self.plan.rounds - self.round) * self.plan.steps_per_round
+        return max(0, later + self.steps_left_in_round)
 
     @property
-    def grows(self) -> bool:
-        """Whether this step may add Gaussians."""
-        return self.mode.grows and not self.plan.refines_at(self.step)
+    def steps_left_in_round(self) -> int:
+        """Training steps until this round ends."""
+        return self._round_length - self.step
 
-    def losses(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Weighted losses of the next step, and the rasterizer's info; begins a round and edits views when due.
+    @property
+    def training_steps(self) -> int:
+        """Of this round, without its refinement."""
+        return self._round_plan.steps
 
-        In the info the object's Gaussians come first, then all others.
+    @property
+    def refines(self) -> bool:
+        """This step belongs to its round's refinement."""
+        return self._round_plan.refines_at(self.step)
+
+    def begin_step(self) -> bool:
+        """Prepare the next step: begin a round or its refinement, edit views when due, choose those of the step.
+
+        Returns:
+            Whether views were edited: `targets` has new pictures.
+
+        Raises:
+            ValueError: the editor failed on every view, or the disk is full.
         """
         if self.step == 0:
             self._begin_round()
-        if self.plan.edits_at(self.step):
+        edits = self._round_plan.edits_at(self.step)
+        if edits:
             self._edit()
-        elif self.step == self.plan.steps:
+        elif self.step == self._round_plan.steps:
             self._measure()  # what the round reached without refinement
-        views = self._train_views[self._sampler.next()]
-        now = self.edit.gaussians(self.mode.train)
-        images, info = self.views.render_crops(Gaussians.concatenated([now, self.outside]), views)
+        self._batch = self._train_views[self._sampler.next()]
+        return edits
+
+    def losses(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weighted losses of the step that was begun, and what the renderer tells. Changes nothing."""
+        views = self._batch
+        images, info = self.subject.render_boxes(views, self.views.boxes[views])
         targets, masks = self.targets.crops(views)
         originals = self.views.crops(self.views.originals[views], views)
-        config = self.config.losses
-        losses = picture_losses(config, images, targets, originals, masks, self.perceptual)
-        losses |= gaussian_losses(
-            now, self.anchor, self.mode.train, config.consistency_weight, self.mode.geometry_anchor
-        )
-        if self.text is not None:
-            losses |= {f"text_{name}": config.text_weight * loss for name, loss in self.text.losses()[0].items()}
-        return losses, info
-
-    def re_anchor(self) -> None:
-        """After densification: new Gaussians have no older value."""
-        self.anchor = self.edit.gaussians(()).copy()
-        if self.text is not None and self.edit.has_grown:
-            self.text.re_anchor()
+        losses = picture_losses(self.config.losses, images, targets, originals, masks, self.tools.perceptual)
+        return losses | self.subject.losses(), info
 
     def end_step(self) -> Round | None:
         """After the optimizers' step; the round, when this was its last one."""
         self.step += 1
-        return None if self.step < self.round_length else self.end_round()
+        return self.end_round() if self.steps_left_in_round == 0 else None
 
     def end_round(self) -> Round:
         """Write the round down and go on to the next one; called by hand, it ends a round before its last step."""
@@ -240,13 +240,14 @@ class EditRounds:
         folder = self.folder.folder(self.round)
         snapshot = folder / f"snapshot_{self.step:06d}.safetensors"
         with self.folder.writing(folder):
-            save_snapshot(snapshot, self.edit, self.optimizers)
-            write_weights(folder / "weights.npy", self.edit)
+            save_snapshot(snapshot, self.subject, self._optimizers)
+            self.subject.write_files(folder)
         finished = self._write_manifest(snapshot.name)
         for older in set(folder.glob("snapshot_*.safetensors")) - {snapshot}:
             older.unlink()
         self._write_page()
-        self.round, self.step, self.round_length = self.round + 1, 0, self.plan.steps_per_round
+        self.round, self.step, self._refines_only = self.round + 1, 0, False
+        self._round_plan, self._round_length = self.plan, self.plan.steps_per_round
         return finished
 
     # --- one round --------------------------------------------------------------------------------------------------
@@ -254,11 +255,11 @@ class EditRounds:
     def _begin_round(self) -> None:
         self.folder.begin(self.round)
         self.targets.begin_round()
-        self.re_anchor()
+        self.subject.re_anchor()
         self._manifest = {"edits": [], "metrics": {}, "seconds": {}}
         self._watch, self._round_started = Stopwatch(), time.perf_counter()
         if self.config.schedule.reset_adam:
-            for optimizer in self.optimizers.values():
+            for optimizer in self._optimizers.values():
                 optimizer.state.clear()
 
     def _edit(self) -> None:
@@ -270,26 +271,11 @@ class EditRounds:
             self.views.coverage,
             self.views.cameras.directions.cpu(),
             self._residuals,
-            self.seed,
+            self.task.seed,
         )
-        # What is to fill the hole is not there yet: the editor sees the hole itself.
-        hidden = self.mode.removes and self.round == 1
-        scene = self.outside if hidden else self.edit.merged()
-        weights = self.edit.weights.new_zeros(len(scene)) if hidden else self.edit.merged_weights()
-        seed = derived_seed(self.seed, self.round, self.step)
+        seed = derived_seed(self.task.seed, self.round, self.step)
         with self._watch.phase("editing"):
-            result = edit_views(
-                self.editor,
-                self.config.edit,
-                self.instruction,
-                self.mode_name,
-                self.views,
-                chosen,
-                scene,
-                weights,
-                seed,
-                self.on_edit_step,
-            )
+            result = self._editor.edit(chosen, self.round, seed, self._on_edit_step)
         self._edits_so_far += 1
         for index, view in enumerate(chosen):
             if view in self._views_kept:
@@ -306,17 +292,15 @@ class EditRounds:
 
     def _begin_pass(self) -> None:
         """Batches of the views that are trained on now; everything random of a pass comes from its own seed."""
-        seed = derived_seed(self.seed, self.round, self.step, 1)
+        seed = derived_seed(self.task.seed, self.round, self.step, 1)
         self._train_views = torch.tensor(self.targets.train_views)
         self._sampler = ViewSampler(len(self._train_views), self.plan.batch, seed)
-        if self.text is not None:
-            self.text.sampler = ViewSampler(len(self.text.views), self.text.sampler.batch, seed)
-            self.text.generator.manual_seed(seed)
+        self.subject.draw_from(seed)
 
     def _measure(self) -> Measured:
         """The numbers of this moment go into the manifest: as trained, or as refined afterwards."""
-        measured = measure(self.edit, self.views, self.targets, self.perceptual)
-        name = "refined" if self.step > self.plan.steps else "trained"
+        measured = measure(self.subject, self.views, self.targets, self.tools.perceptual)
+        name = "refined" if self.step > self._round_plan.steps else "trained"
         self._manifest["metrics"][name] = measured.metrics
         return measured
 
@@ -328,13 +312,11 @@ class EditRounds:
         return self.folder.finish(
             self.round,
             self._manifest
+            | asdict(self.task)
             | {
-                "instruction": self.instruction,
-                "mode": self.mode_name,
-                "seed": self.seed,
-                "editor": self.editor.name,
+                "editor": self.tools.editor.name,
                 "settings": asdict(self.config),
-                "plan": asdict(self.plan),
+                "plan": asdict(self._round_plan),
                 "steps_done": self.step,
                 "edits_so_far": self._edits_so_far,
                 "edited_in": self.targets.edited_in,

@@ -1,4 +1,4 @@
-"""Densification during one round."""
+"""Densification in rounds."""
 
 from __future__ import annotations
 
@@ -8,35 +8,45 @@ from typing import Any
 import torch
 
 from fasttext2style.rounds.edit_rounds import EditRounds
+from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
 
 
 class RoundGrowth:
-    """Densification during one round: counts gradients from its first step on, to a multiple of the original object."""
+    """Densification in the modes that grow, but for refinement; every round counts its gradients anew.
 
-    def __init__(self, config: GrowthConfig, rounds: EditRounds, optimizers: dict[str, torch.optim.Optimizer]) -> None:
-        self.rounds = rounds
-        config = replace(config, enabled=rounds.mode.grows)
-        self._growth = ObjectGrowth(config, rounds.edit, optimizers, rounds.plan.steps)
-        self._growth.strategy.cap = int(len(rounds.edit.original) * config.max_factor)
-        self._growth.strategy.prune_opa = rounds.mode.prune_opacity
+    Args:
+        config: how fast, and to which multiple of the object as it was before any round.
+        rounds: whose steps these are.
+        edit: the object; in the rasterizer's info its Gaussians come first.
+        optimizers: of its parameters.
+    """
+
+    def __init__(
+        self,
+        config: GrowthConfig,
+        rounds: EditRounds,
+        edit: EditableObject,
+        optimizers: dict[str, torch.optim.Optimizer],
+    ) -> None:
+        self._config, self._rounds = replace(config, enabled=True), rounds
+        self._edit, self._optimizers = edit, optimizers
+        self._growth: ObjectGrowth | None = None
+        self._round = 0
 
     def before_backward(self, info: dict[str, Any]) -> None:
-        """Between the losses of a step and their gradients; in `info` the object's Gaussians come first."""
-        self._info = info
-        if self.rounds.grows:
-            self._growth.before_backward(info)
+        """Between the losses of a step and their gradients."""
+        rounds = self._rounds
+        if not rounds.mode.grows or rounds.refines:
+            self._growth = None
+            return
+        if self._growth is None or self._round != rounds.round:
+            self._round = rounds.round
+            self._growth = ObjectGrowth(
+                self._config, self._edit, self._optimizers, rounds.training_steps, rounds.mode.prune_opacity
+            )
+        self._growth.before_backward(info)
 
     def after_step(self, step: int) -> bool:
-        """After the optimizers' step, before `end_step`; tells whether Gaussians were added or removed."""
-        if not self.rounds.grows:
-            return False
-        self._growth.info = _of_object(self._info, len(self.rounds.edit))
-        return self._growth.after_step(step)
-
-
-def _of_object(info: dict[str, Any], count: int) -> dict[str, Any]:
-    """The rasterizer's info for the first `count` Gaussians, with the gradients that backward left."""
-    means2d = info["means2d"].detach()[:, :count].clone()
-    means2d.grad = info["means2d"].grad[:, :count]
-    return info | {"means2d": means2d, "radii": info["radii"][:, :count]}
+        """After the optimizers' step number `step` of the round; tells whether Gaussians were added or removed."""
+        return self._growth is not None and self._growth.after_step(step)

@@ -66,6 +66,17 @@ MODES: dict[ModeName, Mode] = {
 }
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is to be done to a subject."""
+
+    instruction: str
+    """Such as "turn the bear into a panda"."""
+    mode: ModeName = "restyle"
+    seed: int = 0
+    """Draws views, batches and noise."""
+
+
 def check_mode(name: str) -> None:
     """Raises ValueError for a mode that is none of MODES."""
     if name not in MODES:

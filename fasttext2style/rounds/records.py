@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +15,9 @@ from fasttext2style.evaluation.report import versions
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
 from fasttext2style.rounds.losses import PerceptualLoss
 from fasttext2style.rounds.schedule import Plan
+from fasttext2style.rounds.subject import Subject
 from fasttext2style.rounds.targets import Targets
 from fasttext2style.rounds.views import SceneViews, to_bytes
-from fasttext2style.scene.files.atomic import atomic_write
-from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.styling.editable import EditableObject
 
 HIGHEST_PSNR = 100.0
@@ -39,15 +36,14 @@ class Measured:
 
 
 @torch.no_grad()
-def measure(edit: EditableObject, views: SceneViews, targets: Targets, perceptual: PerceptualLoss | None) -> Measured:
+def measure(subject: Subject, views: SceneViews, targets: Targets, perceptual: PerceptualLoss | None) -> Measured:
     """How near the round's views are to their edited pictures inside the masks, and what changed outside them.
 
     Pictures are compared as they are kept, in 8 bits; outside against the renders before any edit.
     """
-    scene = edit.merged()
     residuals, after, inside, outside, perceived = {}, {}, [], [], []
     for view in targets.round_views:
-        after[view] = to_bytes(views.render(scene, [view]))[0]
+        after[view] = to_bytes(subject.render([view]))[0]
         target = targets[view]
         now = after[view].float() / 255
         difference = now - target.image.float() / 255
@@ -66,18 +62,10 @@ def measure(edit: EditableObject, views: SceneViews, targets: Targets, perceptua
     metrics: dict = {"inside": {"l1": _mean(list(residuals.values())), "psnr": _psnr(inside)}}
     if perceived:
         metrics["inside"]["lpips"] = _mean(perceived)
-    metrics["outside"] = {"largest_parameter_change": edit.outside_drift(scene)}
+    metrics |= {"outside": {}} | subject.metrics()
     if outside:
         metrics["outside"]["psnr"] = _psnr(outside)
-    return Measured(metrics | {"gaussians": len(scene), "object": len(edit)}, residuals, after)
-
-
-def fingerprint(scene: Gaussians) -> str:
-    """sha256 of all bits of a scene."""
-    digest = hashlib.sha256()
-    for value in scene.to_splatfacto().values():
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return Measured(metrics, residuals, after)
 
 
 def used_versions() -> dict[str, str]:
@@ -90,12 +78,6 @@ def views_kept(keep: KeepConfig, shown: list[int]) -> set[int]:
     if not keep.views or keep.views >= len(shown):
         return set(shown)
     return {shown[round(place)] for place in np.linspace(0, len(shown) - 1, keep.views)}
-
-
-def write_weights(path: Path, edit: EditableObject) -> None:
-    """A weight per Gaussian of the scene as it is now, as --object-file reads it."""
-    with atomic_write(path) as stream:
-        np.save(stream, edit.merged_weights().detach().float().cpu().numpy())
 
 
 def size_estimate(folder: RoundsFolder, edit: EditableObject, views: SceneViews, plan: Plan) -> tuple[int, int]:

@@ -10,9 +10,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep, check_denoising
-from fasttext2style.rounds.modes import ModeName
+from fasttext2style.rounds.modes import MODES, Task
+from fasttext2style.rounds.subject import Subject
 from fasttext2style.rounds.views import SceneViews, to_bytes
-from fasttext2style.scene.gaussians import Gaussians
 
 TrainOn = Literal["newest", "round", "latest", "dataset"]
 
@@ -70,58 +70,68 @@ class EditedViews:
     """The editor's account of itself, for the manifest."""
 
 
-def edit_views(
-    editor: ImageEditor,
-    config: EditConfig,
-    instruction: str,
-    mode: ModeName,
-    views: SceneViews,
-    chosen: list[int],
-    scene: Gaussians,
-    weights: Float[Tensor, " gaussians"],
-    seed: int,
-    on_step: OnStep | None = None,
-) -> EditedViews:
-    """Render the chosen views of the scene and have them edited.
+class ViewEditor:
+    """Has views of a subject edited: renders them, asks, and notes which came back spoilt.
 
-    Raises:
-        ValueError: the editor failed on every view.
+    Args:
+        editor: what edits pictures.
+        config: how it is asked.
+        task: what it is asked.
+        subject: what the views show.
+        views: where in them, and how they looked at first.
     """
-    with_depth = "depth" in editor.capabilities
-    renders = views.render(scene, chosen, with_depth).cpu()
-    masks = views.masks(scene, weights, chosen)
-    originals = views.originals[chosen].float() / 255
-    result = editor.edit(
-        EditRequest(
-            images=renders[..., :3],
-            instruction=instruction,
-            condition=originals if config.condition == "original" else _condition(config, views, chosen, masks),
-            mask=None if views.everything else masks.float() / 255,
-            depth=renders[..., 3:] if with_depth else None,
-            detail=originals if config.detail and mode == "restyle" else None,
-            mode=mode,
-            negative=config.negative,
-            strength=config.strength,
-            steps=config.steps,
-            guidance=config.guidance or (3.0 if editor.name == "tiny" else 7.5),
-            image_guidance=config.image_guidance,
-            seed=seed,
-            shared_noise=config.shared_noise,
-            view_ids=tuple(chosen),
-        ),
-        on_step,
-    )
-    failed = _failed_views(result, chosen)
-    return EditedViews(chosen, to_bytes(renders[..., :3]), to_bytes(result.images), masks, failed, result.info)
 
+    def __init__(
+        self, editor: ImageEditor, config: EditConfig, task: Task, subject: Subject, views: SceneViews
+    ) -> None:
+        self._editor, self._config, self._task = editor, config, task
+        self._subject, self._views = subject, views
 
-def _condition(
-    config: EditConfig, views: SceneViews, chosen: list[int], masks: UInt8[Tensor, "views height width 1"]
-) -> Float[Tensor, "views height width 3"] | None:
-    if config.condition == "render":
-        return None
-    photographs = views.photographs[chosen].float() / 255
-    return photographs * (masks > 127) if config.condition == "masked photograph" else photographs
+    def edit(self, chosen: list[int], round_number: int, seed: int, on_step: OnStep | None = None) -> EditedViews:
+        """The chosen views as they are now, edited.
+
+        Raises:
+            ValueError: the editor failed on every view.
+        """
+        editor, config, task, views = self._editor, self._config, self._task, self._views
+        with_depth = "depth" in editor.capabilities
+        renders, originals = self._subject.render(chosen, with_depth), views.originals[chosen].float() / 255
+        # What is to fill a hole is not there yet in the first round: the editor sees the hole itself.
+        images = originals if MODES[task.mode].removes and round_number == 1 else renders[..., :3]
+        masks = views.masks(chosen, self._subject.coverage(chosen))
+        result = editor.edit(
+            EditRequest(
+                images=images,
+                instruction=task.instruction,
+                condition=self._condition(chosen, masks),
+                mask=None if views.everything else masks.float() / 255,
+                depth=renders[..., 3:] if with_depth else None,
+                detail=originals if config.detail and task.mode == "restyle" else None,
+                mode=task.mode,
+                negative=config.negative,
+                strength=config.strength,
+                steps=config.steps,
+                guidance=config.guidance or (3.0 if editor.name == "tiny" else 7.5),
+                image_guidance=config.image_guidance,
+                seed=seed,
+                shared_noise=config.shared_noise,
+                view_ids=tuple(chosen),
+            ),
+            on_step,
+        )
+        failed = _failed_views(result, chosen)
+        return EditedViews(chosen, to_bytes(images), to_bytes(result.images), masks, failed, result.info)
+
+    def _condition(
+        self, chosen: list[int], masks: UInt8[Tensor, "views height width 1"]
+    ) -> Float[Tensor, "views height width 3"] | None:
+        condition = self._config.condition
+        if condition == "render":
+            return None
+        if condition == "original":
+            return self._views.originals[chosen].float() / 255
+        photographs = self._views.photographs[chosen].float() / 255
+        return photographs * (masks > 127) if condition == "masked photograph" else photographs
 
 
 def _failed_views(result: EditResult, chosen: list[int]) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""What rounds know of each view of the capture: where the object is in it, and how it looked before any edit.
+"""What rounds know of each view of the capture: where the subject is in it, and how it looked before any edit.
 
 Whole pictures are rendered for the editor; training renders a box around the object, the same pixels but for Gaussians
 far off the axis, whose shape splatting limits by the size of the picture (measured: 1/255 in a corner).
@@ -12,10 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from fasttext2style.rounds.removal import hole_masks
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import RasterizeMode, render, render_values
 
 SEEN = 0.1
 """Coverage from which on a pixel counts as showing the object."""
@@ -31,52 +28,36 @@ class SceneViews:
     """The views of one run.
 
     Args:
-        scene: all Gaussians before any edit.
-        weights: [gaussians] selection; the object is where they are above 0.
         cameras: of the capture, all of one size.
         photographs: [views, height, width, 3] as 8 bits.
-        background: [3] colour behind the scene.
-        mask_margin: how far beyond the object a picture may change, as a share of its larger side in each view.
-        removes: the object goes. Pictures then change where that leaves a hole, and the originals, which the rest is
-            held to, are without it.
+        originals: renders of all views before the first round, as 8 bits; what lies outside the masks is held to them.
+        coverage: how much of each pixel shows what is edited, `Subject.coverage` of all views.
+        mask_margin: how far beyond that a picture may change, as a share of its larger side in each view.
 
     Raises:
-        ValueError: no view shows the object, or photographs of another size than the cameras.
+        ValueError: no view shows what is edited, or photographs of another size than the cameras.
     """
 
     def __init__(
         self,
-        scene: Gaussians,
-        weights: Float[Tensor, " gaussians"],
         cameras: Cameras,
-        photographs: UInt8[Tensor, "views height width 3"],
-        background: Float[Tensor, "3"],
+        photographs: UInt8[Tensor, "photographs rows columns 3"],
+        originals: UInt8[Tensor, "views height width 3"],
+        coverage: Float[Tensor, "views height width 1"] | None,
         mask_margin: float = 0.0,
-        rasterize_mode: RasterizeMode = "classic",
-        removes: bool = False,
     ) -> None:
         expected = (len(cameras), cameras.height, cameras.width, 3)
         if photographs.shape != expected:
             raise ValueError(f"Photographs should be {list(expected)} like the cameras, got {list(photographs.shape)}")
-        self.cameras, self.photographs = cameras, photographs
-        self.background = background
-        self.rasterize_mode: RasterizeMode = rasterize_mode
-        self.mask_margin, self.removes = mask_margin, removes
-        self.everything = bool((weights > 0).all())
-        every_view = range(len(cameras))
-        if removes:
-            shows = to_bytes(hole_masks(scene, weights, cameras))
-            self.originals = to_bytes(self.render(scene.subset(weights == 0), every_view))
-        else:
-            shows = to_bytes(self._coverage(scene, weights, every_view))
-            self.originals = to_bytes(self.render(scene, every_view))
+        self.cameras, self.photographs, self.originals = cameras, photographs, originals
+        self.mask_margin = mask_margin
+        self.everything = coverage is None
+        shows = torch.full_like(originals[..., :1], 255) if coverage is None else to_bytes(coverage)
         areas = (shows > SEEN * 255).float().mean(dim=(1, 2, 3))
-        self.coverage: Float[Tensor, " views"] = torch.where(areas >= LEAST_AREA * areas.max(), areas, 0.0)
         if not bool(areas.max() > 0):
-            raise ValueError(_nothing_shown(len(cameras), int((weights > 0).sum()), removes))
-        self.original_masks = (
-            torch.full_like(shows, 255) if self.everything else torch.stack([self._widened(mask) for mask in shows])
-        )
+            raise ValueError(f"None of the {len(cameras)} views shows what is to be edited.")
+        self.coverage: Float[Tensor, " views"] = torch.where(areas >= LEAST_AREA * areas.max(), areas, 0.0)
+        self.original_masks = shows if self.everything else torch.stack([self._widened(mask) for mask in shows])
         self.boxes, self.crop_size = self._crops()
 
     @property
@@ -84,64 +65,24 @@ class SceneViews:
         """Numbers of the views that show the object."""
         return self.coverage.nonzero()[:, 0].tolist()
 
-    @torch.no_grad()
-    def render(
-        self, gaussians: Gaussians, views: range | list[int], with_depth: bool = False, chunk: int = 4
-    ) -> Float[Tensor, "views height width channels"]:
-        """Whole pictures in [0, 1] on the CPU, and the distance along the view axis as fourth channel if asked for."""
-        mode = "RGB+ED" if with_depth else "RGB"
-        parts = [
-            render(
-                gaussians,
-                self.cameras[list(views)[start : start + chunk]],
-                background=self.background,
-                render_mode=mode,
-                rasterize_mode=self.rasterize_mode,
-            )[0].cpu()
-            for start in range(0, len(views), chunk)
-        ]
-        pictures = torch.cat(parts)
-        return torch.cat([pictures[..., :3].clamp(0, 1), pictures[..., 3:]], dim=-1)
-
-    def render_crops(
-        self, gaussians: Gaussians, views: Int[Tensor, " views"]
-    ) -> tuple[Float[Tensor, "views height width 3"], dict]:
-        """Differentiable renders of the boxes, and the rasterizer's info (for densification)."""
-        width, height = self.crop_size
-        cameras = self.cameras[views.to(self.cameras.device)].cropped(self.boxes[views].float(), width, height)
-        images, _, info = render(gaussians, cameras, background=self.background, rasterize_mode=self.rasterize_mode)
-        return images, info
-
     def crops(
         self, pictures: UInt8[Tensor, "views height width channels"], views: Int[Tensor, " views"]
     ) -> Float[Tensor, "views h w channels"]:
-        """The boxes of `views` out of their pictures (given in the same order), in [0, 1] on the scene's device."""
+        """The boxes of `views` out of their pictures (given in the same order), in [0, 1] on the cameras' device."""
         boxes = self.boxes[views].tolist()
         parts = [picture[y0:y1, x0:x1] for picture, (x0, y0, x1, y1) in zip(pictures, boxes)]
-        return torch.stack(parts).to(self.background.device).float() / 255
+        return torch.stack(parts).to(self.cameras.device).float() / 255
 
     def masks(
-        self, gaussians: Gaussians, weights: Float[Tensor, " gaussians"], views: list[int]
+        self, views: list[int], coverage: Float[Tensor, "views height width 1"] | None
     ) -> UInt8[Tensor, "views height width 1"]:
-        """Where pictures may change: where the object was, or is, and a margin around it. Soft, of 8 bits."""
-        if self.everything or self.removes:
+        """Where pictures may change: where the object was, or is by `coverage`, with a margin. Soft, of 8 bits."""
+        if coverage is None:
             return self.original_masks[views]
-        now = to_bytes(self._coverage(gaussians, weights, views))
+        now = to_bytes(coverage)
         return torch.stack(
             [torch.maximum(self._widened(mask), self.original_masks[view]) for view, mask in zip(views, now)]
         )
-
-    @torch.no_grad()
-    def _coverage(
-        self, gaussians: Gaussians, weights: Float[Tensor, " gaussians"], views: range | list[int], chunk: int = 8
-    ) -> Float[Tensor, "views height width 1"]:
-        """How much of each pixel's colour comes from the object, what hides it taken into account."""
-        is_object, cameras = (weights > 0).float()[:, None], self.cameras[list(views)]
-        parts = [
-            render_values(gaussians, some, is_object, rasterize_mode=self.rasterize_mode)[0].cpu()
-            for some in (cameras[start : start + chunk] for start in range(0, len(views), chunk))
-        ]
-        return torch.cat(parts).clamp(0, 1)
 
     def _widened(self, mask: UInt8[Tensor, "height width 1"]) -> UInt8[Tensor, "height width 1"]:
         x0, y0, x1, y1 = _bounds(mask)
@@ -167,18 +108,6 @@ class SceneViews:
             top = min(max((y0 + y1 - tall) // 2, 0), height - tall)
             boxes[view] = torch.tensor([left, top, left + wide, top + tall])
         return boxes, (wide, tall)
-
-
-def _nothing_shown(views: int, gaussians: int, removes: bool) -> str:
-    if removes:
-        return (
-            f"Taking the object ({gaussians:,} Gaussians) away leaves no hole in any of the {views} views: all that is "
-            "behind it was seen from elsewhere. Nothing needs painting: ft2s export RUN --what rest."
-        )
-    return (
-        f"None of the {views} views shows the selected object ({gaussians:,} Gaussians). Is something in front of it "
-        "everywhere, or were scene and cameras made in other coordinates?"
-    )
 
 
 def to_bytes(pictures: Float[Tensor, "*views height width channels"]) -> UInt8[Tensor, "*views height width channels"]:

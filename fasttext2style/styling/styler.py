@@ -126,6 +126,11 @@ class ObjectStyler:
             )
         return self._original_images[chosen], alphas
 
+    def draw_from(self, seed: int) -> None:
+        """Views and patches of the following steps come from this seed, whatever was drawn before."""
+        self.sampler = ViewSampler(len(self.views), self.sampler.batch, seed)
+        self.generator.manual_seed(seed)
+
     def re_anchor(self) -> None:
         """After densification: the anchors hold what there is now (new Gaussians have no older value)."""
         self.anchor = self.edit.gaussians(trainable=()).copy()

@@ -14,7 +14,7 @@ from fasttext2style.plugin.runs.evaluate import evaluate_run, last_targets
 from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
-from fasttext2style.rounds.snapshot import save_scene
+from fasttext2style.rounds.snapshot import save_tensors
 from fasttext2style.scene.files.ply import write_ply
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
 
@@ -115,7 +115,8 @@ def test_rounds_are_measured_against_their_last_targets(red_run, tmp_path):
     folder = tmp_path / red_run.name
     shutil.copytree(red_run, folder)
     run, rounds = open_run(folder), RoundsFolder(folder / "rounds")
-    save_scene(rounds.begin(0) / "scene.safetensors", ball_on_floor(), run.selection)
+    start = ball_on_floor().to_splatfacto() | {"weights": run.selection}
+    save_tensors(rounds.begin(0) / "scene.safetensors", start)
     rounds.finish(0, {"snapshot": "scene.safetensors", "scene": "x"})
     for number, shade in ((1, 10), (2, 200), (3, 90)):
         rounds.begin(number)

@@ -43,6 +43,46 @@ class MoodyPainter(Painter):
         return result
 
 
+class TwoMinded(Painter):
+    """Red in views of even number, green in odd ones: what no object can look like but by its view dependence."""
+
+    name = "two-minded"
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        images = torch.zeros_like(request.images)
+        for index, view in enumerate(request.view_ids):
+            images[index, ..., view % 2] = 0.6
+        return EditResult(images)
+
+
+class Flat(Painter):
+    """Knows one colour, and sees 4 x 4 pixels."""
+
+    name = "flat"
+    native_size = 4
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        self.requests.append(request)
+        return EditResult(torch.zeros_like(request.images) + torch.tensor([0.6, 0.3, 0.3]))
+
+
+class Idle(Painter):
+    """Gives every picture back as it came."""
+
+    name = "idle"
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        self.requests.append(request)
+        return EditResult(request.images)
+
+
+class Surveyor(Idle):
+    """Idle, and asks for depth."""
+
+    name = "surveyor"
+    capabilities = frozenset({"depth"})
+
+
 class Broken(Painter):
     """Answers with NaN whatever one asks."""
 

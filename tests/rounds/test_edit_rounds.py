@@ -7,14 +7,15 @@ import torch
 from fasttext2style.editors.local_edit import LocalEditor
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import KINDS, KeepConfig, RoundsFolder
+from fasttext2style.rounds.gaussian_subject import scene_of_round
 from fasttext2style.rounds.losses import LossConfig
 from fasttext2style.rounds.schedule import Schedule
-from fasttext2style.rounds.snapshot import scene_of_round
 from fasttext2style.rounds.targets import EditConfig
 from fasttext2style.rounds.views import to_bytes
+from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.selection import Selection
-from tests.plugin.hosts import BALL, ball_on_floor
-from tests.rounds.balls import ball_rounds, ball_selection, parameters, run, sunk_ball
+from tests.ball import BALL, ball_on_floor
+from tests.rounds.balls import ball_rounds, ball_selection, object_of, parameters, run, sunk_ball
 from tests.rounds.editors import Eraser, MoodyPainter, Painter
 
 
@@ -46,12 +47,12 @@ def red(tmp_path_factory):
 
 
 def test_the_ball_takes_the_editors_colour(red):
-    color = _color(red[0].edit.merged())
+    color = _color(object_of(red[0]).merged())
     assert color[0] > 0.5 and color[1:].max() < 0.15, color
 
 
 def test_outside_the_object_no_bit_changes_and_pictures_stay(red):
-    before, after = ball_on_floor().to_splatfacto(), red[0].edit.merged().to_splatfacto()
+    before, after = ball_on_floor().to_splatfacto(), object_of(red[0]).merged().to_splatfacto()
     for name in before:
         assert torch.equal(before[name][BALL:], after[name][BALL:]), name
     outside = RoundsFolder(red[1]).rounds()[-1].manifest["metrics"]["trained"]["outside"]
@@ -87,7 +88,7 @@ def test_the_scene_of_any_round_can_be_had_again(red):
     for name, value in scene_of_round(books, 0)[0].to_splatfacto().items():
         assert torch.equal(value, ball_on_floor().to_splatfacto()[name])
     scene, weights = scene_of_round(books, 2)
-    assert torch.equal(scene.sh_dc, rounds.edit.merged().sh_dc)
+    assert torch.equal(scene.sh_dc, object_of(rounds).merged().sh_dc)
     assert torch.equal(weights, ball_selection().weights)
     with pytest.raises(ValueError, match="no complete round 3"):
         scene_of_round(books, 3)
@@ -95,6 +96,7 @@ def test_the_scene_of_any_round_can_be_had_again(red):
 
 def test_what_moves_within_a_round_is_held_by_its_anchors(tmp_path):
     rounds = run(_started(tmp_path, _editor()), steps=3)
+    rounds.begin_step()
     losses, _ = rounds.losses()
     assert all(float(losses[name].detach()) > 0 for name in ("position_anchor", "scale_anchor"))
 
@@ -156,7 +158,7 @@ def test_an_interruption_in_the_first_round_starts_it_again(tmp_path):
     whole = run(_started(tmp_path / "whole", _editor()))
     run(_started(tmp_path / "half", _editor()), steps=2)
     resumed = run(_resumed(tmp_path / "half", _editor()))
-    assert torch.equal(resumed.edit.parameters["features_dc"], whole.edit.parameters["features_dc"])
+    assert torch.equal(resumed.subject.parameters["features_dc"], whole.subject.parameters["features_dc"])
 
 
 def test_refinement_is_part_of_its_round_and_asks_no_editor(tmp_path):
@@ -216,11 +218,12 @@ def test_removing_shows_the_editor_the_hole_and_fills_it(tmp_path):
     config = RoundsConfig(Schedule(rounds=2, steps=80))
     rounds = ball_rounds(tmp_path, LocalEditor(Eraser()), "remove the ball", "remove", config, scene=scene)
     rounds.start()
-    assert 0 < len(rounds.edit) < BALL
+    assert 0 < len(object_of(rounds)) < BALL
     run(rounds)
     books = RoundsFolder(tmp_path).rounds()
     view = books[1].manifest["round_views"][0]
-    shown = rounds.views.render(scene.subset(torch.arange(BALL, 300)), [view])[0]
+    floor = scene.subset(torch.arange(BALL, 300))
+    shown = render(floor, rounds.views.cameras[view])[0][0].clamp(0, 1)
     assert torch.equal(books[1].picture("before", view), to_bytes(shown))
     now, wanted = (books[2].picture(kind, view).float() / 255 for kind in ("after", "edited"))
     hole = rounds.views.original_masks[view][..., 0] > 128
@@ -235,7 +238,7 @@ def test_everything_may_be_edited(tmp_path):
     rounds = run(_started(tmp_path, painter, selection=selection, config=RoundsConfig(Schedule(rounds=1, steps=4))))
     assert painter.requests[0].mask is None
     assert "psnr" not in RoundsFolder(tmp_path).rounds()[1].manifest["metrics"]["trained"]["outside"]
-    assert not torch.equal(rounds.edit.merged().sh_dc[BALL:], ball_on_floor().sh_dc[BALL:])
+    assert not torch.equal(object_of(rounds).merged().sh_dc[BALL:], ball_on_floor().sh_dc[BALL:])
 
 
 def test_a_soft_weight_holds_the_update_back(tmp_path):
@@ -243,5 +246,5 @@ def test_a_soft_weight_holds_the_update_back(tmp_path):
     weights[: BALL // 2] = 0.1
     selection = Selection(weights, "half soft")
     rounds = run(_started(tmp_path, _editor(), selection=selection, config=RoundsConfig(Schedule(rounds=1, steps=10))))
-    moved = (rounds.edit.merged().sh_dc - ball_on_floor().sh_dc).abs().mean(dim=1)
+    moved = (object_of(rounds).merged().sh_dc - ball_on_floor().sh_dc).abs().mean(dim=1)
     assert 0 < moved[: BALL // 2].mean() < 0.3 * moved[BALL // 2 : BALL].mean()

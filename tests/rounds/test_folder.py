@@ -16,8 +16,8 @@ from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
 from fasttext2style.rounds.page import write_page
 from fasttext2style.rounds.records import size_estimate
 from fasttext2style.rounds.schedule import Schedule
-from tests.plugin.hosts import ball_on_floor
-from tests.rounds.balls import ball_rounds, run
+from tests.ball import ball_on_floor
+from tests.rounds.balls import ball_rounds, object_of, run
 from tests.rounds.editors import Painter
 
 
@@ -116,7 +116,7 @@ def test_a_full_disk_in_mid_round_is_said_and_harms_no_complete_round(two_rounds
 @pytest.mark.parametrize("keep", [KeepConfig(), KeepConfig("webp"), KeepConfig(views=2)], ids=["png", "webp", "some"])
 def test_the_size_estimate_is_near_what_is_written(tmp_path, keep):
     rounds = _rounds(tmp_path / "run" / "rounds", 2, keep=keep)
-    needed, free = size_estimate(rounds.folder, rounds.edit, rounds.views, rounds.plan)
+    needed, free = size_estimate(rounds.folder, object_of(rounds), rounds.views, rounds.plan)
     assert free > 2**20
     rounds.start()
     run(rounds)

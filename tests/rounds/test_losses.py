@@ -17,7 +17,7 @@ from fasttext2style.rounds.losses import (
     view_dependence_change,
 )
 from fasttext2style.scene.rasterize import render
-from tests.plugin.hosts import ball_on_floor
+from tests.ball import ball_on_floor
 
 
 def _pictures():
@@ -36,6 +36,18 @@ def test_inside_is_compared_with_the_edit_and_outside_with_the_original():
     outside = (masks[..., 0] == 0).nonzero(as_tuple=True)
     drift = (images - originals)[outside].abs().mean().item()
     assert losses["preservation"].item() == pytest.approx(3 * drift, rel=1e-5)
+
+
+def test_weights_and_the_kind_of_distance_are_as_configured():
+    images, targets, originals, masks = _pictures()
+    config = LossConfig(photometric="charbonnier", photometric_weight=0.5, lpips_weight=3.0, preservation_weight=0.0)
+    losses = picture_losses(config, images, targets, originals, masks, lambda a, b: (a - b).abs().mean())
+    # sqrt(x^2 + e^2) - e, averaged over the 2 x 9 pixels and 3 channels of the region
+    x = (images - targets)[:, 2:5, 3:6].double()
+    expected = ((x**2 + CHARBONNIER_EPSILON**2) ** 0.5 - CHARBONNIER_EPSILON).sum() / 54
+    assert losses["photometric"].item() == pytest.approx(0.5 * expected.item(), rel=1e-4)
+    assert losses["lpips"].item() == pytest.approx(3 * x.abs().sum().item() / (2 * 64 * 3), rel=1e-5)
+    assert losses["preservation"].item() == 0 and "l2" not in losses
 
 
 def test_no_pixel_pulls_where_it_should_not():
@@ -95,6 +107,26 @@ def test_penalties_only_on_groups_that_train():
     }  # fmt: skip
     assert set(gaussian_losses(scene, scene, ("features_dc", "features_rest"), 0.1, 1.0)) == {"consistency"}
     assert all(loss.item() == 0 for loss in gaussian_losses(scene, scene, everything, 0.1, 1.0).values())
+
+
+def test_penalties_by_hand():
+    """One of 300 Gaussians leaves its place by two of its sizes, or is e times as long on one axis."""
+    scene = ball_on_floor()
+    moved, long = scene.copy(), scene.copy()
+    moved.means[7, 0] += 2 * scene.scales[7, 0]
+    long.log_scales[7, 1] += 1
+    losses = gaussian_losses(moved, scene, ("means",), 0.0, 0.5)
+    assert losses["position_anchor"].item() == pytest.approx(0.5 * 4 / 300, rel=1e-4)
+    assert gaussian_losses(long, scene, ("scales",), 0.0, 0.5)["scale_anchor"].item() == pytest.approx(0.5 / 3 / 300)
+    # A needle, e^3 times as long: beyond 5 times the middle axis each e-fold counts again.
+    long.log_scales[7, 1] += 2
+    expected = (9 / 3 + (3 - math.log(5)) ** 2) / 300
+    assert gaussian_losses(long, scene, ("scales",), 0.0, 1.0)["scale_anchor"].item() == pytest.approx(expected)
+    clear = scene.copy()
+    clear.logit_opacities[7] = -20.0  # from sigmoid(3) to 0
+    cost = (1 / (1 + math.exp(-3))) ** 2 / 300
+    assert gaussian_losses(clear, scene, ("opacities",), 0.0, 1.0)["opacity_anchor"].item() == pytest.approx(cost)
+    assert gaussian_losses(clear, scene, ("opacities", "scales", "means"), 0.0, 0.0) == {}
 
 
 def test_lpips_left_out_says_so_and_asked_for_says_what_to_do(monkeypatch, tmp_path):

@@ -3,11 +3,16 @@
 import pytest
 import torch
 
+from fasttext2style.rounds.gaussian_subject import Capture, GaussianSubject
+from fasttext2style.rounds.losses import LossConfig
+from fasttext2style.rounds.modes import MODES
 from fasttext2style.rounds.removal import fill_seeds, hole_masks
-from fasttext2style.rounds.views import SceneViews
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import rasterize
+from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.editable import EditableObject
 from fasttext2style.toy.scene import toy_scene
+from tests.rounds.balls import ball_subject
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +54,9 @@ def test_where_nothing_is_missing_nothing_is_painted(scene):
     weights = torch.cat([scene.object_weights, torch.zeros(len(both) - len(scene.gaussians))])
     cameras = scene.train_cameras
     photographs = torch.zeros(len(cameras), 64, 64, 3, dtype=torch.uint8)
+    edit, capture = EditableObject(both, Selection(weights, "statue")), Capture(cameras, photographs, torch.zeros(3))
     with pytest.raises(ValueError, match=r"leaves no hole .* ft2s export RUN --what rest"):
-        SceneViews(both, weights, cameras, photographs, torch.zeros(3), removes=True)
+        GaussianSubject(edit, capture, MODES["remove"], LossConfig()).views()
 
 
 def test_only_what_stands_in_the_hole_can_fill_it(scene, holes):
@@ -59,3 +65,8 @@ def test_only_what_stands_in_the_hole_can_fill_it(scene, holes):
     assert statue.means[seeds, 2].mean() < 0.2 < statue.means[~seeds, 2].mean()
     with pytest.raises(ValueError, match="nothing to fill it with"):
         fill_seeds(statue, scene.train_cameras, torch.zeros_like(holes))
+
+
+def test_nothing_is_left_when_everything_is_to_be_removed():
+    with pytest.raises(ValueError, match="whole scene is selected"):
+        ball_subject(selection=Selection.everything(300), mode="remove")

@@ -3,22 +3,28 @@
 import pytest
 import torch
 
+from fasttext2style.rounds.modes import MODES
 from fasttext2style.rounds.views import SceneViews, to_bytes
 from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.selection import Selection
-from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras
-from tests.rounds.balls import ball_selection, ball_views
+from tests.ball import BALL, ball_on_floor, capture_cameras
+from tests.rounds.balls import ball_capture, ball_subject
 
 
 @pytest.fixture(scope="module")
-def views():
-    return ball_views()
+def subject():
+    return ball_subject()
 
 
-def test_crops_are_the_whole_pictures_pixels(views):
-    scene, chosen = ball_on_floor(), torch.tensor([0, 3, 7])
-    crops, _ = views.render_crops(scene, chosen)
-    whole = views.render(scene, chosen.tolist())
+@pytest.fixture(scope="module")
+def views(subject):
+    return subject.views()
+
+
+def test_crops_are_the_whole_pictures_pixels(subject, views):
+    chosen = torch.tensor([0, 3, 7])
+    crops, _ = subject.render_boxes(chosen, views.boxes[chosen])
+    whole = subject.render(chosen.tolist())
     for crop, picture, (x0, y0, x1, y1) in zip(crops, whole, views.boxes[chosen].tolist()):
         torch.testing.assert_close(crop.clamp(0, 1), picture[y0:y1, x0:x1], atol=2 / 255, rtol=0)
         assert (crop.clamp(0, 1) - picture[y0:y1, x0:x1]).abs().mean() < 1e-4
@@ -44,11 +50,14 @@ def test_masks_are_where_the_object_is_and_not_where_it_is_hidden(views):
     assert difference.mean() < 0.02
 
 
-def test_a_margin_widens_masks_by_its_share_of_the_object():
-    narrow, wide = ball_views(), ball_views(mask_margin=0.15)
+@pytest.mark.parametrize("mode, margin", [("restyle", 0.0), ("replace", 0.15)])
+def test_a_mode_widens_masks_by_its_share_of_the_object(subject, mode, margin):
+    coverage = to_bytes(subject.coverage(list(range(10))))
+    views = ball_subject(mode=mode).views()
+    assert MODES[mode].mask_margin == margin
     for view in (0, 4):
-        rows = [(views.original_masks[view] > 128).any(dim=1).sum().item() for views in (narrow, wide)]
-        assert rows[1] - rows[0] == 2 * round(0.15 * max(_extent(narrow.original_masks[view])))
+        rows = [(masks[view] > 128).any(dim=1).sum().item() for masks in (coverage, views.original_masks)]
+        assert rows[1] - rows[0] == 2 * round(margin * max(_extent(coverage[view])))
 
 
 def _extent(mask):
@@ -57,19 +66,17 @@ def _extent(mask):
 
 
 def test_masks_follow_an_object_that_grows_and_never_shrink(views):
-    scene = ball_on_floor()
-    larger = scene.log_scales.clone()
-    larger[:BALL] += 1.0
-    grown = type(scene)(**{**vars(scene), "log_scales": larger})
-    weights = ball_selection().weights
-    assert (views.masks(grown, weights, [0]).float().mean() > views.original_masks[0].float().mean()).item()
-    nothing = scene.subset(torch.arange(BALL, len(scene)))
-    assert torch.equal(views.masks(nothing, torch.zeros(len(nothing)), [0]), views.original_masks[[0]])
+    subject = ball_subject()
+    subject.parameters["scales"].data += 1.0
+    grown = views.masks([0], subject.coverage([0]))
+    assert (grown.float().mean() > views.original_masks[0].float().mean()).item()
+    subject.parameters["opacities"].data -= 20.0
+    assert torch.equal(views.masks([0], subject.coverage([0])), views.original_masks[[0]])
 
 
 def test_everything_selected_means_whole_pictures():
-    views = ball_views(selection=Selection.everything(len(ball_on_floor())))
-    assert views.crop_size == (48, 48)
+    views = ball_subject(selection=Selection.everything(len(ball_on_floor()))).views()
+    assert views.crop_size == (48, 48) and views.shown == list(range(10))
     assert views.original_masks.min() == 255
 
 
@@ -78,13 +85,30 @@ def test_an_object_that_no_view_shows_is_refused():
     away = scene.means.clone()
     away[:BALL, 2] += 100
     hidden = type(scene)(**{**vars(scene), "means": away})
-    with pytest.raises(ValueError, match="None of the 10 views shows"):
-        SceneViews(hidden, ball_selection().weights, capture_cameras(), to_bytes(render(scene, capture_cameras())[0]),
-                   torch.zeros(3))  # fmt: skip
+    with pytest.raises(ValueError, match=r"None of the 10 views shows the selected object .150 Gaussians"):
+        ball_subject(hidden).views()
+
+
+def test_views_that_hardly_show_the_object_are_not_edited(views):
+    """A fiftieth of the best view's area is the least."""
+    coverage = torch.zeros(10, 48, 48, 1)
+    coverage[0, :40, :40] = 1  # 1,600 pixels
+    coverage[1, :4, :9] = 1  # 36
+    coverage[2, :5, :6] = 1  # 30
+    coverage[3] = 0.09  # too faint to count
+    seen = SceneViews(views.cameras, views.photographs, views.originals, coverage)
+    assert seen.shown == [0, 1]
 
 
 def test_photographs_of_another_size_are_refused(views):
     with pytest.raises(ValueError, match="Photographs should be"):
-        SceneViews(
-            ball_on_floor(), ball_selection().weights, capture_cameras(), views.photographs[:, 1:], torch.zeros(3)
-        )
+        SceneViews(views.cameras, views.photographs[:, 1:], views.originals, None)
+
+
+def test_a_capture_that_shows_nothing_is_refused(views):
+    with pytest.raises(ValueError, match="None of the 10 views shows"):
+        SceneViews(views.cameras, views.photographs, views.originals, torch.zeros(10, 48, 48, 1))
+
+
+def test_photographs_are_kept_as_they_came():
+    assert torch.equal(ball_subject().views().photographs, ball_capture().photographs)

@@ -10,7 +10,7 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
-from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras
+from tests.ball import BALL, ball_on_floor, capture_cameras
 
 VIEWS = torch.tensor([0, 3])
 

@@ -23,11 +23,13 @@ from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineC
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.gaussian_subject import Capture
 from fasttext2style.rounds.growth import RoundGrowth
 from fasttext2style.rounds.losses import load_perceptual_loss
-from fasttext2style.rounds.modes import ModeName
+from fasttext2style.rounds.modes import ModeName, Task
 from fasttext2style.rounds.records import size_estimate
-from fasttext2style.rounds.setup import Tools, new_rounds
+from fasttext2style.rounds.setup import new_rounds
+from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import SceneViews
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.steps import ObjectSteps
@@ -86,16 +88,9 @@ class RoundsPipeline(ObjectPipeline):
         self.watch = Stopwatch()
         self.begin_edit(selection, folder)
         books = RoundsFolder(folder / "rounds", config.rounds.keep)
+        task = Task(config.prompt, config.mode, config.seed)
         self.rounds = new_rounds(
-            config,
-            tools,
-            config.prompt,
-            self.edit,
-            self.datamanager.cameras("train"),
-            self.datamanager.photographs(),
-            self.model,
-            books,
-            _progress_lines(),
+            self.edit, self.capture(), tools, task, config.rounds, config.styler, books, _progress_lines()
         )
         if resumes:
             self.rounds.resume(refinement_steps)
@@ -106,9 +101,17 @@ class RoundsPipeline(ObjectPipeline):
         self.write_back()
         return self.groups()
 
+    def capture(self) -> Capture:
+        """The training views, and how the scene is rendered for them."""
+        return Capture(
+            self.datamanager.cameras("train"),
+            self.datamanager.photographs(),
+            self.model.background_color.to(self.device),
+            self.model.config.rasterize_mode,
+        )
+
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
-        if self.rounds.step == 0 or self.object_steps.growth is None:
-            self.object_steps.growth = RoundGrowth(self.config.growth, self.rounds, self._optimizers)
+        self.rounds.begin_step()
         losses, info = self.rounds.losses()
         self.object_steps.begin(info)
         return {}, losses, {"gaussians": float(len(self.edit)), "round": float(self.rounds.round)}
@@ -118,9 +121,10 @@ class RoundsPipeline(ObjectPipeline):
             return []
         assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
         trainer: Any = attributes.trainer
-        self._optimizers = attributes.optimizers.optimizers
-        self.rounds.attach(self._optimizers)
-        self.object_steps = ObjectSteps(self.edit, self._optimizers, on_grown=self.rounds.re_anchor)
+        optimizers = attributes.optimizers.optimizers
+        self.rounds.attach(optimizers)
+        growth = RoundGrowth(self.config.growth, self.rounds, self.edit, optimizers)
+        self.object_steps = ObjectSteps(self.edit, optimizers, growth, self.rounds.subject.re_anchor)
 
         def after_step(step: int) -> None:
             self.object_steps.end(self.rounds.step)
@@ -173,7 +177,7 @@ class RoundsPipeline(ObjectPipeline):
         report = {
             "prompt": prompt,
             "mode": self.config.mode,
-            "editor": self.rounds.editor.name,
+            "editor": self.rounds.tools.editor.name,
             "object": self.selection_origin,
             "device": str(self.device),
             "seed": {"rounds": self.config.seed, "machine": trainer.config.machine.seed},

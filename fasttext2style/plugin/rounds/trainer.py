@@ -17,8 +17,9 @@ from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipeline
 from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.gaussian_subject import load_scene
+from fasttext2style.rounds.modes import Task
 from fasttext2style.rounds.setup import new_rounds
-from fasttext2style.rounds.snapshot import load_scene
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 
@@ -106,11 +107,11 @@ class RoundsTrainer(StyleTrainer):
     def live_action(self) -> Action:
         from fasttext2style.live.rounds import LiveRounds, rounds_action
 
-        config, data, model = self.config.pipeline, self.pipeline.datamanager, self.pipeline.model
-        cameras, photographs = data.cameras("train"), data.photographs()
+        config, capture = self.config.pipeline, self.pipeline.capture()
 
         def begin(instruction: str, edit: EditableObject, books: RoundsFolder, on_edit_step: OnStep) -> EditRounds:
-            return new_rounds(config, self._tools, instruction, edit, cameras, photographs, model, books, on_edit_step)
+            task = Task(instruction, config.mode, config.seed)
+            return new_rounds(edit, capture, self._tools, task, config.rounds, config.styler, books, on_edit_step)
 
         make = maker_of(self.config.optimizers)
         return rounds_action(LiveRounds(begin, make, self.base_dir, config.growth, config.rounds.keep))

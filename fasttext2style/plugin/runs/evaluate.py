@@ -27,7 +27,7 @@ from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.rounds.folder import RoundsFolder
-from fasttext2style.rounds.snapshot import load_scene
+from fasttext2style.rounds.gaussian_subject import load_scene
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.files.ply import read_ply

@@ -12,8 +12,8 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from fasttext2style.plugin.rounds.trainer import RoundsTrainerConfig
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.gaussian_subject import scene_of_round
 from fasttext2style.rounds.page import write_page
-from fasttext2style.rounds.snapshot import scene_of_round
 
 
 def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None:

@@ -1,0 +1,21 @@
+"""The networks that rounds need, loaded once and never trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fasttext2style.editors.editor import ImageEditor
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.rounds.losses import PerceptualLoss
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Frozen networks, outside of all modules: they are no part of a checkpoint."""
+
+    editor: ImageEditor
+    """What edits pictures."""
+    perceptual: PerceptualLoss | None = None
+    """LPIPS; None if its weights are unavailable, or it is not wanted."""
+    encoder: TextImageEncoder | None = None
+    """Of the text loss; None without one."""
