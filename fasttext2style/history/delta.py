@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fasttext2style.history.state import SELECTION, SceneState, changed_rows, same_bits
+from fasttext2style.history.state import SELECTION, SceneState
+from fasttext2style.scene.bits import changed_rows, same_bits
 
 FORMAT = "fasttext2style-delta-1"
 """Marks the files of `Delta.save`."""
