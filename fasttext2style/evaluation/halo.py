@@ -36,8 +36,8 @@ AMPLIFIED = 8
 def pixels_outside(before: Images, after: Images, coverage: Weights) -> dict[str, Any]:
     """The part of a report about the pixels outside the object's mask.
 
-    Equal pictures give {"psnr": inf, "share_changed": 0, "halo": {"share": 0, "visible": False, ...}}. Where there is no
-    outside pixel in any view, "psnr" and shares are NaN.
+    Equal pictures give {"psnr": inf, "share_changed": 0, "halo": {"share": 0, "visible": False, ...}}. Without any
+    pixel outside, in any view, "psnr" and "share_changed" are NaN.
     """
     outside = coverage <= 0.5
     change = (after - before).abs().amax(-1)
@@ -59,8 +59,8 @@ def halo_warning(pixels: dict[str, Any], picture: str) -> str:
     if not halo["visible"]:
         return ""
     return (
-        f"Around the object something changed that can be seen (a halo, or new form): {halo['share']:.1%} of the pixels "
-        f"outside it in held-out view {halo['view']}, by more than {VISIBLE * 255:.0f} of 255. See {picture}."
+        f"Around the object something changed that can be seen (a halo, or new form): {halo['share']:.1%} of the "
+        f"pixels outside it in view {halo['view']}, by more than {VISIBLE * 255:.0f} of 255. See {picture}."
     )
 
 

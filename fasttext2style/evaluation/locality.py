@@ -181,6 +181,5 @@ def verdict(outside: Mapping[str, Any]) -> tuple[bool, str]:
     )
 
 
-
 def _came_or_went(before: Rows, count: int) -> Drift:
     return Drift(len(before), abs(count), float("inf"), "")

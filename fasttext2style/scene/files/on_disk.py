@@ -65,7 +65,7 @@ class SceneOnDisk:
         return Gaussians(**{field.name: getattr(rows, field.name).float() for field in fields(rows)})
 
     def entry(self, name: str) -> Tensor | None:
-        """A copy of a tensor beside the Gaussians, by the last part of its name ("selection"); None if there is none."""
+        """A copy of a tensor beside the Gaussians, by the last part of its name; None if it is not there."""
         if self._is_ply:
             return None
         found = [value for key, value in self._entries().items() if _last(key) == name]

@@ -257,7 +257,7 @@ def gaussians_of_vertices(vertices: np.ndarray, path: Path) -> Gaussians:
         log_scales=_columns(vertices, _numbered("scale", 3)),
         logit_opacities=_columns(vertices, ("opacity",))[:, 0],
         sh_dc=(sh_dc / 255 - 0.5) / SH_C0 if as_bytes else sh_dc,
-        sh_rest=_columns(vertices, rest).reshape(len(vertices), 3, -1).transpose(1, 2).contiguous()
+        sh_rest=_columns(vertices, rest).reshape(len(vertices), 3, len(rest) // 3).transpose(1, 2).contiguous()
         if rest
         else torch.zeros(len(vertices), 0, 3),
     )
