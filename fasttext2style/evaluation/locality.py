@@ -27,8 +27,6 @@ from fasttext2style.scene.gaussians import Gaussians
 ROWS_AT_ONCE = 1 << 17
 """Gaussians that are compared together: 31 MB of each scene at SH degree 3."""
 
-Rows = Int[Tensor, " rows"]
-
 
 @dataclass(frozen=True)
 class Drift:
@@ -44,7 +42,12 @@ class Drift:
     """The one that changed most; empty if none did."""
 
 
-def outside_drift(loaded: Gaussians | SceneOnDisk, saved: Gaussians | SceneOnDisk, before: Rows, after: Rows) -> Drift:
+def outside_drift(
+    loaded: Gaussians | SceneOnDisk,
+    saved: Gaussians | SceneOnDisk,
+    before: Int[Tensor, " outside_before"],
+    after: Int[Tensor, " outside_after"],
+) -> Drift:
     """Compare rows `before` of the scene that was loaded with rows `after` of the scene that was saved, one by one.
 
     In memory are `ROWS_AT_ONCE` rows of each. Two equal scenes give (compared, 0, 0.0, ""); one colour coefficient of
@@ -97,7 +100,7 @@ class LoadedFile:
 
 
 def drift_by_weights(
-    loaded: SceneOnDisk, object_rows: Rows, files: Mapping[str, Path], weighted: Path
+    loaded: SceneOnDisk, object_rows: Int[Tensor, " object"], files: Mapping[str, Path], weighted: Path
 ) -> dict[str, Drift]:
     """What changed outside the object, in each of the files that were saved.
 
@@ -181,5 +184,5 @@ def verdict(outside: Mapping[str, Any]) -> tuple[bool, str]:
     )
 
 
-def _came_or_went(before: Rows, count: int) -> Drift:
+def _came_or_went(before: Tensor, count: int) -> Drift:
     return Drift(len(before), abs(count), float("inf"), "")
