@@ -92,6 +92,9 @@ class RoundsTrainer(StyleTrainer):
         self._load_scene()
         return self.pipeline.choose_object()
 
+    def before_last_save(self) -> None:
+        """Rounds have books of their own: they are no step of the history."""
+
     def train(self) -> None:
         if not self.config.live and self.pipeline.rounds.done:
             CONSOLE.print(
