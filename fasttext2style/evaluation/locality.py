@@ -54,7 +54,7 @@ def outside_drift(
     one Gaussian 0.25 larger gives (compared, 1, 0.25, "sh_dc").
     """
     if len(before) != len(after):
-        return _came_or_went(before, len(after) - len(before))
+        return came_or_went(len(before), len(after) - len(before))
     degree = max(loaded.sh_degree, saved.sh_degree)
     changed, largest, parameter = 0, 0.0, ""
     for ours, theirs in zip(before.split(ROWS_AT_ONCE), after.split(ROWS_AT_ONCE)):
@@ -122,7 +122,7 @@ def drift_by_weights(
     for name, path in files.items():
         saved = SceneOnDisk(path)
         came = len(saved) - len(outside)
-        drifts[name] = outside_drift(loaded, saved, before, after) if came == 0 else _came_or_went(before, came)
+        drifts[name] = outside_drift(loaded, saved, before, after) if came == 0 else came_or_went(len(before), came)
     return drifts
 
 
@@ -184,5 +184,6 @@ def verdict(outside: Mapping[str, Any]) -> tuple[bool, str]:
     )
 
 
-def _came_or_went(before: Tensor, count: int) -> Drift:
-    return Drift(len(before), abs(count), float("inf"), "")
+def came_or_went(compared: int, count: int) -> Drift:
+    """So many Gaussians outside the object are gone, or new."""
+    return Drift(compared, abs(count), float("inf"), "")

@@ -230,6 +230,11 @@ class Footprint:
             ids = {part: stream.get_tensor(f"{part}.ids") for part in ("changed", "removed", "added")}
         return Footprint(frozenset(columns), ids["changed"], torch.cat([ids["removed"], ids["added"]]))
 
+    @property
+    def is_selection(self) -> bool:
+        """As `Delta.is_selection`."""
+        return self.columns == {SELECTION} and len(self.exchanged_ids) == 0
+
     def meets(self, other: Footprint) -> bool:
         """Both touch the same: then the later step builds on the earlier one, which must stay as it is.
 
