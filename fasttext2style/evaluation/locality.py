@@ -83,7 +83,7 @@ class LoadedFile:
     size: int
     """Bytes."""
     written: str
-    """When, to the second."""
+    """When, to the millisecond."""
     moved_on: str = ""
     """Why the scene that the run began with is not the one in the file; empty: it is."""
 
@@ -91,7 +91,7 @@ class LoadedFile:
     def of(path: Path) -> LoadedFile:
         """As it is now."""
         status = Path(path).stat()
-        written = datetime.fromtimestamp(status.st_mtime).isoformat(timespec="seconds")
+        written = datetime.fromtimestamp(status.st_mtime).isoformat(timespec="milliseconds")
         return LoadedFile(Path(path), status.st_size, written)
 
     def described(self) -> dict[str, Any]:
