@@ -15,10 +15,11 @@ from torch import Tensor
 
 from fasttext2style.evaluation.halo import halo_warning, outside_picture, pixels_outside
 from fasttext2style.evaluation.image_metrics import mean_psnr
-from fasttext2style.evaluation.locality import LoadedFile, drift_by_weights, outside_report, verdict
+from fasttext2style.evaluation.locality import LoadedFile, drift_by_weights, outside_report
 from fasttext2style.evaluation.looks import object_coverage, write_film, write_looks
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
+from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 
@@ -136,10 +137,3 @@ def _tell(outcome: Outcome, report: dict[str, Any], headline: str) -> None:
         f"{quote(str(outcome.folder / 'config.yml'))}",
         soft_wrap=True,
     )
-
-
-def tell_verdict(outside: dict[str, Any]) -> None:
-    """Say whether anything outside the object changed, so that nobody misses it if it did."""
-    well, text = verdict(outside)
-    loud = "bold white on red" if outside["gaussians_changed"] else "bold yellow"
-    CONSOLE.print(escape(text) if well else f"[{loud}]{escape(text)}[/{loud}]", soft_wrap=True)

@@ -23,7 +23,7 @@ from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, read_checkpoint
-from fasttext2style.plugin.host.results import tell_verdict
+from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction

@@ -1,7 +1,7 @@
 """What a run on disk changed outside its objects: its checkpoint beside the file that its scene was loaded from.
 
-A run may have edited several objects one after the other, and taken some of it back. Outside is what no step of its
-history touched, by the identities of Gaussians; of rounds, which have no history, what was not the object of round 0.
+Of a run with a history outside is what no step touched (`plugin.host.outside`); of rounds, which have none, what was
+not the object of round 0.
 """
 
 from __future__ import annotations
@@ -12,19 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from fasttext2style.evaluation.locality import (
     Drift,
     LoadedFile,
-    came_or_went,
     not_measured,
     outside_drift,
     outside_report,
 )
-from fasttext2style.history.checkpoint import APPLIED, IDS, applied_of_checkpoint
-from fasttext2style.history.delta import Footprint
-from fasttext2style.history.history import Applied, History
+from fasttext2style.history.history import History
 from fasttext2style.plugin.host.checkpoints import checkpoint_path
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.rounds.folder import Round, RoundsFolder
@@ -45,7 +41,7 @@ def outside_of_run(run: Run, history: History) -> dict[str, Any]:
         if rounds:
             return {"checkpoint": _drift_of_rounds(scene, saved, rounds)}
         if history.steps:
-            return {"checkpoint": _drift_of_history(scene, saved, history)}
+            return {"checkpoint": drift_of_history(scene, saved, history)}
         return {"checkpoint": _drift_of_selection(scene, saved)}
 
     return outside_report(loaded, measure)
@@ -99,45 +95,6 @@ def _drift_of_rounds(loaded: SceneOnDisk, saved: SceneOnDisk, rounds: list[Round
     grown = len(rounds) > 1 and bool(load_tensors(rounds[-1].snapshot)["grown"])
     # An object that has grown stands behind all others.
     return outside_drift(loaded, saved, before, torch.arange(len(before)) if grown else before)
-
-
-def _drift_of_history(loaded: SceneOnDisk, saved: SceneOnDisk, history: History) -> Drift:
-    touched = _touched(_applied(loaded), _applied(saved), history, History.open(loaded.path.parents[1] / "history"))
-    (loaded_ids, before), (saved_ids, after) = (_untouched(scene, touched) for scene in (loaded, saved))
-    if not torch.equal(loaded_ids, saved_ids):
-        shared = int(torch.isin(loaded_ids, saved_ids).sum())
-        return came_or_went(len(loaded_ids), max(len(loaded_ids), len(saved_ids)) - shared)
-    return outside_drift(loaded, saved, before, after)
-
-
-def _untouched(scene: SceneOnDisk, touched: Tensor) -> tuple[Tensor, Tensor]:
-    """Identities and rows of the Gaussians that no step touched."""
-    ids = scene.entry(IDS)
-    ids = torch.arange(len(scene)) if ids is None or len(ids) == 0 else ids
-    rows = (~torch.isin(ids, touched)).nonzero()[:, 0]
-    return ids[rows], rows
-
-
-def _applied(scene: SceneOnDisk) -> list[Applied]:
-    entry = scene.entry(APPLIED)
-    return [] if entry is None else applied_of_checkpoint({APPLIED: entry})
-
-
-def _touched(one: list[Applied], other: list[Applied], *histories: History) -> Tensor:
-    """Identities of all Gaussians that a step touched which one scene contains and the other does not."""
-    ids = [torch.zeros(0, dtype=torch.long)]
-    for step in {*one} ^ {*other}:
-        footprint = _footprint(step.id, histories)
-        if not footprint.is_selection:
-            ids += [footprint.changed_ids, footprint.exchanged_ids]
-    return torch.cat(ids).unique()
-
-
-def _footprint(step_id: int, histories: tuple[History, ...]) -> Footprint:
-    for history in histories:
-        if any(step.id == step_id for step in history.steps):
-            return history.footprint(step_id)
-    raise ValueError(f"Step {step_id}, which made one of the scenes, is no longer in any history.")
 
 
 def _drift_of_selection(loaded: SceneOnDisk, saved: SceneOnDisk) -> Drift:
