@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fasttext2style.evaluation.edit import EditedScene, Sight, look
 from fasttext2style.evaluation.footprints import footprint_deviation
+from fasttext2style.evaluation.halo import pixels_outside
 from fasttext2style.evaluation.image_metrics import largest_change, lpips_inside, psnr, ssim
 from fasttext2style.evaluation.text_metrics import direction_consistency, direction_similarity, embed, similarity
 from fasttext2style.evaluation.warping import warp
@@ -87,6 +88,7 @@ def evaluate_edit(
             "share_of_pixels": float(outside.mean()),
             "gaussians_changed": edit.foreign_rows,
             "largest_parameter_change": edit.largest_outside_change(),
+            "outside_mask": pixels_outside(before.images, after.images, before.coverage),
         },
         "text": {
             encoder.name: _text_metrics(encoder, captions, (before, after), (path_before, path_after))
@@ -108,7 +110,12 @@ def evaluate_edit(
             "object_after": int(edit.object_after.sum()),
         },
     }
-    pictures = {"before": before.images, "after": after.images, "object": inside}
+    pictures = {
+        "before": before.images,
+        "after": after.images,
+        "object": inside,
+        "object_before": before.coverage,
+    }
     if targets is not None:
         seen = look(edit.after, edit.object_after, targets.cameras)
         report["inside"]["to_targets"] = _distances(seen.images, targets.images, seen.coverage, lpips)

@@ -31,6 +31,16 @@ def psnr(images: Images, references: Images, weights: Weights) -> float:
     return float(-10 * torch.tensor(error, dtype=torch.float64).log10())
 
 
+def mean_psnr(images: Images, references: Images, weights: Weights) -> float:
+    """Mean of the views' own PSNRs in dB, as reconstructions are reported; views without any weight do not count.
+
+    Two views with an error of 0.1 and 0.01 everywhere give 20 and 40 dB, so 30.
+    """
+    weighted = [view for view in range(len(images)) if bool((weights[view] > 0).any())]
+    each = [psnr(images[[view]], references[[view]], weights[[view]]) for view in weighted]
+    return sum(each) / len(each) if each else float("nan")
+
+
 def largest_change(images: Images, references: Images, weights: Weights) -> float:
     """Largest difference of a channel among the pixels with a positive weight; 0 if there are none."""
     differences = (images - references).abs().amax(-1)[weights > 0]

@@ -52,8 +52,8 @@ def camera_path(cameras: Cameras, seconds: float) -> Cameras:
     return path.resized(int(path.width * scale), int(path.height * scale))
 
 
-def untouched_pixels(weights: Tensor, gaussians: Gaussians, cameras: Cameras) -> Tensor:
-    """[views, height, width]: pixels to which no Gaussian of the object contributes."""
+def object_coverage(gaussians: Gaussians, weights: Tensor, cameras: Cameras) -> Tensor:
+    """[views, height, width]: how much of each pixel's colour comes from the object, the Gaussians with a weight."""
     is_object = (weights > 0).float()[:, None]
     parts = [render_values(gaussians, cameras[view], is_object)[0] for view in range(len(cameras))]
-    return torch.cat(parts)[..., 0] == 0
+    return torch.cat(parts)[..., 0]

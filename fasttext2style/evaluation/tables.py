@@ -54,7 +54,12 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     outside = report["outside"]
     yield from _distance_rows("outside to before", outside, ("higher", "higher", "lower"))
     yield "outside, largest change of a pixel", "", _number(outside["largest_pixel_change"]), "lower"
-    yield "outside, Gaussians changed", "", f"{outside['gaussians_changed']:,}", "0"
+    changed = outside["gaussians_changed"]
+    yield "outside, Gaussians changed", "", "not measured" if changed is None else f"{changed:,}", "0"
+    mask = outside["outside_mask"]
+    yield "outside the object's mask to before, PSNR, dB", "", _number(mask["psnr"], 2), "higher"
+    yield "outside the object's mask, share of pixels changed", "", _number(mask["share_changed"]), "lower"
+    yield "beyond its rim, share changed visibly, worst view", "", _number(mask["halo"]["share"]), "lower"
     for name, pair in report["agreement"].items():
         for metric in ("rmse", "lpips"):
             if metric in pair["after"]:

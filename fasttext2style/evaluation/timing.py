@@ -12,10 +12,16 @@ import torch
 
 
 class Stopwatch:
-    """Seconds per named phase; a phase entered twice adds up."""
+    """Seconds per named phase, and since it was made; a phase entered twice adds up."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._made = time.perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this watch was made."""
+        return time.perf_counter() - self._made
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -43,11 +43,19 @@ def state_of_checkpoint(
     Raises:
         ValueError: the checkpoint does not belong to this history, or needs a step whose files were removed.
     """
-    found = {key.rpartition(".")[2]: value for key, value in entries.items()}
-    ids, applied = found.get(IDS), found.get(APPLIED)
+    ids = {key.rpartition(".")[2]: value for key, value in entries.items()}.get(IDS)
     ids = None if ids is None or len(ids) == 0 else ids.to(gaussians.device)
-    applied = [] if applied is None or len(applied) == 0 else _decoded(applied)
-    return reconcile(SceneState.from_gaussians(gaussians, selection, ids), applied, history)
+    return reconcile(SceneState.from_gaussians(gaussians, selection, ids), applied_of_checkpoint(entries), history)
+
+
+def applied_of_checkpoint(entries: Mapping[str, Tensor]) -> list[Applied]:
+    """The steps that the scene of a checkpoint contains, by its entries; keys may have any prefix.
+
+    Raises:
+        ValueError: its entry is damaged.
+    """
+    applied = {key.rpartition(".")[2]: value for key, value in entries.items()}.get(APPLIED)
+    return [] if applied is None or len(applied) == 0 else _decoded(applied)
 
 
 def reconcile(state: SceneState, applied: Sequence[Applied], history: History) -> SceneState:

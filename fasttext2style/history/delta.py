@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fasttext2style.history.state import SELECTION, SceneState, changed_rows, same_bits
+from fasttext2style.history.state import SELECTION, SceneState
+from fasttext2style.scene.bits import changed_rows, same_bits
 
 FORMAT = "fasttext2style-delta-1"
 """Marks the files of `Delta.save`."""
@@ -228,6 +229,11 @@ class Footprint:
             columns = {name.removeprefix("before.") for name in stream.keys() if name.startswith("before.")}  # noqa: SIM118
             ids = {part: stream.get_tensor(f"{part}.ids") for part in ("changed", "removed", "added")}
         return Footprint(frozenset(columns), ids["changed"], torch.cat([ids["removed"], ids["added"]]))
+
+    @property
+    def is_selection(self) -> bool:
+        """As `Delta.is_selection`."""
+        return self.columns == {SELECTION} and len(self.exchanged_ids) == 0
 
     def meets(self, other: Footprint) -> bool:
         """Both touch the same: then the later step builds on the earlier one, which must stay as it is.

@@ -91,6 +91,14 @@ class History:
         """
         return Delta.load(self._store.delta_path(step_id))
 
+    def footprint(self, step_id: int) -> Footprint:
+        """Which Gaussians a step touches.
+
+        Raises:
+            ValueError: its file is missing or damaged.
+        """
+        return Footprint.load(self._store.delta_path(step_id))
+
     def fresh_ids(self, state: SceneState, count: int) -> Int64[Tensor, " count"]:
         """Identities for new Gaussians that none had before, those of undone and dropped steps included."""
         first = max(state.next_id, self._store.index.next_gaussian_id)
@@ -191,9 +199,9 @@ class History:
             raise ValueError(f"A strength lies between 0 (without the step) and 1 (the step as made), got {strength}")
         if self._position(step_id) >= self._store.index.done:
             raise ValueError(f"Step {step_id} was undone: redo it first")
-        footprint = self._footprint(step_id)
+        footprint = self.footprint(step_id)
         for later in self._later(step_id):
-            if self._footprint(later.id).meets(footprint):
+            if self.footprint(later.id).meets(footprint):
                 raise ValueError(
                     f"Step {later.id} ({self.step(later.id).name}) builds on step {step_id}: it changed the same "
                     f"Gaussians. Undo or drop step {later.id} first"
@@ -248,7 +256,7 @@ class History:
         if delta.grows:
             # Gaussians that came back know nothing of what was selected meanwhile.
             for later in self._later(step_id):
-                if self._footprint(later.id).columns == {SELECTION}:
+                if self.footprint(later.id).columns == {SELECTION}:
                     self.delta(later.id).select_again(state)
         return state
 
@@ -266,6 +274,3 @@ class History:
         """The step that `redo` would do; dropped ones are passed over."""
         undone = list(self._strengths.items())[self._store.index.done :]
         return next((step_id for step_id, strength in undone if strength > 0), None)
-
-    def _footprint(self, step_id: int) -> Footprint:
-        return Footprint.load(self._store.delta_path(step_id))

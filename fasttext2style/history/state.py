@@ -128,16 +128,3 @@ class SceneState:
             rows = added.columns[name].to(column)
             columns[name] = column[source].index_copy_(0, places, rows) if len(self) else rows.clone()
         return SceneState(columns, ids)
-
-
-def same_bits(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Per entry, whether all bits agree: NaN equals itself, -0.0 is not 0.0."""
-    if ours.dtype != theirs.dtype:
-        raise ValueError(f"Cannot compare the bits of {ours.dtype} with those of {theirs.dtype}")
-    as_integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[ours.element_size()]
-    return ours.contiguous().view(as_integers) == theirs.contiguous().view(as_integers)
-
-
-def changed_rows(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Per row, whether any bit differs."""
-    return ~same_bits(ours, theirs)[:, None].flatten(1).all(dim=1)

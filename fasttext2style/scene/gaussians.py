@@ -129,14 +129,15 @@ class Gaussians:
         return {name: rows for name, rows in bad.items() if bool(rows.any())}
 
     @staticmethod
-    def from_splatfacto(tensors: Mapping[str, Tensor]) -> Gaussians:
+    def from_splatfacto(tensors: Mapping[str, Tensor], allow_invalid: bool = False) -> Gaussians:
         """From tensors under splatfacto's names; the inverse of `to_splatfacto`.
 
         Keys may have any prefix ("_model.gauss_params.means"); other entries are ignored. Checkpoints of SH degree 0
         need `from_checkpoint`.
 
         Raises:
-            ValueError: not one full set of Gaussians in it, shapes that do not fit, NaN or infinite values.
+            ValueError: not one full set of Gaussians in it, shapes that do not fit, NaN or infinite values (unless
+                `allow_invalid`).
         """
         prefixes = [key.removesuffix("means") for key in tensors if key == "means" or key.endswith(".means")]
         complete = [prefix for prefix in prefixes if all(prefix + name in tensors for name in SPLATFACTO_NAMES)]
@@ -144,7 +145,7 @@ class Gaussians:
             raise ValueError(_which_gaussians(tensors, prefixes, complete))
         values = {ours: tensors[complete[0] + theirs] for theirs, ours in SPLATFACTO_NAMES.items()}
         gaussians = Gaussians(**values | {"logit_opacities": values["logit_opacities"].reshape(-1)})
-        invalid = gaussians.invalid_rows()
+        invalid = {} if allow_invalid else gaussians.invalid_rows()
         if invalid:
             counts = ", ".join(f"{name}: {int(rows.sum()):,}" for name, rows in invalid.items())
             raise ValueError(
@@ -154,7 +155,7 @@ class Gaussians:
         return gaussians
 
     @staticmethod
-    def from_checkpoint(entries: Mapping[str, Tensor]) -> Gaussians:
+    def from_checkpoint(entries: Mapping[str, Tensor], allow_invalid: bool = False) -> Gaussians:
         """From the state of a pipeline or model, of splatfacto or of ours; keys as in `from_splatfacto`.
 
         Ours are known by their selection, and hold the object before its last edit, too.
@@ -162,7 +163,8 @@ class Gaussians:
         Raises:
             ValueError: as `from_splatfacto`.
         """
-        gaussians = Gaussians.from_splatfacto({key: value for key, value in entries.items() if ".earlier." not in key})
+        entries = {key: value for key, value in entries.items() if ".earlier." not in key}
+        gaussians = Gaussians.from_splatfacto(entries, allow_invalid)
         if gaussians.sh_degree > 0 or any(key.rpartition(".")[2] == "selection" for key in entries):
             return gaussians
         return replace(gaussians, sh_dc=sh_dc_of_logits(gaussians.sh_dc))
@@ -174,8 +176,12 @@ class Gaussians:
 
 
 def sh_dc_of_logits(logits: Float[Tensor, "gaussians 3"]) -> Float[Tensor, "gaussians 3"]:
-    """Colours as splatfacto keeps them at SH degree 0 (before a sigmoid), as spherical harmonics: 0 is grey in both."""
-    return (logits.sigmoid() - 0.5) / SH_C0
+    """Colours as splatfacto keeps them at SH degree 0 (before a sigmoid), as spherical harmonics: 0 is grey in both.
+
+    In float64, then rounded: in float32 the last bit depends on where a row stands (vectorised loops and their rests
+    round differently), and a file could not be compared with a scene bit by bit.
+    """
+    return ((logits.double().sigmoid() - 0.5) / SH_C0).to(logits)
 
 
 def _which_gaussians(tensors: Mapping[str, Tensor], prefixes: list[str], complete: list[str]) -> str:

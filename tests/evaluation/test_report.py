@@ -75,10 +75,11 @@ def test_peak_memory_is_what_the_kernel_says():
 
 
 def test_a_phase_entered_twice_adds_up(monkeypatch):
-    clock = iter([0.0, 1.5, 10.0, 12.0])
+    clock = iter([0.0, 0.0, 1.5, 10.0, 12.0, 20.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     watch = Stopwatch()
     for _ in range(2):
         with watch.phase("styling"):
             pass
     assert watch.seconds == {"styling": 3.5}
+    assert watch.elapsed == 20.0

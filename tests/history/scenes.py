@@ -2,7 +2,8 @@
 
 import torch
 
-from fasttext2style.history.state import SceneState, same_bits
+from fasttext2style.history.state import SceneState
+from fasttext2style.scene.bits import same_bits
 from tests.scene.random_scene import random_gaussians
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fasttext2style.history.delta import Delta, Footprint
-from fasttext2style.history.state import SceneState, same_bits
+from fasttext2style.history.state import SceneState
+from fasttext2style.scene.bits import same_bits
 from tests.history.scenes import assert_same, random_state
 
 

@@ -45,6 +45,7 @@ def test_a_run_from_a_ply_is_measured_against_it(red_run):
     assert report["text"]["tiny"]["similarity_after"] > report["text"]["tiny"]["similarity_before"]
     assert report["outside"]["gaussians_changed"] == 0
     assert report["outside"]["largest_parameter_change"] == 0.0
+    assert report["outside"]["gaussians_compared"] == len(ball_on_floor()) - BALL
     assert report["gaussians"]["object_after"] == BALL
     assert report["seconds"]["styling"] > 0
     assert "to_targets" not in report["inside"]
@@ -123,7 +124,9 @@ def test_rounds_are_measured_against_their_last_targets(red_run, tmp_path):
         for view in (1, 4):
             rounds.write_picture(number, "edited", view, torch.full((48, 48, 3), shade, dtype=torch.uint8))
         if number < 3:  # round 3 was interrupted
-            rounds.finish(number, {"scene": "x", "seconds": {"all": 1.5}, "peak_memory_gib": 2.0 / number})
+            save_tensors(rounds.folder(number) / "snapshot.safetensors", {"grown": torch.tensor(False)})
+            facts = {"scene": "x", "snapshot": "snapshot.safetensors", "seconds": {"all": 1.5}}
+            rounds.finish(number, facts | {"peak_memory_gib": 2.0 / number})
     targets = last_targets(run)
     assert targets is not None
     assert torch.equal(targets.images, torch.full((2, 48, 48, 3), 200 / 255))

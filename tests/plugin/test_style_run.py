@@ -12,6 +12,7 @@ from fasttext2style.evaluation.timing import peak_memory_gib
 from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.scene.gaussians import Gaussians
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
+from tests.plugin.saved_files import differing_rows, of_ply, of_run
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +52,19 @@ def test_the_ball_turns_red(red_run):
     assert colors[0] - colors[1:].max() > 0.1, colors
 
 
-def test_outside_the_object_no_bit_changes(red_run):
-    before, after = ball_on_floor(), read_ply(_results(red_run) / "styled.ply")
-    for name, value in before.to_splatfacto().items():
-        assert torch.equal(after.to_splatfacto()[name][BALL:], value[BALL:]), name
-    report = json.loads((_results(red_run) / "report.json").read_text())
-    assert report["outside"]["largest_parameter_change"] == 0.0
-    assert report["outside"]["largest_pixel_change"] == 0.0
-    assert report["outside"]["share_of_pixels"] > 0.05
+def test_outside_the_object_no_bit_changes(red_run, capture):
+    """Both files that the run leaves behind, beside the file that it began with."""
+    loaded = of_ply(capture / "scene.ply")
+    for name, saved in of_run(red_run.base_dir).items():
+        changed = differing_rows(loaded, saved)
+        assert set(changed) == set(range(BALL)), (name, changed)
+    report = json.loads((_results(red_run) / "report.json").read_text())["outside"]
+    assert report["gaussians_changed"] == report["largest_parameter_change"] == 0
+    assert report["gaussians_compared"] == len(loaded["means"]) - BALL
+    assert report["files"].keys() == {"checkpoint", "styled.ply"}
+    assert report["loaded"]["file"] == str(capture / "scene.ply")
+    assert report["largest_pixel_change"] == 0.0
+    assert report["share_of_pixels"] > 0.05
 
 
 def test_results_are_complete(red_run):
@@ -136,15 +142,17 @@ def test_densification_stays_inside_the_object_and_under_its_cap(capture, tmp_pa
     config.pipeline.growth.gradient_threshold = 0.0
     config.pipeline.styler.train = ("features_dc", "means", "scales")
     trainer = train(config)
-    edit, merged = trainer.pipeline.edit, trainer.pipeline.edit.merged()
-    assert BALL < len(edit) <= 1.2 * BALL
-    outside = merged.subset(edit.merged_weights() == 0)
-    before = ball_on_floor().subset(torch.arange(BALL, len(ball_on_floor())))
-    for name, value in before.to_splatfacto().items():
-        assert torch.equal(outside.to_splatfacto()[name], value), name
-    # What is rendered, saved and exported is the grown scene.
-    assert len(trainer.pipeline.model.means) == len(merged)
-    assert len(read_ply(_results(trainer) / "styled.ply")) == len(merged)
+    object_now = len(trainer.pipeline.edit)
+    assert BALL < object_now <= 1.2 * BALL
+    # In the files the rest comes first, in its order, then the object.
+    rest = {name: column[BALL:] for name, column in of_ply(capture / "scene.ply").items()}
+    for name, saved in of_run(trainer.base_dir).items():
+        assert len(saved["means"]) == len(rest["means"]) + object_now, name
+        assert len(differing_rows(rest, {key: column[:-object_now] for key, column in saved.items()})) == 0, name
+    # What is rendered is the grown scene, too.
+    assert len(trainer.pipeline.model.means) == len(rest["means"]) + object_now
+    outside = json.loads((_results(trainer) / "report.json").read_text())["outside"]
+    assert outside["gaussians_changed"] == 0 and outside["gaussians_compared"] == len(rest["means"])
 
 
 def test_growth_without_means_says_what_to_do(capture, tmp_path, capsys):

@@ -96,18 +96,35 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
             return None
         return torch.stack([entry["mask"][..., 0].float() for entry in cached]).to(self.device)
 
-    def photographs(self) -> torch.Tensor:
-        """[views, height, width, 3] photographs of the training views as 8 bits on the CPU, framed as `cameras`.
+    def photographs(self, split: str = "train") -> torch.Tensor:
+        """[views, height, width, 3] photographs of a split as 8 bits on the CPU, framed as `cameras`.
 
-        Larger ones lose pixels at their right and lower edges, smaller ones are black there.
+        Larger ones lose pixels at their right and lower edges, smaller ones are black there, and so is what is
+        transparent.
         """
-        cameras = self.cameras("train")
+        cameras = self.cameras(split)
         pictures = torch.zeros(len(cameras), cameras.height, cameras.width, 3, dtype=torch.uint8)
-        for picture, entry in zip(pictures, self.cached_train):
-            image = entry["image"][: cameras.height, : cameras.width, :3]
+        for picture, entry in zip(pictures, self.cached_train if split == "train" else self.cached_eval):
+            image = entry["image"][: cameras.height, : cameras.width]
             image = image if image.dtype == torch.uint8 else (image.clamp(0, 1) * 255).round().to(torch.uint8)
+            if image.shape[-1] == 4:
+                image = (image[..., :3] * (image[..., 3:] / 255)).round().to(torch.uint8)
             picture[: image.shape[0], : image.shape[1]] = image.cpu()
         return pictures
+
+    def held_out_masks(self) -> torch.Tensor:
+        """[views, height, width] where training would look at the held-out photographs, framed as `cameras`.
+
+        Everywhere inside a photograph, or where the capture's own mask is (mask_path in transforms.json).
+        """
+        cameras = self.cameras("eval")
+        masks = torch.zeros(len(cameras), cameras.height, cameras.width)
+        for mask, entry in zip(masks, self.cached_eval):
+            height, width = entry["image"].shape[:2]
+            mask[:height, :width] = 1
+            if "mask" in entry:
+                mask[:height, :width] *= entry["mask"][: cameras.height, : cameras.width, 0].float().cpu()
+        return masks
 
 
 def _masks_of(folder: Path, photographs: list[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import torch
 import tyro
@@ -16,11 +16,13 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineC
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import nn
 
+from fasttext2style.evaluation.looks import camera_path
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
+from fasttext2style.plugin.host.results import HeldOut, Outcome
 from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.selection.choice import ObjectChoice
 from fasttext2style.selection.choose import choose
@@ -87,6 +89,7 @@ class ObjectPipeline(VanillaPipeline):
     edit: EditableObject
     selection_origin: str
     watch: Stopwatch
+    """The trainer's."""
     folder: Path
     has_begun = False
     """An edit has begun. A live session never begins one: it has loops of its own."""
@@ -153,3 +156,22 @@ class ObjectPipeline(VanillaPipeline):
             return
         for name, parameter in self.edit.parameters.items():
             self.model.gauss_params[name].data.index_copy_(0, self.edit.rows, parameter.detach())
+
+    def outcome(self, trainer: Any, facts: dict[str, Any]) -> Outcome:
+        """The edit, done and saved, as its results need it; `facts` are what the method knows for the report."""
+        data, seconds = self.datamanager, self.config.video_seconds
+        return Outcome(
+            folder=self.folder,
+            prompt=self.config.prompt,
+            loaded=trainer.loaded,
+            checkpoint=trainer.checkpoint_dir / f"step-{trainer.step:09d}.ckpt",
+            before=self.edit.scene,
+            after=self.model.gaussians(),
+            object_rows=self.edit.rows,
+            weights=self.model.selection,
+            held_out=HeldOut(data.cameras("eval"), data.photographs("eval"), data.held_out_masks()),
+            film=camera_path(data.cameras("train"), seconds) if seconds > 0 else None,
+            watch=self.watch,
+            facts=facts,
+            not_reconstructed=trainer.not_reconstructed,
+        )

@@ -1,69 +1,139 @@
-"""After the last step: before and after from held-out views, a video, the styled .ply, and a report in numbers."""
+"""After the last step: before and after from held-out views, a film, the styled .ply, and a report in numbers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from jaxtyping import Float, Int, UInt8
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
+from torch import Tensor
 
-from fasttext2style.evaluation.looks import camera_path, untouched_pixels, write_film, write_looks
-from fasttext2style.evaluation.report import (
-    write_report,
-)
-from fasttext2style.evaluation.timing import peak_memory_gib
+from fasttext2style.evaluation.halo import halo_warning, outside_picture, pixels_outside
+from fasttext2style.evaluation.image_metrics import mean_psnr
+from fasttext2style.evaluation.locality import LoadedFile, drift_by_weights, outside_report
+from fasttext2style.evaluation.looks import object_coverage, write_film, write_looks
+from fasttext2style.evaluation.report import write_png, write_report
+from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
+from fasttext2style.plugin.host.outside import tell_verdict
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
 
-if TYPE_CHECKING:
-    from fasttext2style.plugin.style.pipeline import StylePipeline
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Views of the capture that nothing was trained on."""
+
+    cameras: Cameras
+    photographs: UInt8[Tensor, "views height width 3"]
+    masks: Float[Tensor, "views height width"]
+    """Where training would look at them."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An edit that is done and saved, whatever method made it: all that its results are written from."""
+
+    folder: Path
+    """Of the run; results/ is made in it."""
+    prompt: str
+    loaded: LoadedFile
+    """What the scene was loaded from."""
+    checkpoint: Path
+    """What it was saved to."""
+    before: Gaussians
+    after: Gaussians
+    object_rows: Int[Tensor, " object_before"]
+    """Which Gaussians of the scene before are the object."""
+    weights: Float[Tensor, " gaussians_after"]
+    """Of the object in the scene after."""
+    held_out: HeldOut
+    film: Cameras | None
+    """The path of before_after.mp4; None makes none."""
+    watch: Stopwatch
+    facts: dict[str, Any]
+    """What else is known about the run, for the report."""
+    not_reconstructed: str = ""
+    """Why the run has no time of a reconstruction; empty if it has."""
+    other_scenes: dict[str, Path] = field(default_factory=dict)
+    """Further files with the whole scene as it was saved."""
 
 
 @torch.no_grad()
-def write_results(pipeline: StylePipeline, trainer: Any) -> Path:
-    """Write `results/` into the run's folder and print where it is."""
-    folder = pipeline.folder / "results"
-    edit, watch = pipeline.edit, pipeline.watch
-    before, after = edit.scene, edit.merged()
+def write_results(outcome: Outcome, headline: str = "") -> dict[str, Any]:
+    """Write `results/` into the run's folder, say what came of it and where it is; returns the report."""
+    folder, watch = outcome.folder / "results", outcome.watch
     with watch.phase("results"):
-        held_out = pipeline.datamanager.cameras("eval")
-        prompt = pipeline.config.prompt
-        pictures = write_looks(folder, prompt, before, after, held_out)
-        if pipeline.config.video_seconds > 0:
-            path = camera_path(pipeline.datamanager.cameras("train"), pipeline.config.video_seconds)
-            write_film(folder, before, after, path)
-        similarity = {
-            "before": float(pipeline.styler.similarity(edit.original).mean()),
-            "after": float(pipeline.styler.similarity(edit.gaussians(()).detach()).mean()),
+        pictures = write_looks(folder, outcome.prompt, outcome.before, outcome.after, outcome.held_out.cameras)
+        if outcome.film is not None:
+            write_film(folder, outcome.before, outcome.after, outcome.film)
+        report = outcome.facts | {
+            "gaussians": {
+                "scene_before": len(outcome.before),
+                "scene_after": len(outcome.after),
+                "object": int((outcome.weights > 0).sum()),
+            },
+            "reconstruction": _reconstruction(outcome, pictures[0]),
+            "outside": _outside(outcome, pictures),
         }
-    untouched = untouched_pixels(edit.merged_weights(), after, held_out)
-    if not edit.has_grown:
-        untouched &= untouched_pixels(edit.merged_weights(), before, held_out)
-    difference = (pictures[0] - pictures[1]).abs().amax(dim=-1)
-    report = {
-        "prompt": prompt,
-        "encoder": pipeline.styler.encoder.name,
-        "object": pipeline.selection_origin,
-        "device": str(pipeline.device),
-        "seed": {"style": pipeline.config.seed, "machine": trainer.config.machine.seed},
-        "steps": pipeline.steps,
-        "seconds": {name: round(seconds, 3) for name, seconds in watch.seconds.items()},
+    seconds = {"total": watch.elapsed} | watch.seconds
+    report |= {
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "peak_memory_gib": peak_memory_gib(),
-        "similarity": similarity,
-        "negatives": list(pipeline.styler.objective.negatives),
-        "gaussians": {"scene_before": len(before), "scene_after": len(after), "object": len(edit)},
-        "outside": {
-            "largest_parameter_change": edit.outside_drift(after),
-            "largest_pixel_change": float(difference[untouched].max()) if bool(untouched.any()) else 0.0,
-            "share_of_pixels": float(untouched.float().mean()),
-        },
     }
     write_report(folder / "report.json", report)
-    config = trainer.config.get_base_dir() / "config.yml"
+    _tell(outcome, report, headline)
+    return report
+
+
+def _reconstruction(outcome: Outcome, pictures: Tensor) -> dict[str, Any]:
+    """How well the scene that was edited shows the capture, and how long it took to make."""
+    held_out = outcome.held_out
+    psnr = mean_psnr(pictures, held_out.photographs.to(pictures) / 255, held_out.masks.to(pictures))
+    seconds = outcome.watch.seconds.get("reconstruction")
+    return {
+        "held_out_psnr": psnr,
+        "held_out_views": len(pictures),
+        "seconds": None if seconds is None else round(seconds, 3),
+    } | ({"not_reconstructed": outcome.not_reconstructed} if outcome.not_reconstructed else {})
+
+
+def _outside(outcome: Outcome, pictures: list[Tensor]) -> dict[str, Any]:
+    """What changed outside the object: in the files, where no Gaussian of it reaches, and outside its mask."""
+    folder, cameras = outcome.folder / "results", outcome.held_out.cameras
+    was_object = torch.zeros(len(outcome.before), device=outcome.before.device)
+    was_object[outcome.object_rows] = 1
+    coverage = object_coverage(outcome.before, was_object, cameras)
+    untouched = (coverage == 0) & (object_coverage(outcome.after, outcome.weights, cameras) == 0)
+    change = (pictures[0] - pictures[1]).abs().amax(dim=-1)[untouched]
+    pixels = pixels_outside(pictures[0], pictures[1], coverage)
+    write_png(folder / "outside.png", outside_picture(pictures[0], pictures[1], coverage))
+    files = {"checkpoint": outcome.checkpoint, "styled.ply": folder / "styled.ply"} | outcome.other_scenes
+    parameters = outside_report(
+        outcome.loaded,
+        lambda loaded: drift_by_weights(loaded, outcome.object_rows, files, weighted=outcome.checkpoint),
+    )
+    return parameters | {
+        "largest_pixel_change": float(change.max()) if len(change) else 0.0,
+        "share_of_pixels": float(untouched.float().mean()),
+        "outside_mask": pixels,
+    }
+
+
+def _tell(outcome: Outcome, report: dict[str, Any], headline: str) -> None:
+    folder = outcome.folder / "results"
+    if headline:
+        CONSOLE.print(f"\n{headline}", soft_wrap=True)
+    tell_verdict(report["outside"])
+    warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
+    if warning:
+        CONSOLE.print(f"[bold yellow]{escape(warning)}[/bold yellow]", soft_wrap=True)
     CONSOLE.print(
-        f"\nSimilarity to [bold]{prompt}[/bold]: {similarity['before']:.3f} -> {similarity['after']:.3f}. "
-        f"Outside the object the largest change is {report['outside']['largest_parameter_change']:g}.\n"
-        f"Pictures, video, styled.ply, report: {folder}\nLook around:  ns-viewer --load-config {quote(str(config))}",
+        f"Pictures, film, styled.ply, report: {folder}\nLook around:  ns-viewer --load-config "
+        f"{quote(str(outcome.folder / 'config.yml'))}",
         soft_wrap=True,
     )
-    return folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any
 
 import torch
@@ -16,10 +15,8 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
 
 from fasttext2style.editors.load import load_editor
-from fasttext2style.evaluation.looks import camera_path, write_film, write_looks
-from fasttext2style.evaluation.report import write_report
-from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
+from fasttext2style.plugin.host.results import write_results
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import Round, RoundsFolder
@@ -85,7 +82,6 @@ class RoundsPipeline(ObjectPipeline):
             ValueError: no view shows the object, or rounds that cannot be taken up.
         """
         config = self.config
-        self.watch = Stopwatch()
         self.begin_edit(selection, folder)
         books = RoundsFolder(folder / "rounds", config.rounds.keep)
         task = Task(config.prompt, config.mode, config.seed)
@@ -168,30 +164,18 @@ class RoundsPipeline(ObjectPipeline):
     @torch.no_grad()
     def _write_results(self, trainer: Any) -> None:
         """Held-out views before and after, film, styled.ply and a report, as of the last complete round."""
-        folder, prompt = self.folder / "results", self.config.prompt
-        before, after = self.edit.scene, self.edit.merged()
-        write_looks(folder, prompt, before, after, self.datamanager.cameras("eval"))
-        if self.config.video_seconds > 0:
-            write_film(folder, before, after, camera_path(self.datamanager.cameras("train"), self.config.video_seconds))
-        rounds = self.rounds.folder.rounds()[1:]
-        report = {
-            "prompt": prompt,
+        rounds = self.rounds.folder.rounds()
+        facts = {
+            "prompt": self.config.prompt,
             "mode": self.config.mode,
             "editor": self.rounds.tools.editor.name,
             "object": self.selection_origin,
             "device": str(self.device),
             "seed": {"rounds": self.config.seed, "machine": trainer.config.machine.seed},
-            "rounds": [entry.manifest["metrics"] | {"seconds": entry.manifest["seconds"]} for entry in rounds],
-            "peak_memory_gib": peak_memory_gib(),
-            "gaussians": {"scene_before": len(before), "scene_after": len(after), "object": len(self.edit)},
-            "outside": {"largest_parameter_change": self.edit.outside_drift(after)},
+            "rounds": [entry.manifest["metrics"] | {"seconds": entry.manifest["seconds"]} for entry in rounds[1:]],
         }
-        write_report(folder / "report.json", report)
-        CONSOLE.print(
-            f"\nRounds side by side: {self.rounds.folder.path / 'index.html'}\nPictures, film, styled.ply, report: "
-            f"{folder}\nLook around:  ns-viewer --load-config {quote(str(trainer.base_dir / 'config.yml'))}",
-            soft_wrap=True,
-        )
+        headline = f"Rounds side by side: {self.rounds.folder.path / 'index.html'}"
+        write_results(self.outcome(trainer, facts), headline)
 
     @torch.no_grad()
     def _tell(self, finished: Round, step: int) -> None:

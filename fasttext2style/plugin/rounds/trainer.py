@@ -11,6 +11,7 @@ from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from fasttext2style.editors.editor import OnStep
+from fasttext2style.evaluation.locality import LoadedFile
 from fasttext2style.plugin.host.console import errors_in_words
 from fasttext2style.plugin.host.rates import maker_of, rates_of_mode
 from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipelineConfig
@@ -68,6 +69,7 @@ class RoundsTrainer(StyleTrainer):
             return
         resumes = self.has_scene
         selection = self._load_rounds_scene() if resumes else self._load_new_scene()
+        self._scene_is_there()
         groups = self.pipeline.begin_rounds(self._tools, selection, self.base_dir, resumes, self.config.refine)
         rounds = self.pipeline.rounds
         self._start_step = (rounds.round - 1) * rounds.plan.steps_per_round + rounds.step
@@ -82,6 +84,7 @@ class RoundsTrainer(StyleTrainer):
     def _load_rounds_scene(self) -> Selection:
         """The scene before any round, and its object."""
         start = self._books.rounds()[0]
+        self.loaded = LoadedFile.of(start.snapshot)
         scene, weights = load_scene(start.snapshot)
         self.pipeline.model.load_gaussians(scene)
         return Selection(weights, "the object of the resumed run")
@@ -89,6 +92,9 @@ class RoundsTrainer(StyleTrainer):
     def _load_new_scene(self) -> Selection:
         self._load_scene()
         return self.pipeline.choose_object()
+
+    def before_last_save(self) -> None:
+        """Rounds have books of their own: they are no step of the history."""
 
     def train(self) -> None:
         if not self.config.live and self.pipeline.rounds.done:

@@ -14,6 +14,7 @@ from torch import Tensor
 from fasttext2style.evaluation.edit import EditedScene
 from fasttext2style.evaluation.evaluate import Captions, Targets, evaluate_edit
 from fasttext2style.evaluation.graders import Graders
+from fasttext2style.evaluation.halo import halo_warning, outside_picture
 from fasttext2style.evaluation.looks import camera_path
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.evaluation.settings import EvaluationSettings
@@ -22,8 +23,10 @@ from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, read_checkpoint
+from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.runs.history import open_run_with_history
+from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.rounds.folder import RoundsFolder
@@ -56,6 +59,9 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
         path_views = camera_path(run.cameras("train"), PATH_SECONDS)
         captions = Captions(settings.source_caption, caption)
         report, pictures = evaluate_edit(edit, views, path_views, captions, graders.encoders, graders.lpips, targets)
+    if settings.before is None:
+        # Before the last edit is reckoned back from the scene itself: only files can tell what else changed.
+        report["outside"] |= outside_of_run(run, history)
     report = {
         "run": str(run.folder),
         "method": run.config.method_name,
@@ -74,7 +80,13 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
     with atomic_write(folder / "evaluation.md") as stream:
         stream.write(table.encode())
     write_png(folder / "evaluation.png", picture_sheet(pictures, caption))
+    write_png(folder / "outside.png", outside_picture(pictures["before"], pictures["after"], pictures["object_before"]))
     CONSOLE.print(table, markup=False, highlight=False, soft_wrap=True)
+    if settings.before is None:
+        tell_verdict(report["outside"])
+    warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
+    if warning:
+        CONSOLE.print(warning, style="bold yellow", markup=False, soft_wrap=True)
     for line in graders.left_out:
         CONSOLE.print(f"Left out: {line}", markup=False, highlight=False, soft_wrap=True)
     CONSOLE.print(f"Table, JSON and pictures: {folder}", highlight=False, soft_wrap=True)
@@ -110,7 +122,7 @@ def _compared(run: Run, history: History, state: SceneState, given: Path | None)
             before, _ = load_scene(rounds[0].snapshot)
         else:
             before = _read_scene(
-                getattr(run.config, "load_ply", None) or checkpoint_path(run.config) or _own_reconstruction(run)
+                getattr(run.config, "load_ply", None) or checkpoint_path(run.config) or own_reconstruction(run)
             )
     except (ValueError, OSError) as error:
         raise ValueError(
@@ -130,13 +142,6 @@ def _read_scene(path: Path) -> Gaussians:
             raise ValueError(f"There is no checkpoint step-*.ckpt in {path}.")
         path = found[-1]
     return Gaussians.from_checkpoint(read_checkpoint(path)["pipeline"])
-
-
-def _own_reconstruction(run: Run) -> Path:
-    """The scene that a run without --load-dir reconstructed first: `plugin.reconstruction` gives it the same date."""
-    if run.config.method_name == "fasttext2style-scene":
-        raise ValueError("It is a reconstruction: nothing was edited.")
-    return run.folder.parent.parent / "fasttext2style-scene" / run.folder.name
 
 
 def _graders(run: Run, settings: EvaluationSettings, caption: str) -> Graders:

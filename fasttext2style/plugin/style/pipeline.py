@@ -14,9 +14,9 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from rich.markup import escape
 from torch import nn
 
-from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
+from fasttext2style.plugin.host.results import write_results
 from fasttext2style.styling.growth import ObjectGrowth
 from fasttext2style.styling.steps import ObjectSteps
 from fasttext2style.styling.styler import ObjectStyler
@@ -57,7 +57,7 @@ class StylePipeline(ObjectPipeline):
         Raises:
             ValueError: nothing to select, no view of it, or a prompt that says nothing to the encoder.
         """
-        self.watch, self.steps = Stopwatch(), steps
+        self.steps = steps
         with self.watch.phase("selection"):
             selection = self.choose_object()
         self.begin_edit(selection, folder)
@@ -146,7 +146,21 @@ class StylePipeline(ObjectPipeline):
         after = self.styler.render(self.edit.gaussians(()).detach(), self.styler.views[[0]])[0][0]
         writer.put_image("Object", torch.cat([before, after], dim=1), step)
 
+    @torch.no_grad()
     def _write_results(self, trainer: Any) -> None:
-        from fasttext2style.plugin.host.results import write_results
-
-        write_results(self, trainer)
+        similarity = {
+            "before": float(self.styler.similarity(self.edit.original).mean()),
+            "after": float(self.styler.similarity(self.edit.gaussians(()).detach()).mean()),
+        }
+        facts = {
+            "prompt": self.config.prompt,
+            "encoder": self.styler.encoder.name,
+            "object": self.selection_origin,
+            "device": str(self.device),
+            "seed": {"style": self.config.seed, "machine": trainer.config.machine.seed},
+            "steps": self.steps,
+            "similarity": similarity,
+            "negatives": list(self.styler.objective.negatives),
+        }
+        headline = f"Similarity to [bold]{escape(self.config.prompt)}[/bold]: {similarity['before']:.3f} -> "
+        write_results(self.outcome(trainer, facts), f"{headline}{similarity['after']:.3f}.")

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nerfstudio.engine.optimizers import Optimizers
 
+from fasttext2style.evaluation.locality import LoadedFile
+from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.plugin.host.checkpoints import (
     check_same_coordinates,
     checkpoint_path,
@@ -63,6 +66,10 @@ class StyleTrainer(SceneTrainer):
     phase = "Styling"
     has_scene = False
     """The run's own folder holds the scene."""
+    loaded: LoadedFile
+    """What the scene was loaded from."""
+    not_reconstructed = ""
+    """Why this run did not reconstruct the scene; empty: it did."""
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         from fasttext2style.plugin.scene.reconstruction import reconstruct
@@ -73,10 +80,24 @@ class StyleTrainer(SceneTrainer):
                 raise ValueError("--load-ply and --load-dir/--load-checkpoint both name a scene: give one of them.")
             if config.live and not config.is_viewer_enabled():
                 raise ValueError(f"A live session needs the viewer, but --vis is {config.vis}: add --vis viewer.")
-            self._load_networks()
-            if not self.has_scene and config.load_ply is None and checkpoint_path(config) is None:
-                config.load_dir = reconstruct(config, config.reconstruction_steps)
+            self.watch = Stopwatch()
+            with self.watch.phase("networks"):
+                self._load_networks()
+            self.not_reconstructed = self._scene_given()
+            if not self.not_reconstructed:
+                with self.watch.phase("reconstruction"):
+                    config.load_dir = reconstruct(config, config.reconstruction_steps)
+            self._setup_started = time.perf_counter()
             super().setup(test_mode)
+
+    def _scene_given(self) -> str:
+        """Which scene the run starts from, in words; empty when it has to be reconstructed first."""
+        if self.has_scene:
+            return "The run was taken up again: its scene was there."
+        if self.config.load_ply is not None:
+            return f"The run started from --load-ply {self.config.load_ply}."
+        path = checkpoint_path(self.config)
+        return "" if path is None else f"The run started from the scene of another run: {path}."
 
     def _load_networks(self) -> None:
         self._encoder = self.config.pipeline.load_tools(self.device, prompt_needed=not self.config.live)
@@ -85,9 +106,11 @@ class StyleTrainer(SceneTrainer):
         """The scene that the command line names."""
         path = checkpoint_path(self.config)
         if self.config.load_ply is not None:
+            self.loaded = LoadedFile.of(self.config.load_ply)
             self.pipeline.load_ply(self.config.load_ply)
         else:
             assert path is not None, "setup() reconstructs when nothing is given"
+            self.loaded = LoadedFile.of(path)
             check_same_coordinates(path, self.pipeline.datamanager.train_dataparser_outputs)
             state = read_checkpoint(path)
             self.pipeline.load_pipeline(state["pipeline"], state["step"])
@@ -98,13 +121,23 @@ class StyleTrainer(SceneTrainer):
         if self.config.live:
             self.optimizers = Optimizers({}, {})
             return
+        from fasttext2style.history.checkpoint import applied_of_checkpoint
         from fasttext2style.plugin.host.edit_record import scene_of_history
 
         history = self.history()
+        if applied_of_checkpoint(self.pipeline.model.state_dict()) != history.applied:
+            behind = f"{self.loaded.path} was behind its history, and was brought to it when the run began"
+            self.loaded = replace(self.loaded, moved_on=f"{behind}: only ft2s evaluate can compare.")
         state = scene_of_history(self.pipeline.model, history)
+        self._scene_is_there()
         groups = self.pipeline.begin(self._encoder, self.config.max_num_iterations, self.base_dir)
         self.pipeline.keep_as_step(history, state)
         self.optimizers = Optimizers(self.config.optimizers.copy(), groups)
+
+    def _scene_is_there(self) -> None:
+        """What comes now is choosing the object and editing it."""
+        self.watch.seconds["loading"] = time.perf_counter() - self._setup_started
+        self.pipeline.watch = self.watch
 
     def before_last_save(self) -> None:
         self.pipeline.record_edit()

@@ -44,11 +44,8 @@ def read_ply(path: Path | str, drop_invalid: bool = False) -> Gaussians:
     """
     path = Path(path)
     with open(path, "rb") as stream:
-        header = _read_header(stream, path)
-        if header.count == 0:
-            raise ValueError(f"{path} holds no Gaussians (element vertex 0); was everything pruned or cropped away?")
-        vertices = _read_vertices(stream, header, path)
-    gaussians = _gaussians_from_vertices(vertices, path)
+        vertices = _read_vertices(stream, _some_vertices(stream, path), path)
+    gaussians = gaussians_of_vertices(vertices, path)
     invalid = gaussians.invalid_rows()
     if not invalid:
         return gaussians
@@ -86,6 +83,22 @@ def read_points(path: Path | str) -> tuple[Float32[torch.Tensor, "points 3"], UI
     if not {"red", "green", "blue"} <= set(names):
         return points, None
     return points, _columns(vertices, ("red", "green", "blue")).clamp(0, 255).round().to(torch.uint8)
+
+
+def map_vertices(path: Path) -> np.ndarray:
+    """The vertices of a .ply as a structured array; `gaussians_of_vertices` takes all or some of them.
+
+    They are read from the disk when they are looked at (ascii ones at once).
+
+    Raises:
+        ValueError: no .ply file, no Gaussians in it, or cut short.
+    """
+    with open(path, "rb") as stream:
+        header = _some_vertices(stream, path)
+        start = stream.tell() + header.bytes_before
+        if header.format == "ascii" or start + header.count * header.vertex.itemsize > path.stat().st_size:
+            return _read_vertices(stream, header, path)
+    return np.memmap(path, header.vertex, "r", start, (header.count,))
 
 
 def write_ply(path: Path | str, gaussians: Gaussians) -> None:
@@ -171,6 +184,14 @@ def _read_header(stream: IO[bytes], path: Path) -> _Header:
     return _Header(encoding, counts[-1], dtypes[-1], bytes_before, lines_before=sum(counts[:-1]))
 
 
+def _some_vertices(stream: IO[bytes], path: Path) -> _Header:
+    """The header of a scene, which is never empty."""
+    header = _read_header(stream, path)
+    if header.count == 0:
+        raise ValueError(f"{path} holds no Gaussians (element vertex 0); was everything pruned or cropped away?")
+    return header
+
+
 def _element_dtype(properties: list[list[str]], byte_order: str, path: Path) -> np.dtype:
     for words in properties:
         if len(words) != 2 or words[0] not in TYPES:
@@ -208,7 +229,12 @@ def _read_vertices(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray
     return np.frombuffer(content, dtype=header.vertex)
 
 
-def _gaussians_from_vertices(vertices: np.ndarray, path: Path) -> Gaussians:
+def gaussians_of_vertices(vertices: np.ndarray, path: Path) -> Gaussians:
+    """Vertices of `map_vertices` as Gaussians, values as they are.
+
+    Raises:
+        ValueError: properties of a Gaussian are missing.
+    """
     names = vertices.dtype.names or ()
     as_bytes = "f_dc_0" not in names and {"red", "green", "blue"} <= set(names)
     colors = ("red", "green", "blue") if as_bytes else _numbered("f_dc", 3)
@@ -231,7 +257,7 @@ def _gaussians_from_vertices(vertices: np.ndarray, path: Path) -> Gaussians:
         log_scales=_columns(vertices, _numbered("scale", 3)),
         logit_opacities=_columns(vertices, ("opacity",))[:, 0],
         sh_dc=(sh_dc / 255 - 0.5) / SH_C0 if as_bytes else sh_dc,
-        sh_rest=_columns(vertices, rest).reshape(len(vertices), 3, -1).transpose(1, 2).contiguous()
+        sh_rest=_columns(vertices, rest).reshape(len(vertices), 3, len(rest) // 3).transpose(1, 2).contiguous()
         if rest
         else torch.zeros(len(vertices), 0, 3),
     )

@@ -1,0 +1,90 @@
+"""What a person sees around an edited object: pixels that did not show it before, and whether they changed.
+
+The object in a picture is where it gives more than half of a pixel's colour in the render before the edit: its mask.
+Everything else is outside, also where the faint rims of its Gaussians reach. Images are [views, height, width, 3],
+sRGB in [0, 1]; coverage is the object's share of each pixel's colour before the edit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+
+from fasttext2style.evaluation.image_metrics import Images, Weights, psnr
+from fasttext2style.evaluation.report import labelled_rows
+
+CHANGED = 2 / 255
+"""Of a channel: more than rounding to 8 bits on both sides can do."""
+VISIBLE = 8 / 255
+"""Of a channel: what one sees when a picture is exchanged for the other, also in a patterned surrounding."""
+RIM = 0.01
+"""Width of the object's own soft edge, as a share of the picture's shorter side, at least `LEAST_RIM` pixels: there a
+pixel shows the object by up to a half, and takes that much of its new colour."""
+LEAST_RIM = 2
+HALO = 0.005
+"""Share of a view's outside pixels that change visibly beyond the rim, above which one sees a halo: in a picture of 256
+by 256 pixels some 300, a spot of 17 by 17 or a line of one pixel around an object of a third of its width."""
+AMPLIFIED = 8
+"""How many times as strong a difference is shown."""
+
+
+def pixels_outside(before: Images, after: Images, coverage: Weights) -> dict[str, Any]:
+    """The part of a report about the pixels outside the object's mask.
+
+    Equal pictures give {"psnr": inf, "share_changed": 0, "halo": {"share": 0, "visible": False, ...}}. Without any
+    pixel outside, in any view, "psnr" and "share_changed" are NaN.
+    """
+    outside = coverage <= 0.5
+    change = (after - before).abs().amax(-1)
+    beyond = (change > VISIBLE) & ~_near(~outside)
+    shares = beyond.flatten(1).sum(1) / outside.flatten(1).sum(1).clamp_min(1)
+    worst = int(shares.argmax())
+    count = int(outside.sum())
+    return {
+        "share_of_pixels": count / outside.numel(),
+        "psnr": psnr(after, before, outside.to(before)),
+        "share_changed": float((change[outside] > CHANGED).float().mean()),
+        "halo": {"share": float(shares[worst]), "view": worst, "visible": float(shares[worst]) > HALO},
+    }
+
+
+def halo_warning(pixels: dict[str, Any], picture: str) -> str:
+    """One line for people if a halo can be seen, by `pixels_outside`; else an empty one."""
+    halo = pixels["halo"]
+    if not halo["visible"]:
+        return ""
+    return (
+        f"Around the object something changed that can be seen (a halo, or new form): {halo['share']:.1%} of the "
+        f"pixels outside it in view {halo['view']}, by more than {VISIBLE * 255:.0f} of 255. See {picture}."
+    )
+
+
+def outside_picture(
+    before: Images, after: Images, coverage: Weights, columns: int = 4
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
+    """Views before, after, and the difference outside the object's mask, `AMPLIFIED` times; the object itself is grey.
+
+    Of more views than columns, those that changed most outside.
+    """
+    inside = (coverage > 0.5)[..., None]
+    difference = (after - before).abs().masked_fill(inside, 0)
+    chosen = difference.flatten(1).sum(1).topk(min(columns, len(before))).indices.sort().values
+    shown = torch.where(inside, 0.5, (difference * AMPLIFIED).clamp(0, 1))
+    views = ", ".join(map(str, chosen.tolist()))
+    rows = {
+        f"before, views {views}": before,
+        "after": after,
+        f"change outside the object (grey), {AMPLIFIED} times as strong": shown,
+    }
+    return labelled_rows({label: images[chosen] for label, images in rows.items()}, columns)
+
+
+def _near(masks: Bool[Tensor, "views height width"]) -> Bool[Tensor, "views height width"]:
+    """The masks widened by the rim."""
+    radius = max(LEAST_RIM, round(RIM * min(masks.shape[1:])))
+    return F.max_pool2d(masks.float()[:, None], 2 * radius + 1, 1, radius)[:, 0] > 0
