@@ -1,0 +1,107 @@
+"""A tab of the viewer without a browser: it says over viser's websocket what a page says when one clicks and types."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import viser
+from viser._messages import GuiUpdateMessage, Message, ScenePointerMessage, ViewerCameraMessage
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+ASPECT = 1.5
+"""Width by height of what the tab shows of the scene."""
+
+
+class Tab:
+    """Knows what the page shows by what it is told: elements by their labels, and their present values."""
+
+    def __init__(self, server: viser.ViserServer) -> None:
+        self.elements: dict[str, dict[str, Any]] = {}
+        """Label -> all that the page knows of this element; of elements with one label, the last one."""
+        self.texts: dict[str, str] = {}
+        """Id -> markdown."""
+        self._by_id: dict[str, dict[str, Any]] = {}
+        self._server = server
+        self._socket = connect(f"ws://127.0.0.1:{server.get_port()}", max_size=None, compression=None)
+        threading.Thread(target=self._listen, daemon=True).start()
+        self._show_from((0.0, 0.0, -10.0))
+        self.until(lambda: bool(server.get_clients()), "to be connected")
+
+    def close(self) -> None:
+        self._socket.close()
+
+    # --- what one does ------------------------------------------------------------------------------------------------
+
+    def set(self, label: str, value: Any) -> None:
+        """Choose, type, tick or drag; returns when the server knows."""
+        element = self.elements[label]
+        self._send(GuiUpdateMessage(element["id"], {"value": value}))
+        handle = self._server.gui._gui_input_handle_from_id[element["id"]]
+        self.until(lambda: handle.value == value, f"{label} to be {value!r}")
+
+    def press(self, label: str) -> None:
+        """Press a button."""
+        self._send(GuiUpdateMessage(self.elements[label]["id"], {"value": True}))
+
+    def press_one_of(self, group: str, label: str) -> None:
+        """Press a button of a row."""
+        assert label in self.elements[group]["options"]
+        self._send(GuiUpdateMessage(self.elements[group]["id"], {"value": label}))
+
+    def click(self, origin: tuple[float, float, float], direction: tuple[float, float, float]) -> None:
+        """Click into the scene, along a ray in viser's coordinates."""
+        self._send(ScenePointerMessage("click", origin, direction, ((0.5, 0.5),)))
+
+    def drag(self, *corners: tuple[float, float]) -> None:
+        """Draw a rectangle from one corner to the other, in shares of the width and height."""
+        self._send(ScenePointerMessage("rect-select", None, None, corners))
+
+    def look_from(self, distance: float) -> None:
+        """Go to so far from the middle of the world, on the negative z axis; returns when the server knows."""
+        self._show_from((0.0, 0.0, -distance))
+        (client,) = self._server.get_clients().values()
+        self.until(lambda: tuple(client.camera.position) == (0.0, 0.0, -distance), "the camera to be there")
+
+    # --- what one sees ------------------------------------------------------------------------------------------------
+
+    def says(self, text: str) -> bool:
+        return any(text in shown for shown in self.texts.values())
+
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+            time.sleep(0.005)
+
+    def _show_from(self, position: tuple[float, float, float]) -> None:
+        pose = {"wxyz": (1.0, 0.0, 0.0, 0.0), "position": position, "look_at": (0.0, 0.0, 0.0)}
+        self._send(ViewerCameraMessage(**pose, fov=0.8, aspect=ASPECT, up_direction=(0.0, -1.0, 0.0)))
+
+    def _send(self, message: Message) -> None:
+        self._socket.send(msgspec.msgpack.encode(message.as_serializable_dict()))
+
+    def _listen(self) -> None:
+        try:
+            for raw in self._socket:
+                told = msgspec.msgpack.decode(raw)
+                for message in told if isinstance(told, list) else [told]:
+                    self._take(message)
+        except ConnectionClosed:
+            pass
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message["type"] == "GuiUpdateMessage":
+            known, updates = self._by_id.get(message["id"]), message["updates"]
+            if known is not None:
+                known.update(updates)
+            if "markdown" in updates:
+                self.texts[message["id"]] = updates["markdown"]
+        elif "id" in message and "label" in message:
+            self._by_id[message["id"]] = self.elements[message["label"]] = message
+        elif message["type"] == "GuiMarkdownMessage":
+            self.texts[message["id"]] = message["markdown"]
