@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from importlib.metadata import entry_points
+import functools
+from importlib.metadata import EntryPoints, entry_points
 from typing import Any
+
+
+@functools.cache
+def _methods() -> EntryPoints:
+    return entry_points(group="nerfstudio.method_configs")
 
 
 def method_names() -> list[str]:
     """Names of the methods that recipes can be about."""
-    return sorted(entry_points(group="nerfstudio.method_configs").names)
+    return sorted(_methods().names)
 
 
 def default_config(method: str) -> Any:
@@ -21,6 +27,6 @@ def default_config(method: str) -> Any:
     names = method_names()
     if method not in names:
         close = difflib.get_close_matches(method, names, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}."
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
         raise ValueError(f"there is no method {method!r}; {hint}")
-    return entry_points(group="nerfstudio.method_configs")[method].load().config
+    return _methods()[method].load().config

@@ -60,12 +60,17 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """SafeDumper that also quotes text which YAML 1.2 takes for something else."""
+    """SafeDumper that also quotes text which YAML 1.2 takes for something else, and line breaks which it does not."""
+
+    def represent_text(self, text: str) -> Any:
+        style = '"' if re.search("[\x85\u2028\u2029\ufeff]", text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
 
 
 for _name, _pattern, _first in _TYPES:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", _pattern, _first)
     _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", _pattern, _first)
+_Dumper.add_representer(str, _Dumper.represent_text)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_decimal)
 
 

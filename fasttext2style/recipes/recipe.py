@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.plain_yaml import read_yaml
-from fasttext2style.recipes.settings import DATAPARSER, TOP, Setting, nearest, read_settings
+from fasttext2style.recipes.settings import DATAPARSER, TOP, Setting, nearest, read_settings, type_hints
 from fasttext2style.recipes.values import bare, shown, typed
 
 _HEAD = {
@@ -116,7 +116,7 @@ def dataparsers(config: Any) -> dict[str, Any]:
         config = getattr(config, parent)
     own = getattr(config, name)
     found = {}
-    for choice in get_args(bare(get_type_hints(type(config), include_extras=True)[name])):
+    for choice in get_args(bare(type_hints(type(config))[name])):
         for said in get_args(choice)[1:]:
             if hasattr(said, "default"):
                 found[said.name] = own if type(own) is type(said.default) else said.default

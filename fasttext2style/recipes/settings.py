@@ -5,6 +5,7 @@ differ. A path such as `pipeline.rounds.schedule.steps` names a field.
 from __future__ import annotations
 
 import difflib
+import functools
 import types
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -82,12 +83,18 @@ class Setting:
         return self.field.words(self.value)
 
 
+@functools.cache
+def type_hints(config_class: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, with what Annotated says; working them out takes a millisecond."""
+    return get_type_hints(config_class, include_extras=True)
+
+
 def fields_of(group: Any, path: str = "") -> dict[str, Field]:
     """The fields of a dataclass or dict by name."""
     start = f"{path}." if path else ""
     if isinstance(group, dict):
         return {name: Field(f"{start}{name}", value, type(value)) for name, value in group.items()}
-    hints = get_type_hints(type(group), include_extras=True)
+    hints = type_hints(type(group))
     found = {}
     for entry in fields(group):
         hint = hints[entry.name]
