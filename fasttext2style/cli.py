@@ -11,6 +11,7 @@ from fasttext2style.commands.demo import Demo
 from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.commands.export import Export
 from fasttext2style.commands.history import History
+from fasttext2style.commands.new import New
 from fasttext2style.commands.rounds import Rounds
 from fasttext2style.commands.run import Run
 from fasttext2style.commands.select import Select
@@ -22,6 +23,7 @@ Command = (
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
     | Annotated[History, tyro.conf.subcommand("history", prefix_name=False)]
+    | Annotated[New, tyro.conf.subcommand("new", prefix_name=False)]
     | Annotated[Rounds, tyro.conf.subcommand("rounds", prefix_name=False)]
     | Annotated[Run, tyro.conf.subcommand("run", prefix_name=False)]
     | Annotated[Select, tyro.conf.subcommand("select", prefix_name=False)]

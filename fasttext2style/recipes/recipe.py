@@ -1,14 +1,14 @@
 """A recipe: what it is about, the method, and settings that `ns-train` is given.
 
-    about: FastText2ObjectStyle, Algorithm 4
-    time: about 10 minutes on an RTX 6000 (the paper's)
-    memory: not measured
-    needs: [cuda]
-    method: fasttext2style-ip2p
-    prompt: turn the bear into a panda         # optional, as is `data`
-    settings:                                  # as the method's config classes are nested
-      pipeline: {rounds: {schedule: {rounds: 4, epochs: 20}}}
-    dataparser: {nerfstudio-data: {orientation_method: none}}
+about: FastText2ObjectStyle, Algorithm 4
+time: about 10 minutes on an RTX 6000 (the paper's)
+memory: not measured
+needs: [cuda]
+method: fasttext2style-ip2p
+prompt: turn the bear into a panda         # optional, as is `data`
+settings:                                  # as the method's config classes are nested
+  pipeline: {rounds: {schedule: {rounds: 4, epochs: 20}}}
+dataparser: {nerfstudio-data: {orientation_method: none}}
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def read_recipe(path: Path) -> Recipe:
     try:
         text = path.read_text(encoding="utf8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no recipe: it is not text in UTF-8 ({error.reason} at byte {error.start}).") from error
+        raise ValueError(
+            f"{path} is no recipe: it is not text in UTF-8 ({error.reason} at byte {error.start})."
+        ) from error
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     return parse_recipe(text, str(path))
@@ -101,7 +103,9 @@ def parse_recipe(text: str, name: str = "the recipe") -> Recipe:
     if document is None:
         raise ValueError(f"{name} is empty: a recipe names at least a method, such as\n  method: fasttext2style")
     if not isinstance(document, Mapping):
-        raise ValueError(f"{name} is no recipe: expected fields such as `method: fasttext2style`, got {shown(document)}.")
+        raise ValueError(
+            f"{name} is no recipe: expected fields such as `method: fasttext2style`, got {shown(document)}."
+        )
     recipe = _checked(document, name, mistakes)
     if mistakes or recipe is None:
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
@@ -125,7 +129,15 @@ def dataparsers(config: Any) -> dict[str, Any]:
 
 def _checked(document: Mapping, name: str, mistakes: list[str]) -> Recipe | None:
     """The recipe that a document holds; what is wrong with it is added to `mistakes`."""
-    head: dict[str, Any] = {"about": "", "time": "", "memory": "", "needs": (), "method": "", "data": None, "prompt": None}
+    head: dict[str, Any] = {
+        "about": "",
+        "time": "",
+        "memory": "",
+        "needs": (),
+        "method": "",
+        "data": None,
+        "prompt": None,
+    }
     for field, hint in _HEAD.items():
         try:
             head[field] = typed(document[field], hint) if field in document else head[field]

@@ -131,7 +131,9 @@ class _Reader:
             if self.place == "settings" and top:
                 mistakes.append(f"{self.place}.{full}: it stands at the top of a recipe, as `{top}`")
             elif name not in known:
-                mistakes.append(f"{self.place}.{full}: there is no such setting; {nearest(full, known, self.config, self.place)}")
+                mistakes.append(
+                    f"{self.place}.{full}: there is no such setting; {nearest(full, known, self.config, self.place)}"
+                )
             elif known[name].is_group:
                 below = self.group(value, known[name].value, full)
                 settings += below[0]
@@ -183,8 +185,7 @@ def differences(default: Any, config: Any, path: str = "") -> tuple[dict[str, An
         now = now_by_name.get(name)
         if was.path in _ELSEWHERE or (now is not None and now.value == was.value):
             continue
-        same_group = now is not None and was.is_group and type(now.value) is type(was.value)
-        if same_group and (not isinstance(was.value, dict) or was.value.keys() == now.value.keys()):
+        if now is not None and was.is_group and _alike(was.value, now.value):
             below, lost = differences(was.value, now.value, was.path)
             unsayable += lost
             if below:
@@ -199,6 +200,11 @@ def differences(default: Any, config: Any, path: str = "") -> tuple[dict[str, An
         except ValueError:
             unsayable.append(was.path)
     return changed, unsayable
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two groups have the same fields."""
+    return type(one) is type(other) and (not isinstance(one, dict) or one.keys() == other.keys())
 
 
 def _some(names: Collection[str]) -> str:

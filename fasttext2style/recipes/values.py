@@ -1,4 +1,4 @@
-"""Single values of a recipe: checked against a field's type, in words when they do not fit, and as command-line words."""
+"""Single values of a recipe: checked against a field's type, and written as words of a command line."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def write_run_recipe(config: Any, folder: Path) -> Path | None:
 
 
 def recipe_of(config: Any, about: str) -> str:
-    """The text of a recipe for a config of nerfstudio's; where it was run from does not matter if its paths are absolute.
+    """The text of a recipe for a config of nerfstudio's, whose paths should be absolute.
 
     Settings that ns-train has no option for (a script may change them) are named in a comment.
     """

@@ -1,4 +1,4 @@
-"""Whatever stands in a recipe, it is read as it was meant or refused with the field, what was expected, and the nearest."""
+"""Whatever stands in a recipe, it is read as it was meant, or refused: field, what was expected, the nearest field."""
 
 import shlex
 
@@ -78,7 +78,10 @@ def _changed(old, new):
         ),
         (_changed("render", "photografh"), ["did you mean photograph?"]),
         # The method and the data parser.
-        (_changed("fasttext2style-ip2p", "fasttext2style-ip2"), ["no method 'fasttext2style-ip2'", "fasttext2style-ip2p"]),
+        (
+            _changed("fasttext2style-ip2p", "fasttext2style-ip2"),
+            ["no method 'fasttext2style-ip2'", "fasttext2style-ip2p"],
+        ),
         (_changed("method: fasttext2style-ip2p", ""), ["method: it is missing"]),
         (ROUNDS + "dataparser: nerfstudio\n", ["no such data parser", "did you mean nerfstudio-data?"]),
         (
@@ -149,7 +152,7 @@ def test_names_of_recipes(tmp_path, monkeypatch):
     assert find_recipe("run").read_text() == ROUNDS
 
 
-# --- what is read -------------------------------------------------------------------------------------------------------
+# --- what is read -----------------------------------------------------------------------------------------------------
 
 
 def test_values_are_those_of_yaml_1_2():
@@ -182,9 +185,12 @@ def test_what_is_written_is_read_back(value):
 
 
 WORDS = st.sampled_from(
-    "method settings pipeline rounds schedule steps prompt data dataparser nerfstudio-data fasttext2style about needs "
-    "fasttext2style-ip2p edit strength object click optimizers means optimizer lr - : { } [ ] , ? | > & * ! !!str % @ # "
-    "~ null true 1 -1 1e3 .5 ' \" 0x 0b_ = <<".split()
+    [
+        *["method", "settings", "pipeline", "rounds", "schedule", "steps", "prompt", "data", "dataparser", "about"],
+        *["needs", "nerfstudio-data", "fasttext2style", "fasttext2style-ip2p", "edit", "strength", "object", "click"],
+        *["optimizers", "means", "optimizer", "lr", "-", ":", "{", "}", "[", "]", ",", "?", "|", ">", "&", "*", "!"],
+        *["!!str", "%", "@", "#", "~", "null", "true", "1", "-1", "1e3", ".5", "'", '"', "0x", "0b_", "=", "<<"],
+    ]
 )
 LINES = st.lists(st.tuples(st.integers(0, 5), st.lists(WORDS, max_size=5)), max_size=8).map(
     lambda lines: "\n".join(" " * indent + " ".join(words) for indent, words in lines)
@@ -218,7 +224,7 @@ def test_any_text_is_a_recipe_or_refused_in_words(text):
         assert isinstance(recipe, Recipe) and recipe.words()[0] in method_names()
 
 
-# --- options win --------------------------------------------------------------------------------------------------------
+# --- options win ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("option", ["--prompt", "--pipeline.model.prompt"])
@@ -267,7 +273,7 @@ def test_another_data_parser_replaces_that_of_the_recipe():
     assert type(_config(PARSED, "blender-data").pipeline.datamanager.dataparser).__name__ == "BlenderDataParserConfig"
 
 
-@pytest.mark.parametrize("prompt", ["it's \"gold\" & $HOME `ls`\n#", "-x --y", "--vis", "-5", "=", "äöü 金", " "])
+@pytest.mark.parametrize("prompt", ['it\'s "gold" & $HOME `ls`\n#', "-x --y", "--vis", "-5", "=", "äöü 金", " "])
 def test_any_sentence_survives_the_line_that_is_printed(prompt):
     assert _config(write_yaml({"method": "fasttext2style", "prompt": prompt})).prompt == prompt
     assert default_config("fasttext2style").prompt is None

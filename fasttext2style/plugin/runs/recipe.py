@@ -24,7 +24,10 @@ def run_recipe(recipe: Recipe, options: Sequence[str] = ()) -> None:
     words = recipe.words(options)
     print(shlex.join(["ns-train", *words]), flush=True)
     if recipe.about:
-        print(f"({recipe.about.rstrip('.')}. Time: {recipe.time or 'not said'}. Memory: {recipe.memory or 'not said'}.)", flush=True)
+        print(
+            f"({recipe.about.rstrip('.')}. Time: {recipe.time or 'not said'}. Memory: {recipe.memory or 'not said'}.)",
+            flush=True,
+        )
     if "cuda" in recipe.needs and not torch.cuda.is_available():
         print("This recipe is meant for a GPU with CUDA, and there is none: it will take very long.", flush=True)
     train.main(parse_line(words))

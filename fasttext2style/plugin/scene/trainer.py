@@ -34,8 +34,8 @@ class SceneTrainerConfig(TrainerConfig):
     """Data and model."""
 
     def save_config(self) -> None:
-        """Save config.yml with absolute paths, so that ns-render and its kin find the run from any folder, and recipe.yaml,
-        which repeats the run."""
+        """Save config.yml with absolute paths, so that ns-render and its kin find the run from any folder, and
+        recipe.yaml, which repeats it."""
         for name in ("output_dir", "data", "load_dir", "load_checkpoint", "load_config"):
             if getattr(self, name, None) is not None:
                 setattr(self, name, Path(getattr(self, name)).expanduser().absolute())
