@@ -21,7 +21,6 @@ class New(Answers):
         with errors_in_words():
             from fasttext2style.commands.guide.asking import Asker
             from fasttext2style.commands.guide.questions import Guide
-            from fasttext2style.plugin.runs.recipe import run_recipe
             from fasttext2style.scene.files.atomic import atomic_write
 
             try:
@@ -35,6 +34,8 @@ class New(Answers):
                 stream.write(composed.text.encode())
             print(f"\nWritten: {composed.path}. Again, at any time:  ft2s run {shlex.quote(str(composed.path))}")
             if composed.runs:
+                from fasttext2style.plugin.runs.recipe import run_recipe
+
                 run_recipe(composed.recipe)
             else:
                 print(shlex.join(["ns-train", *composed.recipe.words()]))

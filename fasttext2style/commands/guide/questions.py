@@ -1,7 +1,11 @@
-"""The questions of `ft2s new`, one after the other, and the recipe that comes of the answers."""
+"""The questions of `ft2s new`, one after the other, and the recipe that comes of the answers.
+
+Heavy imports (nerfstudio: ten seconds) happen where an answer needs them, so that the first question is there at once.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 from copy import deepcopy
@@ -9,15 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fasttext2style.commands.guide import machine, reading
 from fasttext2style.commands.guide.asking import Asker, Question
 from fasttext2style.commands.guide.estimates import Estimate, estimate
 from fasttext2style.commands.guide.options import Answers
 from fasttext2style.plugin.host.capture_checks import CaptureLook, look_at_capture
-from fasttext2style.plugin.host.checkpoints import checkpoint_path
-from fasttext2style.plugin.runs.recipe import parse_line
 from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.plain_yaml import write_yaml
 from fasttext2style.recipes.recipe import Recipe, parse_recipe
@@ -85,8 +85,13 @@ class Guide:
 
     def __init__(self, answers: Answers, asker: Asker) -> None:
         self.answers, self.asker = answers, asker
-        self.on_cuda = torch.cuda.is_available()
         self.draft = Draft()
+
+    @functools.cached_property
+    def on_cuda(self) -> bool:
+        import torch
+
+        return torch.cuda.is_available()
 
     def compose(self) -> Composed:
         """Ask all there is to ask.
@@ -147,6 +152,8 @@ class Guide:
     def _run(self, answer: str) -> Path | None:
         if answer == "none":
             return None
+        from fasttext2style.plugin.host.checkpoints import checkpoint_path
+
         config = deepcopy(default_config(self.draft.method))
         config.load_dir = Path(answer).expanduser()
         if not config.load_dir.is_dir():
@@ -228,7 +235,8 @@ class Guide:
         sentence = wish == "sentence"
         option, given = ("--encoder", self.answers.encoder) if sentence else ("--editor", self.answers.editor)
         choices, can_be_had = {}, False
-        if given is None:  # looking takes some seconds
+        if given is None:
+            self.asker.say("\nLooking at what is on this machine ...")
             choices, can_be_had = machine.encoders() if sentence else machine.editors()
         best = machine.ENCODER if sentence else machine.EDITOR
         question = Question(
@@ -294,6 +302,8 @@ class Guide:
         return taken[effort]
 
     def _estimate(self, settings: dict[str, int], look: CaptureLook) -> Estimate:
+        from fasttext2style.plugin.runs.recipe import parse_line
+
         draft = Draft(self.draft.method, self.draft.data, self.draft.prompt, self.draft.settings | settings)
         recipe = parse_recipe(write_yaml(draft.document("", "")))
         return estimate(parse_line(recipe.words()), len(look.photographs), look.width, look.height, self.on_cuda)

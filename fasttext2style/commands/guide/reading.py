@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fasttext2style.plugin.host.capture_checks import CaptureLook
-from fasttext2style.plugin.host.datamanager import masks_of
 from fasttext2style.recipes.values import typed
 
 
@@ -43,6 +42,8 @@ def positive(answer: str) -> float:
 
 def masks_for(look: CaptureLook) -> Callable[[str], str]:
     def read(answer: str) -> str:
+        from fasttext2style.plugin.host.datamanager import masks_of
+
         folder = Path(answer).expanduser()
         masks_of(folder, list(look.photographs))
         return str(folder)
