@@ -44,9 +44,13 @@ def typed(value: Any, hint: Any) -> Any:
     if hint in (str, Path) and isinstance(value, str):
         return hint(_checked_text(value))
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isnan(value) or (isinstance(value, int) and abs(value) >= 2**1023):
-            raise ValueError(f"expected a number, got {str(value)[:20]}")
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.nan
+        if math.isnan(number):
+            raise ValueError(f"expected a number, got {shown(value)}")
+        return number
     if hint in (int, bool) and type(value) is hint:
         return value
     raise ValueError(f"expected {in_words(hint)}, got {shown(value)}")

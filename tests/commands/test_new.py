@@ -292,7 +292,7 @@ def test_what_nobody_measured_is_not_estimated(words):
 
 
 def _in_a_terminal(folder, answers):
-    """Run `ft2s new` in a terminal of its own; types each answer when the prompt is there. Returns exit code and text."""
+    """Run `ft2s new` in a terminal of its own; types each answer at its prompt. Exit code and text."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)

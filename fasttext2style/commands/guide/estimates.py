@@ -1,7 +1,7 @@
 """How long a recipe takes and how much it leaves on the disk, reckoned from what was measured.
 
-Seconds are those of the README's table: 2 virtual cores of a Xeon at 2.7 GHz, no GPU, embedded encoder and editor. What
-was not measured (any GPU, any other network) is not estimated.
+Seconds are those of docs/measurements.md: 2 virtual cores of a Xeon at 2.7 GHz, no GPU, embedded encoder and editor.
+What was not measured (any GPU, any other network) is not estimated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TRAINING = (75 - _AROUND - 36 * _EDITING) / 300
 _GAUSSIANS = {False: 97_586, True: 1_000_000}
 """Without CUDA: `bear`. With CUDA: assumed, for splatfacto's scenes have some hundred thousand to some millions."""
 _OBJECT = 16_926 / 41_284
-"""Share of the Gaussians that is the object: the smaller live session of the README's table."""
+"""Share of the Gaussians that is the object: the smaller live session of that table."""
 _CHECKPOINT = 59 * 4 * 3
 """Bytes per Gaussian: 59 numbers (SH degree 3), and two moments of Adam for each."""
 _PLY = 24.2e6 / 97_586

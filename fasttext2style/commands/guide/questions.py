@@ -293,7 +293,9 @@ class Guide:
         question = Question(
             "--effort",
             "How long may it take until the viewer opens?" if live else "How long may it take?",
-            "As measured on two CPU cores at 2.7 GHz (README)." if measured else "Nobody has measured this yet.",
+            "As measured on two CPU cores at 2.7 GHz (docs/measurements.md)."
+            if measured
+            else "Nobody has measured this yet.",
             choices={name: f"{entry.time}, {entry.disk} on the disk" for name, entry in taken.items()},
             default="usual",
         )
