@@ -20,7 +20,9 @@ TOP = {"data": "pipeline.datamanager.data", "prompt": "pipeline.model.prompt"}
 DATAPARSER = "pipeline.datamanager.dataparser"
 """The one setting that is a choice among classes: a subcommand of ns-train, last on its line."""
 _AT_THE_TOP = {"method_name": "method", "dataparser": "dataparser", **{name: name for name in TOP}}
-_ELSEWHERE = {"method_name", DATAPARSER, *TOP, *TOP.values()}
+_CONFIG_FILE = "load_config"
+"""Names a file that replaces all settings, and that runs what it says when it is read: not from a recipe."""
+_ELSEWHERE = {"method_name", DATAPARSER, _CONFIG_FILE, *TOP, *TOP.values()}
 """Fields that no recipe has among its settings."""
 
 
@@ -97,6 +99,8 @@ def fields_of(group: Any, path: str = "") -> dict[str, Field]:
     hints = type_hints(type(group))
     found = {}
     for entry in fields(group):
+        if not hasattr(group, entry.name):
+            continue  # a config that was saved before the field was there
         hint = hints[entry.name]
         notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
         found[entry.name] = Field(f"{start}{entry.name}", getattr(group, entry.name), bare(hint), notes)
@@ -130,6 +134,8 @@ class _Reader:
             top = _AT_THE_TOP.get(str(name), "") if full in _ELSEWHERE or name not in known else ""
             if self.place == "settings" and top:
                 mistakes.append(f"{self.place}.{full}: it stands at the top of a recipe, as `{top}`")
+            elif self.place == "settings" and full == _CONFIG_FILE:
+                mistakes.append(f"{self.place}.{full}: such a file replaces all settings; give it to ns-train itself")
             elif name not in known:
                 mistakes.append(
                     f"{self.place}.{full}: there is no such setting; {nearest(full, known, self.config, self.place)}"
@@ -183,16 +189,16 @@ def differences(default: Any, config: Any, path: str = "") -> tuple[dict[str, An
     now_by_name = fields_of(config, path)
     for name, was in fields_of(default, path).items():
         now = now_by_name.get(name)
-        if was.path in _ELSEWHERE or (now is not None and now.value == was.value):
+        if was.path in _ELSEWHERE or now is None or now.value == was.value:
             continue
-        if now is not None and was.is_group and _alike(was.value, now.value):
+        if was.is_group and _alike(was.value, now.value):
             below, lost = differences(was.value, now.value, was.path)
             unsayable += lost
             if below:
                 changed[name] = below
             continue
         try:
-            if now is None or was.is_group or not was.is_sayable:
+            if was.is_group or not was.is_sayable:
                 raise ValueError
             value = plain(now.value)
             typed(value, was.hint)

@@ -10,7 +10,7 @@ from fasttext2style.recipes.plain_yaml import write_yaml
 from fasttext2style.recipes.recipe import dataparsers
 from fasttext2style.recipes.settings import DATAPARSER, TOP, differences
 
-_OF_ONE_RUN = ("timestamp", "run_folder", "refine", "load_config")
+_OF_ONE_RUN = ("timestamp", "run_folder", "refine")
 """Settings that say which run this is, or how it is taken up again: repeating it makes a new one."""
 
 

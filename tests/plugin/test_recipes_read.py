@@ -57,6 +57,8 @@ def _changed(old, new):
         ),
         (_changed("editor: tiny", "prompt: x"), ["settings.pipeline.prompt", "stands at the top of a recipe"]),
         (_changed("prompt:", "encoder: x\nprompt:"), ["encoder: there is no such field", "settings.pipeline.encoder"]),
+        # A file of nerfstudio's settings, which runs what it says.
+        (_changed("settings:", "settings:\n  load_config: x.yml"), ["settings.load_config: such a file replaces all"]),
         # Hyphens, as on the command line.
         (_changed("rounds: 2", "edit-every: 2"), ["did you mean edit_every?"]),
         # Values of another type.

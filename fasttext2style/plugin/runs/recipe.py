@@ -23,11 +23,9 @@ def run_recipe(recipe: Recipe, options: Sequence[str] = ()) -> None:
     """Print the `ns-train` line of a recipe, with options that win over it, and run that line."""
     words = recipe.words(options)
     print(shlex.join(["ns-train", *words]), flush=True)
-    if recipe.about:
-        print(
-            f"({recipe.about.rstrip('.')}. Time: {recipe.time or 'not said'}. Memory: {recipe.memory or 'not said'}.)",
-            flush=True,
-        )
-    if "cuda" in recipe.needs and not torch.cuda.is_available():
+    for name in ("about", "time", "memory"):
+        if getattr(recipe, name):
+            print(f"  {name}: {getattr(recipe, name)}", flush=True)
+    if "cuda" in map(str.lower, recipe.needs) and not torch.cuda.is_available():
         print("This recipe is meant for a GPU with CUDA, and there is none: it will take very long.", flush=True)
     train.main(parse_line(words))
