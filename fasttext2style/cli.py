@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import tyro
@@ -10,7 +11,9 @@ from fasttext2style.commands.demo import Demo
 from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.commands.export import Export
 from fasttext2style.commands.history import History
+from fasttext2style.commands.new import New
 from fasttext2style.commands.rounds import Rounds
+from fasttext2style.commands.run import Run
 from fasttext2style.commands.select import Select
 from fasttext2style.commands.turntable import Turntable
 from fasttext2style.commands.words import Words
@@ -20,7 +23,9 @@ Command = (
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
     | Annotated[History, tyro.conf.subcommand("history", prefix_name=False)]
+    | Annotated[New, tyro.conf.subcommand("new", prefix_name=False)]
     | Annotated[Rounds, tyro.conf.subcommand("rounds", prefix_name=False)]
+    | Annotated[Run, tyro.conf.subcommand("run", prefix_name=False)]
     | Annotated[Select, tyro.conf.subcommand("select", prefix_name=False)]
     | Annotated[Turntable, tyro.conf.subcommand("turntable", prefix_name=False)]
     | Annotated[Words, tyro.conf.subcommand("words", prefix_name=False)]
@@ -29,8 +34,13 @@ Command = (
 
 def entrypoint() -> None:
     """The console script `ft2s`."""
+    words = sys.argv[1:]
+    if words[:1] == ["run"] and len(words) > 2 and not words[1].startswith("-"):
+        # What follows the recipe is ns-train's.
+        words = [*words[:2], "--", *words[2:]]
     command = tyro.cli(
         Command,
+        args=words,
         description="Type a sentence, and one object of a 3D Gaussian Splatting scene takes on that style. "
         "Captures are styled by nerfstudio's own command: ns-train fasttext2style --data CAPTURE --prompt SENTENCE",
         # `ft2s rounds reset RUN --to 1`, not `--action.to 1`.

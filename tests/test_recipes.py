@@ -1,33 +1,84 @@
-"""Every recipe in configs/ is a command line that today's ns-train accepts, and does what its head says."""
+"""Every shipped recipe is a command line that today's ns-train accepts, and does what its head says."""
 
+import functools
 import shlex
-from pathlib import Path
 
 import pytest
-import tyro
 
-RECIPES = sorted((Path(__file__).parents[1] / "configs").glob("*.sh"))
+from fasttext2style.plugin.runs.recipe import parse_line
+from fasttext2style.recipes.recipe import read_recipe
+from fasttext2style.recipes.shipped import shipped_recipes
+
+RECIPES = shipped_recipes()
+GIVEN = ["--data", "capture", "--prompt", "gold"]
+
+# What the sources' conditions were written down as first: command lines of ns-train, option by option.
+LINES = {
+    "laptop": "fasttext2style --encoder tiny --vis tensorboard",
+    "relief": """fasttext2style --pipeline.styler.train features_dc features_rest scales means
+        --pipeline.growth.enabled True""",
+    "paper_algorithm_1": """fasttext2style --encoder ViT-B-32 --pipeline.styler.objective.loss cosine
+        --pipeline.styler.objective.patches-per-view 0 --pipeline.styler.views-per-step 1""",
+    "paper_algorithm_2": """fasttext2style --encoder ViT-B-32 --pipeline.styler.objective.loss nll
+        --pipeline.styler.objective.temperature 1.0 --pipeline.styler.objective.patches-per-view 0
+        --pipeline.styler.objective.content vgg --pipeline.styler.objective.content-weight 0.1
+        --pipeline.styler.views-per-step 64 --max-num-iterations 79""",
+    "ip2p_laptop": "fasttext2style-ip2p --editor tiny --vis tensorboard --pipeline.rounds.schedule.views 12",
+    "ip2p_algorithm_3": """fasttext2style-ip2p
+        --pipeline.rounds.schedule.rounds 4 --pipeline.rounds.schedule.steps 251 --pipeline.rounds.schedule.batch 1
+        --pipeline.rounds.schedule.views 1 --pipeline.rounds.schedule.edit-every 1
+        --pipeline.rounds.schedule.choice turn --pipeline.rounds.schedule.train-on newest
+        --pipeline.rounds.schedule.reset-adam False --pipeline.rounds.edit.condition "masked photograph"
+        --pipeline.rounds.edit.detail False --pipeline.rounds.losses.l2-weight 1""",
+    "ip2p_algorithm_4": """fasttext2style-ip2p --pipeline.datamanager.max-image-size 128
+        --pipeline.rounds.schedule.rounds 4 --pipeline.rounds.schedule.epochs 20 --pipeline.rounds.schedule.batch 64
+        --pipeline.rounds.edit.condition photograph --pipeline.rounds.edit.steps 20
+        --pipeline.rounds.edit.strength 0.7 0.98 --pipeline.rounds.edit.guidance 12
+        --pipeline.rounds.edit.image-guidance 1.75 --pipeline.rounds.edit.detail False
+        --pipeline.rounds.losses.l2-weight 1 --pipeline.rounds.losses.lpips-weight 3""",
+    "ip2p_instruct_gs": """fasttext2style-ip2p
+        --pipeline.rounds.schedule.rounds 10 --pipeline.rounds.schedule.steps 2500
+        --pipeline.rounds.schedule.views 30 --pipeline.rounds.schedule.choice residual
+        --pipeline.rounds.edit.detail False --pipeline.rounds.edit.condition render
+        --pipeline.rounds.edit.steps 20 --pipeline.rounds.edit.guidance 7.5""",
+    "ip2p_instruct_gs2gs": """fasttext2style-ip2p --object everything --mode replace --pipeline.growth.max-factor 1
+        --pipeline.rounds.schedule.rounds 3 --pipeline.rounds.schedule.steps 2500 --pipeline.rounds.schedule.batch 1
+        --pipeline.rounds.schedule.reset-adam False --pipeline.rounds.edit.condition photograph
+        --pipeline.rounds.edit.steps 20 --pipeline.rounds.edit.strength 0.7 0.98
+        --pipeline.rounds.edit.guidance 12.5 --pipeline.rounds.edit.image-guidance 1.5""",
+    "ip2p_instruct_nerf2nerf": """fasttext2style-ip2p --object everything --mode replace
+        --pipeline.growth.max-factor 1 --pipeline.rounds.schedule.rounds 15 --pipeline.rounds.schedule.steps 1000
+        --pipeline.rounds.schedule.batch 1 --pipeline.rounds.schedule.views 1
+        --pipeline.rounds.schedule.edit-every 10 --pipeline.rounds.schedule.choice turn
+        --pipeline.rounds.schedule.train-on dataset --pipeline.rounds.schedule.reset-adam False
+        --pipeline.rounds.edit.condition photograph --pipeline.rounds.edit.strength 0.7 0.98
+        --pipeline.rounds.edit.guidance 7.5 --pipeline.rounds.edit.image-guidance 1.5""",
+}
 
 
-def _command(recipe: Path) -> list[str]:
-    lines = [line for line in recipe.read_text().splitlines() if not line.startswith("#")]
-    words = shlex.split(" ".join(line.removesuffix("\\") for line in lines))
-    assert words[:2] == ["exec", "ns-train"]
-    return [word for word in words[2:] if word != "$@"]
+@functools.cache
+def _parsed(name):
+    """Through the line that is printed, quotes and all."""
+    return parse_line(shlex.split(shlex.join(read_recipe(RECIPES[name]).words(GIVEN))))
 
 
-@pytest.fixture(scope="module")
-def parse():
-    from nerfstudio.configs.method_configs import AnnotatedBaseConfigUnion
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_shipped_recipe_is_a_line_that_ns_train_accepts(name):
+    config = _parsed(name)
+    assert config.method_name == ("fasttext2style-ip2p" if name.startswith("ip2p") else "fasttext2style")
+    assert config.prompt == "gold" and str(config.data) == "capture"
 
-    return lambda words: tyro.cli(AnnotatedBaseConfigUnion, args=words)
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_recipe_has_the_settings_that_its_source_was_written_down_with(name):
+    assert _parsed(name) == parse_line(shlex.split(LINES[name]) + GIVEN)
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_recipe_parses(recipe, parse):
-    config = parse([*_command(recipe), "--data", "capture", "--prompt", "gold"])
-    assert config.method_name == ("fasttext2style-ip2p" if recipe.stem.startswith("ip2p") else "fasttext2style")
-    assert config.prompt == "gold"
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_shipped_recipe_says_what_it_is_about_and_what_it_takes(name):
+    recipe = read_recipe(RECIPES[name])
+    assert len(recipe.about) > 40 and recipe.time and recipe.memory
+    assert "cuda" in recipe.needs or name in ("laptop", "relief", "paper_algorithm_1", "ip2p_laptop")
 
 
 @pytest.mark.parametrize(
@@ -41,10 +92,9 @@ def test_recipe_parses(recipe, parse):
         ("laptop", 3 * 12, 300),
     ],
 )
-def test_recipes_of_rounds_edit_and_train_as_their_sources(name, edits, steps, parse):
+def test_recipes_of_rounds_edit_and_train_as_their_sources(name, edits, steps):
     """Edited views and training steps in all, for a capture of 251 views (that of FastText2ObjectStyle)."""
-    recipe = next(path for path in RECIPES if path.stem == f"ip2p_{name}")
-    config = parse([*_command(recipe), "--data", "capture", "--prompt", "gold"])
+    config = _parsed(f"ip2p_{name}")
     rounds = config.pipeline.rounds
     plan = rounds.schedule.resolved(shown_views=251, on_cuda=name != "laptop")
     assert plan.total_steps == steps
@@ -55,5 +105,5 @@ def test_recipes_of_rounds_edit_and_train_as_their_sources(name, edits, steps, p
     assert name == "laptop" or config.pipeline.mode != "restyle" or not rounds.edit.detail
 
 
-def test_there_are_recipes():
-    assert len(RECIPES) >= 4
+def test_the_recipes_of_all_sources_are_there():
+    assert LINES.keys() <= RECIPES.keys()

@@ -1,4 +1,4 @@
-"""How a name becomes an editor."""
+"""How a name becomes an editor, and whether it can."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import fields
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def load_editor(name: str, device: torch.device | str = "cpu", **settings: Any) 
     """
     from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
 
-    plugged_in = {entry.name: entry for entry in entry_points(group="fasttext2style.editors")}
+    plugged_in = _plugged_in()
     of_all = [field.name for field in fields(LocalEditConfig)]
     own = {key: value for key, value in settings.items() if key not in of_all}
     # First of all: loading takes long.
@@ -51,6 +51,26 @@ def load_editor(name: str, device: torch.device | str = "cpu", **settings: Any) 
     if all(parameter.kind != inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         check_names(name, own, [key for key in parameters if key != "device"], of_all)
     return LocalEditor(make(device=device, **own), local)
+
+
+def editor_is_here(name: str) -> bool:
+    """Whether an editor can be loaded from this machine; else it would be downloaded first.
+
+    Raises:
+        ValueError: no such editor, a model of another kind, or one that cannot be had.
+    """
+    plugged_in = _plugged_in()
+    if name in plugged_in:
+        return True
+    if ":" in name and not Path(name).exists():
+        return callable(_attribute(name))
+    from fasttext2style.editors.diffusion.folder import diffusers_editor_is_here
+
+    return diffusers_editor_is_here(name, sorted(plugged_in))
+
+
+def _plugged_in() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="fasttext2style.editors")}
 
 
 def _attribute(path: str) -> Callable[..., ImageEditor]:

@@ -1,4 +1,4 @@
-"""How a name becomes an encoder."""
+"""How a name becomes an encoder, and whether it can."""
 
 from __future__ import annotations
 
@@ -23,3 +23,16 @@ def load_encoder(name: str, weights: str | None = None, device: torch.device | s
     from fasttext2style.guidance.open_clip_encoder import load_open_clip_encoder
 
     return load_open_clip_encoder(name, weights, device)
+
+
+def encoder_is_here(name: str, weights: str | None = None) -> bool:
+    """Whether an encoder can be loaded from this machine; else its weights would be downloaded first.
+
+    Raises:
+        ValueError: as `load_encoder`, but for weights that do not fit.
+    """
+    if name == "tiny":
+        return True
+    from fasttext2style.guidance.open_clip_encoder import open_clip_encoder_is_here
+
+    return open_clip_encoder_is_here(name, weights)

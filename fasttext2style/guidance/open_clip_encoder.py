@@ -43,11 +43,7 @@ def load_open_clip_encoder(name: str, weights: str | None, device: torch.device 
     """
     import open_clip
 
-    name = name.replace("/", "-")  # OpenAI's spelling, ViT-B/32
-    if name not in open_clip.list_models():
-        close = difflib.get_close_matches(name, ["tiny", *open_clip.list_models()], n=4, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(close)}?" if close else "`open_clip.list_models()` lists what there is."
-        raise ValueError(f"There is no encoder called {name!r}. {hint}")
+    name = _known(name)
     source, quick_gelu = _find_weights(name, weights)
     try:
         model = open_clip.create_model(name, pretrained=source, force_quick_gelu=quick_gelu, device=device)
@@ -56,6 +52,19 @@ def load_open_clip_encoder(name: str, weights: str | None, device: torch.device 
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"Encoder {name} could not be loaded with weights {source!r}: {reason}. {WAYS_OUT}") from error
     return OpenClipEncoder(model, tokenizer, f"{name} ({Path(source).name if Path(source).is_file() else source})")
+
+
+def open_clip_encoder_is_here(name: str, weights: str | None) -> bool:
+    """Whether an encoder's weights lie on this machine; else they would be downloaded.
+
+    Raises:
+        ValueError: see `load_encoder`.
+    """
+    import open_clip
+
+    name = _known(name)
+    source, _ = _find_weights(name, weights)
+    return Path(source).is_file() or _in_cache(open_clip.get_pretrained_cfg(name, source))
 
 
 class OpenClipEncoder:
@@ -114,6 +123,18 @@ class OpenClipEncoder:
             size = (self.resolution, self.resolution)
             pixels = F.interpolate(pixels, size, mode="bicubic", align_corners=False, antialias=True)
         return (pixels - self._mean[:, None, None]) / self._std[:, None, None]
+
+
+def _known(name: str) -> str:
+    """open_clip's spelling of a model's name."""
+    import open_clip
+
+    name = name.replace("/", "-")  # OpenAI's spelling, ViT-B/32
+    if name not in open_clip.list_models():
+        close = difflib.get_close_matches(name, ["tiny", *open_clip.list_models()], n=4, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(close)}?" if close else "`open_clip.list_models()` lists what there is."
+        raise ValueError(f"There is no encoder called {name!r}. {hint}")
+    return name
 
 
 def _find_weights(name: str, weights: str | None) -> tuple[str, bool]:

@@ -42,9 +42,7 @@ def load_diffusers_editor(
         ValueError: no such model, one of another kind, incomplete, or an unknown setting.
     """
     folder, revision = _find(name, plugged_in)
-    pipeline_name = _pipeline_name(folder)
-    if pipeline_name not in EDITORS:
-        raise ValueError(f"{name} is a {pipeline_name}, which edits no images; editors are {', '.join(EDITORS)}.")
+    pipeline_name = _pipeline_name(folder, name)
     module, _, class_name = EDITORS[pipeline_name].partition(":")
     editor_class = getattr(import_module(f"fasttext2style.editors.diffusion.{module}"), class_name)
     own, of_all = ([field.name for field in fields(config)] for config in (editor_class.config_class, LocalEditConfig))
@@ -55,45 +53,80 @@ def load_diffusers_editor(
     return editor_class(pipeline, device, config, name, revision or _digest(folder))
 
 
+def diffusers_editor_is_here(name: str, plugged_in: list[str]) -> bool:
+    """Whether a model lies on this machine; else it would be downloaded.
+
+    Raises:
+        ValueError: no such model, one of another kind, or one that cannot be had.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    folder = _local(name, plugged_in)
+    if folder is None:
+        index = try_to_load_from_cache(name, "model_index.json")
+        if not isinstance(index, str):
+            _check_reachable(name)
+            return False
+        folder = Path(index).parent
+    _pipeline_name(folder, name)
+    return True
+
+
 def _find(name: str, plugged_in: list[str]) -> tuple[Path, str]:
     """The folder of a model on this machine, downloaded if need be, and its revision if the hub knows one."""
+    folder = _local(name, plugged_in)
+    return _download(name) if folder is None else (folder, "")
+
+
+def _local(name: str, plugged_in: list[str]) -> Path | None:
+    """The folder that a name means, None for a hub id."""
     if name == "tiny":
-        return TINY, ""
+        return TINY
     if Path(name).is_dir():
-        return Path(name), ""
+        return Path(name)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         others = "".join(f', "{other}"' for other in plugged_in)
         raise ValueError(
             f'There is no editor {name!r}: not a folder here, nor a hub id (owner/model). Take "tiny" (packaged)'
             f'{others}, "timbrooks/instruct-pix2pix", a folder, or module:attribute.'
         )
-    return _download(name)
+    return None
 
 
 def _download(name: str) -> tuple[Path, str]:
     """From the hub's cache, else from the hub."""
     from diffusers import DiffusionPipeline
 
-    from fasttext2style.guidance.weights import reachable
-
     try:
         folder = Path(DiffusionPipeline.download(name, local_files_only=True))
     except (OSError, ValueError):
+        _check_reachable(name)
         try:
-            if not reachable("https://huggingface.co"):
-                raise OSError("huggingface.co cannot be reached")
             folder = Path(DiffusionPipeline.download(name))
         except (OSError, ValueError) as error:
-            raise ValueError(
-                f"{name} is not on this machine and cannot be downloaded: {error}. Give the path of a local copy, or "
-                'take "tiny".'
-            ) from error
+            raise _not_to_be_had(name, str(error)) from error
     return folder, folder.name
 
 
-def _pipeline_name(folder: Path) -> str:
+def _check_reachable(name: str) -> None:
+    from huggingface_hub import constants
+
+    from fasttext2style.guidance.weights import reachable
+
+    if constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT):
+        raise _not_to_be_had(name, f"{constants.ENDPOINT.rpartition('/')[2]} cannot be reached")
+
+
+def _not_to_be_had(name: str, why: str) -> ValueError:
+    return ValueError(
+        f'{name} is not on this machine and cannot be downloaded: {why}. Give the path of a local copy, or take "tiny".'
+    )
+
+
+def _pipeline_name(folder: Path, name: str) -> str:
+    """Class name of the pipeline in a folder, one of EDITORS; `name` is what the user called it."""
     try:
-        return json.loads((folder / "model_index.json").read_text())["_class_name"]
+        pipeline_name = json.loads((folder / "model_index.json").read_text())["_class_name"]
     except FileNotFoundError:
         raise ValueError(
             f"{folder} holds no model_index.json and is no diffusers model. It should be a folder that "
@@ -101,6 +134,9 @@ def _pipeline_name(folder: Path) -> str:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / 'model_index.json'} cannot be read: {error!r}. Copy the model again.") from error
+    if pipeline_name not in EDITORS:
+        raise ValueError(f"{name} is a {pipeline_name}, which edits no images; editors are {', '.join(EDITORS)}.")
+    return pipeline_name
 
 
 def _load_pipeline(folder: Path, pipeline_name: str, dtype: torch.dtype) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -43,6 +44,40 @@ def check_capture(data: Path, read_pixels: bool = True) -> None:
                 f"{len(broken)} of {len(paths)} photographs cannot be read, first {broken[0]}. "
                 "Replace them, or take their frames out of transforms.json."
             )
+
+
+@dataclass(frozen=True)
+class CaptureLook:
+    """What a capture holds, as far as names and heads of files tell."""
+
+    photographs: tuple[Path, ...]
+    width: int
+    """Of the largest photograph, in pixels."""
+    height: int
+    bytes: int
+    """Of all photographs."""
+
+
+def look_at_capture(data: Path) -> CaptureLook:
+    """Check a capture, and read the heads of its photographs.
+
+    Raises:
+        ValueError: see `check_capture`.
+    """
+    check_capture(data, read_pixels=False)
+    transforms = data if data.suffix == ".json" else data / "transforms.json"
+    named = [transforms.parent / str(frame["file_path"]) for frame in _frames(transforms)]
+    # Others lie in images_2/ and so on: they are as many, and smaller.
+    there = [path for path in named if path.is_file()]
+    sizes = []
+    for path in there:
+        try:
+            with Image.open(path) as image:
+                sizes.append(image.size)
+        except (UnidentifiedImageError, OSError) as error:
+            raise ValueError(f"The photograph {path} cannot be read: {error}.") from error
+    width, height = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+    return CaptureLook(tuple(named), width, height, sum(path.stat().st_size for path in there))
 
 
 def _frames(transforms: Path) -> list[dict]:

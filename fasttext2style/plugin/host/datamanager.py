@@ -49,7 +49,7 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
         self._limit_image_size()
         if self.config.object_masks is not None:
             outputs = self.train_dataparser_outputs
-            outputs.mask_filenames = _masks_of(self.config.object_masks, outputs.image_filenames)
+            outputs.mask_filenames = masks_of(self.config.object_masks, outputs.image_filenames)
         return super().create_train_dataset()
 
     def next_train(self, step: int) -> tuple[HostCameras, dict]:
@@ -127,7 +127,7 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
         return masks
 
 
-def _masks_of(folder: Path, photographs: list[Path]) -> list[Path]:
+def masks_of(folder: Path, photographs: list[Path]) -> list[Path]:
     """The mask of each photograph, by file name without ending.
 
     Raises:

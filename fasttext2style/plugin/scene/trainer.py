@@ -19,6 +19,7 @@ from fasttext2style.plugin.host.checkpoints import (
 from fasttext2style.plugin.host.console import errors_in_words
 from fasttext2style.plugin.host.pipelines import ScenePipelineConfig
 from fasttext2style.plugin.host.progress import PhaseProgress
+from fasttext2style.recipes.written import write_run_recipe
 
 FORMAT = "fasttext2style-1"
 """Marks our own checkpoints, whose optimizer state may be resumed."""
@@ -33,7 +34,8 @@ class SceneTrainerConfig(TrainerConfig):
     """Data and model."""
 
     def save_config(self) -> None:
-        """Save config.yml with absolute paths, so that ns-render and its kin find the run from any folder."""
+        """Save config.yml with absolute paths, so that ns-render and its kin find the run from any folder, and
+        recipe.yaml, which repeats it."""
         for name in ("output_dir", "data", "load_dir", "load_checkpoint", "load_config"):
             if getattr(self, name, None) is not None:
                 setattr(self, name, Path(getattr(self, name)).expanduser().absolute())
@@ -42,6 +44,7 @@ class SceneTrainerConfig(TrainerConfig):
             if getattr(datamanager, name, None) is not None:
                 setattr(datamanager, name, Path(getattr(datamanager, name)).expanduser().absolute())
         super().save_config()
+        write_run_recipe(self, self.get_base_dir())
 
 
 class SceneTrainer(Trainer):

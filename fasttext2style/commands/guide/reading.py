@@ -1,0 +1,75 @@
+"""How an answer becomes a value; a ValueError says why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fasttext2style.plugin.host.capture_checks import CaptureLook
+from fasttext2style.recipes.values import typed
+
+
+def text(answer: str) -> str:
+    if not answer.strip():
+        raise ValueError("an answer is needed.")
+    return typed(answer, str | None)
+
+
+def triple(answer: str) -> list[float]:
+    try:
+        x, y, z = (float(word) for word in answer.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(f'expected three numbers, such as "0 0 0.5"; got {answer!r}.') from None
+    return [x, y, z]
+
+
+def sizes(answer: str) -> list[float]:
+    sizes = triple(answer)
+    if min(sizes) <= 0:
+        raise ValueError(f"lengths are above 0; got {answer!r}.")
+    return sizes
+
+
+def positive(answer: str) -> float:
+    try:
+        value = float(answer)
+    except ValueError:
+        raise ValueError(f"expected a number, got {answer!r}.") from None
+    if not 0 < value < float("inf"):
+        raise ValueError(f"expected a number above 0, got {answer!r}.")
+    return value
+
+
+def masks_for(look: CaptureLook) -> Callable[[str], str]:
+    def read(answer: str) -> str:
+        from fasttext2style.plugin.host.datamanager import masks_of
+
+        folder = Path(answer).expanduser()
+        masks_of(folder, list(look.photographs))
+        return str(folder)
+
+    return read
+
+
+def encoder(answer: str) -> str:
+    from fasttext2style.guidance.load import encoder_is_here
+
+    encoder_is_here(answer)
+    return answer
+
+
+def editor(answer: str) -> str:
+    from fasttext2style.editors.load import editor_is_here
+
+    editor_is_here(answer)
+    return answer
+
+
+def new_file(answer: str) -> Path:
+    path = Path(answer).expanduser()
+    path = path if path.suffix in (".yaml", ".yml") else path.with_name(f"{path.name}.yaml")
+    if path.exists():
+        raise ValueError(f"{path} is there already; give another name.")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}.")
+    return path

@@ -1,0 +1,41 @@
+"""ft2s new: from a capture to a run, by questions."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from fasttext2style.commands.guide.options import Answers
+from fasttext2style.commands.shared import errors_in_words
+
+
+@dataclass(kw_only=True)
+class New(Answers):
+    """Answer some questions about a capture; the recipe that comes of it is written and run.
+
+    Whatever is given as an option is not asked. Ctrl-C leaves, with nothing written.
+    """
+
+    def run(self) -> None:
+        print("A few questions. Enter takes what is proposed, Ctrl-C leaves with nothing written.", flush=True)
+        with errors_in_words():
+            from fasttext2style.commands.guide.asking import Asker
+            from fasttext2style.commands.guide.questions import Guide
+            from fasttext2style.scene.files.atomic import atomic_write
+
+            try:
+                composed = Guide(self, Asker(self.yes)).compose()
+            except (EOFError, KeyboardInterrupt) as end:
+                print("\nNothing was written.", flush=True)
+                if isinstance(end, EOFError):
+                    print("Without a terminal, give the answers as options (ft2s new --help), or add --yes.")
+                raise SystemExit(130 if isinstance(end, KeyboardInterrupt) else 1) from None
+            with atomic_write(composed.path) as stream:
+                stream.write(composed.text.encode())
+            print(f"\nWritten: {composed.path}. Again, at any time:  ft2s run {shlex.quote(str(composed.path))}")
+            if composed.runs:
+                from fasttext2style.plugin.runs.recipe import run_recipe
+
+                run_recipe(composed.recipe)
+            else:
+                print(shlex.join(["ns-train", *composed.recipe.words()]))

@@ -1,0 +1,28 @@
+"""ft2s run: a recipe, as a run of nerfstudio's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from fasttext2style.commands.shared import errors_in_words
+
+
+@dataclass
+class Run:
+    """Run a recipe: settings in YAML, shipped ones by name. The ns-train line that it comes to is printed first."""
+
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """A .yaml, the folder of a run (what it was set to), or the name of a shipped recipe, such as laptop."""
+    options: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NS-TRAIN OPTIONS")] = ()
+    """All that ns-train takes, such as --data CAPTURE --prompt SENTENCE; it wins over what the recipe says."""
+
+    def run(self) -> None:
+        with errors_in_words():
+            from fasttext2style.plugin.runs.recipe import run_recipe
+            from fasttext2style.recipes.recipe import read_recipe
+            from fasttext2style.recipes.shipped import find_recipe
+
+            run_recipe(read_recipe(find_recipe(self.recipe)), self.options)
