@@ -12,10 +12,11 @@ from tiny_segmenters import as_pil, pictures
 from torch.nn import functional
 
 from fasttext2style.guidance.load import load_encoder
+from fasttext2style.selection.segmenters import grounded_sam, sam3
 from fasttext2style.selection.segmenters.clipseg import ClipSeg
 from fasttext2style.selection.segmenters.encoder import EncoderSegmenter, by_color, spread
 from fasttext2style.selection.segmenters.grounded_sam import GroundedSam
-from fasttext2style.selection.segmenters.load import grounded_sam, load_segmenter, sam3
+from fasttext2style.selection.segmenters.load import load_segmenter
 
 
 @pytest.fixture(scope="module")

@@ -49,8 +49,8 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
         session.run(idle=writer.write_out_storage)
     path = session.scene.save()
     CONSOLE.print(
-        f"Saved: {path}\nTo continue:  ns-train {trainer.config.method_name} --live True --load-dir "
-        f"{quote(str(path))} ...",
+        f"Saved: {path}\nTo continue:  ns-train {trainer.config.method_name} --live True "
+        f"--load-dir {quote(str(path))} ...",
         soft_wrap=True,
     )
     shown.close()
