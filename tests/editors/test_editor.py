@@ -13,7 +13,7 @@ from tiny_pipelines import tiny_instruct_pix2pix
 
 from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixEditor
 from fasttext2style.editors.editor import EditRequest, EditResult
-from fasttext2style.editors.load import load_editor
+from fasttext2style.editors.load import editor_is_here, load_editor
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "02_your_own_editor"
 
@@ -91,8 +91,27 @@ def test_loaded_weights_edit_as_those_that_were_saved(folder):
     ],
 )
 def test_names_of_nothing(name, words):
-    with pytest.raises(ValueError, match=words):
-        load_editor(name)
+    for look in (load_editor, editor_is_here):
+        with pytest.raises(ValueError, match=words):
+            look(name)
+
+
+def test_what_is_here_is_told_from_what_must_be_downloaded(folder, hub, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    assert editor_is_here("tiny") and editor_is_here(str(folder))
+    assert editor_is_here("fasttext2style.editors.load:load_editor")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub)
+    assert not editor_is_here("owner/model")
+    snapshot = tmp_path / "models--owner--model" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "models--owner--model" / "refs").mkdir()
+    (tmp_path / "models--owner--model" / "refs" / "main").write_text("abc")
+    shutil.copy(folder / "model_index.json", snapshot)
+    assert editor_is_here("owner/model")
+    (snapshot / "model_index.json").write_text('{"_class_name": "DDPMPipeline"}')
+    with pytest.raises(ValueError, match="owner/model is a DDPMPipeline, which edits no images"):
+        editor_is_here("owner/model")
 
 
 def test_folders_that_are_no_editor(folder, tmp_path):

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from fasttext2style.guidance import open_clip_encoder
 from fasttext2style.guidance.encoder import TextImageEncoder
-from fasttext2style.guidance.load import load_encoder
+from fasttext2style.guidance.load import encoder_is_here, load_encoder
 from fasttext2style.guidance.prompts import TEMPLATES
 
 
@@ -142,3 +142,23 @@ def test_weights_in_the_cache_need_no_network(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert open_clip_encoder._find_weights("ViT-B-32", None)[0] == "laion2b_s34b_b79k"
+
+
+def test_what_is_here_is_told_from_what_must_be_downloaded(monkeypatch, tmp_path, small_clip, hub):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    assert encoder_is_here("tiny")
+    assert encoder_is_here(small_clip[0], str(small_clip[1]))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub)
+    assert not encoder_is_here("ViT-B/32")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ValueError, match="cannot be downloaded"):
+        encoder_is_here("ViT-B-32")
+    with pytest.raises(ValueError, match="There is no encoder"):
+        encoder_is_here("ViT-B-33")
+    folder = tmp_path / "models--laion--CLIP-ViT-B-32-laion2B-s34B-b79K"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("abc")
+    (folder / "snapshots" / "abc").mkdir(parents=True)
+    (folder / "snapshots" / "abc" / "open_clip_model.safetensors").write_bytes(b"")
+    assert encoder_is_here("ViT-B-32")

@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from fasttext2style.plugin.host.capture_checks import check_capture
+from fasttext2style.plugin.host.capture_checks import check_capture, look_at_capture
 
 EYE = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
 
@@ -83,3 +83,16 @@ def test_a_corrupt_photograph(capture, damage):
 def test_photographs_that_lie_in_a_downscaled_folder_are_fine(capture):
     (capture / "images").rename(capture / "images_2")
     check_capture(capture)
+
+
+def test_a_look_at_a_capture_reads_heads_only(capture):
+    Image.effect_noise((90, 70), 80).convert("RGB").save(capture / "images" / "2.jpg")
+    whole = (capture / "images" / "1.jpg").read_bytes()
+    (capture / "images" / "1.jpg").write_bytes(whole[: len(whole) // 2])
+    look = look_at_capture(capture)
+    assert [path.name for path in look.photographs] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert (look.width, look.height) == (90, 70)
+    assert look.bytes == sum(path.stat().st_size for path in (capture / "images").iterdir())
+    (capture / "images" / "1.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"1\.jpg cannot be read"):
+        look_at_capture(capture)
