@@ -181,12 +181,12 @@ class _Series:
     def __init__(self, owner: LiveRounds, scene: LiveScene, instruction: str) -> None:
         self.owner, self.scene, self.instruction = owner, scene, instruction
         edit = EditableObject(scene.gaussians, scene.selection, copy_scene=False)
+        before = object_before(scene.state, edit)  # first, for what is removed goes when its rounds are made
         folder = _new_folder(owner.folder, instruction) / "rounds"
         books = RoundsFolder(folder, owner.keep, go_on="press Next round again.")
         self.rounds = owner.new_rounds(instruction, edit, books, self._after_denoising_step)
         self.best_view = scene.cameras[int(self.rounds.views.coverage.argmax())]
         self.plan = self.rounds.plan
-        before = object_before(scene.state, edit)
         self.rounds.start()
         self.live = LiveEdit(scene, edit, before)
         self.optimizers = owner.make_optimizers(edit.parameters, 1.0, self.rounds.mode.geometry_rate)

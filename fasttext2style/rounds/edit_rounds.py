@@ -105,9 +105,9 @@ class EditRounds:
         self.folder.finish(0, {"snapshot": "scene.safetensors", "scene": self._scene, "versions": used_versions()})
 
     def resume(self, refinement_steps: int = 0) -> None:
-        """Take up the last complete round: the subject, its pictures and its place in the schedule.
+        """Restore the last complete round: the subject, its pictures and its place in the schedule.
 
-        `refinement_steps` above 0 go on with that round, on the same edited views, instead of beginning the next.
+        With `refinement_steps` that round is trained further, on the same edited views, instead of beginning the next.
 
         Raises:
             ValueError: no complete round, a damaged one, or one of another scene.
@@ -127,7 +127,7 @@ class EditRounds:
             self.refine(refinement_steps)
 
     def refine(self, steps: int) -> None:
-        """Go on with the last complete round for so many steps, on the same edited views.
+        """Train the last complete round for this many more steps, on the same edited views.
 
         Raises:
             ValueError: there is none.
@@ -148,7 +148,7 @@ class EditRounds:
         self._begin_pass()
 
     def plan_round(self, steps: int) -> None:
-        """Let the next round have so many training steps, whatever the schedule says; asked for between rounds."""
+        """Give the next round this many training steps, whatever the schedule says; called between rounds."""
         self._round_plan = replace(self.plan, steps=steps)
         self._round_length = self._round_plan.steps_per_round
 

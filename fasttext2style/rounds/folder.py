@@ -3,7 +3,7 @@
 rounds/
   round_0000/        scene.safetensors: the scene before any edit, and the object's weights
   round_0001/        before, edited, after, mask: a picture per view; snapshot; weights.npy
-    manifest.json    written last, by an atomic rename: a round without it did not end, and is done again
+    manifest.json    written last, by an atomic rename: a round without it was interrupted, and is done again
   index.html         all rounds side by side
 """
 
@@ -92,7 +92,7 @@ class RoundsFolder:
     def __init__(self, path: Path, keep: KeepConfig | None = None, go_on: str = "") -> None:
         self.path, self.keep = path, keep or KeepConfig()
         self.go_on = go_on or f"ft2s rounds resume {quote(str(path.parent))}"
-        """What goes on with the rounds after an error; for people."""
+        """How to continue after an error, for people."""
 
     def folder(self, number: int) -> Path:
         return self.path / f"round_{number:04d}"
@@ -109,7 +109,7 @@ class RoundsFolder:
             if found and manifest.get("scene") != found[0].manifest.get("scene"):
                 raise ValueError(
                     f"{path} belongs to another scene than {found[0].folder}. Move {path.parent} away; if it was "
-                    f"copied here, its own run is where it can be resumed."
+                    f"copied here, resume it in its own run."
                 )
             found.append(Round(len(found), path.parent, manifest))
         return found
@@ -118,7 +118,7 @@ class RoundsFolder:
         """An empty folder for a round; what an interrupted one left there is removed."""
         folder = self.folder(number)
         if (folder / "manifest.json").is_file():
-            raise ValueError(f"Round {number} is complete in {folder}; it is not begun again.")
+            raise ValueError(f"Round {number} is complete in {folder}; it cannot be started again.")
         if folder.is_dir():
             shutil.rmtree(folder)
         with self.writing(folder):
@@ -188,7 +188,7 @@ def _read_manifest(path: Path, number: int) -> dict[str, Any]:
         ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or manifest.get("round") != number:
         raise ValueError(
-            f"{path} is no manifest of round {number} that this version reads (format {FORMAT}); "
+            f"{path} is not a manifest of round {number} in a format that this version reads (format {FORMAT}); "
             f"{back if number else 'start a new run'}."
         )
     return manifest

@@ -229,7 +229,7 @@ def load_object(tensors: Mapping[str, Tensor], edit: EditableObject) -> None:
     missing = [name for name in SPLATFACTO_NAMES if f"parameters.{name}" not in tensors]
     missing += [name for name in ("weights", "grown") if name not in tensors]
     if missing:
-        raise ValueError(f"This is no snapshot of a round: {', '.join(missing)} missing.")
+        raise ValueError(f"This is not a snapshot of a round: {', '.join(missing)} missing.")
     for name, parameter in list(edit.parameters.items()):
         value = tensors[f"parameters.{name}"]
         if value.shape[1:] != parameter.shape[1:]:
@@ -249,7 +249,7 @@ def load_scene(path: Path) -> tuple[Gaussians, Float[Tensor, " gaussians"]]:
     """
     tensors = load_tensors(path)
     if "weights" not in tensors:
-        raise ValueError(f"{path} is no scene of a run of rounds: it holds {sorted(tensors)[:4]}.")
+        raise ValueError(f"{path} is not the scene of a run of rounds: it holds {sorted(tensors)[:4]}.")
     return Gaussians.from_splatfacto(tensors), tensors["weights"]
 
 

@@ -37,9 +37,9 @@ class LossConfig:
     lpips_weight: float = 1.0
     """Weight of LPIPS inside the region. The papers add it to L1 as it is; others give it up to 3 times as much."""
     lpips: Literal["auto", "on", "off"] = "auto"
-    """"auto" leaves LPIPS out, and says so, when the weights of its network are neither given, cached nor reachable."""
+    """"auto" leaves LPIPS out, and says so, when the weights of its network are not given, cached or reachable."""
     lpips_weights: str = ""
-    """File with torchvision's squeezenet1_1 weights, when there is no download."""
+    """File with torchvision's squeezenet1_1 weights, for machines without a connection."""
     preservation_weight: float = 1.0
     """Weight of the L1 distance to the original renders outside the region."""
     consistency_weight: float = 0.1
@@ -127,10 +127,10 @@ def view_dependence_change(
 
 
 def load_perceptual_loss(config: LossConfig, device: torch.device | str) -> tuple[PerceptualLoss | None, str]:
-    """LPIPS (SqueezeNet), or None, and a sentence for the user when it was to be had only with luck and was not.
+    """LPIPS (SqueezeNet), or None if it is off or its weights are unavailable; then with a sentence for the user.
 
     Raises:
-        ValueError: asked for by `lpips="on"`, and its weights cannot be had.
+        ValueError: its weights are unavailable, but were asked for by `lpips="on"` or a file.
     """
     if config.lpips == "off" or config.lpips_weight == 0:
         return None, ""
@@ -140,7 +140,7 @@ def load_perceptual_loss(config: LossConfig, device: torch.device | str) -> tupl
         if config.lpips == "on" or config.lpips_weights:
             raise ValueError(
                 "LPIPS was asked for (losses.lpips on), but the weights of its network, torchvision's squeezenet1_1, "
-                "cannot be had. Give the file with losses.lpips-weights, or leave losses.lpips at auto."
+                "are unavailable. Give the file with losses.lpips-weights, or leave losses.lpips at auto."
             ) from error
         return None, (
             "LPIPS is left out of the loss: the weights of its network (torchvision's squeezenet1_1) are not on this "

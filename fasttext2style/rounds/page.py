@@ -40,7 +40,7 @@ def write_page(path: Path, rounds: Sequence[Round]) -> None:
     """Write the page of some complete rounds (round 0, without pictures, among them or not) beside their folders."""
     edited = [entry for entry in rounds if entry.number > 0]
     if not edited:
-        raise ValueError("There is no round to show yet; the first one is still in the making.")
+        raise ValueError("There is no round to show yet: the first one has not been completed.")
     last = edited[-1].manifest
     body = [
         f"<h1>“{html.escape(last['instruction'])}”</h1>",

@@ -45,7 +45,7 @@ def hole_masks(
 
 
 def keep_seeds(edit: EditableObject, cameras: Cameras, holes: Float[Tensor, "views height width 1"]) -> None:
-    """Leave only `fill_seeds` of an object, nearly transparent."""
+    """Reduce an object to its `fill_seeds`, nearly transparent."""
     keep = fill_seeds(edit.original, cameras, holes)
     for name, parameter in list(edit.parameters.items()):
         edit.parameters[name] = nn.Parameter(parameter.detach()[keep])

@@ -147,7 +147,7 @@ def choose_views(
     Args:
         how: Schedule.choice.
         count: as many, or all there are.
-        turn: how often views were chosen before in this run, in batches of `count`; "turn" goes on from there.
+        turn: how often views were chosen before in this run, in batches of `count`; "turn" continues from there.
         coverage: share of each picture that the object takes.
         directions: unit vectors along which the cameras look.
         residuals: view -> how far it was from its target at the end of the last round.

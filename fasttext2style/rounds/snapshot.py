@@ -54,7 +54,7 @@ def random_states() -> dict[str, Tensor]:
 
 
 def load_random_states(tensors: Mapping[str, Tensor]) -> None:
-    """Torch's own generators go on where they were."""
+    """Let torch's own generators continue where they were."""
     if "random.cpu" in tensors:
         torch.set_rng_state(tensors["random.cpu"])
     for index in range(torch.cuda.device_count()):

@@ -95,8 +95,7 @@ class ObjectGrowth:
         info, count = self._info, len(self._edit)
         gradients, seen = info["means2d"].grad[:, :count], info["radii"][:, :count] > 0
         to_screen = gradients.new_tensor([info["width"], info["height"]]) / 2 * info["n_cameras"]
-        pull = (gradients * to_screen).norm(dim=-1)
-        self._state["gradients"] += torch.where(seen, pull, 0.0).sum(dim=0)
+        self._state["gradients"] += (gradients * to_screen).norm(dim=-1).sum(dim=0)
         self._state["times_seen"] += seen.sum(dim=0)
 
     def _grow(self) -> int:

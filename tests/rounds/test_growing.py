@@ -41,36 +41,42 @@ def test_a_restyled_object_does_not_grow(tmp_path):
     assert set(_counts(_rounds(tmp_path, "restyle"))) == {BALL}
 
 
-def test_refinement_grows_nothing(tmp_path):
-    """Not even that of a round that was ended by hand, long before its last fifth."""
-    rounds = _rounds(tmp_path, steps=100)
-    edit, counts = object_of(rounds), []
+def _growing(rounds):
+    """A function that takes steps without a cap, and tells how many Gaussians there are after each."""
+    edit = object_of(rounds)
     optimizers = {name: torch.optim.Adam([value], lr=1e-3) for name, value in edit.parameters.items()}
     rounds.attach(optimizers)
-    growth = RoundGrowth(replace(GROWS, max_factor=100.0), rounds, edit, optimizers)
+    growth = RoundGrowth(replace(GROWS, max_factor=1e6), rounds, edit, optimizers)
     steps = ObjectSteps(edit, optimizers, growth, rounds.subject.re_anchor)
 
-    def take(count):
+    def take(count) -> list[int]:
+        counts = [len(edit)]
         for _ in range(count):
             rounds.begin_step()
             steps.take(*rounds.losses(), rounds.step)
             counts.append(len(edit))
             rounds.end_step()
+        return [step for step in range(1, count + 1) if counts[step] > counts[step - 1]]
 
-    take(3)
-    assert counts[0] == BALL < counts[1] <= counts[2]
+    return take
+
+
+def test_a_round_grows_for_the_first_four_fifths_of_its_own_length(tmp_path):
+    rounds = _rounds(tmp_path, steps=5)
+    take = _growing(rounds)
+    assert take(5) == [2]
+    rounds.plan_round(10)
+    assert take(10) == [2, 4, 6]
+
+
+def test_refinement_grows_nothing(tmp_path):
+    """Not even that of a round that was ended by hand, long before its last fifth."""
+    rounds = _rounds(tmp_path, steps=100)
+    take = _growing(rounds)
+    assert take(3) == [2]
     rounds.end_round()
     rounds.refine(6)
-    take(6)
-    assert counts[3:] == [counts[2]] * 6
-
-
-def test_every_round_counts_gradients_anew(tmp_path):
-    """With an odd number of steps a round, one whose count went on would grow one step too early."""
-    rounds, counts = _rounds(tmp_path, steps=5), []
-    run(rounds, growth=replace(GROWS, max_factor=9.0), after_step=lambda: counts.append(len(object_of(rounds))))
-    grew = [step for step in range(1, 10) if counts[step] > counts[step - 1]]
-    assert grew == [1, 6]
+    assert take(6) == []
 
 
 @pytest.mark.parametrize("mode, limit", [("replace", 0.005), ("remove", 0.001)])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_scene import FIELDS, as_users_run_it, assert_equal, random_gaussians
 
-from fasttext2style.scene.gaussians import SH_C0, Gaussians
+from fasttext2style.scene.gaussians import Gaussians
 
 
 def test_activations_are_those_of_3dgs():
@@ -53,46 +53,6 @@ def test_splatfacto_names_round_trip_under_any_prefix(prefix, degree):
     }
     assert tensors[prefix + "opacities"].shape == (7, 1)
     assert_equal(Gaussians.from_splatfacto(tensors), gaussians)
-
-
-def nerfstudios_splatfacto(sh_degree, seed_points=None):
-    """A new model of nerfstudio's own."""
-    from nerfstudio.data.scene_box import SceneBox
-    from nerfstudio.models import splatfacto
-
-    config = splatfacto.SplatfactoModelConfig(num_random=20, random_init=seed_points is None, sh_degree=sh_degree)
-    model = object.__new__(splatfacto.SplatfactoModel)
-    torch.nn.Module.__init__(model)
-    model.config, model.seed_points = config, seed_points
-    model.device_indicator_param = torch.nn.Parameter(torch.empty(0))
-    model.scene_box = SceneBox(aabb=torch.tensor([[-1.0] * 3, [1.0] * 3]))
-    model.num_train_data, model.kwargs = 1, {}
-    with pytest.MonkeyPatch.context() as patch:
-        # The constructor of LPIPS fetches weights from the net; it is not what is tested.
-        patch.setattr("torchmetrics.image.lpip.LearnedPerceptualImagePatchSimilarity", lambda **_: torch.nn.Identity())
-        model.populate_modules()
-    return model
-
-
-def test_gaussians_are_the_tensors_of_nerfstudios_own_splatfacto():
-    """Names and shapes, not only our own dictionary read back."""
-    model = nerfstudios_splatfacto(sh_degree=2)
-    gaussians = Gaussians.from_checkpoint(model.state_dict())
-    assert len(gaussians) == 20
-    assert gaussians.sh_degree == 2
-    assert torch.equal(gaussians.opacities[:, None], torch.sigmoid(model.opacities))
-    assert torch.equal(gaussians.sh[:, 0], model.features_dc)
-    for name, tensor in gaussians.to_splatfacto().items():
-        assert tensor.shape == model.gauss_params[name].shape
-
-
-def test_colours_of_splatfacto_without_view_dependence(monkeypatch):
-    monkeypatch.setattr(torch.Tensor, "cuda", lambda tensor: tensor)  # splatfacto moves its points there
-    colors = torch.randint(1, 255, (20, 3), generator=torch.Generator().manual_seed(0)).float()
-    model = nerfstudios_splatfacto(0, seed_points=(torch.rand(20, 3), colors))
-    gaussians = Gaussians.from_checkpoint({f"_model.{name}": value for name, value in model.state_dict().items()})
-    torch.testing.assert_close(0.5 + SH_C0 * gaussians.sh_dc, colors / 255, rtol=0, atol=1e-6)
-    torch.testing.assert_close(gaussians.sh_dc, model.shs_0, rtol=0, atol=1e-6)
 
 
 def test_state_dicts_that_are_none_say_what_is_missing():

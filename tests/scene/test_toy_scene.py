@@ -11,7 +11,7 @@ from random_scene import assert_equal
 
 from fasttext2style.scene.rasterize import contributions, render
 from fasttext2style.toy import geometry as toy_geometry
-from fasttext2style.toy.scene import FOCUS, WORLD_OPTIONS, ToyScene, toy_scene, write_dataset
+from fasttext2style.toy.scene import FOCUS, ToyScene, toy_scene, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -141,38 +141,3 @@ def test_the_dataset_is_photographs_masks_and_points(dataset, scene):
     photo = torch.from_numpy(np.array(Image.open(dataset / "images" / "test_002.png"))) / 255
     expected, _, _ = render(scene.gaussians, scene.test_cameras[2])
     torch.testing.assert_close(photo, expected[0].clamp(0, 1), atol=0.5 / 255 + 1e-6, rtol=0)
-
-
-def dataparser(folder, **changes):
-    from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
-
-    return NerfstudioDataParserConfig(data=folder, load_3D_points=True, **changes).setup()
-
-
-def test_nerfstudio_reads_the_dataset_in_world_coordinates(dataset, scene):
-    options = dict(zip(WORLD_OPTIONS[::2], WORLD_OPTIONS[1::2]))
-    parser = dataparser(
-        dataset,
-        orientation_method=options["--orientation-method"],
-        center_method=options["--center-method"],
-        auto_scale_poses=options["--auto-scale-poses"] == "True",
-    )
-    for split, cameras in (("train", scene.train_cameras), ("val", scene.test_cameras)):
-        outputs = parser.get_dataparser_outputs(split)
-        torch.testing.assert_close(outputs.cameras.camera_to_worlds, cameras.to_opengl(), atol=1e-5, rtol=0)
-        assert outputs.cameras.fx[0].item() == pytest.approx(cameras.Ks[0, 0, 0].item())
-        assert (outputs.cameras.width[0].item(), outputs.cameras.height[0].item()) == (96, 80)
-        assert outputs.dataparser_scale == 1.0
-        torch.testing.assert_close(outputs.dataparser_transform, torch.eye(4)[:3])
-        points = outputs.metadata["points3D_xyz"]
-        distances, _ = toy_geometry.KDTree(scene.gaussians.means.numpy()).query(points.numpy())
-        assert distances.max() < 0.05
-        assert outputs.metadata["points3D_rgb"].float().std() > 20
-    assert outputs.image_filenames[0].name == "test_000.png"
-
-
-def test_nerfstudio_by_default_moves_and_scales_the_dataset(dataset):
-    """Why WORLD_OPTIONS are needed."""
-    outputs = dataparser(dataset).get_dataparser_outputs("train")
-    assert outputs.dataparser_scale != 1.0
-    assert outputs.cameras.camera_to_worlds[:, :, 3].abs().max() <= 1.0

@@ -104,7 +104,7 @@ def test_pulls_are_averaged_over_the_views_that_show_a_gaussian():
 
 def test_growth_is_every_so_many_steps_and_not_in_the_last_fifth():
     edit = _object()
-    growth = _growth(edit, GrowthConfig(enabled=True, every=3, gradient_threshold=0.5), steps=20)
+    growth = _growth(edit, GrowthConfig(enabled=True, every=3, max_factor=9.0, gradient_threshold=0.5), steps=20)
     grown_after = []
     for number in range(20):
         pulls = torch.zeros(len(edit))

@@ -54,7 +54,7 @@ class RoundsPipelineConfig(ObjectPipelineConfig):
         """The frozen networks; called first of all, for they may be missing.
 
         Raises:
-            ValueError: no prompt, settings that contradict each other, or networks that cannot be had.
+            ValueError: no prompt, contradictory settings, or networks that are unavailable.
         """
         if prompt_needed and not self.prompt:
             raise ValueError('No instruction was given: add --prompt "turn the bear into a panda".')
@@ -76,10 +76,10 @@ class RoundsPipeline(ObjectPipeline):
     def begin_rounds(
         self, tools: Tools, selection: Selection, folder: Path, resumes: bool, refinement_steps: int = 0
     ) -> dict[str, list[nn.Parameter]]:
-        """Prepare the rounds of a run in `folder`, or take them up again; returns the parameter groups to optimize.
+        """Prepare the rounds of a run in `folder`, or resume them; returns the parameter groups to optimize.
 
         Raises:
-            ValueError: no view shows the object, or rounds that cannot be taken up.
+            ValueError: no view shows the object, or rounds that cannot be resumed.
         """
         config = self.config
         self.begin_edit(selection, folder)

@@ -1,4 +1,4 @@
-"""The trainer of `fasttext2style-ip2p`: begins a run of rounds, or takes one up again where its books end."""
+"""The trainer of `fasttext2style-ip2p`: starts a run of rounds, or resumes one after its last complete round."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class RoundsTrainerConfig(StyleTrainerConfig):
-    """Trainer settings of `fasttext2style-ip2p`. A run whose folder holds rounds already goes on with them."""
+    """Trainer settings of `fasttext2style-ip2p`. A run whose folder already holds rounds continues with
+    them."""
 
     _target: type = field(default_factory=lambda: RoundsTrainer)
     pipeline: RoundsPipelineConfig = field(default_factory=RoundsPipelineConfig)
@@ -39,7 +40,7 @@ class RoundsTrainerConfig(StyleTrainerConfig):
     """The run's folder, instead of output-dir/experiment/method/timestamp; `ft2s rounds resume` sets it, so that runs
     can be moved."""
     refine: int = 0
-    """Only with a run that has rounds: go on with the last one for so many steps, without new edits."""
+    """Only with a run that has rounds: train the last one for this many more steps, without new edits."""
 
     def get_base_dir(self) -> Path:
         return super().get_base_dir() if self.run_folder is None else self.run_folder
@@ -75,7 +76,7 @@ class RoundsTrainer(StyleTrainer):
         self._start_step = (rounds.round - 1) * rounds.plan.steps_per_round + rounds.step
         self.config.max_num_iterations = rounds.steps_left
         if resumes:
-            CONSOLE.log(f"Going on with round {rounds.round}, {rounds.steps_left} steps are left.")
+            CONSOLE.log(f"Continuing with round {rounds.round}; {rounds.steps_left} steps are left.")
         self.optimizers = Optimizers(rates_of_mode(self.config.optimizers, rounds.mode.geometry_rate), groups)
         for scheduler in self.optimizers.schedulers.values():
             for _ in range(self._start_step):
@@ -99,7 +100,7 @@ class RoundsTrainer(StyleTrainer):
     def train(self) -> None:
         if not self.config.live and self.pipeline.rounds.done:
             CONSOLE.print(
-                f"All {self.pipeline.rounds.plan.rounds} rounds are there. More: "
+                f"All {self.pipeline.rounds.plan.rounds} rounds are done. For more: "
                 f"ft2s rounds resume {quote(str(self.base_dir))} --rounds N, or --refine STEPS on the last one."
             )
             return
@@ -107,7 +108,7 @@ class RoundsTrainer(StyleTrainer):
             super().train()
         except SystemExit as end:
             if end.code == 130:
-                CONSOLE.print(f"Complete rounds are kept. Go on with:  ft2s rounds resume {quote(str(self.base_dir))}")
+                CONSOLE.print(f"Complete rounds are kept. Resume with:  ft2s rounds resume {quote(str(self.base_dir))}")
             raise
 
     def live_action(self) -> Action:

@@ -1,4 +1,4 @@
-"""A run of rounds on disk: resumed, set back, and its scene at the end of any round."""
+"""A run of rounds on disk: resumed, or set back to the end of any round."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from fasttext2style.rounds.page import write_page
 
 
 def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None:
-    """Go on with the last complete round's successor, or refine that round without new edits.
+    """Continue after the last complete round, or refine that round without new edits.
 
-    `rounds` changes how many there are to be in all; everything else is as config.yml says, and the run may lie
-    elsewhere than it did.
+    `rounds` changes their total number; everything else is as config.yml says. The run may have been moved.
 
     Raises:
         ValueError: not a run of fasttext2style-ip2p.
@@ -29,7 +28,7 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None
     config = _read_config(folder)
     if config.live:
         raise ValueError(
-            f"{folder} is a live session. Go on with:  ns-train {config.method_name} --live True --load-dir "
+            f"{folder} is a live session. Continue it with:  ns-train {config.method_name} --live True --load-dir "
             f"{quote(str(folder / config.relative_model_dir))} ..."
         )
     config.run_folder = folder
@@ -62,9 +61,9 @@ def reset_run(folder: Path, to: int) -> None:
     if any((folder / "nerfstudio_models").glob("step-*.ckpt")):
         open_run(folder).save(scene, weights)
     CONSOLE.print(
-        f"The scene is that of round {to}."
+        f"The scene is back at the end of round {to}."
         + (f" Later rounds are kept in {aside}." if aside is not None else " There were no later rounds.")
-        + f" Go on with:  ft2s rounds resume {quote(str(folder))}",
+        + f" Continue from here with:  ft2s rounds resume {quote(str(folder))}",
         soft_wrap=True,
     )
 
@@ -75,7 +74,7 @@ def _read_config(folder: Path) -> RoundsTrainerConfig:
     config = yaml.load(path.read_text(encoding="utf8"), Loader=yaml.Loader) if path.is_file() else None
     if not isinstance(config, RoundsTrainerConfig):
         raise ValueError(
-            f"{folder} is no run of fasttext2style-ip2p: expected a folder with its config.yml, such as "
+            f"{folder} is not a run of fasttext2style-ip2p: expected a folder with its config.yml, such as "
             "outputs/bear/fasttext2style-ip2p/2026-01-31_120000."
         )
     return config
