@@ -143,21 +143,27 @@ def outside_report(loaded: LoadedFile, measure: Callable[[SceneOnDisk], Mapping[
         if not loaded.path.is_file():
             raise ValueError(f"{loaded.path}, which the scene was loaded from, is gone.")
         drifts = measure(SceneOnDisk(loaded.path))
-        worst = max(drifts.values(), key=lambda drift: (drift.changed, drift.largest_change))
-        if worst.changed and LoadedFile.of(loaded.path).described() != loaded.described():
+        changed = any(drift.changed for drift in drifts.values())
+        if changed and LoadedFile.of(loaded.path).described() != loaded.described():
             raise ValueError(f"{loaded.path}, which the scene was loaded from, was written anew since.")
     except (ValueError, OSError) as error:
         return not_measured(str(error)) | about
+    return numbers_of(drifts) | about
+
+
+def numbers_of(drifts: Mapping[str, Drift]) -> dict[str, Any]:
+    """The worst of several files, and each of them, for a report."""
+    worst = max(drifts.values(), key=lambda drift: (drift.changed, drift.largest_change))
     files = {
         name: {"changed": drift.changed, "largest_change": drift.largest_change, "parameter": drift.parameter}
         for name, drift in drifts.items()
     }
-    numbers = {
+    return {
         "gaussians_compared": worst.compared,
         "gaussians_changed": worst.changed,
         "largest_parameter_change": worst.largest_change,
+        "files": files,
     }
-    return numbers | {"files": files} | about
 
 
 def not_measured(reason: str) -> dict[str, Any]:
@@ -169,18 +175,18 @@ def verdict(outside: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether nothing changed, and one line that says it, of the part of a report that was made here."""
     if outside["gaussians_changed"] is None:
         return False, f"Whether anything outside the object changed could not be measured: {outside['not_measured']}"
+    loaded = outside["loaded"]["file"] if "loaded" in outside else "the scene that was loaded"
     if outside["gaussians_changed"] == 0:
-        files = " and ".join(outside["files"])
+        files = ", ".join(outside["files"])
         return True, (
             f"Outside the object no bit of {outside['gaussians_compared']:,} Gaussians changed "
-            f"({files} beside {outside['loaded']['file']})."
+            f"({files} beside {loaded})."
         )
     name, worst = max(outside["files"].items(), key=lambda item: (item[1]["changed"], item[1]["largest_change"]))
     how = f"by up to {worst['largest_change']:g} ({worst['parameter']})" if worst["parameter"] else "that came or went"
     return False, (
         f"SOMETHING OUTSIDE THE OBJECT CHANGED: {worst['changed']:,} of {outside['gaussians_compared']:,} Gaussians in "
-        f"{name}, {how}, beside {outside['loaded']['file']}. That is an error of fasttext2style: please report it with "
-        "results/report.json."
+        f"{name}, {how}, beside {loaded}. That is an error of fasttext2style: please report it."
     )
 
 

@@ -242,6 +242,7 @@ class EditRounds:
         with self.folder.writing(folder):
             save_snapshot(snapshot, self.subject, self._optimizers)
             self.subject.write_files(folder)
+        measured.metrics["outside"] |= self.subject.kept_metrics(self.folder.rounds()[0].snapshot)
         finished = self._write_manifest(snapshot.name)
         for older in set(folder.glob("snapshot_*.safetensors")) - {snapshot}:
             older.unlink()

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from fasttext2style.evaluation.locality import not_measured, numbers_of, outside_drift
 from fasttext2style.rounds.folder import Round
 from fasttext2style.rounds.losses import LossConfig, gaussian_losses
 from fasttext2style.rounds.modes import Mode
@@ -25,6 +26,7 @@ from fasttext2style.rounds.snapshot import load_tensors
 from fasttext2style.rounds.views import SEEN, SceneViews, to_bytes
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES, Gaussians
 from fasttext2style.scene.rasterize import RasterizeMode, render, render_values
 from fasttext2style.selection.selection import Selection
@@ -210,9 +212,16 @@ class GaussianSubject:
         load_object(tensors, self.edit)
 
     def metrics(self) -> dict[str, Any]:
-        scene = self.edit.merged()
-        outside = {"largest_parameter_change": self.edit.outside_drift(scene)}
-        return {"gaussians": len(scene), "object": len(self.edit), "outside": outside}
+        return {"gaussians": len(self._outside) + len(self.edit), "object": len(self.edit)}
+
+    def kept_metrics(self, original: Path) -> dict[str, Any]:
+        """Whether what is outside the object is on disk, bit for bit, what was loaded."""
+        rows = (self._original_weights <= 0).nonzero()[:, 0].cpu()
+        try:
+            drift = outside_drift(self._outside, SceneOnDisk(original), torch.arange(len(rows)), rows)
+            return numbers_of({original.name: drift})
+        except ValueError as error:
+            return not_measured(str(error))
 
     def write_files(self, folder: Path) -> None:
         """weights.npy: a weight per Gaussian of the scene as it is now, as --object-file reads it."""

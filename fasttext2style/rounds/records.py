@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from fasttext2style.evaluation.halo import pixels_outside
 from fasttext2style.evaluation.report import versions
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
 from fasttext2style.rounds.losses import PerceptualLoss
@@ -39,7 +41,8 @@ class Measured:
 def measure(subject: Subject, views: SceneViews, targets: Targets, perceptual: PerceptualLoss | None) -> Measured:
     """How near the round's views are to their edited pictures inside the masks, and what changed outside them.
 
-    Pictures are compared as they are kept, in 8 bits; outside against the renders before any edit.
+    Pictures are compared as they are kept, in 8 bits; outside against the renders before any edit: outside the masks of
+    the edits, which may have a margin, and ("outside_mask") outside the object itself.
     """
     residuals, after, inside, outside, perceived = {}, {}, [], [], []
     for view in targets.round_views:
@@ -65,7 +68,17 @@ def measure(subject: Subject, views: SceneViews, targets: Targets, perceptual: P
     metrics |= {"outside": {}} | subject.metrics()
     if outside:
         metrics["outside"]["psnr"] = _psnr(outside)
+        metrics["outside"]["outside_mask"] = _outside_mask(views, after)
     return Measured(metrics, residuals, after)
+
+
+def _outside_mask(views: SceneViews, after: dict[int, UInt8[Tensor, "height width 3"]]) -> dict[str, Any]:
+    """Of pixels that did not show the object before any edit; the number of the worst view is that in the capture."""
+    numbers = list(after)
+    before, now = views.originals[numbers].float() / 255, torch.stack(list(after.values())).float() / 255
+    found = pixels_outside(before, now, views.original_coverage[numbers, ..., 0].float() / 255)
+    halo = found["halo"] | {"view": numbers[found["halo"]["view"]]}
+    return found | {"psnr": min(HIGHEST_PSNR, found["psnr"]), "halo": halo}
 
 
 def used_versions() -> dict[str, str]:

@@ -79,6 +79,11 @@ class Subject(Protocol):
         """Numbers for a round's manifest, fit for JSON."""
         ...
 
+    def kept_metrics(self, original: Path) -> dict[str, Any]:
+        """Further numbers of a round's manifest about what its edits must not change, by the files: `original` holds
+        the `original_state`, from which every round is put together again."""
+        ...
+
     def write_files(self, folder: Path) -> None:
         """What people may want of a round beside its snapshot and its pictures."""
         ...

@@ -53,6 +53,7 @@ class SceneViews:
         self.mask_margin = mask_margin
         self.everything = coverage is None
         shows = torch.full_like(originals[..., :1], 255) if coverage is None else to_bytes(coverage)
+        self.original_coverage: UInt8[Tensor, "views height width 1"] = shows
         areas = (shows > SEEN * 255).float().mean(dim=(1, 2, 3))
         if not bool(areas.max() > 0):
             raise ValueError(f"None of the {len(cameras)} views shows what is to be edited.")

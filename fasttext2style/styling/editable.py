@@ -97,17 +97,3 @@ class EditableObject:
         weights = self.weights.new_zeros(len(self.scene))
         weights[self.rows] = self.weights
         return weights
-
-    def outside_drift(self, merged: Gaussians) -> float:
-        """Largest change of any parameter outside the object between the scene and `merged`; 0.0 is bit-identical.
-
-        NaN bits count as equal to themselves.
-        """
-        before = self.outside()
-        kept = merged.subset(self.merged_weights() == 0)
-        worst = 0.0
-        for f in fields(before):
-            a, b = getattr(before, f.name), getattr(kept, f.name)
-            if a.numel() and not torch.equal(a, b):
-                worst = max(worst, float((a - b).abs().nan_to_num(float("inf")).max()))
-        return worst

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from fasttext2style.commands.rounds import Backup, Export, List, Reset, Resume, Show
 from fasttext2style.plugin.rounds.pipeline import _value
@@ -16,6 +17,7 @@ from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.scene.files.ply import read_ply, write_ply
 from tests.plugin.hosts import BALL, ball_on_floor, train
 from tests.plugin.rounds_host import rounds_capture, rounds_config, set_up
+from tests.plugin.saved_files import differing_rows, of_ply, of_run
 from tests.rounds.balls import sunk_ball
 
 
@@ -41,14 +43,39 @@ def _color(gaussians):
     return (gaussians.sh_dc[:BALL] * 0.28209479177387814 + 0.5).mean(dim=0)
 
 
-def test_the_ball_turns_red_and_outside_no_bit_changes(red_run):
-    after = read_ply(red_run / "results" / "styled.ply")
-    assert _color(after)[0] - _color(after)[1:].max() > 0.4
-    for name, value in ball_on_floor().to_splatfacto().items():
-        assert torch.equal(after.to_splatfacto()[name][BALL:], value[BALL:]), name
+def test_the_ball_turns_red_and_outside_no_bit_changes(red_run, capture):
+    """All files that the run leaves behind, beside the file that it began with."""
+    loaded, saved = of_ply(capture / "scene.ply"), of_run(red_run)
+    assert _color(read_ply(red_run / "results" / "styled.ply"))[0] > _color(ball_on_floor())[0] + 0.2
+    for name, columns in saved.items():
+        assert set(differing_rows(loaded, columns)) == set(range(BALL)), name
+    kept = {name: tensor.flatten(1).numpy() for name, tensor in load_file(_round_0(red_run)).items() if tensor.ndim > 1}
+    assert len(differing_rows(loaded, kept)) == 0
     report = json.loads((red_run / "results" / "report.json").read_text())
-    assert report["outside"]["largest_parameter_change"] == 0.0
+    outside = report["outside"]
+    assert outside["gaussians_changed"] == outside["largest_parameter_change"] == 0
+    assert outside["files"].keys() == {"checkpoint", "styled.ply", "round 0"}
     assert all(entry["trained"]["outside"]["psnr"] > 45 for entry in report["rounds"])
+    assert all(entry["trained"]["outside"]["gaussians_changed"] == 0 for entry in report["rounds"])
+
+
+def _round_0(run):
+    return run / "rounds" / "round_0000" / "scene.safetensors"
+
+
+def test_a_report_of_rounds_has_times_quality_and_memory_too(red_run):
+    report = json.loads((red_run / "results" / "report.json").read_text())
+    assert report["seconds"]["total"] >= sum(entry["seconds"]["all"] for entry in report["rounds"])
+    assert report["reconstruction"]["seconds"] is None and "scene.ply" in report["reconstruction"]["not_reconstructed"]
+    assert report["reconstruction"]["held_out_psnr"] > 50  # the photographs are renders of that scene
+    assert report["seed"] == {"rounds": 0, "machine": 42} and report["peak_memory_gib"]["host"] > 0.1
+    assert Image.open(red_run / "results" / "outside.png").height > 3 * 48
+
+
+def test_a_resumed_run_is_compared_with_round_0(copied_run):
+    Resume(copied_run, rounds=3).run()
+    outside = json.loads((copied_run / "results" / "report.json").read_text())["outside"]
+    assert outside["gaussians_changed"] == 0 and outside["loaded"]["file"] == str(_round_0(copied_run))
 
 
 def test_the_run_opens_as_any_other(red_run):
@@ -119,12 +146,14 @@ def test_a_complete_run_has_nothing_left_to_do(copied_run, capsys):
 def test_an_objects_growth_stays_inside_it_and_under_its_cap(capture, tmp_path):
     config = rounds_config(capture, tmp_path, rounds=2, steps=12, mode="replace")
     config.pipeline.growth.max_factor = 1.2
-    run = open_run(train(config).base_dir)
-    after = run.gaussians()
-    assert 300 < len(after) <= 300 + 0.2 * BALL
-    outside = after.subset(run.selection == 0)
-    for name, value in ball_on_floor().subset(torch.arange(BALL, 300)).to_splatfacto().items():
-        assert torch.equal(outside.to_splatfacto()[name], value), name
+    folder = train(config).base_dir
+    rest = {name: column[BALL:] for name, column in of_ply(capture / "scene.ply").items()}
+    for name, saved in of_run(folder).items():
+        assert 300 < len(saved["means"]) <= 300 + 0.2 * BALL
+        first = {key: column[: len(rest["means"])] for key, column in saved.items()}
+        assert len(differing_rows(rest, first)) == 0, name
+    report = json.loads((folder / "results" / "report.json").read_text())
+    assert report["outside"]["gaussians_changed"] == 0
 
 
 @pytest.mark.parametrize("mode", ["restyle", "replace"])

@@ -60,5 +60,8 @@ class Pictures:
     def metrics(self):
         return {}
 
+    def kept_metrics(self, original: Path):
+        return {}
+
     def write_files(self, folder: Path):
         (folder / "note.txt").write_text("whatever a field wants to keep")

@@ -3,6 +3,7 @@ the uninterrupted one."""
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from fasttext2style.editors.local_edit import LocalEditor
 from fasttext2style.rounds.config import RoundsConfig
@@ -51,13 +52,35 @@ def test_the_ball_takes_the_editors_colour(red):
     assert color[0] > 0.5 and color[1:].max() < 0.15, color
 
 
-def test_outside_the_object_no_bit_changes_and_pictures_stay(red):
-    before, after = ball_on_floor().to_splatfacto(), object_of(red[0]).merged().to_splatfacto()
+def test_outside_the_object_no_bit_changes_on_disk_and_pictures_stay(red):
+    """The scene as anyone would put it together from the files of the last round."""
+    before = ball_on_floor().to_splatfacto()
+    rounds = RoundsFolder(red[1]).rounds()
+    after = scene_of_round(rounds, 2)[0].to_splatfacto()
     for name in before:
         assert torch.equal(before[name][BALL:], after[name][BALL:]), name
-    outside = RoundsFolder(red[1]).rounds()[-1].manifest["metrics"]["trained"]["outside"]
-    assert outside["largest_parameter_change"] == 0.0
-    assert outside["psnr"] > 45
+    assert not torch.equal(before["features_dc"][:BALL], after["features_dc"][:BALL])
+    for entry in rounds[1:]:
+        outside = entry.manifest["metrics"]["trained"]["outside"]
+        assert outside["gaussians_changed"] == outside["largest_parameter_change"] == 0
+        assert outside["gaussians_compared"] == len(before["means"]) - BALL
+        assert outside["psnr"] > 45
+        assert outside["outside_mask"]["psnr"] > 25 and 0.3 < outside["outside_mask"]["share_of_pixels"] < 0.9
+
+
+@pytest.mark.parametrize("name", ["means", "features_rest"])
+def test_a_changed_rest_on_disk_is_in_the_books(tmp_path, name):
+    rounds = _started(tmp_path, _editor(), config=RoundsConfig(Schedule(rounds=2, steps=2)))
+    run(rounds, steps=2)
+    path = tmp_path / "round_0000" / "scene.safetensors"
+    tensors = load_file(path)
+    tensors[name][BALL:].flatten(1)[[0, 9, -1], 0] += 0.5
+    save_file(tensors, path)
+    run(rounds)
+    first, second = (entry.manifest["metrics"]["trained"]["outside"] for entry in RoundsFolder(tmp_path).rounds()[1:])
+    assert first["gaussians_changed"] == 0
+    assert second["gaussians_changed"] == 3
+    assert second["largest_parameter_change"] == pytest.approx(0.5, rel=1e-5)
 
 
 def test_every_round_keeps_pictures_snapshot_weights_and_provenance(red):

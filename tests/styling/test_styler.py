@@ -85,7 +85,11 @@ def test_composite_sees_the_scene_behind_the_object(encoder):
     assert alone.originals(VIEWS)[1].mean() < composite.originals(VIEWS)[1].mean()
     # The scene behind gets no gradient and no parameter.
     _steps(composite, 1)
-    assert composite.edit.outside_drift(composite.edit.merged()) == 0.0
+    behind, untouched = composite.outside, alone.edit.outside()
+    assert behind is not None and len(composite.edit.parameters["means"]) + len(behind) == len(composite.edit.scene)
+    for name, value in untouched.to_splatfacto().items():
+        now = behind.to_splatfacto()[name]
+        assert torch.equal(now, value) and now.grad is None and not now.requires_grad, name
 
 
 def test_views_have_the_encoders_resolution(encoder):

@@ -157,8 +157,13 @@ class ObjectPipeline(VanillaPipeline):
         for name, parameter in self.edit.parameters.items():
             self.model.gauss_params[name].data.index_copy_(0, self.edit.rows, parameter.detach())
 
-    def outcome(self, trainer: Any, facts: dict[str, Any]) -> Outcome:
-        """The edit, done and saved, as its results need it; `facts` are what the method knows for the report."""
+    def outcome(self, trainer: Any, facts: dict[str, Any], as_loaded: dict[str, Path] | None = None) -> Outcome:
+        """The edit, done and saved, as its results need it.
+
+        Args:
+            facts: what the method knows for the report.
+            as_loaded: files that hold the scene as it was before the edit.
+        """
         data, seconds = self.datamanager, self.config.video_seconds
         return Outcome(
             folder=self.folder,
@@ -174,4 +179,5 @@ class ObjectPipeline(VanillaPipeline):
             watch=self.watch,
             facts=facts,
             not_reconstructed=trainer.not_reconstructed,
+            as_loaded=as_loaded or {},
         )

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from fasttext2style.evaluation.halo import halo_warning, outside_picture, pixels_outside
 from fasttext2style.evaluation.image_metrics import mean_psnr
-from fasttext2style.evaluation.locality import LoadedFile, drift_by_weights, outside_report
+from fasttext2style.evaluation.locality import Drift, LoadedFile, drift_by_weights, outside_drift, outside_report
 from fasttext2style.evaluation.looks import object_coverage, write_film, write_looks
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.gaussians import Gaussians
 
 
@@ -59,8 +60,8 @@ class Outcome:
     """What else is known about the run, for the report."""
     not_reconstructed: str = ""
     """Why the run has no time of a reconstruction; empty if it has."""
-    other_scenes: dict[str, Path] = field(default_factory=dict)
-    """Further files with the whole scene as it was saved."""
+    as_loaded: dict[str, Path] = field(default_factory=dict)
+    """Files of the run that hold the whole scene as it was before the edit."""
 
 
 @torch.no_grad()
@@ -112,16 +113,23 @@ def _outside(outcome: Outcome, pictures: list[Tensor]) -> dict[str, Any]:
     change = (pictures[0] - pictures[1]).abs().amax(dim=-1)[untouched]
     pixels = pixels_outside(pictures[0], pictures[1], coverage)
     write_png(folder / "outside.png", outside_picture(pictures[0], pictures[1], coverage))
-    files = {"checkpoint": outcome.checkpoint, "styled.ply": folder / "styled.ply"} | outcome.other_scenes
-    parameters = outside_report(
-        outcome.loaded,
-        lambda loaded: drift_by_weights(loaded, outcome.object_rows, files, weighted=outcome.checkpoint),
-    )
+    parameters = outside_report(outcome.loaded, lambda loaded: _drifts(outcome, loaded))
     return parameters | {
         "largest_pixel_change": float(change.max()) if len(change) else 0.0,
         "share_of_pixels": float(untouched.float().mean()),
         "outside_mask": pixels,
     }
+
+
+def _drifts(outcome: Outcome, loaded: SceneOnDisk) -> dict[str, Drift]:
+    """What changed outside the object in each file that the run leaves behind."""
+    saved = {"checkpoint": outcome.checkpoint, "styled.ply": outcome.folder / "results" / "styled.ply"}
+    copies = {name: SceneOnDisk(path) for name, path in outcome.as_loaded.items()}
+    drifts = {
+        name: outside_drift(loaded, copy, torch.arange(len(loaded)), torch.arange(len(copy)))
+        for name, copy in copies.items()
+    }
+    return drift_by_weights(loaded, outcome.object_rows, saved, weighted=outcome.checkpoint) | drifts
 
 
 def _tell(outcome: Outcome, report: dict[str, Any], headline: str) -> None:

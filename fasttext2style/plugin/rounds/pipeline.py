@@ -15,6 +15,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
 
 from fasttext2style.editors.load import load_editor
+from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
 from fasttext2style.plugin.host.results import write_results
 from fasttext2style.rounds.config import RoundsConfig
@@ -175,7 +176,7 @@ class RoundsPipeline(ObjectPipeline):
             "rounds": [entry.manifest["metrics"] | {"seconds": entry.manifest["seconds"]} for entry in rounds[1:]],
         }
         headline = f"Rounds side by side: {self.rounds.folder.path / 'index.html'}"
-        write_results(self.outcome(trainer, facts), headline)
+        write_results(self.outcome(trainer, facts, as_loaded={"round 0": rounds[0].snapshot}), headline)
 
     @torch.no_grad()
     def _tell(self, finished: Round, step: int) -> None:
@@ -187,6 +188,8 @@ class RoundsPipeline(ObjectPipeline):
             f"edited views{outside}, {finished.manifest['seconds']['all']:.0f} s"
             + (f"; {failed} views could not be edited, see its manifest" if failed else "")
         )
+        if metrics["outside"]["gaussians_changed"] != 0:
+            tell_verdict(metrics["outside"])
         view = finished.manifest["round_views"][0]
         pictures = [self.rounds.views.originals[view], self.rounds.targets[view].image]
         writer.put_image("Original and edited", torch.cat(pictures, dim=1).float() / 255, step)

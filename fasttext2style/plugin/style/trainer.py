@@ -160,11 +160,14 @@ class StyleTrainer(SceneTrainer):
         if not self.config.live:
             super().train()
             return
+        from fasttext2style.plugin.host.outside import outside_of_session, tell_verdict
         from fasttext2style.plugin.viewer.run_live import run_live
 
         with errors_in_words():
-            config = self.config
-            run_live(self, self.history(), self.live_action(), config.pipeline.model.prompt or "", config.segmenter)
+            config, history = self.config, self.history()
+            run_live(self, history, self.live_action(), config.pipeline.model.prompt or "", config.segmenter)
+            saved = self.checkpoint_dir / f"step-{self.step:09d}.ckpt"
+            tell_verdict(outside_of_session(self.loaded, saved, history))
 
     def live_action(self) -> Action:
         """What a live session offers to do with the object."""
