@@ -22,6 +22,7 @@ from fasttext2style.evaluation.locality import (
 )
 from fasttext2style.history.history import History
 from fasttext2style.plugin.host.checkpoints import checkpoint_path
+from fasttext2style.plugin.host.outside import drift_of_history
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors
