@@ -17,6 +17,7 @@ from fasttext2style.commands.run import Run
 from fasttext2style.commands.select import Select
 from fasttext2style.commands.turntable import Turntable
 from fasttext2style.commands.words import Words
+from fasttext2style.plugin.host.chatter import silence_known_warnings
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
@@ -38,6 +39,7 @@ def entrypoint() -> None:
     if words[:1] == ["run"] and len(words) > 2 and not words[1].startswith("-"):
         # What follows the recipe is ns-train's.
         words = [*words[:2], "--", *words[2:]]
+    silence_known_warnings()
     command = tyro.cli(
         Command,
         args=words,

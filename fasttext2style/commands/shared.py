@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from fasttext2style.plugin.host.console import errors_in_words
+
+__all__ = ["RunPath", "errors_in_words"]
+
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-
-
-@contextmanager
-def errors_in_words() -> Iterator[None]:
-    """See `plugin.host.console.errors_in_words`, which is imported once there is an error: with it comes nerfstudio."""
-    try:
-        yield
-    except (ValueError, OSError):
-        from fasttext2style.plugin.host import console
-
-        with console.errors_in_words():
-            raise

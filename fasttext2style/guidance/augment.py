@@ -38,10 +38,7 @@ def sample_patch_grids(
     Raises:
         ValueError: a scale outside (0, 1] or a perspective of 0.5 or more, which would fold the patch over.
     """
-    if not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(f"The patch scale must rise within (0, 1], got {scale}.")
-    if not 0 <= perspective < 0.5:
-        raise ValueError(f"The perspective must be at least 0 and less than 0.5, got {perspective}.")
+    check_patches(scale, perspective)
     views, height, width, _ = alphas.shape
     center, half = _object_squares(alphas)
 
@@ -101,6 +98,18 @@ def sample_backgrounds(
         for index, kind in enumerate(choices)
     ]
     return torch.stack(backgrounds)
+
+
+def check_patches(
+    scale: tuple[float, float], perspective: float, backgrounds: tuple[Background, ...] = ("black",)
+) -> None:
+    """Raises ValueError for a scale outside (0, 1], a perspective of 0.5 or more, and no backgrounds."""
+    if not 0 < scale[0] <= scale[1] <= 1:
+        raise ValueError(f"The patch scale must rise within (0, 1], got {scale}.")
+    if not 0 <= perspective < 0.5:
+        raise ValueError(f"The perspective must be at least 0 and less than 0.5, got {perspective}.")
+    if not backgrounds:
+        raise ValueError("No backgrounds are given; name at least one of black, white, grey, noise.")
 
 
 def _object_squares(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fasttext2style.guidance.augment import Background, sample_backgrounds, sample_patch_grids, take_patches
+from fasttext2style.guidance.augment import (
+    Background,
+    check_patches,
+    sample_backgrounds,
+    sample_patch_grids,
+    take_patches,
+)
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import Content, load_content_loss
 from fasttext2style.guidance.prompts import embed_prompt
@@ -56,6 +63,18 @@ class TextStyleConfig:
     style. The paper's factor for vgg is not given."""
     content_weights: str = ""
     """File with torchvision's weights for content vgg (vgg16) or lpips (squeezenet1_1), when there is no download."""
+
+    def check(self) -> None:
+        """Raises ValueError for numbers out of range; nothing is loaded."""
+        for name in ("text_weight", "directional_weight", "content_weight", "noise"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"objective.{name} must be 0 or more, got {getattr(self, name)}.")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"objective.temperature must be above 0, got {self.temperature}.")
+        for name in ("num_negatives", "patches_per_view"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"objective.{name} must be 0 or more, got {getattr(self, name)}.")
+        check_patches(self.patch_scale, self.perspective, self.backgrounds)
 
 
 class TextStyleObjective:

@@ -54,6 +54,22 @@ def embed_prompt(
     Raises:
         ValueError: empty prompt, a prompt of which the encoder knows no word, or a negative equal to the prompt.
     """
+    warning = check_prompt(encoder, prompt, negatives)
+    target = encoder.embed_texts([prompt])
+    if not negatives:
+        negatives = _draw_negatives(encoder, _words(prompt), target[0], num_negatives, seed)
+    parts = [target, encoder.junk_embeddings()]
+    if negatives:
+        parts.insert(1, encoder.embed_texts(list(negatives)))
+    return PromptTexts(prompt, tuple(negatives), torch.cat(parts).detach(), warning)
+
+
+def check_prompt(encoder: TextImageEncoder, prompt: str, negatives: tuple[str, ...] = ()) -> str:
+    """What the user should know about a prompt, or "": it is known before there is a scene.
+
+    Raises:
+        ValueError: empty prompt, a prompt of which the encoder knows no word, or a negative equal to the prompt.
+    """
     words = _words(prompt)
     if not words:
         raise ValueError(f"The prompt {prompt!r} is empty. Say how the object should look, such as 'made of gold'.")
@@ -64,23 +80,14 @@ def embed_prompt(
             f"Encoder {encoder.name} knows no word of the prompt {prompt!r} that says how something looks. It knows, "
             f"for example: {examples}. A real CLIP knows every word: --encoder ViT-B-32."
         )
-    warning = ""
-    if coverage.unknown:
-        quoted = ", ".join(f"'{word}'" for word in coverage.unknown)
-        warning = (
-            f"Encoder {encoder.name} does not know {quoted} and can only guess; '{' '.join(coverage.known)}' counts."
-        )
     if clash := [negative for negative in negatives if _words(negative) == words]:
         raise ValueError(
             f"The negative text {clash[0]!r} is the prompt itself. Name what the object should not look like."
         )
-    target = encoder.embed_texts([prompt])
-    if not negatives:
-        negatives = _draw_negatives(encoder, words, target[0], num_negatives, seed)
-    parts = [target, encoder.junk_embeddings()]
-    if negatives:
-        parts.insert(1, encoder.embed_texts(list(negatives)))
-    return PromptTexts(prompt, tuple(negatives), torch.cat(parts).detach(), warning)
+    if not coverage.unknown:
+        return ""
+    quoted = ", ".join(f"'{word}'" for word in coverage.unknown)
+    return f"Encoder {encoder.name} does not know {quoted} and can only guess; '{' '.join(coverage.known)}' counts."
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ reconstructs the scene when no base run is given. Each has a room of its own bes
 
 from __future__ import annotations
 
+from fasttext2style.plugin.host.chatter import silence_known_warnings
 from fasttext2style.plugin.host.ffmpeg import offer_ffmpeg
 from fasttext2style.plugin.host.old_runs import read_runs_of_0_1
 from fasttext2style.plugin.host.torch_compat import allow_learning_rates_in_checkpoints
@@ -16,6 +17,7 @@ from fasttext2style.plugin.style.method import fasttext2style
 
 __all__ = ["fasttext2style", "fasttext2style_ip2p", "fasttext2style_scene"]
 
+silence_known_warnings()
 allow_learning_rates_in_checkpoints()
 offer_ffmpeg()
 read_runs_of_0_1()

@@ -16,6 +16,16 @@ Click = tuple[int, float, float]
 """Number of a training view, from 0 in the order of the photographs' names, and x, y in its pixels."""
 
 
+_USED_BY: dict[Kind, tuple[str, ...]] = {
+    "file": ("file",),
+    "text": ("text",),
+    "clicks": ("click", "not_click"),
+    "color": ("click",),
+    "rectangle": ("rectangle",),
+}
+"""Which of the options below a way of choosing looks at."""
+
+
 @dataclass
 class ObjectChoice:
     """How the object is chosen."""
@@ -72,6 +82,52 @@ class ObjectChoice:
                 return kind
         return "auto"
 
+    def check(self) -> None:
+        """Raises ValueError for options that contradict each other, are missing or out of range; reads nothing."""
+        kind = self.kind
+        for name in ("file", "text", "click", "not_click", "rectangle"):
+            if getattr(self, name) and name not in _USED_BY.get(kind, ()):
+                raise ValueError(
+                    f"The object is chosen by {kind}, so --object-{name.replace('_', '-')} would say nothing: leave "
+                    "that out, or choose another way with --object (--by in ft2s select)."
+                )
+        if kind == "file" and self.file is None:
+            raise ValueError("--object file needs --object-file: a .npy with one weight in [0, 1] per Gaussian.")
+        if kind == "text" and not self.text.strip():
+            raise ValueError('Selecting by a text takes one: --object-text "the bear" (--text in ft2s select).')
+        if kind in ("clicks", "color") and not self.click:
+            raise ValueError(
+                f"Selecting by {kind} takes a point on the object: --object-click VIEW X Y (--click in ft2s select)."
+            )
+        if kind == "rectangle" and self.rectangle is None:
+            raise ValueError(
+                "Selecting by a rectangle takes one: --object-rectangle VIEW X0 Y0 X1 Y1 (--rectangle in ft2s select)."
+            )
+        if kind == "box" and not min(self.size) > 0:
+            raise ValueError(f"The sides of a box are positive, got {self.size}.")
+        if kind == "sphere" and not self.radius > 0:
+            raise ValueError(f"The radius of a sphere is positive, got {self.radius}.")
+        if not self.tolerance >= 0:
+            raise ValueError(f"A tolerance is 0 (the default) or more, got {self.tolerance}.")
+
+    def check_views(self, count: int, width: int, height: int) -> None:
+        """Raises ValueError for points that lie in none of `count` training views of `width` x `height` pixels."""
+        for view, x, y in (*self.click, *self.not_click):
+            check_view(view, count)
+            if not (0 <= x <= width and 0 <= y <= height):
+                raise ValueError(
+                    f"Click {view} {x:g} {y:g}: it lies outside the view, which is trained on at {width} x {height} "
+                    "pixels (--pipeline.datamanager.max-image-size changes that)."
+                )
+        if self.rectangle is not None:
+            view, x0, y0, x1, y1 = self.rectangle
+            check_view(view, count)
+            if max(x0, x1) <= 0 or min(x0, x1) >= width or max(y0, y1) <= 0 or min(y0, y1) >= height:
+                raise ValueError(
+                    f"The rectangle {x0:g} {y0:g} {x1:g} {y1:g} lies outside view {view}, which is trained on at "
+                    f"{width} x {height} pixels."
+                )
+
 
 @dataclass(kw_only=True)
 class SelectionSettings:
@@ -93,3 +149,9 @@ class SelectionSettings:
     """Drop what lies within this distance of its border, in scene units."""
     invert: bool = False
     """Select everything else instead, last of all."""
+
+
+def check_view(number: int, count: int) -> None:
+    """Raises ValueError for a number that is none of `count` training views."""
+    if not 0 <= number < count:
+        raise ValueError(f"There is no view {number}: the capture has training views 0 to {count - 1}.")

@@ -10,7 +10,7 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection import algebra
-from fasttext2style.selection.choice import Click, ObjectChoice, SelectionSettings
+from fasttext2style.selection.choice import Click, ObjectChoice, SelectionSettings, check_view
 from fasttext2style.selection.picking import Picked, pick
 from fasttext2style.selection.selection import Selection
 
@@ -36,6 +36,7 @@ def choose(
     Raises:
         ValueError: what was asked for is not there, or selects nothing.
     """
+    choice.check()
     match choice.kind:
         case "file":
             return _loaded(choice.file, scene)
@@ -88,8 +89,6 @@ def _by_text(choice: ObjectChoice, scene: Gaussians, cameras: Cameras) -> Select
     from fasttext2style.selection.segmenters.load import load_segmenter
     from fasttext2style.selection.text import select_by_text
 
-    if not choice.text.strip():
-        raise ValueError('Selecting by a text takes one: --object-text "the bear" (--text in ft2s select).')
     return select_by_text(scene, cameras, load_segmenter(choice.segmenter, scene.device), choice.text)
 
 
@@ -97,11 +96,6 @@ def _by_points(choice: ObjectChoice, scene: Gaussians, cameras: Cameras) -> Sele
     from fasttext2style.selection.clicks import TOLERANCE, ClickSelector
     from fasttext2style.selection.colors import select_color
 
-    if not choice.click:
-        raise ValueError(
-            f"Selecting by {choice.kind} takes a point on the object: --object-click VIEW X Y (--click in ft2s "
-            f"select); VIEW is 0 to {len(cameras) - 1}, X, Y lie in {cameras.width} x {cameras.height} pixels."
-        )
     on = [_picked(scene, cameras, click) for click in choice.click]
     if choice.kind == "color":
         return select_color(scene, on[0].color, choice.tolerance or 0.1)
@@ -114,18 +108,14 @@ def _by_points(choice: ObjectChoice, scene: Gaussians, cameras: Cameras) -> Sele
 def _by_rectangle(choice: ObjectChoice, scene: Gaussians, cameras: Cameras) -> Selection:
     from fasttext2style.selection.rectangle import select_rectangle
 
-    if choice.rectangle is None:
-        raise ValueError(
-            "Selecting by a rectangle takes one: --object-rectangle VIEW X0 Y0 X1 Y1 (--rectangle in ft2s select)."
-        )
+    assert choice.rectangle is not None, "checked"
     view, *corners = choice.rectangle
     x0, y0, x1, y1 = corners
     return select_rectangle(scene, _view(cameras, view), (x0, y0, x1, y1))
 
 
 def _view(cameras: Cameras, number: int) -> Cameras:
-    if not 0 <= number < len(cameras):
-        raise ValueError(f"There is no view {number}: the capture has training views 0 to {len(cameras) - 1}.")
+    check_view(number, len(cameras))
     return cameras[number]
 
 
@@ -138,8 +128,7 @@ def _picked(scene: Gaussians, cameras: Cameras, click: Click) -> Picked:
 
 
 def _loaded(path: Path | None, scene: Gaussians) -> Selection:
-    if path is None:
-        raise ValueError("--object file needs --object-file: a .npy with one weight in [0, 1] per Gaussian.")
+    assert path is not None, "checked"
     if not path.is_file():
         raise ValueError(f"--object-file {path} does not exist; expected a .npy or .npz of {len(scene):,} weights.")
     selection = Selection.load(path)

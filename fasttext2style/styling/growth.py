@@ -35,6 +35,15 @@ class GrowthConfig:
     gradient_threshold: float = 0.0002
     """Mean screen-space gradient above which a Gaussian grows (gsplat's grow_grad2d)."""
 
+    def check(self) -> None:
+        """Raises ValueError for numbers out of range."""
+        if self.every < 1:
+            raise ValueError(f"growth.every counts steps, 1 or more, got {self.every}.")
+        if not self.max_factor >= 1:
+            raise ValueError(f"growth.max_factor must be 1 or more, got {self.max_factor}.")
+        if not self.gradient_threshold >= 0:
+            raise ValueError(f"growth.gradient_threshold must be 0 or more, got {self.gradient_threshold}.")
+
 
 class ObjectGrowth:
     """Counts gradients at each step, refines now and then; `edit.parameters` and their optimizers change together.

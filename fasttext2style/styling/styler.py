@@ -6,6 +6,7 @@ cameras cropped to the object, and only the object's Gaussians rendered.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -51,6 +52,22 @@ class StylerConfig:
     """Weight of the penalty on opacities that leave their original value (only when opacities train)."""
     position_anchor: float = 1.0
     """Weight of the penalty on Gaussians that leave their original place (only when means train)."""
+
+    def check(self) -> None:
+        """Raises ValueError for numbers out of range, and when nothing trains."""
+        if not self.train:
+            raise ValueError(
+                "styler.train names no parameter group, so nothing would change: features_dc is the least."
+            )
+        for name in ("views_per_step", "render_size"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"styler.{name} must be 0 (chosen for you) or more, got {getattr(self, name)}.")
+        if not 0 < self.crop_margin < math.inf:
+            raise ValueError(f"styler.crop_margin must be above 0, got {self.crop_margin}.")
+        for name in ("silhouette_anchor", "scale_anchor", "opacity_anchor", "position_anchor"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"styler.{name} must be 0 or more, got {getattr(self, name)}.")
+        self.objective.check()
 
 
 class ObjectStyler:

@@ -80,6 +80,12 @@ def look_at_capture(data: Path) -> CaptureLook:
     return CaptureLook(tuple(named), width, height, sum(path.stat().st_size for path in there))
 
 
+def names_points(data: Path) -> bool:
+    """Whether a capture in nerfstudio's format names a point cloud."""
+    transforms = data if data.suffix == ".json" else data / "transforms.json"
+    return bool(json.loads(transforms.read_text(encoding="utf8")).get("ply_file_path"))
+
+
 def _frames(transforms: Path) -> list[dict]:
     try:
         meta = json.loads(transforms.read_text(encoding="utf8"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import numpy as np
 import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.trainer import TrainerConfig
+
+GROUPS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
+"""splatfacto's names of a scene's parameters."""
 
 
 def checkpoint_path(config: TrainerConfig) -> Path | None:
@@ -61,20 +65,44 @@ def check_same_coordinates(checkpoint: Path, data: DataparserOutputs) -> None:
         )
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a nerfstudio checkpoint onto the CPU.
+def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
+    """Load a nerfstudio checkpoint onto the CPU; with `mmap` its tensors stay on the disk until they are looked at.
 
     Raises:
         ValueError: not a checkpoint, or not one of nerfstudio's.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:
         raise ValueError(f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}).") from error
     if not isinstance(state, dict) or not {"pipeline", "step"} <= state.keys():
         raise ValueError(f"{path} is no nerfstudio checkpoint: expected `pipeline` and `step` in it.")
     state["pipeline"] = {key.removeprefix("module."): value for key, value in state["pipeline"].items()}
     return state
+
+
+def check_gaussians(state: Mapping[str, Any], sh_degree: int) -> int:
+    """How many Gaussians the state of a model holds.
+
+    Raises:
+        ValueError: none, or of another SH degree than `sh_degree`.
+    """
+    tensors = {name: state.get(f"gauss_params.{name}", state.get(name)) for name in GROUPS}
+    missing = [name for name in GROUPS if tensors[name] is None]
+    if missing:
+        raise ValueError(
+            f"The checkpoint holds no Gaussians ({', '.join(missing)} missing): expected a run of splatfacto or "
+            f"of fasttext2style, got one with {sorted(state)[:4]}... Give --load-dir the nerfstudio_models folder "
+            "of such a run."
+        )
+    expected, came = (sh_degree + 1) ** 2 - 1, tensors["features_rest"].shape[1]
+    if expected != came:
+        degree = round((came + 1) ** 0.5) - 1
+        raise ValueError(
+            f"The checkpoint has {came + 1} SH coefficients per Gaussian (degree {degree}), this model "
+            f"{expected + 1} (degree {sh_degree}). Add --pipeline.model.sh-degree {degree}."
+        )
+    return len(tensors["means"])
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:

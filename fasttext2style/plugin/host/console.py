@@ -1,12 +1,33 @@
-"""What a person reads on the terminal."""
+"""What a person reads on the terminal. Needs rich alone, so that commands that need no nerfstudio can speak, too.
+
+Nothing that is said is read as markup: prompts, paths and errors may hold any [brackets] and :colons:.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import TextWrapper
 
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.markup import escape
+from rich.console import Console
+from rich.text import Text
+
+console = Console(markup=False, emoji=False, highlight=False)
+
+
+def say(text: str, style: str = "") -> None:
+    """Print lines, on a terminal wrapped between words; a path stays in one piece, to be copied."""
+    # An escape sequence in somebody's prompt or file name must not reach the terminal.
+    text = text.replace("\x1b", "")
+    if console.is_terminal:
+        wrapping = TextWrapper(console.width, break_long_words=False, break_on_hyphens=False)
+        text = "\n".join(wrapping.fill(line) for line in text.split("\n"))
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print what the reader should know although the work goes on."""
+    say(text, style="yellow")
 
 
 @contextmanager
@@ -16,18 +37,15 @@ def errors_in_words() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        _show(str(error))
+        say(f"\nError: {error}", style="bold red")
         raise SystemExit(1) from error
     except ImportError as error:
         # A package that pip installed and the machine cannot load; any other ImportError is our own mistake.
         if "shared object" not in str(error):
             raise
-        _show(
-            f"A library of the system is missing: {error}. Install the package that holds it; those of open3d are, on "
-            "Debian and Ubuntu: apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6"
+        say(
+            f"\nError: A library of the system is missing: {error}. Install the package that holds it; those of open3d "
+            "are, on Debian and Ubuntu: apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6",
+            style="bold red",
         )
         raise SystemExit(1) from error
-
-
-def _show(message: str) -> None:
-    CONSOLE.print(f"\n[bold red]Error:[/bold red] {escape(message)}", highlight=False)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from nerfstudio.cameras.cameras import Cameras as HostCameras
 from nerfstudio.data.datamanagers.full_images_datamanager import FullImageDatamanager, FullImageDatamanagerConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.data.datasets.base_dataset import InputDataset
-from nerfstudio.utils.rich_utils import CONSOLE
 
 from fasttext2style.plugin.host.capture_checks import check_capture
+from fasttext2style.plugin.host.chatter import host_is_quiet, rich_is_quiet
+from fasttext2style.plugin.host.console import console, say
 from fasttext2style.plugin.host.point_cloud import without_open3d
 from fasttext2style.scene.cameras import Cameras
 
@@ -31,6 +34,10 @@ class SceneDatamanagerConfig(FullImageDatamanagerConfig):
     """Folder of masks of the object (white), named like the photographs with any picture ending. They choose the
     object and do not limit the reconstruction, as mask_path in transforms.json does in nerfstudio."""
 
+    def longest_side(self, device_type: str) -> int:
+        """Longest side of the views in pixels, 0 for no limit."""
+        return self.max_image_size or (256 if device_type == "cpu" else 0)
+
 
 class SceneDatamanager(FullImageDatamanager[InputDataset]):
     """Full images and their cameras, at most `max_image_size` large."""
@@ -40,7 +47,7 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
     def __init__(self, config: SceneDatamanagerConfig, device: torch.device | str = "cpu", **kwargs) -> None:
         data = Path(config.data) if config.data is not None else Path(config.dataparser.data)
         if isinstance(config.dataparser, NerfstudioDataParserConfig):
-            check_capture(data, read_pixels=kwargs.get("test_mode", "val") == "val")
+            check_capture(data, read_pixels=False)  # pixels are read when a run starts
         config = copy(config)
         config.dataparser = without_open3d(config.dataparser)
         super().__init__(config, device=device, **kwargs)
@@ -51,6 +58,11 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
             outputs = self.train_dataparser_outputs
             outputs.mask_filenames = masks_of(self.config.object_masks, outputs.image_filenames)
         return super().create_train_dataset()
+
+    def _load_images(self, split: Literal["train", "eval"], cache_images_device: Literal["cpu", "gpu"]) -> list:
+        # A bar that vanishes on a terminal; in a log an empty line.
+        with host_is_quiet(), nullcontext() if console.is_terminal else rich_is_quiet():
+            return super()._load_images(split, cache_images_device)
 
     def next_train(self, step: int) -> tuple[HostCameras, dict]:
         """The view of a step: all views once per epoch, in an order drawn from the seed and the epoch.
@@ -69,14 +81,12 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
 
     def _limit_image_size(self) -> None:
         """Set the scale factor for all splits: the first train camera tells the size."""
-        limit = self.config.max_image_size or (256 if torch.device(self.device).type == "cpu" else 0)
+        limit = self.config.longest_side(torch.device(self.device).type)
         cameras = self.train_dataparser_outputs.cameras
         longest = int(max(cameras.width.max(), cameras.height.max()))
         if limit and longest * self.config.camera_res_scale_factor > limit:
             self.config.camera_res_scale_factor = limit / longest
-            CONSOLE.log(
-                f"Views are scaled from {longest} to {limit} pixels (--pipeline.datamanager.max-image-size changes it)."
-            )
+            say(f"Views are scaled from {longest} to {limit} pixels: --pipeline.datamanager.max-image-size changes it")
 
     def cameras(self, split: str) -> Cameras:
         """Undistorted cameras of a split ("train" or "eval"); all views must have one size.

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import nn
+
+from fasttext2style.plugin.host.console import say
 
 WEIGHTS = "alexnet-owt-7be5be79.pth"
 """Of torchvision's AlexNet, in torch's cache."""
@@ -32,7 +33,7 @@ class LpipsMetric:
         cached = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
         if self.wanted == "off" or (self.wanted == "auto" and not cached.is_file()):
             if self.wanted == "auto" and not self._said_it_is_missing:
-                CONSOLE.log(f"LPIPS is left out: its AlexNet weights are not in {cached.parent}.")
+                say(f"LPIPS is left out: its AlexNet weights are not in {cached.parent}.")
                 self._said_it_is_missing = True
             return None
         from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity

@@ -23,6 +23,7 @@ from nerfstudio.models.splatfacto import SplatfactoModel, SplatfactoModelConfig
 from nerfstudio.utils.colors import get_color
 from torch import Tensor, nn
 
+from fasttext2style.plugin.host.checkpoints import GROUPS, check_gaussians
 from fasttext2style.plugin.host.datamanager import to_scene_cameras
 from fasttext2style.plugin.host.densification import splatfacto_densification
 from fasttext2style.plugin.host.lpips_metric import LpipsMetric
@@ -30,8 +31,6 @@ from fasttext2style.plugin.host.outputs import EarlierObject, LazyOutputs
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import SH_C0, SPLATFACTO_NAMES, Gaussians, sh_dc_of_logits
 from fasttext2style.scene.rasterize import RenderMode, Splats, render, render_splats, render_values, splats_of
-
-GROUPS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
 
 
 @dataclass
@@ -281,23 +280,9 @@ class SceneModel(SplatfactoModel):
         Raises:
             ValueError: the checkpoint holds no Gaussians, or of another SH degree.
         """
+        count = check_gaussians(dict, self.config.sh_degree)
         state = {name: dict.get(f"gauss_params.{name}", dict.get(name)) for name in GROUPS}
-        missing = [name for name in GROUPS if state[name] is None]
-        if missing:
-            raise ValueError(
-                f"The checkpoint holds no Gaussians ({', '.join(missing)} missing): expected a run of splatfacto or "
-                f"of fasttext2style, got one with {sorted(dict)[:4]}... Give --load-dir the nerfstudio_models folder "
-                "of such a run."
-            )
-        expected, came = self.gauss_params["features_rest"].shape[1], state["features_rest"].shape[1]
-        if expected != came:
-            degree = round((came + 1) ** 0.5) - 1
-            raise ValueError(
-                f"The checkpoint has {came + 1} SH coefficients per Gaussian (degree {degree}), this model "
-                f"{expected + 1} (degree {self.config.sh_degree}). Add --pipeline.model.sh-degree {degree}."
-            )
-        count = len(state["means"])
-        if came == 0 and "selection" not in dict:
+        if self.config.sh_degree == 0 and "selection" not in dict:
             state["features_dc"] = sh_dc_of_logits(state["features_dc"])
         for name in GROUPS:
             parameter = self.gauss_params[name]

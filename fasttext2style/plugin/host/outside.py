@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.markup import escape
 from torch import Tensor
 
 from fasttext2style.evaluation.locality import Drift, LoadedFile, came_or_went, outside_drift, outside_report, verdict
 from fasttext2style.history.checkpoint import APPLIED, IDS, applied_of_checkpoint
 from fasttext2style.history.delta import Footprint
 from fasttext2style.history.history import Applied, History
+from fasttext2style.plugin.host.console import say
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 
 
@@ -25,7 +24,7 @@ def tell_verdict(outside: dict[str, Any]) -> None:
     """Say whether anything outside the object changed, so that nobody misses it if it did."""
     well, text = verdict(outside)
     loud = "bold white on red" if outside["gaussians_changed"] else "bold yellow"
-    CONSOLE.print(escape(text) if well else f"[{loud}]{escape(text)}[/{loud}]", soft_wrap=True)
+    say(text, style="" if well else loud)
 
 
 def outside_of_session(loaded: LoadedFile, checkpoint: Path, history: History) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from typing import Annotated, Any, cast
 import torch
 import tyro
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import nn
 
 from fasttext2style.evaluation.looks import camera_path
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import load_encoder
+from fasttext2style.plugin.host.console import say, warn
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
 from fasttext2style.plugin.host.results import HeldOut, Outcome
@@ -67,17 +67,24 @@ class ObjectPipelineConfig(ScenePipelineConfig):
         """The sentence or instruction; nerfstudio's --prompt is a setting of its models."""
         return (self.model.prompt or "").strip()
 
-    def load_encoder(self, device: str) -> TextImageEncoder:
-        """The encoder that these settings name.
-
-        Raises:
-            ValueError: settings that contradict each other, an unknown model, weights that cannot be had.
-        """
+    def check(self) -> None:
+        """Raises ValueError for settings out of range or that contradict each other; loads nothing."""
+        self.styler.check()
+        self.growth.check()
+        if self.video_seconds < 0:
+            raise ValueError(f"--pipeline.video-seconds must be 0 (no video) or more, got {self.video_seconds}.")
         if self.growth.enabled and ("means" not in self.styler.train or self.styler.composite):
             raise ValueError(
                 "Growing needs places to train and renders of the object alone: add means to --pipeline.styler.train "
                 "and leave --pipeline.styler.composite False, or set --pipeline.growth.enabled False."
             )
+
+    def load_encoder(self, device: str) -> TextImageEncoder:
+        """The encoder that these settings name.
+
+        Raises:
+            ValueError: an unknown model, weights that cannot be had.
+        """
         return load_encoder(self.encoder, self.encoder_weights or None, torch.device(device))
 
 
@@ -133,13 +140,13 @@ class ObjectPipeline(VanillaPipeline):
         )
         warning = selection.check_usable()
         if warning:
-            CONSOLE.log(f"[yellow]{warning}[/yellow]")
+            warn(warning)
         return selection
 
     def begin_edit(self, selection: Selection, folder: Path) -> EditableObject:
         """The object as parameters; what is left of the run goes into `folder`."""
         scene = self.model.gaussians()
-        CONSOLE.log(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
+        say(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
         self.folder, self.selection_origin, self.has_begun = folder, selection.origin, True
         self.edit = EditableObject(scene, selection)
         return self.edit

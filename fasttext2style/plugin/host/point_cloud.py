@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
+from fasttext2style.plugin.host.console import warn
 from fasttext2style.scene.files.ply import read_points
 
 
@@ -51,7 +51,7 @@ class SceneDataParser(Nerfstudio):
             )
         points, colors = read_points(ply_file_path)
         if len(points) == 0:
-            CONSOLE.log(f"{ply_file_path} holds no points: the reconstruction begins with random ones.")
+            warn(f"{ply_file_path} holds no points: the reconstruction begins with random ones.")
             return None
         points = points @ transform_matrix[:, :3].T + transform_matrix[:, 3]
         # Without colours nerfstudio's models expect an empty table.

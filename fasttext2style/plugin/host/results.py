@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.markup import escape
 from torch import Tensor
 
 from fasttext2style.evaluation.halo import halo_warning, outside_picture, pixels_outside
@@ -19,6 +17,7 @@ from fasttext2style.evaluation.locality import Drift, LoadedFile, drift_by_weigh
 from fasttext2style.evaluation.looks import object_coverage, write_film, write_looks
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
+from fasttext2style.plugin.host.console import say, warn
 from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.on_disk import SceneOnDisk
@@ -135,13 +134,12 @@ def _drifts(outcome: Outcome, loaded: SceneOnDisk) -> dict[str, Drift]:
 def _tell(outcome: Outcome, report: dict[str, Any], headline: str) -> None:
     folder = outcome.folder / "results"
     if headline:
-        CONSOLE.print(f"\n{headline}", soft_wrap=True)
+        say(f"\n{headline}")
     tell_verdict(report["outside"])
     warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
     if warning:
-        CONSOLE.print(f"[bold yellow]{escape(warning)}[/bold yellow]", soft_wrap=True)
-    CONSOLE.print(
+        warn(warning)
+    say(
         f"Pictures, film, styled.ply, report: {folder}\nLook around:  ns-viewer --load-config "
-        f"{quote(str(outcome.folder / 'config.yml'))}",
-        soft_wrap=True,
+        f"{quote(str(outcome.folder / 'config.yml'))}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +10,11 @@ import torch
 import tyro
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.utils import writer
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
 
+from fasttext2style.editors.editor import OnStep
 from fasttext2style.editors.load import load_editor
+from fasttext2style.plugin.host.console import say, warn
 from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
 from fasttext2style.plugin.host.results import write_results
@@ -31,8 +31,6 @@ from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import SceneViews
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.steps import ObjectSteps
-
-_SECONDS_BETWEEN_LINES = 10.0
 
 
 @dataclass
@@ -51,19 +49,17 @@ class RoundsPipelineConfig(ObjectPipelineConfig):
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
     """Schedule, edit, losses, and what is kept."""
 
-    def load_tools(self, device: str, prompt_needed: bool = True) -> Tools:
-        """The frozen networks; called first of all, for they may be missing.
-
-        Raises:
-            ValueError: no prompt, contradictory settings, or networks that are unavailable.
-        """
-        if prompt_needed and not self.prompt:
-            raise ValueError('No instruction was given: add --prompt "turn the bear into a panda".')
+    def check(self) -> None:
         self.rounds.check(self.mode)
+        if self.rounds.losses.text_weight > 0:
+            super().check()
+
+    def load_tools(self, device: str) -> Tools:
+        """The frozen networks; raises ValueError for those that cannot be had."""
         editor = load_editor(self.editor, device, **{name: _value(text) for name, text in self.editor_settings.items()})
         perceptual, warning = load_perceptual_loss(self.rounds.losses, device)
         if warning:
-            CONSOLE.log(f"[yellow]{warning}[/yellow]")
+            warn(warning)
         encoder = self.load_encoder(device) if self.rounds.losses.text_weight > 0 else None
         return Tools(editor, perceptual, encoder)
 
@@ -75,7 +71,13 @@ class RoundsPipeline(ObjectPipeline):
     rounds: EditRounds
 
     def begin_rounds(
-        self, tools: Tools, selection: Selection, folder: Path, resumes: bool, refinement_steps: int = 0
+        self,
+        tools: Tools,
+        selection: Selection,
+        folder: Path,
+        resumes: bool,
+        refinement_steps: int = 0,
+        on_edit_step: OnStep | None = None,
     ) -> dict[str, list[nn.Parameter]]:
         """Prepare the rounds of a run in `folder`, or resume them; returns the parameter groups to optimize.
 
@@ -87,7 +89,7 @@ class RoundsPipeline(ObjectPipeline):
         books = RoundsFolder(folder / "rounds", config.rounds.keep)
         task = Task(config.prompt, config.mode, config.seed)
         self.rounds = new_rounds(
-            self.edit, self.capture(), tools, task, config.rounds, config.styler, books, _progress_lines()
+            self.edit, self.capture(), tools, task, config.rounds, config.styler, books, on_edit_step
         )
         if resumes:
             self.rounds.resume(refinement_steps)
@@ -155,11 +157,11 @@ class RoundsPipeline(ObjectPipeline):
 
     def _say_size(self, books: RoundsFolder, views: SceneViews) -> None:
         needed, free = size_estimate(books, self.edit, views, self.rounds.plan)
-        CONSOLE.log(f"All rounds will take about {needed / 2**20:,.0f} MiB in {books.path}.")
+        say(f"All rounds will take about {needed / 2**20:,.0f} MiB in {books.path}.")
         if needed > free:
-            CONSOLE.log(
-                f"[yellow]Only {free / 2**20:,.0f} MiB are free there. Keep less (--pipeline.rounds.keep.format webp, "
-                "--pipeline.rounds.keep.views 4), or choose another --output-dir.[/yellow]"
+            warn(
+                f"Only {free / 2**20:,.0f} MiB are free there. Keep less (--pipeline.rounds.keep.format webp, "
+                "--pipeline.rounds.keep.views 4), or choose another --output-dir."
             )
 
     @torch.no_grad()
@@ -183,7 +185,7 @@ class RoundsPipeline(ObjectPipeline):
         metrics = list(finished.manifest["metrics"].values())[-1]
         failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
         outside = f", outside {metrics['outside']['psnr']:.1f} dB" if "psnr" in metrics["outside"] else ""
-        CONSOLE.log(
+        say(
             f"Round {finished.number} of {self.rounds.plan.rounds}: inside {metrics['inside']['psnr']:.1f} dB to the "
             f"edited views{outside}, {finished.manifest['seconds']['all']:.0f} s"
             + (f"; {failed} views could not be edited, see its manifest" if failed else "")
@@ -205,16 +207,3 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def _progress_lines() -> Any:
-    """Tells how far an edit is, at most every 10 seconds."""
-    last = time.monotonic()
-
-    def on_step(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            CONSOLE.log(f"Editing: {100 * done // total} %")
-
-    return on_step

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nerfstudio.engine.optimizers import Optimizers
-from nerfstudio.utils.rich_utils import CONSOLE
 
 from fasttext2style.editors.editor import OnStep
 from fasttext2style.evaluation.locality import LoadedFile
-from fasttext2style.plugin.host.console import errors_in_words
+from fasttext2style.plugin.host.capture import Capture
+from fasttext2style.plugin.host.console import say
 from fasttext2style.plugin.host.rates import maker_of, rates_of_mode
 from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipelineConfig
 from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
@@ -42,8 +42,41 @@ class RoundsTrainerConfig(StyleTrainerConfig):
     refine: int = 0
     """Only with a run that has rounds: train the last one for this many more steps, without new edits."""
 
+    no_prompt: ClassVar[str] = 'No instruction was given: add --prompt "turn the bear into a panda".'
+
     def get_base_dir(self) -> Path:
         return super().get_base_dir() if self.run_folder is None else self.run_folder
+
+    @property
+    def has_scene(self) -> bool:
+        return bool(RoundsFolder(self.get_base_dir() / "rounds").rounds())
+
+    def check_steps(self) -> None:
+        if self.max_num_iterations:
+            raise ValueError(
+                "How many steps there are follows from the rounds: leave --max-num-iterations out, and set "
+                "--pipeline.rounds.schedule.rounds and --pipeline.rounds.schedule.steps."
+            )
+        if self.refine < 0:
+            raise ValueError(f"--refine counts steps, 0 or more, got {self.refine}.")
+        if self.refine and not self.has_scene:
+            raise ValueError(f"There is no round to refine in {self.get_base_dir() / 'rounds'}.")
+
+    def picture_bytes(self, capture: Capture) -> int:
+        schedule, keep = self.pipeline.rounds.schedule, self.pipeline.rounds.keep
+        plan = schedule.resolved(len(capture.photographs), self.machine.device_type == "cuda")
+        edits = plan.views * (1 + (plan.steps - 1) // plan.edit_every if plan.edit_every else 1)
+        edited = min(edits, len(capture.photographs))
+        pairs = min(edited, keep.views or edited)
+        # A .png of a render takes about half of its pixels' bytes, the other formats a fifth of that; masks hardly any.
+        picture = 3 * capture.width * capture.height // (2 if keep.format == "png" else 10)
+        return super().picture_bytes(capture) + plan.rounds * picture * (edited + 2 * pairs)
+
+    def load_networks(self) -> Any:
+        tools = self.pipeline.load_tools(self.machine.device_type)
+        if tools.encoder is not None:
+            self.check_objective(tools.encoder)
+        return tools
 
 
 class RoundsTrainer(StyleTrainer):
@@ -51,32 +84,29 @@ class RoundsTrainer(StyleTrainer):
 
     config: RoundsTrainerConfig
     pipeline: RoundsPipeline
-    phase = "Editing in rounds"
-
-    def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
-        with errors_in_words():
-            self._books = RoundsFolder(self.base_dir / "rounds")
-            self.has_scene = bool(self._books.rounds())
-            if self.config.refine and not self.has_scene:
-                raise ValueError(f"There is no round to refine in {self._books.path}.")
-            super().setup(test_mode)
-
-    def _load_networks(self) -> None:
-        self._tools = self.config.pipeline.load_tools(self.device, prompt_needed=not self.config.live)
+    phase = "Editing"
 
     def _load_checkpoint(self) -> None:
         if self.config.live:
             super()._load_checkpoint()
             return
-        resumes = self.has_scene
+        resumes = self.config.has_scene
         selection = self._load_rounds_scene() if resumes else self._load_new_scene()
         self._scene_is_there()
-        groups = self.pipeline.begin_rounds(self._tools, selection, self.base_dir, resumes, self.config.refine)
+        groups = self.pipeline.begin_rounds(
+            self._networks,
+            selection,
+            self.base_dir,
+            resumes,
+            self.config.refine,
+            lambda done, total: self.progress.part_of_step("editing", done, total),
+        )
         rounds = self.pipeline.rounds
+        self.steps_per_cycle = rounds.plan.steps_per_round
         self._start_step = (rounds.round - 1) * rounds.plan.steps_per_round + rounds.step
         self.config.max_num_iterations = rounds.steps_left
         if resumes:
-            CONSOLE.log(f"Continuing with round {rounds.round}; {rounds.steps_left} steps are left.")
+            say(f"Continuing with round {rounds.round}; {rounds.steps_left} steps are left")
         self.optimizers = Optimizers(rates_of_mode(self.config.optimizers, rounds.mode.geometry_rate), groups)
         for scheduler in self.optimizers.schedulers.values():
             for _ in range(self._start_step):
@@ -84,7 +114,7 @@ class RoundsTrainer(StyleTrainer):
 
     def _load_rounds_scene(self) -> Selection:
         """The scene before any round, and its object."""
-        start = self._books.rounds()[0]
+        start = RoundsFolder(self.base_dir / "rounds").rounds()[0]
         self.loaded = LoadedFile.of(start.snapshot)
         scene, weights = load_scene(start.snapshot)
         self.pipeline.model.load_gaussians(scene)
@@ -99,7 +129,7 @@ class RoundsTrainer(StyleTrainer):
 
     def train(self) -> None:
         if not self.config.live and self.pipeline.rounds.done:
-            CONSOLE.print(
+            say(
                 f"All {self.pipeline.rounds.plan.rounds} rounds are done. For more: "
                 f"ft2s rounds resume {quote(str(self.base_dir))} --rounds N, or --refine STEPS on the last one."
             )
@@ -108,17 +138,17 @@ class RoundsTrainer(StyleTrainer):
             super().train()
         except SystemExit as end:
             if end.code == 130:
-                CONSOLE.print(f"Complete rounds are kept. Resume with:  ft2s rounds resume {quote(str(self.base_dir))}")
+                say(f"Complete rounds are kept. Resume with:  ft2s rounds resume {quote(str(self.base_dir))}")
             raise
 
     def live_action(self) -> Action:
         from fasttext2style.live.rounds import LiveRounds, rounds_action
 
-        config, capture = self.config.pipeline, self.pipeline.capture()
+        config, capture, tools = self.config.pipeline, self.pipeline.capture(), self._networks
 
         def begin(instruction: str, edit: EditableObject, books: RoundsFolder, on_edit_step: OnStep) -> EditRounds:
             task = Task(instruction, config.mode, config.seed)
-            return new_rounds(edit, capture, self._tools, task, config.rounds, config.styler, books, on_edit_step)
+            return new_rounds(edit, capture, tools, task, config.rounds, config.styler, books, on_edit_step)
 
         make = maker_of(self.config.optimizers)
         return rounds_action(LiveRounds(begin, make, self.base_dir, config.growth, config.rounds.keep))

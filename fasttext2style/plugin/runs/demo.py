@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.scripts.train import train_loop
-from nerfstudio.utils.rich_utils import CONSOLE
+
+from fasttext2style.plugin.host.console import say
 
 
 def run_demo(prompt: str, output: Path, steps: int = 0, size: int = 256) -> Path:
@@ -17,7 +18,7 @@ def run_demo(prompt: str, output: Path, steps: int = 0, size: int = 256) -> Path
     from fasttext2style.scene.files.ply import write_ply
     from fasttext2style.toy.scene import toy_scene, write_dataset
 
-    CONSOLE.print("Rendering the embedded scene (the first start compiles the CPU rasterizer, about 20 s)")
+    say("Rendering the embedded scene (the first start compiles the CPU rasterizer, about 20 s)")
     scene = toy_scene(width=size, height=size)
     capture = (output / "capture").absolute()
     write_dataset(scene, capture)
@@ -42,5 +43,5 @@ def run_demo(prompt: str, output: Path, steps: int = 0, size: int = 256) -> Path
     config.save_config()
     train_loop(0, 1, config)
     results = config.get_base_dir() / "results"
-    CONSOLE.print(f"Open {results / 'contact_sheet.png'}", soft_wrap=True)
+    say(f"Open {results / 'contact_sheet.png'}")
     return results

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from fasttext2style.evaluation.edit import EditedScene
@@ -23,6 +22,7 @@ from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, read_checkpoint
+from fasttext2style.plugin.host.console import say, warn
 from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.runs.history import open_run_with_history
@@ -81,15 +81,15 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
         stream.write(table.encode())
     write_png(folder / "evaluation.png", picture_sheet(pictures, caption))
     write_png(folder / "outside.png", outside_picture(pictures["before"], pictures["after"], pictures["object_before"]))
-    CONSOLE.print(table, markup=False, highlight=False, soft_wrap=True)
+    say(table)
     if settings.before is None:
         tell_verdict(report["outside"])
     warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
     if warning:
-        CONSOLE.print(warning, style="bold yellow", markup=False, soft_wrap=True)
+        warn(warning)
     for line in graders.left_out:
-        CONSOLE.print(f"Left out: {line}", markup=False, highlight=False, soft_wrap=True)
-    CONSOLE.print(f"Table, JSON and pictures: {folder}", highlight=False, soft_wrap=True)
+        say(f"Left out: {line}")
+    say(f"Table, JSON and pictures: {folder}")
     return report
 
 

@@ -7,8 +7,8 @@ from shlex import quote
 
 import yaml
 from nerfstudio.scripts.train import train_loop
-from nerfstudio.utils.rich_utils import CONSOLE
 
+from fasttext2style.plugin.host.console import say
 from fasttext2style.plugin.rounds.trainer import RoundsTrainerConfig
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
@@ -60,11 +60,10 @@ def reset_run(folder: Path, to: int) -> None:
         page.unlink(missing_ok=True)
     if any((folder / "nerfstudio_models").glob("step-*.ckpt")):
         open_run(folder).save(scene, weights)
-    CONSOLE.print(
+    say(
         f"The scene is back at the end of round {to}."
         + (f" Later rounds are kept in {aside}." if aside is not None else " There were no later rounds.")
-        + f" Continue from here with:  ft2s rounds resume {quote(str(folder))}",
-        soft_wrap=True,
+        + f" Continue from here with:  ft2s rounds resume {quote(str(folder))}"
     )
 
 

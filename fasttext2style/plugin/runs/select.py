@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from fasttext2style.evaluation.report import to_uint8, write_png
+from fasttext2style.plugin.host.console import say
 from fasttext2style.plugin.host.outputs import marked
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.scene.cameras import Cameras
@@ -50,16 +50,12 @@ def select(
     if selection.count == 0:
         raise ValueError(f"Nothing is left of {selection.origin}; nothing was written")
     selection.save(output)
-    CONSOLE.print(f"{selection.count:,} of {len(scene):,} Gaussians: {selection.origin}", highlight=False)
-    CONSOLE.print(f"Use it with: --object-file {output}", highlight=False, soft_wrap=True)
+    say(f"{selection.count:,} of {len(scene):,} Gaussians: {selection.origin}")
+    say(f"Use it with: --object-file {output}")
     if views_in_picture > 0:
         picture = output.with_suffix(".png")
         write_png(picture, to_uint8(highlighted(scene, selection, cameras, views_in_picture)))
-        CONSOLE.print(
-            f"Picture: {picture} (training views are {cameras.width} x {cameras.height} pixels)",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(f"Picture: {picture} (training views are {cameras.width} x {cameras.height} pixels)")
     return output
 
 

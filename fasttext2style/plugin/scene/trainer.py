@@ -2,76 +2,117 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from nerfstudio.engine.trainer import Trainer, TrainerConfig
+import torch
+from nerfstudio.engine.callbacks import TrainingCallbackLocation
+from nerfstudio.engine.optimizers import Optimizers
+from nerfstudio.engine.trainer import Trainer
+from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from nerfstudio.utils import writer
-from nerfstudio.utils.rich_utils import CONSOLE
+from nerfstudio.viewer.viewer import Viewer
 
+from fasttext2style.plugin.host.capture import Capture
+from fasttext2style.plugin.host.chatter import address, host_is_quiet, rich_is_quiet
 from fasttext2style.plugin.host.checkpoints import (
     checkpoint_path,
     plain_numbers,
     read_checkpoint,
     write_checkpoint,
 )
-from fasttext2style.plugin.host.console import errors_in_words
-from fasttext2style.plugin.host.pipelines import ScenePipelineConfig
+from fasttext2style.plugin.host.console import errors_in_words, say, warn
 from fasttext2style.plugin.host.progress import PhaseProgress
-from fasttext2style.recipes.written import write_run_recipe
+from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
+from fasttext2style.plugin.host.start_checks import NamedScene
 
 FORMAT = "fasttext2style-1"
 """Marks our own checkpoints, whose optimizer state may be resumed."""
 
 
 @dataclass
-class SceneTrainerConfig(TrainerConfig):
+class SceneTrainerConfig(RunConfig):
     """Trainer settings of `fasttext2style-scene`."""
 
     _target: type = field(default_factory=lambda: SceneTrainer)
-    pipeline: ScenePipelineConfig = field(default_factory=ScenePipelineConfig)
-    """Data and model."""
 
-    def save_config(self) -> None:
-        """Save config.yml with absolute paths, so that ns-render and its kin find the run from any folder, and
-        recipe.yaml, which repeats it."""
-        for name in ("output_dir", "data", "load_dir", "load_checkpoint", "load_config"):
-            if getattr(self, name, None) is not None:
-                setattr(self, name, Path(getattr(self, name)).expanduser().absolute())
-        datamanager = self.pipeline.datamanager
-        for name in ("data", "object_masks"):
-            if getattr(datamanager, name, None) is not None:
-                setattr(datamanager, name, Path(getattr(datamanager, name)).expanduser().absolute())
-        super().save_config()
-        write_run_recipe(self, self.get_base_dir())
+    def check_steps(self) -> None:
+        if self.max_num_iterations < LEAST_STEPS:
+            steps = self.max_num_iterations
+            raise ValueError(f"A reconstruction takes {LEAST_STEPS} steps or more, got --max-num-iterations {steps}.")
+
+    def check_scene(self, scene: NamedScene | None, capture: Capture) -> None:
+        super().check_scene(scene, capture)
+        if scene is not None and scene.method == self.method_name and scene.step + 1 >= self.max_num_iterations:
+            raise ValueError(
+                f"{scene.path} has {scene.step + 1:,} steps already: to go on with it, raise --max-num-iterations "
+                f"above that (it counts from the beginning), got {self.max_num_iterations:,}."
+            )
+        if scene is None and capture.has_points is False:
+            warn("The capture has no point cloud: the reconstruction starts from random points, and will be worse.")
 
 
 class SceneTrainer(Trainer):
     """Trains a scene; Ctrl-C keeps what was learnt, a resume goes on where it stopped."""
 
-    config: SceneTrainerConfig
+    config: RunConfig
+    pipeline: VanillaPipeline
     phase = "Reconstructing"
+    steps_per_cycle = 0
+    """See `TimeLeft`."""
+
+    def __init__(self, config: RunConfig, local_rank: int = 0, world_size: int = 1) -> None:
+        with host_is_quiet():
+            super().__init__(config, local_rank, world_size)
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         with errors_in_words():
-            self._reset_writers()
-            super().setup(test_mode)
+            self.prepare(self.config.take_started())
+            with ExitStack() as self._while_viewer_opens, host_is_quiet():
+                self._reset_writers()
+                super().setup(test_mode)
+
+    def prepare(self, started: Started) -> None:
+        """Take what the checks have loaded; nothing is set up yet."""
+
+    def setup_optimizers(self) -> Optimizers:
+        optimizers = super().setup_optimizers()
+        # The next thing that the host does is to open the viewer, where no method of it could be overridden.
+        self._while_viewer_opens.enter_context(rich_is_quiet())
+        return optimizers
+
+    def _check_viewer_warnings(self) -> None:
+        """The host calls this when the viewer is open; its own note is about evaluation, which our methods have not."""
+        self._while_viewer_opens.close()
+        if isinstance(self.viewer_state, Viewer):
+            say(f"Viewer: {address(self.viewer_state)}")
 
     def train(self) -> None:
         total = self._start_step + self.config.max_num_iterations
-        with errors_in_words(), PhaseProgress(self.phase, total, self._start_step) as self.progress:
-            try:
-                super().train()
-            except KeyboardInterrupt:
-                self.before_last_save()
-                self.save_checkpoint(self.step)
-                CONSOLE.print(f"Interrupted: step {self.step} is kept in {self.checkpoint_dir}.")
-                raise SystemExit(130) from None
+        with errors_in_words():
+            _ = self.pipeline.datamanager.cached_train  # the host would read the photographs at the first step
+            with PhaseProgress(self.phase, total, self._start_step, self.steps_per_cycle) as self.progress:
+                try:
+                    super().train()
+                except KeyboardInterrupt:
+                    self.progress.stop()
+                    self.before_last_save()
+                    self.save_checkpoint(self.step)
+                    say(f"Interrupted: step {self.step} is kept in {self.checkpoint_dir}")
+                    raise SystemExit(130) from None
 
     def _after_train(self) -> None:
+        """The host's own, without its panel "Training Finished": after a reconstruction that is not so."""
+        self.progress.stop()
+        self.training_state = "completed"
         self.before_last_save()
-        super()._after_train()
+        self.save_checkpoint(self.step)
+        writer.write_out_storage()
+        for callback in self.callbacks:
+            callback.run_callback_at_location(self.step, TrainingCallbackLocation.AFTER_TRAIN)
+        if not self.config.viewer.quit_on_train_completion:
+            self._train_complete_viewer()
 
     def before_last_save(self) -> None:
         """The last step is done, or the run was interrupted."""
@@ -80,7 +121,7 @@ class SceneTrainer(Trainer):
         loss, loss_dict, metrics = super().train_iteration(step)
         loss = loss.detach()
         self.progress.update(step, float(loss))
-        return loss, {name: value.detach() for name, value in loss_dict.items()}, metrics
+        return loss, _detached(loss_dict), _detached(metrics)
 
     @staticmethod
     def _reset_writers() -> None:
@@ -98,9 +139,9 @@ class SceneTrainer(Trainer):
         self.pipeline.load_pipeline(state["pipeline"], state["step"])
         if state.get("format") == FORMAT and state.get("method") == self.config.method_name:
             self._resume(state)
-            CONSOLE.print(f"Resuming {path} at step {self._start_step}.")
+            say(f"Going on with {path} at step {self._start_step:,}")
         else:
-            CONSOLE.print(f"Starting from the scene of {path}, with fresh optimizers.")
+            say(f"Starting from the scene of {path}, with fresh optimizers")
 
     def _resume(self, state: dict[str, Any]) -> None:
         """Optimizer moments and the step go on; the learning rates are those of this run's command line."""
@@ -137,3 +178,8 @@ class SceneTrainer(Trainer):
             for other in self.checkpoint_dir.glob("step-*.ckpt"):
                 if other != path:
                     other.unlink()
+
+
+def _detached(values: dict[str, Any]) -> dict[str, Any]:
+    """For logs: tensors of a graph would be converted with a warning each."""
+    return {name: torch.as_tensor(value).detach() for name, value in values.items()}

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.utils import writer
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.markup import escape
 from torch import nn
 
 from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.plugin.host.console import warn
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
 from fasttext2style.plugin.host.results import write_results
 from fasttext2style.styling.growth import ObjectGrowth
@@ -33,14 +32,8 @@ class StylePipelineConfig(ObjectPipelineConfig):
 
     _target: type = field(default_factory=lambda: StylePipeline)
 
-    def load_tools(self, device: str, prompt_needed: bool = True) -> TextImageEncoder:
-        """The frozen network; called first of all, for everything else takes longer.
-
-        Raises:
-            ValueError: no prompt, settings that contradict each other, an unknown model, weights that cannot be had.
-        """
-        if prompt_needed and not self.prompt:
-            raise ValueError('No style was given: add --prompt "a bear made of gold".')
+    def load_tools(self, device: str) -> TextImageEncoder:
+        """The frozen network; raises ValueError for an unknown one, and for weights that cannot be had."""
         return self.load_encoder(device)
 
 
@@ -64,8 +57,6 @@ class StylePipeline(ObjectPipeline):
         cameras, config = self.datamanager.cameras("train"), self.config
         with self.watch.phase("preparation"):
             self.styler = ObjectStyler(self.edit, cameras, encoder, config.prompt, config.styler, config.seed)
-        if self.styler.objective.warning:
-            CONSOLE.log(f"[yellow]{self.styler.objective.warning}[/yellow]")
         self.model.selection = self.edit.merged_weights()
         self._styling_started = time.perf_counter()
         return self.groups()
@@ -99,7 +90,7 @@ class StylePipeline(ObjectPipeline):
                 },
             )
         except ValueError as error:
-            CONSOLE.print(f"[bold red]The edit is not in the history:[/bold red] {escape(str(error))}")
+            warn(f"The edit is not in the history: {error}")
 
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, torch.Tensor], dict[str, Any]]:
         losses, info = self.styler.losses()
@@ -162,5 +153,5 @@ class StylePipeline(ObjectPipeline):
             "similarity": similarity,
             "negatives": list(self.styler.objective.negatives),
         }
-        headline = f"Similarity to [bold]{escape(self.config.prompt)}[/bold]: {similarity['before']:.3f} -> "
+        headline = f"Similarity to {self.config.prompt}: {similarity['before']:.3f} -> "
         write_results(self.outcome(trainer, facts), f"{headline}{similarity['after']:.3f}.")

@@ -8,31 +8,35 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from nerfstudio.engine.optimizers import Optimizers
 
 from fasttext2style.evaluation.locality import LoadedFile
-from fasttext2style.evaluation.timing import Stopwatch
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.image_losses import load_content_loss
+from fasttext2style.guidance.prompts import check_prompt
+from fasttext2style.history.history import History
+from fasttext2style.plugin.host.capture import Capture
 from fasttext2style.plugin.host.checkpoints import (
     check_same_coordinates,
     checkpoint_path,
     read_checkpoint,
 )
-from fasttext2style.plugin.host.console import errors_in_words
-from fasttext2style.plugin.scene.trainer import SceneTrainer, SceneTrainerConfig
+from fasttext2style.plugin.host.console import errors_in_words, say, warn
+from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
+from fasttext2style.plugin.host.start_checks import COPIES_OF_AN_EDIT, NamedScene, check_object, scene_of_ply
+from fasttext2style.plugin.scene.trainer import SceneTrainer
 from fasttext2style.plugin.style.pipeline import StylePipeline, StylePipelineConfig
+from fasttext2style.selection.segmenters.load import load_segmenter
 
 if TYPE_CHECKING:
-    from fasttext2style.history.history import History
     from fasttext2style.live.action import Action
 
 
-# --- style ----------------------------------------------------------------------------------------------------------
-
-
 @dataclass
-class StyleTrainerConfig(SceneTrainerConfig):
+class StyleTrainerConfig(RunConfig):
     """Trainer settings of `fasttext2style`."""
 
     _target: type = field(default_factory=lambda: StyleTrainer)
@@ -52,10 +56,80 @@ class StyleTrainerConfig(SceneTrainerConfig):
     """Steps of the reconstruction when neither --load-dir nor --load-ply is given; 0 takes the method's default
     (3,000 on a CPU, 30,000 on CUDA)."""
 
-    def save_config(self) -> None:
+    no_prompt: ClassVar[str] = 'No style was given: add --prompt "a bear made of gold".'
+
+    @property
+    def has_scene(self) -> bool:
+        """The run's own folder holds its scene already."""
+        return False
+
+    def check_settings(self) -> None:
+        super().check_settings()
+        if self.load_ply is not None and (self.load_dir or self.load_checkpoint) and not self.has_scene:
+            raise ValueError("--load-ply and --load-dir/--load-checkpoint both name a scene: give one of them.")
+        if self.reconstruction_steps and not self.reconstruction_steps >= LEAST_STEPS:
+            raise ValueError(
+                f"A reconstruction takes {LEAST_STEPS} steps or more, got --reconstruction-steps "
+                f"{self.reconstruction_steps}."
+            )
+        if self.live and not self.is_viewer_enabled():
+            raise ValueError(f"A live session needs the viewer, but --vis is {self.vis}: add --vis viewer.")
+        if not self.live and not self.pipeline.prompt:
+            raise ValueError(self.no_prompt)
+        self.pipeline.check()
+        self.pipeline.object.check()
+
+    def named_scene(self) -> NamedScene | None:
+        if self.has_scene:
+            return None
+        if self.load_ply is not None:
+            return scene_of_ply(self.load_ply, self.pipeline.model.sh_degree)
+        return super().named_scene()
+
+    def reconstructs(self, scene: NamedScene | None) -> bool:
+        return scene is None and not self.has_scene
+
+    def check_scene(self, scene: NamedScene | None, capture: Capture) -> None:
+        super().check_scene(scene, capture)
+        if scene is not None:
+            History.open(scene.path.parent.parent / "history")
+        if self.live:
+            load_segmenter(self.segmenter, self.machine.device_type)
+        elif not self.has_scene:
+            check_object(self.pipeline.object, capture, scene, self.machine.device_type)
+
+    def copies_kept(self, reconstructs: bool) -> int:
+        return COPIES_OF_AN_EDIT + (super().copies_kept(True) if reconstructs else 0)
+
+    def picture_bytes(self, capture: Capture) -> int:
+        # Before and after of the held-out views, a sheet of them, a film: as much as some views as they are.
+        return 20 * 3 * capture.width * capture.height
+
+    def load_networks(self) -> Any:
+        encoder = self.pipeline.load_tools(self.machine.device_type)
+        self.check_objective(encoder)
+        return encoder
+
+    def check_objective(self, encoder: TextImageEncoder) -> None:
+        """Warns of words that the encoder only guesses.
+
+        Raises:
+            ValueError: a prompt that says nothing to it, or a content loss whose network cannot be had.
+        """
+        objective, device = self.pipeline.styler.objective, self.machine.device_type
+        if not self.live:
+            warning = check_prompt(encoder, self.pipeline.prompt, objective.negatives)
+            if warning:
+                warn(warning)
+        if objective.content != "none":
+            # Only to see that its weights can be had, and that the encoder shows what is compared.
+            black = torch.zeros(1, encoder.resolution, encoder.resolution, 3, device=device)
+            load_content_loss(objective.content, encoder, objective.content_weights, device)(black, black)
+
+    def make_paths_absolute(self) -> None:
         if self.load_ply is not None:
             self.load_ply = Path(self.load_ply).expanduser().absolute()
-        super().save_config()
+        super().make_paths_absolute()
 
 
 class StyleTrainer(SceneTrainer):
@@ -64,43 +138,29 @@ class StyleTrainer(SceneTrainer):
     config: StyleTrainerConfig
     pipeline: StylePipeline
     phase = "Styling"
-    has_scene = False
-    """The run's own folder holds the scene."""
     loaded: LoadedFile
     """What the scene was loaded from."""
     not_reconstructed = ""
     """Why this run did not reconstruct the scene; empty: it did."""
 
-    def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
+    def prepare(self, started: Started) -> None:
         from fasttext2style.plugin.scene.reconstruction import reconstruct
 
-        with errors_in_words():
-            config = self.config
-            if not self.has_scene and config.load_ply is not None and (config.load_dir or config.load_checkpoint):
-                raise ValueError("--load-ply and --load-dir/--load-checkpoint both name a scene: give one of them.")
-            if config.live and not config.is_viewer_enabled():
-                raise ValueError(f"A live session needs the viewer, but --vis is {config.vis}: add --vis viewer.")
-            self.watch = Stopwatch()
-            with self.watch.phase("networks"):
-                self._load_networks()
-            self.not_reconstructed = self._scene_given()
-            if not self.not_reconstructed:
-                with self.watch.phase("reconstruction"):
-                    config.load_dir = reconstruct(config, config.reconstruction_steps)
-            self._setup_started = time.perf_counter()
-            super().setup(test_mode)
+        self._networks, self.watch = started.networks, started.watch
+        self.not_reconstructed = self._scene_given()
+        if not self.not_reconstructed:
+            with self.watch.phase("reconstruction"):
+                self.config.load_dir = reconstruct(self.config, self.config.reconstruction_steps)
+        self._setup_started = time.perf_counter()
 
     def _scene_given(self) -> str:
         """Which scene the run starts from, in words; empty when it has to be reconstructed first."""
-        if self.has_scene:
+        if self.config.has_scene:
             return "The run was taken up again: its scene was there."
         if self.config.load_ply is not None:
             return f"The run started from --load-ply {self.config.load_ply}."
         path = checkpoint_path(self.config)
         return "" if path is None else f"The run started from the scene of another run: {path}."
-
-    def _load_networks(self) -> None:
-        self._encoder = self.config.pipeline.load_tools(self.device, prompt_needed=not self.config.live)
 
     def _load_scene(self) -> None:
         """The scene that the command line names."""
@@ -130,7 +190,7 @@ class StyleTrainer(SceneTrainer):
             self.loaded = replace(self.loaded, moved_on=f"{behind}: only ft2s evaluate can compare.")
         state = scene_of_history(self.pipeline.model, history)
         self._scene_is_there()
-        groups = self.pipeline.begin(self._encoder, self.config.max_num_iterations, self.base_dir)
+        groups = self.pipeline.begin(self._networks, self.config.max_num_iterations, self.base_dir)
         self.pipeline.keep_as_step(history, state)
         self.optimizers = Optimizers(self.config.optimizers.copy(), groups)
 
@@ -142,14 +202,17 @@ class StyleTrainer(SceneTrainer):
     def before_last_save(self) -> None:
         self.pipeline.record_edit()
 
+    def _after_train(self) -> None:
+        self.progress.stop()
+        say("Writing pictures, video, .ply and report")
+        super()._after_train()
+
     def history(self) -> History:
         """The history of this run; of a run that goes on from another one's scene, with the steps of that one.
 
         Raises:
             ValueError: a damaged history, or one that cannot be carried over.
         """
-        from fasttext2style.history.history import History
-
         history, path = History.open(self.base_dir / "history"), checkpoint_path(self.config)
         if history.steps or self.config.load_ply is not None or path is None:
             return history
@@ -165,7 +228,7 @@ class StyleTrainer(SceneTrainer):
 
         with errors_in_words():
             config, history = self.config, self.history()
-            run_live(self, history, self.live_action(), config.pipeline.model.prompt or "", config.segmenter)
+            run_live(self, history, self.live_action(), config.pipeline.prompt, config.segmenter)
             saved = self.checkpoint_dir / f"step-{self.step:09d}.ckpt"
             tell_verdict(outside_of_session(self.loaded, saved, history))
 
@@ -174,9 +237,9 @@ class StyleTrainer(SceneTrainer):
         from fasttext2style.live.style import StyleSettings, rehearse, style_action
         from fasttext2style.plugin.host.rates import maker_of
 
-        rehearse(self._encoder, self.pipeline.datamanager.cameras("train"))
+        rehearse(self._networks, self.pipeline.datamanager.cameras("train"))
         pipeline = self.config.pipeline
         settings = StyleSettings(
-            self._encoder, maker_of(self.config.optimizers), pipeline.styler, pipeline.growth, seed=pipeline.seed
+            self._networks, maker_of(self.config.optimizers), pipeline.styler, pipeline.growth, seed=pipeline.seed
         )
         return style_action(settings)

@@ -12,7 +12,6 @@ from typing import cast
 
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.utils import writer
-from nerfstudio.utils.rich_utils import CONSOLE
 from nerfstudio.viewer.viewer import Viewer
 
 from fasttext2style.history.history import History
@@ -20,6 +19,8 @@ from fasttext2style.live.action import Action
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
 from fasttext2style.plugin.host.allocator import share_arenas
+from fasttext2style.plugin.host.chatter import address
+from fasttext2style.plugin.host.console import say
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.viewer.model_host import ModelHost
@@ -42,17 +43,12 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
     """
     share_arenas()
     session, shown = open_session(trainer, history, action, prompt, segmenter)
-    CONSOLE.print(
-        f"\n[bold]Ready:[/bold] open {address(shown.viewer)} in a browser. Ctrl-C saves and quits.\n", soft_wrap=True
-    )
+    say(f"\nReady: open {address(shown.viewer)} in a browser. Ctrl-C saves and quits.\n", style="bold")
     with _ended_by_signals(session), _tracebacks_on_the_terminal():
         session.run(idle=writer.write_out_storage)
     path = session.scene.save()
-    CONSOLE.print(
-        f"Saved: {path}\nTo continue:  ns-train {trainer.config.method_name} --live True "
-        f"--load-dir {quote(str(path))} ...",
-        soft_wrap=True,
-    )
+    command = f"ns-train {trainer.config.method_name} --live True --load-dir {quote(str(path))} ..."
+    say(f"Saved: {path}\nTo continue:  {command}")
     shown.close()
     trainer.shutdown()
 
@@ -85,20 +81,13 @@ def open_session(
     return session, shown
 
 
-def address(viewer: Viewer) -> str:
-    """Where a browser on this machine finds the viewer."""
-    server = viewer.viser_server
-    host = server.get_host()
-    return f"http://{'localhost' if host == '0.0.0.0' else host}:{server.get_port()}"
-
-
 @contextmanager
 def _ended_by_signals(session: LiveSession) -> Iterator[None]:
     """The first Ctrl-C (or kill) ends the session at its next step, the second one at once."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def end(number: int, _: object) -> None:
-        CONSOLE.print("Stopping after this step. Press Ctrl-C again to quit now.")
+        say("Stopping after this step. Press Ctrl-C again to quit now.")
         session.close()
         for other in before:
             signal.signal(other, signal.default_int_handler)
@@ -116,7 +105,7 @@ class _Terminal(logging.Handler):
     """Shows what was logged, as it is."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        CONSOLE.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+        say(self.format(record))
 
 
 @contextmanager

@@ -1,0 +1,186 @@
+"""Trainer settings that all our methods share, and the list of what is checked before a run begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from nerfstudio.engine.trainer import TrainerConfig
+
+from fasttext2style.evaluation.timing import Stopwatch
+from fasttext2style.plugin.host.capture import Capture, read_capture
+from fasttext2style.plugin.host.checkpoints import check_same_coordinates, checkpoint_path
+from fasttext2style.plugin.host.console import errors_in_words, say
+from fasttext2style.plugin.host.pipelines import ScenePipelineConfig
+from fasttext2style.plugin.host.start_checks import (
+    COPIES_OF_A_RECONSTRUCTION,
+    NamedScene,
+    check_disk,
+    check_machine,
+    check_output_folder,
+    check_rates,
+    check_seen,
+    check_tracker,
+    check_viewer,
+    scene_of_checkpoint,
+)
+from fasttext2style.recipes.written import write_run_recipe
+from fasttext2style.scene.files.atomic import atomic_write
+
+LEAST_STEPS = 10
+"""Of a reconstruction: densification and SH degrees come at tenths and sixths of its steps."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What the checks found on their way, so that it need not be loaded or asked again."""
+
+    watch: Stopwatch
+    """Since the checks began."""
+    networks: Any
+
+
+class _Checked:
+    """No dataclass: what it holds is no setting, and never in config.yml."""
+
+    _started: Started | None = None
+    """After `check_start`, until the trainer takes it."""
+
+
+@dataclass
+class RunConfig(_Checked, TrainerConfig):
+    """What ns-train does with the settings of our methods before there is a trainer."""
+
+    pipeline: ScenePipelineConfig = field(default_factory=ScenePipelineConfig)
+    """Data and model."""
+
+    # --- before a run begins --------------------------------------------------------------------------------------
+
+    def check_start(self) -> Started:
+        """Refuse a run that cannot work before anything is written or computed: what costs least comes first.
+
+        Raises:
+            ValueError: in words, with what to do.
+        """
+        watch = Stopwatch()
+        # Settings alone.
+        self.check_settings()
+        check_rates(self.optimizers)
+        check_machine(self.machine)
+        # The machine.
+        check_output_folder(self.get_base_dir())
+        if self.is_viewer_enabled():
+            check_viewer(self.viewer)
+        for tracker in ("wandb", "comet"):
+            if self.vis.endswith(tracker):
+                check_tracker(tracker)
+        # Files, by their first bytes.
+        scene = self.named_scene()
+        # The capture: all photographs are opened.
+        capture = read_capture(self.pipeline.datamanager, self.machine.device_type, self.reconstructs(scene))
+        self.check_scene(scene, capture)
+        self.check_disk(scene, capture)
+        # Networks: seconds.
+        with watch.phase("networks"):
+            return Started(watch, self.load_networks())
+
+    def take_started(self) -> Started:
+        """The findings of `check_start`, which is run if it was not yet."""
+        started = self._started or self.check_start()
+        self._started = None
+        return started
+
+    def check_settings(self) -> None:
+        """Raises ValueError for settings that are out of range or contradict each other; nothing is read."""
+        self.check_steps()
+        if self.start_paused and not self.is_viewer_enabled():
+            raise ValueError(
+                f"--start-paused waits for a button in the viewer, but --vis is {self.vis}: add --vis viewer."
+            )
+
+    def check_steps(self) -> None:
+        if self.max_num_iterations < 1:
+            raise ValueError(f"--max-num-iterations must be 1 or more, got {self.max_num_iterations}.")
+
+    def named_scene(self) -> NamedScene | None:
+        """The scene that the command line names, None if there is none.
+
+        Raises:
+            ValueError: it cannot be read, or is none for this model.
+        """
+        path = checkpoint_path(self)
+        return None if path is None else scene_of_checkpoint(path, self.pipeline.model.sh_degree)
+
+    def reconstructs(self, scene: NamedScene | None) -> bool:
+        """Whether the run reconstructs the scene, as a whole or from `scene` on."""
+        return True
+
+    def check_scene(self, scene: NamedScene | None, capture: Capture) -> None:
+        """Raises ValueError when the scene that the run starts from does not belong to the capture."""
+        if scene is None:
+            return
+        if scene.some is None:
+            check_same_coordinates(scene.path, capture.outputs)
+        else:
+            check_seen(scene, capture)
+
+    def check_disk(self, scene: NamedScene | None, capture: Capture) -> None:
+        """Raises ValueError when the run cannot be kept; warns where that is a guess."""
+        known = None if scene is None else scene.gaussians
+        degree, device = self.pipeline.model.sh_degree, self.machine.device_type
+        copies, pictures = self.copies_kept(self.reconstructs(scene)), self.picture_bytes(capture)
+        check_disk(self.get_base_dir(), known, degree, device, copies, pictures)
+
+    def copies_kept(self, reconstructs: bool) -> int:
+        """How many times the scene is on the disk at the same time, moments of Adam included."""
+        return COPIES_OF_A_RECONSTRUCTION
+
+    def picture_bytes(self, capture: Capture) -> int:
+        """Of the pictures that are kept."""
+        return 0
+
+    def load_networks(self) -> Any:
+        """Frozen networks that the trainer takes; they may be missing.
+
+        Raises:
+            ValueError: they cannot be had, or do not understand what they are asked.
+        """
+        return None
+
+    # --- what nerfstudio calls --------------------------------------------------------------------------------------
+
+    def print_to_terminal(self) -> None:
+        """Say what begins. All settings stand in config.yml: nerfstudio would print them here, 266 lines."""
+        say(
+            f"{self.method_name}: {self.pipeline.model.prompt}" if self.pipeline.model.prompt else f"{self.method_name}"
+        )
+
+    def save_config(self) -> None:
+        """Check everything, then make the run's folder with config.yml and recipe.yaml, which repeats it: a run that is
+        refused leaves none.
+
+        Paths are made absolute, so that ns-render and its kin find the run from any folder.
+        """
+        with errors_in_words():
+            self._started = self.check_start()
+            self.make_paths_absolute()
+            path = self.get_base_dir() / "config.yml"
+            with atomic_write(path) as stream:
+                stream.write(yaml.dump(self).encode("utf8"))
+            write_run_recipe(self, path.parent)
+            say(f"Run and settings: {path}")
+
+    def make_paths_absolute(self) -> None:
+        for name in ("output_dir", "data", "load_dir", "load_checkpoint", "load_config"):
+            if getattr(self, name, None) is not None:
+                setattr(self, name, Path(getattr(self, name)).expanduser().absolute())
+        datamanager = self.pipeline.datamanager
+        for name in ("data", "object_masks"):
+            if getattr(datamanager, name, None) is not None:
+                setattr(datamanager, name, Path(getattr(datamanager, name)).expanduser().absolute())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For yaml and copies: settings alone."""
+        return {name: value for name, value in self.__dict__.items() if name != "_started"}
