@@ -180,6 +180,20 @@ def test_damaged_files_are_named(history):
         History.open(history.folder)
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-9], lambda text: "[]", lambda text: text.replace("seed", "sed")]
+)
+def test_damaged_facts_of_a_step_are_named(history, damage):
+    recolor(history, random_state(5), 0.25)
+    facts = history.folder / "steps" / "0001" / "step.json"
+    facts.write_text(damage(facts.read_text()))
+    with pytest.raises(ValueError, match=r"step\.json is missing or damaged"):
+        _ = History.open(history.folder).steps
+    facts.unlink()
+    with pytest.raises(ValueError, match=r"step\.json is missing or damaged"):
+        history.step(1)
+
+
 def test_two_programs_do_not_overwrite_each_other(history):
     state = recolor(history, random_state(5), 0.25)
     other = History.open(history.folder)
