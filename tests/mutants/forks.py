@@ -13,7 +13,6 @@ import resource
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,33 +41,26 @@ class Baseline:
     """Of all tests: fixtures for many tests are set up by whichever comes first."""
     tests_of_line: dict[str, dict[int, set[str]]] = field(default_factory=dict)
     """File -> line -> tests that ran it, in their own process."""
-    elsewhere: set[str] = field(default_factory=set)
-    """Tests that start other processes: what they run there is not known."""
     modules: list[str] = field(default_factory=list)
     """Libraries that were imported, in this order."""
 
-    def killers(self, path: str, begin: int, end: int) -> set[str]:
-        """Tests that run some of these lines of a statement; all tests, if it runs when the module is imported."""
+    def nearness(self, test: str, path: str, begin: int, end: int) -> int:
+        """How likely a test kills a mutant of these lines: 0 if it runs them, 1 if others of the file, else 2.
+
+        2 is rare but happens: what the lines made may be kept for all tests (fixtures, caches), or the test runs them
+        in another process.
+        """
         rows = self.tests_of_line.get(path, {})
-        found = set().union(*(rows.get(line, ()) for line in range(begin, end + 1)))
-        return found | self.elsewhere if found else set(self.seconds)
+        if any(test in rows.get(line, ()) for line in range(begin, end + 1)):
+            return 0
+        return 1 if any(test in tests for tests in rows.values()) else 2
 
 
 class Recorder:
     """A pytest plugin that measures a baseline."""
 
     def __init__(self) -> None:
-        self.baseline, self._test = Baseline(), ""
-        sys.addaudithook(self._audit)
-
-    def _audit(self, event: str, _) -> None:
-        if event in ("subprocess.Popen", "os.fork", "os.posix_spawn", "os.system") and self._test:
-            self.baseline.elsewhere.add(self._test)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item):
-        self._test = item.nodeid
-        return (yield)
+        self.baseline = Baseline()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
@@ -78,24 +70,26 @@ class Recorder:
 
 
 class Judge:
-    """A pytest plugin for a mutant: only tests that can kill it, the quickest first, and none takes much longer."""
+    """A pytest plugin for a mutant: tests that are likely to kill it come first, and none takes much longer."""
 
-    def __init__(self, baseline: Baseline, killers: Collection[str], verdict: Path, patience: float) -> None:
-        self.baseline, self.killers, self.verdict, self.patience = baseline, killers, verdict, patience
+    def __init__(self, baseline: Baseline, place: tuple[str, int, int], verdict: Path, patience: float) -> None:
+        self.baseline, self.place, self.verdict, self.patience = baseline, place, verdict, patience
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if item.nodeid in self.killers]
-        seconds = {item.nodeid: self.baseline.seconds[item.nodeid] for item in items}
-        of_file: dict[str, float] = defaultdict(float)
+        near = {item: self.baseline.nearness(item.nodeid, *self.place) for item in items}
+        seconds = {item: self.baseline.seconds.get(item.nodeid, 0.0) for item in items}
+        # The quickest first; those of one file stay together, so that their fixtures are set up once.
+        of_file: dict[tuple[int, str], float] = defaultdict(float)
         for item in items:
-            of_file[item.location[0]] += seconds[item.nodeid]
-        # Files stay together: their fixtures are set up once.
-        items.sort(key=lambda item: (of_file[item.location[0]], item.location[0], seconds[item.nodeid]))
+            of_file[near[item], item.location[0]] += seconds[item]
+        items.sort(
+            key=lambda item: (near[item], of_file[near[item], item.location[0]], item.location[0], seconds[item])
+        )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item):
         self._write(item.nodeid, "")
-        limit(self.patience + 5 * (self.baseline.seconds[item.nodeid] + self.baseline.setup_seconds))
+        limit(self.patience + 5 * (self.baseline.seconds.get(item.nodeid, 0.0) + self.baseline.setup_seconds))
         return (yield)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -129,7 +123,7 @@ def record(tree: Path, tests: str, source: str) -> Baseline:
     if not content["lines"]:
         raise ValueError(f"{tests} ran no line of {source} in the copy of the checkout: is another one imported?")
     lines = {path: {int(n): set(names) for n, names in rows.items()} for path, rows in content.pop("lines").items()}
-    return Baseline(tests_of_line=lines, elsewhere=set(content.pop("elsewhere")), **content)
+    return Baseline(tests_of_line=lines, **content)
 
 
 def _record(tests: str, source: str, report: Path) -> int:
@@ -146,7 +140,7 @@ def _record(tests: str, source: str, report: Path) -> int:
     data.read()
     lines = {
         os.path.relpath(path): {
-            line: sorted({context.partition("|")[0] for context in contexts if context})
+            line: sorted({context.rpartition("|")[0] for context in contexts if context})
             for line, contexts in data.contexts_by_lineno(path).items()
         }
         for path in data.measured_files()
@@ -155,7 +149,7 @@ def _record(tests: str, source: str, report: Path) -> int:
     baseline = recorder.baseline
     modules = [name for name in sys.modules if name not in known and name.partition(".")[0] not in ours]
     content = {"seconds": baseline.seconds, "setup_seconds": baseline.setup_seconds, "modules": modules}
-    report.write_text(json.dumps(content | {"lines": lines, "elsewhere": sorted(baseline.elsewhere)}))
+    report.write_text(json.dumps(content | {"lines": lines}))
     return int(code)
 
 
@@ -223,11 +217,10 @@ class Fork:
         return self.log.read_text(errors="replace")[-3000:]
 
 
-def judge(
-    tree: Path, tests: str, baseline: Baseline, killers: Collection[str], name: str, patience: float = 10.0
-) -> Fork:
+def judge(tree: Path, tests: str, baseline: Baseline, place: tuple[str, int, int], name: str, patience: float) -> Fork:
     """Start the room's tests in a fork; its verdict is its exit code, the last test and its error stand in NAME.json.
 
+    `place`: file, first and last line of what was changed.
     `patience`: seconds of CPU that each test may take beyond five times what it took on the code as it is.
     """
     fork = Fork(tree, tree.parent / f"{name}.log")
@@ -235,6 +228,6 @@ def judge(
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         limit(120)
-        plugin = Judge(baseline, killers, tree.parent / f"{name}.json", patience)
+        plugin = Judge(baseline, place, tree.parent / f"{name}.json", patience)
         fork.finish(lambda: pytest.main([*PYTEST, tests, "-p", "no:cov"], plugins=[plugin]))
     return fork

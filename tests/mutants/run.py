@@ -132,14 +132,14 @@ def _judged(folder: Path, room: str, mutants: list[Mutant], processes: int, pati
 def _start(tree: Path, room: str, baseline: Baseline, mutant: Mutant | None, number: int, patience: float) -> Fork:
     """Put the mutant into the tree and the room's tests to work on it."""
     if mutant is None:
-        return judge(tree, f"tests/{room}", baseline, baseline.seconds, str(number))
+        return judge(tree, f"tests/{room}", baseline, ("", 0, 0), str(number), patience)
     path = tree / mutant.path
     path.write_text(mutant.code, encoding="utf8")
     # Compiled files are recognized by whole seconds: no mutant may look like the file as it was.
     modified = (ROOT / mutant.path).stat().st_mtime + 1 + number
     os.utime(path, (modified, modified))
-    killers = baseline.killers(mutant.path, mutant.begin, mutant.line)
-    return judge(tree, f"tests/{room}", baseline, killers, str(number), patience)
+    place = (mutant.path, mutant.begin, mutant.line)
+    return judge(tree, f"tests/{room}", baseline, place, str(number), patience)
 
 
 def _result(folder: Path, mutant: Mutant, outcome: str, fork: Fork, number: int) -> dict:

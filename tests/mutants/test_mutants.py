@@ -1,6 +1,7 @@
 """The mutation run itself: it tells tests that notice from tests that do not, ends what hangs, and changes no file."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,7 @@ BEHAVIOUR = (
 @pytest.fixture
 def checkout(tmp_path) -> Path:
     """One room with its tests, and the scripts of this folder."""
+    tmp_path = tmp_path / "checkout"
     for path, text in (("fasttext2style/pond/code.py", CODE), ("tests/pond/test_pond.py", TESTS)):
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(text)
@@ -122,7 +124,11 @@ def test_a_run_tells_killed_from_survived_and_ends_what_hangs(checkout):
 def test_a_run_that_is_killed_leaves_every_file_as_it_was(checkout):
     before = files(checkout)
     script = [sys.executable, "-u", "tests/mutants/run.py", "pond", "--processes", "1"]
-    with subprocess.Popen(script, cwd=checkout, stdout=subprocess.PIPE, text=True) as process:
+    (checkout.parent / "temporary").mkdir()
+    environment = os.environ | {
+        "TMPDIR": str(checkout.parent / "temporary")
+    }  # what is left there is pytest's to remove
+    with subprocess.Popen(script, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         next(line for line in process.stdout if "1/5" in line)
         process.kill()
