@@ -24,6 +24,8 @@ OUTCOMES = {
     pytest.ExitCode.TESTS_FAILED: "killed",
     pytest.ExitCode.INTERRUPTED: "killed",  # test modules that could not be imported
     pytest.ExitCode.USAGE_ERROR: "killed",  # a conftest that could not be imported
+    pytest.ExitCode.INTERNAL_ERROR: "unjudged",
+    pytest.ExitCode.NO_TESTS_COLLECTED: "unjudged",
     -signal.SIGPROF: "timeout",
     -signal.SIGALRM: "timeout",
 }

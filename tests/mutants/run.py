@@ -41,13 +41,21 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped"))  # so that forks and copies go with this process
     room = arguments.room
     accepted = _accepted(room)
-    mutants = sample(ROOT, _files(room), arguments.count, arguments.seed)
-    if arguments.only:
-        mutants = [mutant for mutant in mutants if f"{mutant.path}:{mutant.line}".endswith(arguments.only)]
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"mutants-{room}-") as folder:
+        # From here on only the copy is looked at: the checkout may go on changing.
+        clean = Path(folder) / "clean"
+        shutil.copytree(ROOT, clean, ignore=LEFT_OUT)
+        mutants = sample(clean, _files(clean, room), arguments.count, arguments.seed)
+        if arguments.only:
+            mutants = [mutant for mutant in mutants if f"{mutant.path}:{mutant.line}".endswith(arguments.only)]
+        if not mutants:
+            sys.exit(f"Nothing of the sample of {room} ends in {arguments.only}" if arguments.only else "No mutants")
         print(f"{len(mutants)} mutants of {room}; first its tests on the code as it is ...", flush=True)
-        results = _judged(Path(folder), room, mutants, arguments.processes, arguments.patience)
+        try:
+            results = _judged(clean, room, mutants, arguments.processes, arguments.patience)
+        except ValueError as error:
+            sys.exit(str(error))
     for result in results:
         reason = accepted.get((result["path"], result["was"], result["became"]))
         result["accepted"] = reason if result["outcome"] == "survived" else None
@@ -77,10 +85,10 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _files(room: str) -> list[str]:
+def _files(root: Path, room: str) -> list[str]:
     """The room's code from the checkout's root, without numba kernels: those are compiled, and cached by their file."""
-    paths = sorted((ROOT / "fasttext2style" / room).rglob("*.py"))
-    return [path.relative_to(ROOT).as_posix() for path in paths if "import numba" not in path.read_text("utf8")]
+    paths = sorted((root / "fasttext2style" / room).rglob("*.py"))
+    return [path.relative_to(root).as_posix() for path in paths if "import numba" not in path.read_text("utf8")]
 
 
 def _accepted(room: str) -> dict[tuple[str, str, str], str]:
@@ -88,13 +96,16 @@ def _accepted(room: str) -> dict[tuple[str, str, str], str]:
     return {(entry["path"], entry["was"], entry["became"]): entry["reason"] for entry in entries}
 
 
-def _judged(folder: Path, room: str, mutants: list[Mutant], processes: int, patience: float) -> list[dict]:
-    """Every mutant's fate. The files are changed in copies of the checkout, one for each process, never in place."""
-    trees = [folder / f"tree{number}" for number in range(processes)]
-    shutil.copytree(ROOT, trees[0], ignore=LEFT_OUT)
-    baseline = record(trees[0], f"tests/{room}", f"fasttext2style/{room}")
-    for tree in trees[1:]:
-        shutil.copytree(trees[0], tree)
+def _judged(clean: Path, room: str, mutants: list[Mutant], processes: int, patience: float) -> list[dict]:
+    """Every mutant's fate. The files are changed in copies of the checkout, one for each process, never in place.
+
+    Raises:
+        ValueError: the tests do not pass on the code as it is.
+    """
+    baseline = record(clean, f"tests/{room}", f"fasttext2style/{room}")
+    trees = [clean.with_name(f"tree{number}") for number in range(processes)]
+    for tree in trees:
+        shutil.copytree(clean, tree)
     preload(baseline.modules)
     gc.freeze()
     # The first is none: if the tests do not pass in a fork, all mutants would seem to be killed.
@@ -115,12 +126,10 @@ def _judged(folder: Path, room: str, mutants: list[Mutant], processes: int, pati
             outcome = OUTCOMES.get(code, "crashed")
             if mutant is None:
                 if outcome != "survived":
-                    raise SystemExit(f"The tests should pass in a fork, but ended with {code}:\n{fork.output()}")
+                    raise ValueError(f"The tests should pass in a fork, but ended with {code}:\n{fork.output()}")
                 continue
-            if code in (3, 5):
-                raise SystemExit(f"pytest could not judge {mutant.path}:{mutant.line}:\n{fork.output()}")
-            shutil.copy2(ROOT / mutant.path, tree / mutant.path)
-            results.append(_result(folder, mutant, outcome, fork, number))
+            shutil.copy2(clean / mutant.path, tree / mutant.path)
+            results.append(_result(clean.parent, mutant, outcome, fork, number))
             place = f"{mutant.path}:{mutant.line}  {mutant.operator}"
             print(f"{len(results):3}/{len(mutants)} {outcome:8} {fork.cpu_seconds:5.1f} s  {place}", flush=True)
     finally:
@@ -134,9 +143,9 @@ def _start(tree: Path, room: str, baseline: Baseline, mutant: Mutant | None, num
     if mutant is None:
         return judge(tree, f"tests/{room}", baseline, ("", 0, 0), str(number), patience)
     path = tree / mutant.path
-    path.write_text(mutant.code, encoding="utf8")
     # Compiled files are recognized by whole seconds: no mutant may look like the file as it was.
-    modified = (ROOT / mutant.path).stat().st_mtime + 1 + number
+    modified = path.stat().st_mtime + 1 + number
+    path.write_text(mutant.code, encoding="utf8")
     os.utime(path, (modified, modified))
     place = (mutant.path, mutant.begin, mutant.line)
     return judge(tree, f"tests/{room}", baseline, place, str(number), patience)
@@ -154,10 +163,10 @@ def _result(folder: Path, mutant: Mutant, outcome: str, fork: Fork, number: int)
 
 def _report(room: str, results: list[dict], accepted: dict[tuple[str, str, str], str], seconds: float) -> float:
     """Print what survived, and the share that was killed; return the latter."""
-    survivors = sorted((result for result in results if result["outcome"] == "survived"), key=_place)
+    survivors = sorted((result for result in results if result["outcome"] in ("survived", "unjudged")), key=_place)
     for result in survivors:
         note = f"   accepted: {result['accepted']}" if result["accepted"] else ""
-        print(f"\n{result['path']}:{result['line']}  {result['operator']}{note}")
+        print(f"\n{result['path']}:{result['line']}  {result['operator']}  {result['outcome']}{note}")
         for sign, lines in (("-", result["was"]), ("+", result["became"])):
             print("\n".join(f"  {sign} {line}" for line in lines.splitlines()))
     killed = len(results) - len(survivors)
