@@ -29,6 +29,8 @@ OUTCOMES = {
     -signal.SIGPROF: "timeout",
     -signal.SIGALRM: "timeout",
 }
+SLOW = 1.0
+"""Seconds beyond which a test comes after all others."""
 MEMORY = 8 << 30
 """Bytes that a fork may take beyond what it begins with."""
 
@@ -78,15 +80,16 @@ class Judge:
         self.baseline, self.place, self.verdict, self.patience = baseline, place, verdict, patience
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        near = {item: self.baseline.nearness(item.nodeid, *self.place) for item in items}
         seconds = {item: self.baseline.seconds.get(item.nodeid, 0.0) for item in items}
+        ranks = {
+            item: (seconds[item] > SLOW, self.baseline.nearness(item.nodeid, *self.place), item.location[0])
+            for item in items
+        }
         # The quickest first; those of one file stay together, so that their fixtures are set up once.
-        of_file: dict[tuple[int, str], float] = defaultdict(float)
+        cost: dict[tuple[bool, int, str], float] = defaultdict(float)
         for item in items:
-            of_file[near[item], item.location[0]] += seconds[item]
-        items.sort(
-            key=lambda item: (near[item], of_file[near[item], item.location[0]], item.location[0], seconds[item])
-        )
+            cost[ranks[item]] += seconds[item]
+        items.sort(key=lambda item: (*ranks[item][:2], cost[ranks[item]], ranks[item][2], seconds[item]))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item):

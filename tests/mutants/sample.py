@@ -92,6 +92,9 @@ def _is_behaviour(operator: str, node: NodeOrLeaf, start: tuple[int, int]) -> bo
     if operator.startswith("core/ReplaceBinaryOperator"):
         if node.parent.type not in BINARY_EXPRESSIONS:
             return False
+        # An alias of types, outside of all functions.
+        if node.value == "|" and not any(ancestor.type == "funcdef" for ancestor in _upwards(node)):
+            return False
         # A path is joined: multiplied it is a TypeError.
         if node.value == "/" and node.get_next_sibling().type in ("string", "fstring"):
             return False
@@ -136,10 +139,8 @@ def _mutated(path: str, code: str, line: int, begin: int, operator: str, occurre
         compile(mutated, path, "exec")
     except SyntaxError:
         return None
-    was, became = [], []
-    for text in difflib.ndiff(code.splitlines(), mutated.splitlines()):
-        if text.startswith("- "):
-            was.append(text[2:].strip())
-        elif text.startswith("+ "):
-            became.append(text[2:].strip())
-    return Mutant(path, line, begin, operator.removeprefix("core/"), mutated, "\n".join(was), "\n".join(became))
+    lines = list(difflib.ndiff(code.splitlines(), mutated.splitlines()))
+    was, became = (
+        "\n".join(text[2:].strip() for text in lines if text.startswith(sign)).strip() for sign in ("- ", "+ ")
+    )
+    return Mutant(path, line, begin, operator.removeprefix("core/"), mutated, was, became)
