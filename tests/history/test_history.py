@@ -14,6 +14,7 @@ from fasttext2style.history.checkpoint import history_tensors, state_of_checkpoi
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
+from fasttext2style.history.steps import steps_of_run
 from tests.history.scenes import assert_same, random_state
 
 
@@ -79,6 +80,21 @@ def test_what_is_known_of_a_step_comes_back(history):
     assert (step.id, step.name, step.kind, step.gaussians_changed, step.strength) == (1, "gold", "edit", 2, 1.0)
     assert {name: getattr(step, name) for name in facts} == facts and step.metrics == {"clip": 0.3}
     assert step.thumbnail is not None and step.created[:2] == "20"
+
+
+def test_the_steps_of_a_run_are_read_without_opening_it(history, tmp_path):
+    """By its folder, or by what people point at: its config.yml or its checkpoints."""
+    with pytest.raises(ValueError, match="is no run: expected a folder"):
+        steps_of_run(tmp_path)
+    (tmp_path / "config.yml").touch()
+    assert steps_of_run(tmp_path).all == []
+    state = do(history, random_state(9), recolored(random_state(9), [1], 0.5), name="gold")
+    history.undo(do(history, state, recolored(state, [2], 0.5), name="ice"))
+    (tmp_path / "nerfstudio_models").mkdir()
+    for path in (tmp_path, tmp_path / "config.yml", tmp_path / "nerfstudio_models"):
+        assert [(step.name, step.active) for step in steps_of_run(path).all] == [("gold", True), ("ice", False)]
+    (tmp_path / "config.yml").unlink()
+    assert len(steps_of_run(tmp_path).all) == 2, "a session that was saved has steps, too"
 
 
 def test_disk_use_follows_what_changed(history):
@@ -169,6 +185,10 @@ def test_a_dropped_last_step_leaves_nothing_to_redo(history):
     assert not history.can_redo
     with pytest.raises(ValueError, match="nothing to redo"):
         history.redo(state)
+
+
+def test_the_first_gaussian_of_an_empty_scene_has_identity_0(history):
+    assert history.fresh_ids(SceneState.empty(), 2).tolist() == [0, 1]
 
 
 def test_what_is_not_said_of_a_step_is_empty(history):
