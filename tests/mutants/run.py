@@ -57,9 +57,12 @@ def main() -> int:
         except ValueError as error:
             sys.exit(str(error))
     for result in results:
-        reason = accepted.get((result["path"], result["was"], result["became"]))
+        reason = accepted.get(_lines(result))
         result["accepted"] = reason if result["outcome"] == "survived" else None
-    share = _report(room, results, accepted, time.monotonic() - started)
+    share = _report(room, results, time.monotonic() - started)
+    drawn = {(mutant.path, mutant.was, mutant.became) for mutant in mutants if not arguments.only}
+    for path, was, _ in accepted.keys() & drawn - {_lines(result) for result in results if result["accepted"]}:
+        print(f"Accepted, but killed: take it out of {ACCEPTED.name}: {path}: {was}")
     target = Path(arguments.json or ROOT / "outputs" / "mutants" / f"{room}.json")
     target.parent.mkdir(parents=True, exist_ok=True)
     facts = {"room": room, "seed": arguments.seed, "killed": share, "python": platform.python_version()}
@@ -161,7 +164,7 @@ def _result(folder: Path, mutant: Mutant, outcome: str, fork: Fork, number: int)
     return facts | {"outcome": outcome, **verdict, "cpu_seconds": round(fork.cpu_seconds, 2)}
 
 
-def _report(room: str, results: list[dict], accepted: dict[tuple[str, str, str], str], seconds: float) -> float:
+def _report(room: str, results: list[dict], seconds: float) -> float:
     """Print what survived, and the share that was killed; return the latter."""
     survivors = sorted((result for result in results if result["outcome"] in ("survived", "unjudged")), key=_place)
     for result in survivors:
@@ -177,10 +180,11 @@ def _report(room: str, results: list[dict], accepted: dict[tuple[str, str, str],
         f"\n{room}: {killed} of {len(results)} killed ({share:.0%}, goal {GOAL:.0%}), of which {late} ran too long; "
         f"{len(survivors)} survived, of which {known} are accepted. {seconds / 60:.1f} minutes."
     )
-    drawn = {(result["path"], result["was"], result["became"]) for result in survivors}
-    for path, was, _ in accepted.keys() - drawn:
-        print(f"Accepted, but not among these survivors (killed now, or not drawn?): {path}: {was}")
     return share
+
+
+def _lines(result: dict) -> tuple[str, str, str]:
+    return result["path"], result["was"], result["became"]
 
 
 def _place(result: dict) -> tuple[str, int]:
