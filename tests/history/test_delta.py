@@ -162,6 +162,19 @@ def test_footprints_meet_where_a_column_of_a_gaussian_is_shared():
     assert not selection.meets(growth) and not growth.meets(selection) and not selection.meets(colours)
 
 
+def test_a_file_says_without_its_rows_whether_it_is_a_selection(tmp_path):
+    before = random_state(9)
+    selected, recolored, both = before.copied(), before.copied(), before.copied()
+    for state in (selected, both):
+        state.columns["selection"].zero_()
+    for state in (recolored, both):
+        state.columns["features_dc"].zero_()
+    for after, expected in ((selected, True), (recolored, False), (both, False), (grown(selected, [2], 1, 9), False)):
+        delta = Delta.between(before, after)
+        delta.save(tmp_path / "delta.safetensors")
+        assert Footprint.load(tmp_path / "delta.safetensors").is_selection == delta.is_selection == expected
+
+
 @pytest.mark.parametrize("removed", [[], [0]])
 def test_a_scene_of_one_gaussian_grows_and_comes_back(removed):
     before = random_state(1)

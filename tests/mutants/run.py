@@ -135,6 +135,8 @@ def _judged(clean: Path, room: str, mutants: list[Mutant], processes: int, patie
             results.append(_result(clean.parent, mutant, outcome, fork, number))
             place = f"{mutant.path}:{mutant.line}  {mutant.operator}"
             print(f"{len(results):3}/{len(mutants)} {outcome:8} {fork.cpu_seconds:5.1f} s  {place}", flush=True)
+            if outcome == "survived":
+                print(_diff(mutant.was, mutant.became), flush=True)
     finally:
         for fork, *_ in running.values():
             fork.kill()
@@ -170,8 +172,7 @@ def _report(room: str, results: list[dict], seconds: float) -> float:
     for result in survivors:
         note = f"   accepted: {result['accepted']}" if result["accepted"] else ""
         print(f"\n{result['path']}:{result['line']}  {result['operator']}  {result['outcome']}{note}")
-        for sign, lines in (("-", result["was"]), ("+", result["became"])):
-            print("\n".join(f"  {sign} {line}" for line in lines.splitlines()))
+        print(_diff(result["was"], result["became"]))
     killed = len(results) - len(survivors)
     share = killed / len(results)
     known = sum(1 for result in survivors if result["accepted"])
@@ -181,6 +182,10 @@ def _report(room: str, results: list[dict], seconds: float) -> float:
         f"{len(survivors)} survived, of which {known} are accepted. {seconds / 60:.1f} minutes."
     )
     return share
+
+
+def _diff(was: str, became: str) -> str:
+    return "\n".join(f"  {sign} {line}" for sign, lines in (("-", was), ("+", became)) for line in lines.splitlines())
 
 
 def _lines(result: dict) -> tuple[str, str, str]:
