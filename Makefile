@@ -2,13 +2,14 @@
 # make test : sets everything up and runs lint, types, layers and the tests (those in a browser need Chromium, those of
 #             nerfstudio's ns-export libraries of a desktop: it says so); make test TESTS="-k ply" hands options to pytest
 # make bench: the benchmarks of the README's table
+# make mutants ROOM=history : would that room's tests notice if its code were wrong? (tests/mutants/README.md)
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 # Two OpenMP runtimes (torch's and numba's) that spin starve each other on small machines: they sleep instead.
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench mutants clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else f"Python 3.10 to 3.12 is needed, {sys.executable} is {sys.version.split()[0]}. Choose one: make PYTHON=python3.11 ...")'
@@ -36,6 +37,9 @@ test: lint
 
 bench: $(VENV)/.installed
 	for script in examples/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+mutants: $(VENV)/.installed
+	$(BIN)/python tests/mutants/run.py $(ROOM)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info outputs demo

@@ -53,11 +53,12 @@ def load_content_loss(
 def structure(
     images: Float[Tensor, "views height width 3"], originals: Float[Tensor, "views height width 3"]
 ) -> Float[Tensor, ""]:
-    """How many of the original's luminance edges are gone or turned, over three scales; blind to colour and contrast.
+    """How many of the original's luminance edges are gone or turned; blind to colour and contrast.
 
     At each pixel one minus the squared cosine between the two luminance gradients, weighted by the length of the
     original's: recolouring, brightening and inverting are free, and so is new texture where the original was smooth.
-    Not in the paper. 0 for equal images, 1 when no edge of the original is left, as in an image of one colour.
+    Averaged over three scales: pixels, and means of 2x2 and 4x4 of them. Not in the paper. 0 for equal images, 1 when
+    no edge of the original is left, as in an image of one colour.
     """
     luminance = images.new_tensor(LUMINANCE)
     now, before = (batch @ luminance for batch in (images, originals))

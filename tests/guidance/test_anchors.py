@@ -38,6 +38,17 @@ def test_needles_cost_and_discs_do_not():
         needle_penalty(needle, before, max_ratio=0.5)
 
 
+def test_a_gaussian_that_grows_as_a_whole_is_no_needle():
+    before, needle = torch.zeros(1, 3), torch.tensor([[3.0, 0.0, -1.0]])
+    assert needle_penalty(before + 4, before) == 0
+    assert needle_penalty(needle + 4, before, max_ratio=5.0).item() == pytest.approx((3 - math.log(5)) ** 2)
+
+
+def test_with_a_ratio_of_1_every_longer_axis_costs():
+    before, needle = torch.zeros(1, 3), torch.tensor([[0.5, 0.0, -2.0]])
+    assert needle_penalty(needle, before, max_ratio=1.0).item() == pytest.approx(0.25)
+
+
 def test_opacity_anchor_counts_opacity_not_logits():
     change = opacity_anchor(torch.tensor([40.0]), torch.tensor([-40.0])).item()
     assert change == pytest.approx(1)

@@ -63,6 +63,17 @@ def test_random_patches_stay_inside_the_objects_square_and_show_it():
     assert 0.3 * 33 - 2 < widths[0, 1:].min() < widths[0, 1:].max() < 0.6 * 33
 
 
+def test_random_patches_reach_every_side_of_the_object():
+    """On a disc there is no side that they prefer."""
+    alphas = disc(80, 30, (45, 38))
+    grids = sample_patch_grids(alphas, 200, 8, (0.3, 0.6), 0.0, generator())
+    centers = take_patches(coordinates(80), grids, 8)[1:].mean((1, 2)) - torch.tensor([45.0, 38.0])
+    # A patch of half the square's side, 33 pixels, can move by 16.5 to each side.
+    assert centers.mean(0).abs().max() < 3
+    for axis in (0, 1):
+        assert (centers[:, axis] < -5).sum() > 30 and (centers[:, axis] > 5).sum() > 30
+
+
 def test_perspective_makes_one_side_of_a_patch_larger():
     alphas = disc(80, 30, (40, 40))
     grids = sample_patch_grids(alphas, 8, 16, (0.5, 0.5), 0.2, generator())[0]

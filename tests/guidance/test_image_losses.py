@@ -1,8 +1,10 @@
 """Content losses are 0 for equal images, agree with the networks they claim to be, and say what to do without them."""
 
+import math
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -45,6 +47,40 @@ def test_structure_notices_turned_edges_and_forgives_new_texture_on_smooth_groun
     stripes = pattern()[:, :, :1].expand(-1, -1, 48, -1)
     assert structure(stripes.transpose(1, 2), stripes) > 0.9
     assert structure(smooth + 0.1 * torch.randn_like(smooth), smooth) == 0
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90])
+def test_structure_of_a_turned_ramp_is_the_squared_sine_of_the_turn(degrees):
+    places = torch.arange(48) / 50
+    angle = math.radians(degrees)
+    ramp = places[None].expand(48, 48)
+    turned = math.cos(angle) * places[None] + math.sin(angle) * places[:, None]
+    images, originals = (batch[None, :, :, None].expand(-1, -1, -1, 3) for batch in (turned, ramp))
+    assert structure(images, originals).item() == pytest.approx(math.sin(angle) ** 2, abs=1e-3)
+
+
+def test_structure_agrees_with_a_loop_over_pixels_of_three_sizes():
+    images, originals = torch.rand(1, 24, 20, 3), torch.rand(1, 24, 20, 3)
+    expected = 0.0
+    for size in (1, 2, 4):
+        now, before = (
+            (batch[0].double().numpy() @ [0.299, 0.587, 0.114]).reshape(24 // size, size, 20 // size, size).mean((1, 3))
+            for batch in (images, originals)
+        )
+        lost, edges = 0.0, 0.0
+        for y in range(1, 24 // size - 1):
+            for x in range(1, 20 // size - 1):
+                way, old_way = (
+                    np.array([grey[y, x + 1] - grey[y, x - 1], grey[y + 1, x] - grey[y - 1, x]]) / 2
+                    for grey in (now, before)
+                )
+                weight = np.linalg.norm(old_way)
+                kept = (way @ old_way) ** 2 / ((way @ way + 1e-4) * (old_way @ old_way + 1e-4))
+                best = (old_way @ old_way) ** 2 / (old_way @ old_way + 1e-4) ** 2
+                lost += weight * max(best - kept, 0)
+                edges += weight * best
+        expected += lost / edges / 3
+    assert structure(images, originals).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_structure_has_finite_gradients_everywhere():

@@ -66,6 +66,29 @@ def test_image_features_are_maps_with_gradients(small_encoder):
     assert images.grad.abs().max() > 0
 
 
+def test_image_features_come_after_a_quarter_and_a_half_of_the_blocks(small_encoder):
+    """Of four blocks: after the first and the second. The class token is no place of the image."""
+    found = []
+    blocks = small_encoder._model.visual.transformer.resblocks
+    hooks = [block.register_forward_hook(lambda _, __, output: found.append(output)) for block in blocks]
+    images = torch.rand(1, 32, 32, 3)
+    small_encoder.embed_images(images)
+    for hook in hooks:
+        hook.remove()
+    for features, output in zip(small_encoder.image_features(images), found[:2], strict=True):
+        torch.testing.assert_close(features.flatten(2).transpose(1, 2), output[:, 1:])
+
+
+def test_a_model_that_says_nothing_of_its_colours_gets_them_from_minus_1_to_1(small_clip):
+    model = open_clip.create_model(small_clip[0], pretrained=small_clip[1])
+    del model.visual.preprocess_cfg
+    encoder = open_clip_encoder.OpenClipEncoder(model, None, "without a preprocess_cfg")
+    for color, expected in ((0.0, -1.0), (0.5, 0.0), (1.0, 1.0)):
+        images = torch.full((1, 32, 32, 3), color)
+        embedding = F.normalize(model.encode_image(torch.full((1, 3, 32, 32), expected)), dim=-1)
+        torch.testing.assert_close(encoder.embed_images(images), embedding)
+
+
 def test_features_of_residual_networks_too(small_clip):
     trunk = open_clip.model.ModifiedResNet([1, 1, 1, 1], output_dim=16, heads=2, image_size=32, width=8)
     model = open_clip.create_model(small_clip[0])
@@ -124,6 +147,18 @@ def test_without_a_network_one_quick_error_names_both_ways_out(monkeypatch, tmp_
     with pytest.raises(ValueError, match=r"--encoder tiny.*--encoder-weights /path/to/file"):
         load_encoder("ViT-B-32")
     assert time.perf_counter() - started < 3
+
+
+def test_the_hub_is_asked_unless_the_user_works_offline(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(open_clip_encoder, "reachable", lambda url: asked.append(url) or True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ValueError, match=r"cannot be downloaded"):
+        open_clip_encoder._find_weights("ViT-B-32", None)
+    assert not asked
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    assert open_clip_encoder._find_weights("ViT-B-32", None)[0] == "laion2b_s34b_b79k" and len(asked) == 1
 
 
 def test_openai_weights_get_quick_gelu_under_the_plain_name(monkeypatch):

@@ -113,6 +113,8 @@ def test_features_shrink_by_halves_and_carry_gradients():
     assert [tuple(f.shape[-2:]) for f in features] == [(32, 32), (16, 16), (8, 8)]
     features[-1].square().sum().backward()
     assert images.grad.abs().sum() > 0
+    of_another_size = encoder().image_features(torch.rand(1, 100, 48, 3))
+    assert [tuple(f.shape[-2:]) for f in of_another_size] == [(32, 32), (16, 16), (8, 8)]
 
 
 def test_other_models_weights_are_refused(tmp_path):

@@ -101,6 +101,106 @@ def test_another_scene_is_refused_and_left_alone():
         delta.check(before.at(torch.arange(8)), 0.0, 1.0)
 
 
+def test_the_last_bit_of_a_step_done_counts_but_not_of_a_blended_one():
+    """Blends are computed anew, on whatever machine; what a step left whole was stored."""
+    before, after = random_state(9), random_state(9, seed=1)
+    delta = Delta.between(before, after)
+    done = delta.moved(before.copied(), 0.0, 1.0)
+    nudged = torch.nextafter(done.columns["means"][4], torch.tensor(math.inf))
+    done.columns["means"][4] = nudged
+    with pytest.raises(ValueError, match="means of 1 Gaussians differs"):
+        delta.check(done, 1.0, 0.0)
+    half = delta.moved(before.copied(), 0.0, 0.5)
+    half.columns["means"][4] = torch.nextafter(half.columns["means"][4], torch.tensor(math.inf))
+    delta.check(half, 0.5, 1.0)
+    half.columns["means"][4:6] += 0.01
+    with pytest.raises(ValueError, match="means of 2 Gaussians differs"):
+        delta.check(half, 0.5, 1.0)
+
+
+@pytest.mark.parametrize("side", ["added", "removed"])
+def test_growth_is_taken_back_or_repeated_only_with_the_gaussians_it_left(side):
+    before = random_state(9)
+    after = grown(before.copied(), [2, 3], 2, first_id=9)
+    delta = Delta.between(before, after)
+    state, old, new = (after, 1.0, 0.0) if side == "added" else (before, 0.0, 1.0)
+    selected = state.copied()
+    selected.columns["selection"].fill_(0.5)
+    delta.check(selected, old, new)  # what is selected meanwhile does not matter
+    other = state.copied()
+    other.columns["scales"][other.rows_of(getattr(delta, side).ids[:1])] += 1
+    with pytest.raises(ValueError, match="scales of 1 Gaussians differs"):
+        delta.check(other, old, new)
+
+
+def test_steps_are_done_in_the_parameters_of_a_model():
+    before, after = random_state(5), random_state(5, seed=1)
+    parameters = {name: torch.nn.Parameter(column.clone()) for name, column in before.columns.items()}
+    delta = Delta.between(before, after)
+    state = SceneState(dict(parameters), before.ids)
+    delta.check(state, 0.0, 1.0)
+    done = delta.moved(state, 0.0, 1.0)
+    assert all(done.columns[name] is column and column.is_leaf for name, column in parameters.items())
+    assert_same(SceneState({name: column.detach() for name, column in done.columns.items()}, done.ids), after)
+    Delta.of_rows(before.ids, {"selection": before.selection}, {"selection": torch.ones(5)}).select_again(done)
+    assert parameters["selection"].tolist() == [1.0] * 5
+
+
+def test_footprints_meet_where_a_column_of_a_gaussian_is_shared():
+    def footprint(columns: set[str], changed: list[int], exchanged: list[int] = ()) -> Footprint:
+        return Footprint(frozenset(columns), *(torch.tensor(ids, dtype=torch.long) for ids in (changed, exchanged)))
+
+    colours, sizes = footprint({"features_dc"}, [1, 2]), footprint({"scales"}, [2, 3])
+    assert colours.meets(footprint({"features_dc", "scales"}, [2]))
+    assert not colours.meets(sizes), "other columns of the same Gaussian"
+    assert not colours.meets(footprint({"features_dc"}, [3])), "the same column of other Gaussians"
+    growth = footprint(set(), [], [2, 9])
+    assert growth.meets(colours) and colours.meets(growth) and growth.meets(footprint(set(), [], [9]))
+    assert not growth.meets(footprint({"features_dc"}, [3])) and not growth.meets(footprint(set(), [], [10]))
+    selection = footprint({"selection"}, [1, 2, 9])
+    assert selection.meets(footprint({"selection"}, [9]))
+    assert not selection.meets(growth) and not growth.meets(selection) and not selection.meets(colours)
+
+
+def test_a_file_says_without_its_rows_whether_it_is_a_selection(tmp_path):
+    before = random_state(9)
+    selected, recolored, both = before.copied(), before.copied(), before.copied()
+    for state in (selected, both):
+        state.columns["selection"].zero_()
+    for state in (recolored, both):
+        state.columns["features_dc"].zero_()
+    for after, expected in ((selected, True), (recolored, False), (both, False), (grown(selected, [2], 1, 9), False)):
+        delta = Delta.between(before, after)
+        delta.save(tmp_path / "delta.safetensors")
+        assert Footprint.load(tmp_path / "delta.safetensors").is_selection == delta.is_selection == expected
+
+
+@pytest.mark.parametrize("removed", [[], [0]])
+def test_a_scene_of_one_gaussian_grows_and_comes_back(removed):
+    before = random_state(1)
+    after = grown(before.copied(), removed, 2, first_id=1)
+    assert after.ids.tolist() == [0, 1, 2][len(removed) :]
+    delta = Delta.between(before, after)
+    assert_same(delta.moved(before.copied(), 0.0, 1.0), after)
+    assert_same(delta.moved(after.copied(), 1.0, 0.0), before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_bits_are_compared_in_every_precision(dtype):
+    ours = torch.tensor([1.0, 0.0, math.nan, 2.0], dtype=dtype)
+    theirs = torch.tensor([1.0, -0.0, math.nan, 3.0], dtype=dtype)
+    assert same_bits(ours, theirs).tolist() == [True, False, True, False]
+    other = torch.float64 if dtype is torch.float32 else torch.float32
+    with pytest.raises(ValueError, match="Cannot compare the bits"):
+        same_bits(ours, theirs.to(other))
+
+
+def test_identities_begin_at_0_and_go_on_after_the_largest():
+    assert SceneState.empty().next_id == 0 and len(SceneState.empty()) == 0
+    assert random_state(5).ids.tolist() == [0, 1, 2, 3, 4] and random_state(5).next_id == 5
+    assert random_state(9).at(torch.tensor([2, 7])).next_id == 8
+
+
 def test_blending_is_exact_at_both_ends_and_halfway_in_the_middle():
     before, after = random_state(9), random_state(9, seed=1)
     after.columns["opacities"][0] = before.columns["opacities"][0] = math.inf

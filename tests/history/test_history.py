@@ -14,6 +14,7 @@ from fasttext2style.history.checkpoint import history_tensors, state_of_checkpoi
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
+from fasttext2style.history.steps import steps_of_run
 from tests.history.scenes import assert_same, random_state
 
 
@@ -81,6 +82,21 @@ def test_what_is_known_of_a_step_comes_back(history):
     assert step.thumbnail is not None and step.created[:2] == "20"
 
 
+def test_the_steps_of_a_run_are_read_without_opening_it(history, tmp_path):
+    """By its folder, or by what people point at: its config.yml or its checkpoints."""
+    with pytest.raises(ValueError, match="is no run: expected a folder"):
+        steps_of_run(tmp_path)
+    (tmp_path / "config.yml").touch()
+    assert steps_of_run(tmp_path).all == []
+    state = do(history, random_state(9), recolored(random_state(9), [1], 0.5), name="gold")
+    history.undo(do(history, state, recolored(state, [2], 0.5), name="ice"))
+    (tmp_path / "nerfstudio_models").mkdir()
+    for path in (tmp_path, tmp_path / "config.yml", tmp_path / "nerfstudio_models"):
+        assert [(step.name, step.active) for step in steps_of_run(path).all] == [("gold", True), ("ice", False)]
+    (tmp_path / "config.yml").unlink()
+    assert len(steps_of_run(tmp_path).all) == 2, "a session that was saved has steps, too"
+
+
 def test_disk_use_follows_what_changed(history):
     state = random_state(10_000)
     do(history, state, recolored(state, list(range(100)), 0.5))
@@ -136,6 +152,62 @@ def test_a_step_that_a_later_one_builds_on_cannot_be_dropped(history):
     assert_same(state, random_state(9))
 
 
+def test_steps_on_other_columns_of_the_same_gaussians_are_dropped_independently(history):
+    state = random_state(9)
+    state = do(history, state, recolored(state, [1, 2], 0.25))
+    sizes = {"scales": state.columns["scales"][[1, 2]]}
+    state = do(history, state, Delta.of_rows(torch.tensor([1, 2]), sizes, {"scales": torch.zeros(2, 3)}))
+    state = history.drop(1, state)
+    expected = random_state(9)
+    expected.columns["scales"][[1, 2]] = 0
+    assert_same(state, expected)
+
+
+def test_redo_passes_over_dropped_steps(history):
+    state = random_state(9)
+    for number in (1, 2, 3):
+        state = do(history, state, recolored(state, [number], 0.5))
+    without = history.drop(2, state).copied()
+    state = history.undo(history.undo(without.copied()))
+    assert_same(state, random_state(9))
+    state = history.redo(state)
+    assert [step.id for step in history.applied] == [1] and history.can_redo
+    state = history.redo(state)
+    assert_same(state, without)
+    assert [step.id for step in history.applied] == [1, 3] and not history.can_redo
+
+
+def test_a_dropped_last_step_leaves_nothing_to_redo(history):
+    state = random_state(9)
+    state = do(history, do(history, state, recolored(state, [1], 0.5)), recolored(state, [2], 0.5))
+    state = history.undo(history.drop(2, state))
+    state = history.redo(state)
+    assert not history.can_redo
+    with pytest.raises(ValueError, match="nothing to redo"):
+        history.redo(state)
+
+
+def test_the_first_gaussian_of_an_empty_scene_has_identity_0(history):
+    assert history.fresh_ids(SceneState.empty(), 2).tolist() == [0, 1]
+
+
+def test_what_is_not_said_of_a_step_is_empty(history):
+    state = random_state(5)
+    do(history, state, recolored(state, [1], 0.5))
+    step = history.step(1)
+    assert (step.prompt, step.settings, step.seed, step.seconds, step.metrics) == ("", {}, None, 0.0, {})
+    assert step.thumbnail is None
+
+
+def test_an_unknown_step_is_answered_with_those_that_are_known(history):
+    state = random_state(5)
+    with pytest.raises(ValueError, match=r"no step 7 .*there are: none"):
+        history.step(7)
+    do(history, do(history, state, recolored(state, [1], 0.5)), recolored(state, [2], 0.5))
+    with pytest.raises(ValueError, match=r"no step 7 .*there are: 1, 2"):
+        history.before(state, 7)
+
+
 def test_a_step_is_blended_between_before_and_after(history):
     state = random_state(9)
     before = state.columns["features_dc"][1].clone()
@@ -167,6 +239,15 @@ def test_the_scene_before_a_step_is_a_copy(history):
     now = state.copied()
     assert_same(history.before(state, 1), original)
     assert_same(state, now)
+
+
+def test_there_is_no_before_of_another_scene(history):
+    """Also where the difference is only in a Gaussian that the step brought."""
+    state = do(history, random_state(9), densified(random_state(9), [1, 2], 3, history))
+    history.before(state, 1)
+    state.columns["scales"][-1] += 1
+    with pytest.raises(ValueError, match="scales of 1 Gaussians differs"):
+        history.before(state, 1)
 
 
 @pytest.mark.parametrize(
