@@ -31,6 +31,8 @@ from .selection.text import select_by_text as select_by_text
 from .guidance.encoder import Coverage as Coverage
 from .guidance.encoder import TextImageEncoder as TextImageEncoder
 from .guidance.load import load_encoder as load_encoder
+from .guidance.text_loss import Compared as Compared
+from .guidance.text_loss import TextLoss as TextLoss
 from .guidance.objective import TextStyleConfig as TextStyleConfig
 from .styling.editable import EditableObject as EditableObject
 from .styling.growth import GrowthConfig as GrowthConfig

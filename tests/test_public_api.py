@@ -47,6 +47,8 @@ PROMISED = [
     "load_encoder",
     "TextImageEncoder",
     "Coverage",
+    "Compared",
+    "TextLoss",
     "load_editor",
     "ImageEditor",
     "EditRequest",
