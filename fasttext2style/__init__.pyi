@@ -31,6 +31,8 @@ from .selection.text import select_by_text as select_by_text
 from .guidance.encoder import Coverage as Coverage
 from .guidance.encoder import TextImageEncoder as TextImageEncoder
 from .guidance.load import load_encoder as load_encoder
+from .guidance.text_loss import Compared as Compared
+from .guidance.text_loss import TextLoss as TextLoss
 from .guidance.objective import TextStyleConfig as TextStyleConfig
 from .styling.editable import EditableObject as EditableObject
 from .styling.growth import GrowthConfig as GrowthConfig
@@ -46,9 +48,16 @@ from .editors.editor import ImageEditor as ImageEditor
 from .editors.load import load_editor as load_editor
 from .rounds.config import RoundsConfig as RoundsConfig
 from .rounds.edit_rounds import EditRounds as EditRounds
+from .rounds.folder import KeepConfig as KeepConfig
 from .rounds.folder import RoundsFolder as RoundsFolder
+from .rounds.gaussian_subject import Capture as Capture
+from .rounds.growth import RoundGrowth as RoundGrowth
+from .rounds.losses import LossConfig as LossConfig
+from .rounds.modes import Task as Task
 from .rounds.schedule import Schedule as Schedule
+from .rounds.setup import new_rounds as new_rounds
 from .rounds.targets import EditConfig as EditConfig
+from .rounds.tools import Tools as Tools
 
 # Pictures of it.
 from .evaluation.report import contact_sheet as contact_sheet

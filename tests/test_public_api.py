@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import fasttext2style as ft
@@ -47,6 +48,8 @@ PROMISED = [
     "load_encoder",
     "TextImageEncoder",
     "Coverage",
+    "Compared",
+    "TextLoss",
     "load_editor",
     "ImageEditor",
     "EditRequest",
@@ -56,6 +59,13 @@ PROMISED = [
     "Schedule",
     "EditConfig",
     "RoundsFolder",
+    "RoundGrowth",
+    "KeepConfig",
+    "LossConfig",
+    "new_rounds",
+    "Capture",
+    "Task",
+    "Tools",
     "contact_sheet",
     "write_png",
 ]
@@ -115,3 +125,32 @@ def test_the_scripting_example_styles_the_bear_and_leaves_files(tmp_path, monkey
     statue = ft.toy_scene().object_weights > 0
     assert changed[statue].float().mean() > 0.9 and changed[~statue].float().mean() < 0.01
     assert Image.open("short.png").size == (1024, 564)
+
+
+def test_a_round_of_edits_needs_nothing_else(tmp_path):
+    toy = ft.toy_scene(width=48, height=48, train_views=4)
+    edit = ft.EditableObject(toy.gaussians, ft.Selection(toy.object_weights, "the statue"))
+    photographs = (ft.render(toy.gaussians, toy.train_cameras)[0].clamp(0, 1) * 255).byte()
+    config = ft.RoundsConfig(ft.Schedule(rounds=1, steps=2), ft.EditConfig(steps=1))
+    rounds = ft.new_rounds(
+        edit,
+        ft.Capture(toy.train_cameras, photographs, torch.zeros(3)),
+        ft.Tools(ft.load_editor("tiny")),
+        ft.Task("make it red"),
+        config,
+        ft.StylerConfig(),
+        ft.RoundsFolder(tmp_path / "rounds"),
+    )
+    rounds.start()
+    optimizers = {"features_dc": torch.optim.Adam([edit.parameters["features_dc"]], lr=0.05)}
+    rounds.attach(optimizers)
+    training = ft.ObjectSteps(edit, optimizers)
+    while not rounds.done:
+        rounds.begin_step()
+        losses, info = rounds.losses()
+        training.take(losses, info, rounds.step)
+        rounds.end_step()
+    training.close()
+    assert [entry.number for entry in rounds.folder.rounds()] == [0, 1]
+    changed = (edit.merged().sh_dc != toy.gaussians.sh_dc).any(dim=1)
+    assert changed.any() and not changed[toy.object_weights == 0].any()

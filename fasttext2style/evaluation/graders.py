@@ -9,7 +9,7 @@ import torch
 
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import LpipsContent
-from fasttext2style.guidance.load import load_encoder
+from fasttext2style.guidance.load import load_encoder, name_and_weights
 
 SECOND_ENCODERS = ("ViT-B-32:datacomp_xl_s13b_b90k", "tiny")
 """Encoders that grade beside the one that was optimised: the first that is another one and can be had."""
@@ -37,14 +37,13 @@ class Graders:
                 self.add_encoder(spec, caption, device, required=False)
 
     def add_encoder(self, spec: str, caption: str, device: str, required: bool) -> None:
-        """Load NAME or NAME:WEIGHTS (a tag of open_clip or a file).
+        """Load NAME or NAME:WEIGHTS (a tag of open_clip or a file); NAME may be module:attribute.
 
         Raises:
             ValueError: it is `required` and cannot be had, or knows no word of the caption.
         """
-        name, _, weights = spec.partition(":")
         try:
-            encoder = load_encoder(name, weights or None, torch.device(device))
+            encoder = load_encoder(*name_and_weights(spec), torch.device(device))
         except ValueError:
             if required:
                 raise

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import torch
 
 from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.plug_ins import PlugIns
+
+PLUG_INS = PlugIns("encoder")
+
+ENCODERS = {
+    "tiny": "fasttext2style.guidance.tiny_encoder:TinyEncoder",
+}
+"""Our own beside open_clip's: a name, and a class that is made with `device`, and `weights` if there are any."""
 
 
 def load_encoder(name: str, weights: str | None = None, device: torch.device | str = "cpu") -> TextImageEncoder:
     """Load an encoder, frozen and in eval mode.
 
-    `name` is "tiny" (embedded in this package, knows colours and materials, needs no download) or any model name of
-    open_clip. `weights` is a path to a file, a tag of open_clip, or None for the model's default.
+    `name` is one of
+    - "tiny": embedded in this package, knows colours and materials, needs no download;
+    - any model name of open_clip;
+    - an entry point of the group "fasttext2style.encoders";
+    - "module:attribute", a class or function that is called with `device`, and with `weights` if they are given, and
+      returns a `TextImageEncoder`.
+
+    `weights` is a path to a file, a tag of open_clip, or None for the model's default.
 
     Raises:
         ValueError: unknown model, unknown tag, weights that cannot be had or do not fit; says what to do instead.
     """
-    if name == "tiny":
-        from fasttext2style.guidance.tiny_encoder import TinyEncoder
+    factory = PLUG_INS.find(ENCODERS.get(name, name))
+    if factory is None:
+        from fasttext2style.guidance.open_clip_encoder import load_open_clip_encoder
 
-        return TinyEncoder(weights, device)
-    from fasttext2style.guidance.open_clip_encoder import load_open_clip_encoder
-
-    return load_open_clip_encoder(name, weights, device)
+        return load_open_clip_encoder(name, weights, device)
+    arguments = {"device": device} | ({"weights": weights} if weights else {})
+    return PLUG_INS.make(name, factory, TextImageEncoder, **arguments)
 
 
 def encoder_is_here(name: str, weights: str | None = None) -> bool:
@@ -31,8 +47,24 @@ def encoder_is_here(name: str, weights: str | None = None) -> bool:
     Raises:
         ValueError: as `load_encoder`, but for weights that do not fit.
     """
-    if name == "tiny":
+    if name in ENCODERS or PLUG_INS.find(name) is not None:
         return True
     from fasttext2style.guidance.open_clip_encoder import open_clip_encoder_is_here
 
     return open_clip_encoder_is_here(name, weights)
+
+
+def name_and_weights(text: str) -> tuple[str, str | None]:
+    """Of NAME, NAME:WEIGHTS, module:attribute or module:attribute:WEIGHTS, as `load_encoder` takes them."""
+    first, _, rest = text.partition(":")
+    if first not in ENCODERS and rest and _is_module(first):
+        attribute, _, rest = rest.partition(":")
+        first = f"{first}:{attribute}"
+    return first, rest or None
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # a parent is missing, or no name of a module at all
+        return False

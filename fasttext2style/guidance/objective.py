@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -20,18 +19,19 @@ from fasttext2style.guidance.augment import (
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import Content, load_content_loss
 from fasttext2style.guidance.prompts import embed_prompt
-from fasttext2style.guidance.text_losses import absolute_cosine, directional, nll_with_negatives
+from fasttext2style.guidance.text_loss import Compared, load_text_losses
 
 
 @dataclass
 class TextStyleConfig:
     """How renders are compared with the prompt and with the original."""
 
-    loss: Literal["nll", "cosine", "directional", "nll+directional"] = "nll"
+    loss: str = "nll"
     """How images are compared with the prompt. nll: against negative texts (FastText2ObjectStyle, Algorithm 2); cosine:
-    directly (Algorithm 1; weak); directional: by the way from source_text to the prompt (StyleGAN-NADA); or both."""
+    directly (Algorithm 1; weak); directional: by the way from source_text to the prompt (StyleGAN-NADA); one of your
+    own as module:attribute (see guidance/text_loss.py); or several, such as nll+directional."""
     text_weight: float = 1.0
-    """Weight of nll or cosine."""
+    """Weight of all of these but directional."""
     directional_weight: float = 1.0
     """Weight of the directional part."""
     temperature: float = 0.07
@@ -65,7 +65,8 @@ class TextStyleConfig:
     """File with torchvision's weights for content vgg (vgg16) or lpips (squeezenet1_1), when there is no download."""
 
     def check(self) -> None:
-        """Raises ValueError for numbers out of range; nothing is loaded."""
+        """Raises ValueError for an unknown loss or numbers out of range; takes no time, so that it can come first."""
+        load_text_losses(self.loss)
         for name in ("text_weight", "directional_weight", "content_weight", "noise"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"objective.{name} must be 0 or more, got {getattr(self, name)}.")
@@ -95,6 +96,7 @@ class TextStyleObjective:
         seed: int = 0,
     ):
         self.config, self.encoder = config, encoder
+        self._losses = load_text_losses(config.loss)
         texts = embed_prompt(encoder, prompt, config.negatives, config.num_negatives, seed)
         self.negatives, self.warning = texts.negatives, texts.warning
         self._texts = texts.embeddings.to(device)
@@ -111,7 +113,7 @@ class TextStyleObjective:
         original_alphas: Float[Tensor, "views height width 1"],
         generator: torch.Generator,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Weighted losses by name of a batch of views: "text", "directional", "content", as configured.
+        """Weighted losses by name of a batch of views: "text", "directional", "content" and others, as configured.
 
         Images show the object alone, premultiplied on black; `originals` are the untouched renders of the same views.
         """
@@ -128,18 +130,18 @@ class TextStyleObjective:
             patches = take_patches(torch.cat([pictures, opacities], -1), grids, side)
             return self.encoder.embed_images(patches[..., :3] + (1 - patches[..., 3:]) * backgrounds + noise)
 
+        @torch.no_grad()
+        def embed_originals() -> Tensor:
+            return embed(originals, original_alphas)  # the same patches: only the style differs
+
         embeddings = embed(images, alphas)
-        losses = {}
-        if config.loss == "cosine":
-            losses["text"] = config.text_weight * absolute_cosine(embeddings, self._texts[0])
-        if "nll" in config.loss:
-            losses["text"] = config.text_weight * nll_with_negatives(embeddings, self._texts, config.temperature)
-        if "directional" in config.loss:
-            with torch.no_grad():  # the same patches of the original: only the style differs
-                before = embed(originals, original_alphas)
-            losses["directional"] = config.directional_weight * directional(
-                embeddings, before, self._texts[0], self._source_text
-            )
+        seen = Compared(embeddings, self._texts, self._source_text, config.temperature, embed_originals)
+        losses: dict[str, Tensor] = {}
+        for name, weight, loss in self._losses:
+            value = loss(seen)
+            if value.shape != ():
+                raise ValueError(f"The text loss {name!r} should give one number, it gave {list(value.shape)}.")
+            losses[name] = losses.get(name, 0) + getattr(config, weight) * value
         if self._content is not None:
             losses["content"] = config.content_weight * self._content(images, originals)
         return losses

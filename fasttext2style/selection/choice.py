@@ -39,7 +39,7 @@ class ObjectChoice:
     """What to select, such as "the bear"; implies "text"."""
     segmenter: Annotated[str, tyro.conf.arg(aliases=["--object-segmenter"])] = "clipseg"
     """What finds it: clipseg, grounded-sam, sam3, or a model of one of these kinds by hub name or folder; "encoder" is
-    embedded, rough, and knows colours and materials (`ft2s words`)."""
+    embedded, rough, and knows colours and materials (`ft2s words`); or one of your own as module:attribute."""
     click: Annotated[list[Click], tyro.conf.UseAppendAction, tyro.conf.arg(aliases=["--object-click"])] = field(
         default_factory=list
     )

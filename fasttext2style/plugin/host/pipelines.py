@@ -48,7 +48,8 @@ class ObjectPipelineConfig(ScenePipelineConfig):
     """Settings of methods that change an object; in rounds, encoder and styler are those of the text loss."""
 
     encoder: Annotated[str, tyro.conf.arg(aliases=["--encoder"])] = "ViT-B-32"
-    """Any open_clip model name, or "tiny": the embedded encoder, which needs no download and knows about 120 words."""
+    """Any open_clip model name; "tiny": the embedded encoder, which needs no download and knows about 120 words; or one
+    of your own as module:attribute."""
     encoder_weights: Annotated[str, tyro.conf.arg(aliases=["--encoder-weights"])] = ""
     """open_clip tag or local file of the encoder's weights; empty takes the model's default ones."""
     object: ObjectChoice = field(default_factory=ObjectChoice)

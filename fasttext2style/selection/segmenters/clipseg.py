@@ -9,11 +9,19 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from fasttext2style.selection.segmenters.pretrained import load_pretrained
 from fasttext2style.selection.segmenters.segmenter import pictures_of
 
 
 class ClipSeg:
     """Soft maps, coarse at borders (22 x 22 patches in the published models), for any words (a `Segmenter`)."""
+
+    short_name, published = "clipseg", "CIDAS/clipseg-rd64-refined"
+    model_types: tuple[str, ...] = ("clipseg",)
+
+    @classmethod
+    def load(cls, name: str, device: torch.device | str) -> ClipSeg:
+        return cls(*load_pretrained(name, "CLIPSegForImageSegmentation", "CLIPSegProcessor", device), name)
 
     def __init__(self, model: Any, processor: Any, name: str) -> None:
         """`model` is a CLIPSegForImageSegmentation with its CLIPSegProcessor."""

@@ -5,6 +5,7 @@ arXiv 2303.05499 and 2408.00714; put together as in Grounded SAM, 2401.14159.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,14 +13,39 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from fasttext2style.selection.segmenters.pretrained import load_pretrained, model_type
 from fasttext2style.selection.segmenters.segmenter import pictures_of
 
+DEFAULT_SAM = "facebook/sam2.1-hiera-small"
+"""Turns boxes into masks when only a detector is named."""
 BOX_SCORE = 0.35
 """A box counts above this; the number of Grounding DINO's own demonstration."""
 
 
 class GroundedSam:
     """Sharp masks of all things of a view that the text names (a `Segmenter`)."""
+
+    short_name, published = "grounded-sam", f"IDEA-Research/grounding-dino-tiny+{DEFAULT_SAM}"
+    model_types: tuple[str, ...] = ("grounding-dino",)
+    # Published models of SAM 2 are saved as trackers of videos, with the model for images inside.
+    sam_types = ("sam2", "sam2_video")
+
+    @classmethod
+    def load(cls, name: str, device: torch.device | str) -> GroundedSam:
+        """`name` is a detector, or detector+sam.
+
+        Raises:
+            ValueError: the second is no SAM 2.
+        """
+        detector, _, sam = (name, "", "") if Path(name).is_dir() else name.partition("+")
+        sam = sam or DEFAULT_SAM
+        if (kind := model_type(sam)) not in cls.sam_types:
+            raise ValueError(f"{sam} is a {kind}; a detector's boxes become masks by a SAM 2")
+        return cls(
+            *load_pretrained(detector, "GroundingDinoForObjectDetection", "GroundingDinoProcessor", device),
+            *load_pretrained(sam, "Sam2Model", "Sam2Processor", device),
+            f"{detector}+{sam}",
+        )
 
     def __init__(self, detector: Any, detector_processor: Any, sam: Any, sam_processor: Any, name: str) -> None:
         """GroundingDinoForObjectDetection and Sam2Model with their processors."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fasttext2style.selection.segmenters.pretrained import load_pretrained
 from fasttext2style.selection.segmenters.segmenter import pictures_of
 
 SCORE = 0.5
@@ -16,6 +17,14 @@ SCORE = 0.5
 
 class Sam3:
     """Sharp masks, 0 or 1, of all things of a view that the text names (a `Segmenter`)."""
+
+    short_name, published = "sam3", "facebook/sam3"
+    # Published models are saved as trackers of videos, with the model for images inside.
+    model_types: tuple[str, ...] = ("sam3", "sam3_video")
+
+    @classmethod
+    def load(cls, name: str, device: torch.device | str) -> Sam3:
+        return cls(*load_pretrained(name, "Sam3Model", "Sam3Processor", device), name)
 
     def __init__(self, model: Any, processor: Any, name: str) -> None:
         """`model` is a Sam3Model with its Sam3Processor."""
