@@ -47,8 +47,12 @@ from .editors.load import load_editor as load_editor
 from .rounds.config import RoundsConfig as RoundsConfig
 from .rounds.edit_rounds import EditRounds as EditRounds
 from .rounds.folder import RoundsFolder as RoundsFolder
+from .rounds.gaussian_subject import Capture as Capture
+from .rounds.modes import Task as Task
 from .rounds.schedule import Schedule as Schedule
+from .rounds.setup import new_rounds as new_rounds
 from .rounds.targets import EditConfig as EditConfig
+from .rounds.tools import Tools as Tools
 
 # Pictures of it.
 from .evaluation.report import contact_sheet as contact_sheet
