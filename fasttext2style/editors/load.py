@@ -1,4 +1,4 @@
-"""How a name becomes an editor."""
+"""How a name becomes an editor, and whether it can."""
 
 from __future__ import annotations
 

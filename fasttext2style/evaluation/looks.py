@@ -46,10 +46,7 @@ def _render_views(gaussians: Gaussians, cameras: Cameras, chunk: int = 4) -> Ten
 
 def camera_path(cameras: Cameras, seconds: float) -> Cameras:
     """A smooth path through eight of the capture's views, at most 512 pixels wide."""
-    keys = np.unique(np.linspace(0, len(cameras) - 1, min(8, len(cameras))).round().astype(int)).tolist()
-    path = cameras[keys].interpolate(max(2, int(seconds * _FRAMES_PER_SECOND)))
-    scale = min(1.0, 512 / max(path.width, path.height))
-    return path.resized(int(path.width * scale), int(path.height * scale))
+    return cameras.evenly(8).interpolate(max(2, int(seconds * _FRAMES_PER_SECOND))).shrunk(512)
 
 
 def object_coverage(gaussians: Gaussians, weights: Tensor, cameras: Cameras) -> Tensor:

@@ -20,6 +20,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from fasttext2style.scene.cameras import evenly_spread
 from fasttext2style.scene.files.atomic import atomic_write
 
 
@@ -61,7 +62,9 @@ def labelled_rows(
 ) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """Rows of pictures of one size under their labels, each showing up to `columns` of its views, evenly chosen."""
     font = ImageFont.load_default(size=16)
-    strips = [np.concatenate(list(to_uint8(images[_evenly(len(images), columns)])), axis=1) for images in rows.values()]
+    strips = [
+        np.concatenate(list(to_uint8(images[evenly_spread(len(images), columns)])), axis=1) for images in rows.values()
+    ]
     width = max(strip.shape[1] for strip in strips)
     parts = []
     for label, strip in zip(rows, strips):
@@ -70,11 +73,6 @@ def labelled_rows(
         blank = np.full((len(strip), width - strip.shape[1], 3), 255, np.uint8)
         parts += [np.asarray(band), np.concatenate([strip, blank], axis=1)]
     return np.concatenate(parts, axis=0)
-
-
-def _evenly(count: int, at_most: int) -> list[int]:
-    """Up to `at_most` numbers below `count`, evenly spread, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(at_most, count)).round().astype(int)).tolist()
 
 
 def write_video(path: Path, frames: UInt8[np.ndarray, "frames height width 3"], frames_per_second: int = 24) -> None:

@@ -153,7 +153,7 @@ class _Style:
         growth = replace(settings.growth, enabled=order.form != "colors")
         self.edit = EditableObject(scene.gaussians, scene.selection, copy_scene=False)
         self.live = LiveEdit(scene, self.edit, object_before(scene.state, self.edit))
-        cameras = scene.cameras[:: -(-len(scene.cameras) // _VIEWS)]
+        cameras = scene.cameras.evenly(_VIEWS)
         self.styler = ObjectStyler(self.edit, cameras, settings.encoder, order.prompt, config, settings.seed)
         optimizers = settings.make_optimizers(self.edit.parameters, order.strength, order.strength)
         densification = ObjectGrowth(growth, self.edit, optimizers, PRESETS[order.preset])

@@ -20,6 +20,7 @@ from fasttext2style.rounds.schedule import Plan
 from fasttext2style.rounds.subject import Subject
 from fasttext2style.rounds.targets import Targets
 from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.scene.cameras import evenly_spread
 from fasttext2style.styling.editable import EditableObject
 
 HIGHEST_PSNR = 100.0
@@ -88,9 +89,7 @@ def used_versions() -> dict[str, str]:
 
 def views_kept(keep: KeepConfig, shown: list[int]) -> set[int]:
     """The views of which the pictures before and after are kept, spread over those that show the object."""
-    if not keep.views or keep.views >= len(shown):
-        return set(shown)
-    return {shown[round(place)] for place in np.linspace(0, len(shown) - 1, keep.views)}
+    return {shown[place] for place in evenly_spread(len(shown), keep.views or len(shown))}
 
 
 def size_estimate(folder: RoundsFolder, edit: EditableObject, views: SceneViews, plan: Plan) -> tuple[int, int]:

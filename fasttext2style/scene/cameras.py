@@ -94,6 +94,15 @@ class Cameras:
         scale = torch.diag_embed(torch.nn.functional.pad(boxes.new_tensor([width, height]) / sizes, (0, 1), value=1.0))
         return replace(self, Ks=scale @ shift @ self.Ks, width=width, height=height)
 
+    def shrunk(self, longest: int) -> Cameras:
+        """The same views with at most so many pixels on the longer side, and the same format as near as may be."""
+        scale = min(1.0, longest / max(self.width, self.height))
+        return self.resized(max(1, round(scale * self.width)), max(1, round(scale * self.height)))
+
+    def evenly(self, at_most: int) -> Cameras:
+        """So many of these views, or all if they are fewer, spread as `evenly_spread` says."""
+        return self[evenly_spread(len(self), at_most)]
+
     def interpolate(self, count: int) -> Cameras:
         """A smooth path of `count` views through these ones, from the first to the last.
 
@@ -201,6 +210,24 @@ class Cameras:
         horizontal = azimuths.cos()[:, None] * side + azimuths.sin()[:, None] * torch.linalg.cross(axis, side)
         centers = target + radius * (elevations.cos()[:, None] * horizontal + elevations.sin()[:, None] * axis)
         return Cameras.looking_at(centers, target, width, height, fov_degrees, up)
+
+
+def evenly_spread(count: int, at_most: int) -> list[int]:
+    """At most so many of the numbers 0 to count - 1, ascending, the first and the last among them.
+
+    Number i of m stands nearest to i (count - 1) / (m - 1), halves rounded up: 4 of 10 are 0, 3, 6, 9, and 3 of 8 are
+    0, 4, 7. One alone is the first.
+
+    Raises:
+        ValueError: none is wanted.
+    """
+    if at_most < 1:
+        raise ValueError(f"At least one is to be chosen, got {at_most}")
+    if at_most >= count:
+        return list(range(count))
+    gaps = max(at_most - 1, 1)
+    # In whole numbers: rounding must not choose other views on another machine.
+    return [(2 * number * (count - 1) + gaps) // (2 * gaps) for number in range(at_most)]
 
 
 def _viewmats(rotations: Float[Tensor, "views 3 3"], centers: Float[Tensor, "views 3"]) -> Float[Tensor, "views 4 4"]:

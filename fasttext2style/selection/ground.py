@@ -68,10 +68,7 @@ class SeenScene:
 
 def some_views(cameras: Cameras) -> Cameras:
     """Few and small views, spread over all."""
-    some = torch.linspace(0, len(cameras) - 1, min(len(cameras), MOST_VIEWS)).round().long()
-    shrink = min(1.0, MOST_PIXELS / max(cameras.width, cameras.height))
-    size = (max(1, round(shrink * pixels)) for pixels in (cameras.width, cameras.height))
-    return cameras[some.to(cameras.device)].resized(*size)
+    return cameras.evenly(MOST_VIEWS).shrunk(MOST_PIXELS)
 
 
 def look_at(gaussians: Gaussians, cameras: Cameras) -> SeenScene:

@@ -42,7 +42,7 @@ def select_by_text(
     text = text.strip()
     if not text:
         raise ValueError("There is no text: say what to select, such as 'the bear'")
-    views = _some_of(cameras, most_views, most_pixels)
+    views = cameras.evenly(most_views).shrunk(most_pixels)
     images = torch.cat([render(gaussians.detach(), view)[0] for view in views]).clamp(0, 1)
     masks = segmenter.masks(images, text).to(images).clamp(0, 1)
     found = _found(masks)
@@ -66,10 +66,3 @@ def select_by_text(
 def _found(masks: Float[Tensor, "views height width"]) -> Tensor:
     """[views]: whether there is a finding."""
     return (masks > 0.5).float().mean(dim=(1, 2)) >= LEAST_SHARE
-
-
-def _some_of(cameras: Cameras, most_views: int, most_pixels: int) -> Cameras:
-    some = torch.linspace(0, len(cameras) - 1, min(len(cameras), most_views)).round().long()
-    shrink = min(1.0, most_pixels / max(cameras.width, cameras.height))
-    width, height = (max(1, round(shrink * pixels)) for pixels in (cameras.width, cameras.height))
-    return cameras[some.to(cameras.device)].resized(width, height)

@@ -158,7 +158,7 @@ class ObjectStyler:
 
         `at_most` takes that many views, evenly spread; 0 takes all.
         """
-        views = self.views[:: -(-len(self.views) // at_most)] if at_most else self.views
+        views = self.views.evenly(at_most) if at_most else self.views
         parts = [self.render(gaussians, views[start : start + 4])[0] for start in range(0, len(views), 4)]
         return torch.cat([self.objective.similarity(images) for images in parts])
 

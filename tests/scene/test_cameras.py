@@ -1,6 +1,7 @@
 """Cameras against hand values, nerfstudio's convention, and the laws of projection."""
 
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from random_scene import as_users_run_it
 from scipy.spatial.transform import Rotation
 
-from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.cameras import Cameras, evenly_spread
 
 
 def project(cameras: Cameras, points: torch.Tensor) -> torch.Tensor:
@@ -152,3 +153,39 @@ def test_wrong_cameras_are_refused_with_what_was_expected():
         Cameras.looking_at(torch.tensor([[0.0, 0, 5]]), torch.zeros(3), 4, 4)
     with pytest.raises(ValueError, match="one size"):
         Cameras.concatenated([orbit(), orbit(width=32)])
+
+
+def nearest(count: int, at_most: int) -> list[int]:
+    """The definition, in fractions: number i of m stands nearest to i (count - 1) / (m - 1), halves rounded up."""
+    if at_most >= count:
+        return list(range(count))
+    places = [Fraction(number * (count - 1), max(at_most - 1, 1)) for number in range(at_most)]
+    return [math.floor(place + Fraction(1, 2)) for place in places]
+
+
+@given(st.integers(1, 400), st.integers(1, 60))
+def test_evenly_spread_numbers_are_the_nearest_to_equal_steps(count, at_most):
+    numbers = evenly_spread(count, at_most)
+    assert numbers == nearest(count, at_most)
+    assert len(set(numbers)) == min(count, at_most)
+    assert numbers[0] == 0 and (at_most == 1 or numbers[-1] == count - 1)
+
+
+def test_evenly_spread_views_by_hand():
+    assert evenly_spread(10, 4) == [0, 3, 6, 9]
+    assert evenly_spread(8, 3) == [0, 4, 7]
+    assert evenly_spread(5, 1) == [0]
+    assert evenly_spread(3, 9) == [0, 1, 2]
+    with pytest.raises(ValueError, match="At least one"):
+        evenly_spread(3, 0)
+
+
+def test_a_batch_is_thinned_evenly_and_shrunk_in_its_format():
+    cameras = Cameras.orbit((0.0, 0.0, 0.0), 2.0, 10, 640, 480)
+    assert torch.equal(cameras.evenly(4).viewmats, cameras.viewmats[[0, 3, 6, 9]])
+    assert len(cameras.evenly(24)) == 10
+    small = cameras.shrunk(64)
+    assert (small.width, small.height) == (64, 48)
+    torch.testing.assert_close(small.Ks[:, 0, 0], cameras.Ks[:, 0, 0] / 10)
+    same = cameras.shrunk(1000)
+    assert (same.width, same.height) == (640, 480) and torch.equal(same.Ks, cameras.Ks)

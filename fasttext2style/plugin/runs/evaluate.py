@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,7 +30,6 @@ from fasttext2style.plugin.runs.run import Run
 from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene
-from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.scene.gaussians import Gaussians
@@ -55,7 +53,7 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
         graders = _graders(run, settings, caption)
         targets = last_targets(run)
     with watch.phase("measuring"):
-        views = _evenly(run.cameras(settings.split), settings.max_views)
+        views = run.cameras(settings.split).evenly(settings.max_views)
         path_views = camera_path(run.cameras("train"), PATH_SECONDS)
         captions = Captions(settings.source_caption, caption)
         report, pictures = evaluate_edit(edit, views, path_views, captions, graders.encoders, graders.lpips, targets)
@@ -195,8 +193,3 @@ def _books(run: Run) -> dict[str, Any]:
         books["seconds"] = books.get("seconds", {}) | sums
         books["peak_memory_gib"] = {"rounds": max(manifest["peak_memory_gib"] for manifest in manifests)}
     return books
-
-
-def _evenly(cameras: Cameras, at_most: int) -> Cameras:
-    chosen = np.linspace(0, len(cameras) - 1, min(at_most, len(cameras))).round().astype(int)
-    return cameras[np.unique(chosen).tolist()]

@@ -64,9 +64,8 @@ def highlighted(
     scene: Gaussians, selection: Selection, cameras: Cameras, views: int
 ) -> Float[Tensor, "height sheet_width 3"]:
     """Some views side by side, the object tinted and outlined."""
-    some = torch.linspace(0, len(cameras) - 1, min(views, len(cameras))).round().long()
     pictures = []
-    for view in cameras[some.to(cameras.device)]:
+    for view in cameras.evenly(views):
         geometry = (scene.means, scene.quats, scene.scales, scene.opacities)
         weights = selection.weights.to(scene.means)[:, None]
         coverage, _, _ = rasterize(*geometry, weights, view.viewmats, view.Ks, view.width, view.height)
