@@ -72,10 +72,10 @@ class Tab:
     def says(self, text: str) -> bool:
         return any(text in shown for shown in self.texts.values())
 
-    def until(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}: {self.texts}"
             time.sleep(0.005)
 
     def _show_from(self, position: tuple[float, float, float]) -> None:
