@@ -1,5 +1,6 @@
 """What leaves a run: files that other programs read, and a video around the object."""
 
+import shutil
 import sys
 
 import av
@@ -10,9 +11,14 @@ import torch
 from fasttext2style.cli import entrypoint
 from fasttext2style.evaluation.orbit import orbit
 from fasttext2style.history.delta import Delta
+from fasttext2style.live import jobs
+from fasttext2style.live.scene import LiveScene
+from fasttext2style.live.session import LiveSession
 from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
+from fasttext2style.plugin.viewer.model_host import ModelHost
 from fasttext2style.scene.files.export import part_of
 from fasttext2style.scene.files.ply import read_ply
+from fasttext2style.selection.selection import Selection
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, scene_config, train
 from tests.scene.random_scene import assert_equal
 
@@ -50,6 +56,21 @@ def test_object_and_rest_are_the_scene(run_folder, monkeypatch, capsys):
     assert_equal(scene.subset(torch.arange(BALL, len(scene))), rest)
     vertices = plyfile.PlyData.read(run_folder / "exports" / "selection.ply")["vertex"]
     np.testing.assert_array_equal(np.asarray(vertices["f_dc_2"]), np.full(BALL, 1.7, dtype=np.float32))
+
+
+def test_ft2s_and_a_live_session_export_the_same_object_of_a_soft_selection(run_folder, monkeypatch, tmp_path):
+    folder = shutil.copytree(run_folder, tmp_path / "run")
+    run, history, state = open_run_with_history(folder)
+    soft = torch.linspace(0, 1, len(state))
+    scene = LiveScene(ModelHost(run.model, run.save), run.cameras(), history, tmp_path / "live")
+    scene.select(Selection(soft, "soft"), "soft")
+    scene.save()
+    for what in ("selection", "rest"):
+        assert LiveSession(scene).do(jobs.Export(what))
+        ft2s(monkeypatch, "export", folder, "--what", what)
+        ours, theirs = (parent / "exports" / f"{what}.ply" for parent in (tmp_path / "live", folder))
+        assert ours.read_bytes() == theirs.read_bytes()
+        assert len(read_ply(ours)) == int(((soft > 0.5) == (what == "selection")).sum())
 
 
 def test_the_format_is_what_the_file_is_called_or_what_was_asked_for(run_folder, monkeypatch, tmp_path, capsys):
