@@ -31,10 +31,10 @@ def test_point_type_watch_undo(page):
     page.wait_for_text("(1 click)", 60)
     page.click_scene(*SLAB)
     # What one click says may already be right.
-    page.wait_for(lambda: page.says("(2 clicks)") or page.says("stays as it was"), 60, "the second click")
+    page.wait_for(lambda: page.says("(2 clicks)") or page.says("object is unchanged"), 60, "the second click")
     page.choose("Then", "take away")
     page.click_scene(*DECK)
-    page.wait_for(lambda: page.says(re.compile(r"\([23] clicks\)")) or page.says("stays as it was"), 60, "the third")
+    page.wait_for(lambda: page.says(re.compile(r"\([23] clicks\)")) or page.says("object is unchanged"), 60, "the third")
     highlighted = page.settled()
     page.keep("2_selected")
     assert difference(highlighted, original) > 0.5
@@ -79,7 +79,7 @@ def _press_until(page: LivePage, button: str, text: str) -> None:
 
 
 def test_redo_history_and_a_blend(page, live_run):
-    _press_until(page, "Redo", "Done again: a bear made of gold")
+    _press_until(page, "Redo", "Redone: a bear made of gold")
     golden = page.settled()
     page.tab("History")
     page.wait_for_text("a bear made of gold", 60)
