@@ -35,13 +35,14 @@ def _other(value, hint):
     if origin is tuple:
         return [_other(None, entry) for entry in inner]
     if inner:  # a union; None is the default of most
-        return _other(value, inner[0])
+        return _other(value or 0, inner[0])
     if hint is bool:
         return not value
     if hint in (int, float):
         return -12 if hint is int else -2.5e-7
     if hint in (str, Path):
-        return "a path/with spaces"
+        # One of several words cannot begin with a hyphen.
+        return "--a path/with spaces" if value is not None else "a path/with spaces"
     return next(name for name in hint.__members__)  # an enumeration
 
 

@@ -6,6 +6,27 @@ from hypothesis import strategies as st
 
 from fasttext2style.recipes.plain_yaml import read_yaml, write_yaml
 
+# Text that one YAML or another takes for something else.
+LOOKALIKES = [
+    "08",
+    "1e3",
+    "1e-3",
+    "0x10",
+    "0o7",
+    "1_0",
+    "on",
+    "No",
+    "null",
+    "~",
+    "",
+    "1:30",
+    "2026-01-31",
+    "=",
+    "<<",
+    "- a",
+]
+TEXT = st.text() | st.sampled_from(LOOKALIKES)
+
 
 def test_values_are_those_of_yaml_1_2():
     text = "{a: on, b: no, c: 1:30, d: 2026-01-31, e: 1e-3, f: 010, g: null, h: true, i: .5, j: '1', k: ~, l: 0x10}"
@@ -16,8 +37,8 @@ def test_values_are_those_of_yaml_1_2():
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
         max_leaves=8,
     )
 )
