@@ -108,7 +108,7 @@ def test_the_total_time_is_that_of_the_clock_and_holds_all_phases(run):
     seconds = dict(report["seconds"])
     total = seconds.pop("total")
     assert seconds.keys() == {
-        *("networks", "reconstruction", "loading", "selection", "preparation", "styling", "results")
+        *("checks", "networks", "reconstruction", "loading", "selection", "preparation", "styling", "results")
     }
     assert sum(seconds.values()) <= total + 0.01 and total <= ended - began
     # What no phase names is small: between set-up and first step, and the last checkpoint.

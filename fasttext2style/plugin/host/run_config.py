@@ -82,6 +82,7 @@ class RunConfig(_Checked, TrainerConfig):
         capture = read_capture(self.pipeline.datamanager, self.machine.device_type, self.reconstructs(scene))
         self.check_scene(scene, capture)
         self.check_disk(scene, capture)
+        watch.seconds["checks"] = watch.elapsed
         # Networks: seconds.
         with watch.phase("networks"):
             return Started(watch, self.load_networks())
