@@ -9,7 +9,9 @@ import pytest
 
 TESTS = Path(__file__).parent
 ROOMS = sorted(
-    room.name for room in TESTS.iterdir() if any(room.glob("*.py")) and room.name not in {"plugin", "browser"}
+    room.name
+    for room in TESTS.iterdir()
+    if any(room.glob("*.py")) and room.name not in {"commands", "plugin", "browser"}
 )
 HOSTS = ("nerfstudio", "viser", "fasttext2style.plugin", "fasttext2style.commands", "fasttext2style.cli")
 
