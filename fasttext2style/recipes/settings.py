@@ -189,13 +189,16 @@ def differences(default: Any, config: Any, path: str = "") -> tuple[dict[str, An
     now_by_name = fields_of(config, path)
     for name, was in fields_of(default, path).items():
         now = now_by_name.get(name)
-        if was.path in _ELSEWHERE or now is None or now.value == was.value:
+        if was.path in _ELSEWHERE or now is None:
             continue
+        # Groups field by field: dataclasses of an old config.yml that lack a field cannot be compared.
         if was.is_group and _alike(was.value, now.value):
             below, lost = differences(was.value, now.value, was.path)
             unsayable += lost
             if below:
                 changed[name] = below
+            continue
+        if now.value == was.value:
             continue
         try:
             if was.is_group or not was.is_sayable:

@@ -76,14 +76,14 @@ def test_every_setting_can_be_given_and_comes_back(method):
     got = {path: _get(config, path) for path in expected}
     assert got == expected
     assert not differences(default, config)[1]
-    again = _line(recipe_of(config, "all"), "--timestamp", config.timestamp, *_of_one_run(config))
+    again = _line(recipe_of(config, "all"), f"--timestamp={config.timestamp}", *_of_one_run(config))
     assert again == config
 
 
 def _of_one_run(config):
     """Settings that recipes leave out, for they say which run it is."""
     if hasattr(config, "run_folder"):
-        return ["--run-folder", str(config.run_folder), f"--refine={config.refine}"]
+        return [f"--run-folder={config.run_folder}", f"--refine={config.refine}"]
     return []
 
 
@@ -98,6 +98,8 @@ def test_what_ns_train_saves_repeats_the_run(tmp_path, monkeypatch):
     """nerfstudio's own train command, up to where training begins."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train, "launch", lambda **_: None)
+    # There is no such capture, and no such run.
+    monkeypatch.setattr(type(default_config("fasttext2style-ip2p")), "check_start", lambda config: None)
     words = [
         *["fasttext2style-ip2p", "--data", "captures/bear", "--prompt", "it's gold", "--editor", "tiny"],
         *["--object-click", "1", "2", "3.5", "--pipeline.editor-settings", "batch_size", "4"],

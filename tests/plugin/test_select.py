@@ -17,8 +17,8 @@ from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_captur
 def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     capture = make_capture(folder / "capture", masks=True)
-    run_folder = train(scene_config(capture, folder / "outputs", steps=2)).base_dir
-    # Two steps make no solid scene; the capture was made from this one.
+    run_folder = train(scene_config(capture, folder / "outputs", steps=10)).base_dir
+    # Ten steps make no solid scene; the capture was made from this one.
     open_run(run_folder).save(gaussians=ball_on_floor())
     return run_folder
 

@@ -38,7 +38,7 @@ class Answers:
     mode: Mode | None = None
     """With an instruction: restyle, replace or remove."""
     encoder: str | None = None
-    """With a sentence: what compares pictures with it; "tiny", or a model of open_clip."""
+    """With a sentence: what compares pictures with it; "tiny", a model of open_clip, or module:attribute."""
     editor: str | None = None
     """With an instruction: what edits the pictures; "tiny", a hub id, a folder in diffusers' format, or
     module:attribute."""

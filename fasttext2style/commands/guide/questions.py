@@ -246,7 +246,7 @@ class Guide:
             if self.on_cuda
             else "Without a GPU the embedded one takes minutes; how long others take is not measured.",
             choices=choices,
-            others="another model of open_clip"
+            others="another model of open_clip, or module:attribute"
             if sentence
             else "a folder in diffusers' format, a hub id, module:attribute",
             default=best if self.on_cuda and can_be_had else "tiny",
