@@ -34,7 +34,9 @@ def test_point_type_watch_undo(page):
     page.wait_for(lambda: page.says("(2 clicks)") or page.says("object is unchanged"), 60, "the second click")
     page.choose("Then", "take away")
     page.click_scene(*DECK)
-    page.wait_for(lambda: page.says(re.compile(r"\([23] clicks\)")) or page.says("object is unchanged"), 60, "the third")
+    page.wait_for(
+        lambda: page.says(re.compile(r"\([23] clicks\)")) or page.says("object is unchanged"), 60, "the third"
+    )
     highlighted = page.settled()
     page.keep("2_selected")
     assert difference(highlighted, original) > 0.5

@@ -14,12 +14,16 @@ from fasttext2style.live.session import LiveSession
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import RoundsFolder
+from fasttext2style.rounds.gaussian_subject import Capture
 from fasttext2style.rounds.losses import LossConfig
-from fasttext2style.rounds.modes import MODES
+from fasttext2style.rounds.modes import Task
 from fasttext2style.rounds.schedule import Schedule
-from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.rounds.setup import new_rounds
+from fasttext2style.rounds.tools import Tools
+from fasttext2style.rounds.views import to_bytes
 from fasttext2style.scene.rasterize import render
 from fasttext2style.styling.growth import GrowthConfig
+from fasttext2style.styling.styler import StylerConfig
 from tests.ball import BALL, ball_on_floor, capture_cameras
 from tests.live.plain_host import RATES, PlainHost, SelectRows, adam, bits, open_session, same
 from tests.rounds.balls import sunk_ball
@@ -44,21 +48,13 @@ def _session(gaussians, folder) -> LiveSession:
 
 def _live(folder, mode="restyle", editor=Painter, steps=STEPS) -> LiveRounds:
     config = RoundsConfig(Schedule(rounds=2, steps=steps), losses=LossConfig(lpips="off"))
-    local = LocalEditor(editor(), LocalEditConfig())
+    capture = Capture(capture_cameras(), PHOTOGRAPHS, torch.zeros(3))
+    tools = Tools(LocalEditor(editor(), LocalEditConfig()))
 
-    def new_rounds(instruction, edit, books, on_edit_step) -> EditRounds:
-        views = SceneViews(
-            edit.scene,
-            edit.merged_weights(),
-            capture_cameras(),
-            PHOTOGRAPHS,
-            torch.zeros(3),
-            MODES[mode].mask_margin,
-            removes=MODES[mode].removes,
-        )
-        return EditRounds(edit, views, local, instruction, mode, config, books, on_edit_step=on_edit_step)
+    def begin(instruction, edit, books, on_edit_step) -> EditRounds:
+        return new_rounds(edit, capture, tools, Task(instruction, mode, 0), config, StylerConfig(), books, on_edit_step)
 
-    return LiveRounds(new_rounds, adam(RATES), folder, GrowthConfig(every=5, gradient_threshold=0.0))
+    return LiveRounds(begin, adam(RATES), folder, GrowthConfig(every=5, gradient_threshold=0.0))
 
 
 def _red(session) -> float:
