@@ -27,7 +27,7 @@ from tests.scene.random_scene import assert_equal
 def run_folder(tmp_path_factory):
     """A run whose ball was selected, then painted blue."""
     folder = tmp_path_factory.mktemp("run")
-    run_folder = train(scene_config(make_capture(folder / "capture"), folder / "outputs", steps=2)).base_dir
+    run_folder = train(scene_config(make_capture(folder / "capture"), folder / "outputs", steps=10)).base_dir
     run, history, state = open_run_with_history(run_folder)
     ball = (torch.arange(len(state)) < BALL).float()
     selection = Delta.of_rows(state.ids, {"selection": state.selection}, {"selection": ball})

@@ -18,7 +18,7 @@ def capture(tmp_path_factory):
 @pytest.fixture(scope="module")
 def unselected(capture, tmp_path_factory):
     """A run with the ball on its floor, of which nothing is selected."""
-    run = train(scene_config(capture, tmp_path_factory.mktemp("scene"), steps=1)).base_dir
+    run = train(scene_config(capture, tmp_path_factory.mktemp("scene"), steps=10)).base_dir
     open_run(run).save(ball_on_floor(), torch.zeros(len(ball_on_floor())))
     return run
 

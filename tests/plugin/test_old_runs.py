@@ -5,6 +5,8 @@ The files in runs_of_0_1 were written by version 0.1 itself (commit 836dcea), on
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 import yaml
 
 from fasttext2style.plugin import methods
-from fasttext2style.plugin.host.old_runs import MOVED
+from fasttext2style.plugin.host.old_runs import MOVED, read_config
 
 WRITTEN = Path(__file__).parent / "runs_of_0_1"
 METHODS = ("fasttext2style_scene", "fasttext2style", "fasttext2style_ip2p")
@@ -51,3 +53,24 @@ def test_no_class_of_ours_in_old_files_is_without_a_place_today():
     for old, module in MOVED.items():
         assert old in text, f"{old} is in no old file: the table needs no line for it"
         assert f"{module}.{old.rpartition('.')[2]}" != old
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_commands_of_ours_read_it_too_in_a_process_that_loaded_no_method(name: str):
+    """nerfstudio's commands come through the door that teaches the loader; those of ft2s do not."""
+    code = (
+        "import sys; from pathlib import Path; from fasttext2style.plugin.runs.run import read_config\n"
+        "assert 'fasttext2style.plugin.methods' not in sys.modules\n"
+        f"print(read_config(Path({str(WRITTEN / name)!r} + '.yml')).experiment_name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split()[-1:] == ["bear"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["!!python/object:fasttext2style.plugin.nothing.Config {}", "a: [", "- 1", "!!python/name:os.nothing ''"]
+)
+def test_a_config_that_cannot_be_read_is_named_in_words(tmp_path: Path, text: str):
+    (tmp_path / "config.yml").write_text(text)
+    with pytest.raises(ValueError, match=r"config.yml (cannot be read|holds a list)"):
+        read_config(tmp_path / "config.yml")

@@ -18,7 +18,7 @@ from tests.plugin.hosts import BALL, make_capture, scene_config, train
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    return train(scene_config(make_capture(folder / "capture"), folder / "outputs", steps=2)).base_dir
+    return train(scene_config(make_capture(folder / "capture"), folder / "outputs", steps=10)).base_dir
 
 
 def painted(state: SceneState, rows: torch.Tensor, value: float) -> Delta:

@@ -40,7 +40,7 @@ def test_parameters_move_after_loading_a_checkpoint(base_run, capture, tmp_path)
 
 def test_a_resumed_run_ends_as_the_uninterrupted_one(capture, tmp_path):
     whole = train(scene_config(capture, tmp_path / "whole", steps=18))
-    half = train(scene_config(capture, tmp_path / "half", steps=9))
+    half = train(scene_config(capture, tmp_path / "half", steps=10))
     config = scene_config(capture, tmp_path / "rest", steps=18)
     config.load_dir = half.checkpoint_dir
     rest = train(config)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any
 
 import yaml
+from nerfstudio.engine.trainer import TrainerConfig
 
 MOVED = {
     "fasttext2style.plugin.datamanager.SceneDatamanager": "fasttext2style.plugin.host.datamanager",
@@ -36,8 +38,30 @@ MOVED = {
 _TAG = "tag:yaml.org,2002:python/"
 
 
+def read_config(path: Path) -> TrainerConfig:
+    """The settings of a run from its config.yml, of this version or of 0.1.
+
+    The file is a pickle in disguise (nerfstudio's own format): open only runs that you trust.
+
+    Raises:
+        ValueError: not such a file, damaged, or of a method or version that is not installed.
+    """
+    read_runs_of_0_1()
+    try:
+        config = yaml.load(path.read_text(encoding="utf8"), Loader=yaml.Loader)
+    except (yaml.YAMLError, AttributeError, TypeError, ImportError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{path} cannot be read: {reason}. Was the run made by another version, or by a method that is not "
+            f"installed here? Its scene can still be used: --load-dir {path.parent}."
+        ) from error
+    if not isinstance(config, TrainerConfig):
+        raise ValueError(f"{path} holds a {type(config).__name__}, expected nerfstudio's TrainerConfig.")
+    return config
+
+
 def read_runs_of_0_1() -> None:
-    """Teach PyYAML's `Loader`, for this process. Called once, at the door (`plugin.methods`)."""
+    """Teach PyYAML's `Loader`, for this process; for nerfstudio's commands at the door (`plugin.methods`)."""
     for old, module in MOVED.items():
         new = f"{module}.{old.rpartition('.')[2]}"
         yaml.Loader.add_constructor(f"{_TAG}object:{old}", _object_of(new))

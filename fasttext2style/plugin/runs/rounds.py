@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from shlex import quote
 
-import yaml
 from nerfstudio.scripts.train import train_loop
 
 from fasttext2style.plugin.host.console import say
+from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.plugin.rounds.trainer import RoundsTrainerConfig
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
@@ -70,7 +70,7 @@ def reset_run(folder: Path, to: int) -> None:
 def _read_config(folder: Path) -> RoundsTrainerConfig:
     path = folder / "config.yml"
     # A config.yml is a pickle in disguise (nerfstudio's own format): open only runs that you trust.
-    config = yaml.load(path.read_text(encoding="utf8"), Loader=yaml.Loader) if path.is_file() else None
+    config = read_config(path) if path.is_file() else None
     if not isinstance(config, RoundsTrainerConfig):
         raise ValueError(
             f"{folder} is not a run of fasttext2style-ip2p: expected a folder with its config.yml, such as "

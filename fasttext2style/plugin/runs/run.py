@@ -7,7 +7,6 @@ from shlex import quote
 from typing import Any
 
 import torch
-import yaml
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from fasttext2style.plugin.host.checkpoints import plain_numbers, read_checkpoint, write_checkpoint
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig, to_scene_cameras
 from fasttext2style.plugin.host.model import SceneModel
+from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 
@@ -35,10 +35,7 @@ def open_run(path: Path, object_masks: Path | None = None) -> Run:
             f"{path} is no run: expected a folder with config.yml and nerfstudio_models, such as "
             "outputs/bear/fasttext2style/2026-01-31_120000."
         )
-    # A config.yml is a pickle in disguise (nerfstudio's own format): open only runs that you trust.
-    config = yaml.load(config_path.read_text(encoding="utf8"), Loader=yaml.Loader)
-    if not isinstance(config, TrainerConfig):
-        raise ValueError(f"{config_path} holds a {type(config).__name__}, expected nerfstudio's TrainerConfig.")
+    config = read_config(config_path)
     if object_masks is not None:
         assert isinstance(config.pipeline.datamanager, SceneDatamanagerConfig), "other methods have no object masks"
         config.pipeline.datamanager.object_masks = object_masks
