@@ -102,7 +102,7 @@ def live_runs(request, browser, capture, tmp_path_factory) -> Iterator[dict[Modu
 @pytest.fixture(scope="module")
 def live_run(request, live_runs) -> LiveRun:
     run = live_runs[request.module]
-    run.said("Ready", 120)
+    run.said("Ready", 300)
     return run
 
 
