@@ -34,10 +34,14 @@ def psnr(images: Images, references: Images, weights: Weights) -> float:
 def mean_psnr(images: Images, references: Images, weights: Weights) -> float:
     """Mean of the views' own PSNRs in dB, as reconstructions are reported; views without any weight do not count.
 
-    Two views with an error of 0.1 and 0.01 everywhere give 20 and 40 dB, so 30.
+    Two views with an error of 0.1 and 0.01 everywhere give 20 and 40 dB, so 30. References and weights may lie on
+    another device than the images: one view at a time is brought there.
     """
-    weighted = [view for view in range(len(images)) if bool((weights[view] > 0).any())]
-    each = [psnr(images[[view]], references[[view]], weights[[view]]) for view in weighted]
+    each = [
+        psnr(images[[view]], references[[view]].to(images), weights[[view]].to(images))
+        for view in range(len(images))
+        if bool((weights[view] > 0).any())
+    ]
     return sum(each) / len(each) if each else float("nan")
 
 

@@ -24,8 +24,8 @@ from fasttext2style.scene.bits import same_bits
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.gaussians import Gaussians
 
-ROWS_AT_ONCE = 1 << 17
-"""Gaussians that are compared together: 31 MB of each scene at SH degree 3."""
+ROWS_AT_ONCE = 1 << 16
+"""Gaussians that are compared together: 15 MB of each scene at SH degree 3."""
 
 
 @dataclass(frozen=True)

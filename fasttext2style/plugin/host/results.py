@@ -93,7 +93,7 @@ def write_results(outcome: Outcome, headline: str = "") -> dict[str, Any]:
 def _reconstruction(outcome: Outcome, pictures: Tensor) -> dict[str, Any]:
     """How well the scene that was edited shows the capture, and how long it took to make."""
     held_out = outcome.held_out
-    psnr = mean_psnr(pictures, held_out.photographs.to(pictures) / 255, held_out.masks.to(pictures))
+    psnr = mean_psnr(pictures, held_out.photographs / 255, held_out.masks)
     seconds = outcome.watch.seconds.get("reconstruction")
     return {
         "held_out_psnr": psnr,
