@@ -1,0 +1,46 @@
+"""The house stays one in which a newcomer finds the room: sizes of files, functions, folders; what a folder says.
+
+Floors, circles and doors are import-linter's (`lint-imports`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "fasttext2style"
+FILES = {path: path.read_text(encoding="utf8") for path in sorted(PACKAGE.rglob("*.py"))}
+KERNELS = PACKAGE / "scene" / "cpu" / "kernels.py"
+"""One file: numba's cache on disk does not see callees that change elsewhere."""
+
+
+def test_no_module_is_over_400_lines():
+    long = {str(path): text.count("\n") for path, text in FILES.items() if text.count("\n") > 400 and path != KERNELS}
+    assert not long
+
+
+def test_no_function_is_over_80_lines():
+    long = []
+    for path, text in FILES.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and path != KERNELS:
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > 80:
+                    long.append(f"{path}:{node.lineno} {node.name}: {lines} lines")
+    assert not long
+
+
+def test_no_folder_holds_over_a_fifth_of_the_lines():
+    """Of a folder count the files that lie in it."""
+    lines = Counter()
+    for path, text in FILES.items():
+        lines[path.parent] += text.count("\n")
+    folder, most = lines.most_common(1)[0]
+    assert most <= 0.2 * lines.total(), f"{folder} holds {most} of {lines.total()} lines"
+
+
+def test_every_folder_says_what_lives_there():
+    folders = {path.parent for path in FILES}
+    silent = [str(f) for f in folders if not ast.get_docstring(ast.parse(FILES.get(f / "__init__.py", "")))]
+    assert not silent
