@@ -120,6 +120,8 @@ def read_settings(values: Any, config: Any, place: str = "settings") -> tuple[li
 
 @dataclass(frozen=True)
 class _Reader:
+    """Walks through the settings of a recipe and the config side by side."""
+
     config: Any
     place: str
 
@@ -166,10 +168,10 @@ def nearest(path: str, siblings: Collection[str], config: Any, place: str = "set
         return f"did you mean {close[0]}?"
     names = {field.path: field.path.rpartition(".")[2] for field in every_field(config)} if config is not None else {}
     alike = difflib.get_close_matches(name, set(names.values()), n=1, cutoff=0.8)
-    places = [place for place, last in names.items() if last in alike]
+    elsewhere = [other for other, last in names.items() if last in alike]
     # First those that have most in common with where it was looked for.
-    places.sort(key=lambda place: difflib.SequenceMatcher(None, place, path).ratio(), reverse=True)
-    found = " or ".join(f"{place}.{path}" for path in places[:2])
+    elsewhere.sort(key=lambda other: difflib.SequenceMatcher(None, other, path).ratio(), reverse=True)
+    found = " or ".join(f"{place}.{other}" for other in elsewhere[:2])
     return f"did you mean {found}?" if found else f"there are {_some(siblings)}"
 
 

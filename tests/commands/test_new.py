@@ -54,6 +54,11 @@ def _compose(monkeypatch, lines, **given):
     return composed
 
 
+def _words(composed):
+    """Of the ns-train line; paths, which are absolute, from the present folder on."""
+    return [word.removeprefix(f"{Path.cwd()}/") for word in composed.recipe.words()]
+
+
 SENTENCE = {
     "capture": "bear",
     "run": "none",
@@ -74,7 +79,7 @@ def _lines(answers):
 
 def test_enter_takes_what_is_proposed(place, monkeypatch):
     composed = _compose(monkeypatch, ["", "", "", "", "", GOLD, "", "", ""])
-    assert composed.recipe.words() == ["fasttext2style", "--data", "bear", "--prompt", GOLD, "--encoder", "tiny"]
+    assert _words(composed) == ["fasttext2style", "--data", "bear", "--prompt", GOLD, "--encoder", "tiny"]
     assert composed.path == Path("bear-a-bear-made-of-gold.yaml") and composed.runs
 
 
@@ -132,21 +137,20 @@ def test_enter_takes_what_is_proposed(place, monkeypatch):
     ],
 )
 def test_answers_become_the_settings_they_mean(place, monkeypatch, answers, options):
-    recipe = _compose(monkeypatch, _lines(answers)).recipe
-    start = 5 if recipe.prompt else 3
-    assert recipe.data == Path("bear") and recipe.prompt == answers["prompt"]
+    composed = _compose(monkeypatch, _lines(answers))
+    assert composed.recipe.data == place / "bear" and composed.recipe.prompt == answers["prompt"]
     if options is None:
         options = ["--object", "everything", "--encoder", "tiny", "--max-num-iterations", "100"]
         options += ["--reconstruction-steps", "1000"]
-    assert recipe.words()[start:] == options
-    assert recipe.method == ("fasttext2style" if answers["wish"] == "sentence" else "fasttext2style-ip2p")
+    assert _words(composed)[5:] == options
+    assert composed.recipe.method == ("fasttext2style" if answers["wish"] == "sentence" else "fasttext2style-ip2p")
 
 
 def test_clicks_later_are_a_live_session_without_a_sentence(place, monkeypatch):
     lines = ["bear", "run", "clicks", "instruction", "restyle", "tiny", "", "no"]
     composed = _compose(monkeypatch, lines)
     words = ["fasttext2style-ip2p", "--data", "bear", "--load-dir", "run", "--live", "True", "--editor", "tiny"]
-    assert composed.recipe.words() == words
+    assert _words(composed) == words
     assert composed.path == Path("bear-live.yaml")
 
 
@@ -179,7 +183,7 @@ def test_a_bad_answer_is_asked_again_with_the_reason(place, monkeypatch, capsys,
     composed = _compose(monkeypatch, _lines(answers))
     (said,) = [line for line in capsys.readouterr().out.splitlines() if "That does not work: " in line]
     assert reason in said
-    assert composed.recipe.words() == ["fasttext2style", "--data", "bear", "--prompt", GOLD, "--encoder", "tiny"]
+    assert _words(composed) == ["fasttext2style", "--data", "bear", "--prompt", GOLD, "--encoder", "tiny"]
     assert not composed.runs
 
 
@@ -216,7 +220,7 @@ def test_every_question_can_be_answered_by_an_option(place, monkeypatch):
     }
     given |= {"effort": "thorough", "output": Path("red.yaml"), "start": False}
     composed = _compose(monkeypatch, [], **given)
-    assert composed.recipe.words() == [
+    assert _words(composed) == [
         *["fasttext2style-ip2p", "--data", "bear", "--prompt", "make it red", "--load-dir", "run", "--object", "box"],
         *["--pipeline.object.center", "0.0", "-0.5", "1.0", "--pipeline.object.size", "1.0", "2.0", "3.0"],
         *["--mode", "replace", "--editor", "tiny", "--pipeline.rounds.schedule.rounds", "5"],
@@ -227,7 +231,7 @@ def test_every_question_can_be_answered_by_an_option(place, monkeypatch):
 
 def test_with_yes_nothing_is_asked(place, monkeypatch):
     composed = _compose(monkeypatch, [], yes=True, prompt=GOLD)
-    assert composed.recipe.words() == ["fasttext2style", "--data", "bear", "--prompt", GOLD, "--encoder", "tiny"]
+    assert _words(composed) == ["fasttext2style", "--data", "bear", "--prompt", GOLD, "--encoder", "tiny"]
     assert composed.runs
 
 
@@ -258,7 +262,8 @@ def test_a_newer_reconstruction_is_proposed(place, monkeypatch):
     models = place / "outputs" / "bear" / "fasttext2style-scene" / "2026-01-31_120000" / "nerfstudio_models"
     models.mkdir(parents=True)
     (models / "step-000002999.ckpt").write_bytes(b"")
-    assert "--load-dir" in _compose(monkeypatch, [], yes=True, prompt=GOLD).recipe.words()
+    composed = _compose(monkeypatch, [], yes=True, prompt=GOLD)
+    assert f"--load-dir {models.parent} " in " ".join(composed.recipe.words())
 
 
 def test_a_full_disk_is_told_before_anything_runs(place, monkeypatch, capsys):
@@ -319,7 +324,10 @@ def test_a_dialogue_in_a_terminal_writes_a_recipe(place):
     code, text = _in_a_terminal(place, [f"{answer}\n".encode() for answer in answers])
     assert code == 0, text
     assert "3 photographs of 64 x 48 pixels" in text and "does not exist" in text
-    assert "Written: bear-a-bear-made-of-gold.yaml" in text and "ns-train fasttext2style --data bear" in text
+    assert (
+        "Written: bear-a-bear-made-of-gold.yaml" in text
+        and f"ns-train fasttext2style --data {place}/bear" in text.replace("\r\n", "")
+    )
     recipe = (place / "bear-a-bear-made-of-gold.yaml").read_text()
     assert "prompt: a bear made of gold" in recipe and "max_num_iterations: 100" in recipe
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import shutil
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from fasttext2style.commands.guide import machine, reading
 from fasttext2style.commands.guide.asking import Asker, Question
 from fasttext2style.commands.guide.estimates import Estimate, estimate
 from fasttext2style.commands.guide.options import Answers
-from fasttext2style.plugin.host.capture_checks import CaptureLook, look_at_capture
+from fasttext2style.plugin.host.capture_checks import CaptureLook
 from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.plain_yaml import write_yaml
 from fasttext2style.recipes.recipe import Recipe, parse_recipe
@@ -42,6 +43,7 @@ _ROUNDS_EFFORTS = {
     },
 }
 """The same without CUDA and with it."""
+_WITHOUT_A_GPU = "Without a GPU the embedded one takes minutes; how long others take is not measured."
 _QUICK_RECONSTRUCTION = {False: 1000, True: 7000}
 """Steps, a third and a quarter of the default."""
 
@@ -104,7 +106,7 @@ class Guide:
         self.start()
         live = self.object(look)
         wish = self.wish()
-        self.tool(wish)
+        self.encoder() if wish == "sentence" else self.editor()
         if not live:
             self.prompt(wish)
         taken = self.effort(wish, look, live)
@@ -127,11 +129,11 @@ class Guide:
             "Where is the capture?",
             "A folder in nerfstudio's format, with a transforms.json; ns-process-data makes one of photographs.",
             default=None if near is None else str(near),
-            read=lambda answer: (Path(answer).expanduser(), look_at_capture(Path(answer).expanduser())),
+            read=reading.capture,
         )
         self.draft.data, look = self.asker.ask(question, self.answers.data)
-        size = f" of {look.width} x {look.height}" if look.width else ""
-        self.asker.say(f"{len(look.photographs)} photographs{size} pixels, {look.bytes / 1e6:.1f} MB.")
+        size = f" of {look.width} x {look.height} pixels" if look.width else ""
+        self.asker.say(f"{len(look.photographs)} photographs{size}, {look.bytes / 1e6:.1f} MB.")
         return look
 
     def start(self) -> None:
@@ -159,7 +161,7 @@ class Guide:
         if not config.load_dir.is_dir():
             raise ValueError(f"there is no folder {config.load_dir}.")
         checkpoint_path(config)
-        return config.load_dir
+        return config.load_dir.absolute()
 
     def object(self, look: CaptureLook) -> bool:
         """Whether the object is chosen later, in a live session."""
@@ -231,28 +233,37 @@ class Guide:
                 self.draft.settings["pipeline.mode"] = mode
         return wish
 
-    def tool(self, wish: str) -> None:
-        sentence = wish == "sentence"
-        option, given = ("--encoder", self.answers.encoder) if sentence else ("--editor", self.answers.editor)
-        choices, can_be_had = {}, False
-        if given is None:
-            self.asker.say("\nLooking at what is on this machine ...")
-            choices, can_be_had = machine.encoders() if sentence else machine.editors()
-        best = machine.ENCODER if sentence else machine.EDITOR
+    def encoder(self) -> None:
+        given = self.answers.encoder
+        choices, can_be_had = ({}, False) if given else self._looking(machine.encoders)
         question = Question(
-            option,
-            "Which encoder compares pictures with the sentence?" if sentence else "Which editor repaints the pictures?",
-            ""
-            if self.on_cuda
-            else "Without a GPU the embedded one takes minutes; how long others take is not measured.",
+            "--encoder",
+            "Which encoder compares pictures with the sentence?",
+            "" if self.on_cuda else _WITHOUT_A_GPU,
             choices=choices,
-            others="another model of open_clip, or module:attribute"
-            if sentence
-            else "a folder in diffusers' format, a hub id, module:attribute",
-            default=best if self.on_cuda and can_be_had else "tiny",
-            read=reading.encoder if sentence else reading.editor,
+            others="another model of open_clip, or module:attribute",
+            default=machine.ENCODER if self.on_cuda and can_be_had else "tiny",
+            read=reading.encoder,
         )
-        self.draft.settings["pipeline.encoder" if sentence else "pipeline.editor"] = self.asker.ask(question, given)
+        self.draft.settings["pipeline.encoder"] = self.asker.ask(question, given)
+
+    def editor(self) -> None:
+        given = self.answers.editor
+        choices, can_be_had = ({}, False) if given else self._looking(machine.editors)
+        question = Question(
+            "--editor",
+            "Which editor repaints the pictures?",
+            "" if self.on_cuda else _WITHOUT_A_GPU,
+            choices=choices,
+            others="a folder in diffusers' format, a hub id, module:attribute",
+            default=machine.EDITOR if self.on_cuda and can_be_had else "tiny",
+            read=reading.editor,
+        )
+        self.draft.settings["pipeline.editor"] = self.asker.ask(question, given)
+
+    def _looking(self, look: Callable[[], tuple[dict[str, str], bool]]) -> tuple[dict[str, str], bool]:
+        self.asker.say("\nLooking at what is on this machine ...")
+        return look()
 
     def prompt(self, wish: str) -> None:
         sentence = wish == "sentence"
@@ -289,13 +300,11 @@ class Guide:
         elif live:
             efforts.pop("quick")
         taken = {name: self._estimate(settings, look) for name, settings in efforts.items()}
-        measured = taken["usual"].seconds is not None
+        measured = "As measured on two CPU cores at 2.7 GHz (docs/measurements.md)."
         question = Question(
             "--effort",
             "How long may it take until the viewer opens?" if live else "How long may it take?",
-            "As measured on two CPU cores at 2.7 GHz (docs/measurements.md)."
-            if measured
-            else "Nobody has measured this yet.",
+            "Nobody has measured this yet." if taken["usual"].seconds is None else measured,
             choices={name: f"{entry.time}, {entry.disk} on the disk" for name, entry in taken.items()},
             default="usual",
         )

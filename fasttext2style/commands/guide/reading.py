@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fasttext2style.plugin.host.capture_checks import CaptureLook
+from fasttext2style.plugin.host.capture_checks import CaptureLook, look_at_capture
 from fasttext2style.recipes.values import typed
+
+
+def capture(answer: str) -> tuple[Path, CaptureLook]:
+    """The folder, from wherever the recipe is run later, and what is in it."""
+    data = Path(answer).expanduser().absolute()
+    return data, look_at_capture(data)
 
 
 def text(answer: str) -> str:
@@ -46,7 +52,7 @@ def masks_for(look: CaptureLook) -> Callable[[str], str]:
 
         folder = Path(answer).expanduser()
         masks_of(folder, list(look.photographs))
-        return str(folder)
+        return str(folder.absolute())
 
     return read
 
