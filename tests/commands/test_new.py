@@ -300,6 +300,8 @@ def _in_a_terminal(folder, answers):
     """Run `ft2s new` in a terminal of its own; types each answer at its prompt. Exit code and text."""
     pid, terminal = pty.fork()
     if pid == 0:
+        # Whoever started the tests in the background may ignore it, and a child would, too.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.chdir(folder)
         os.execv(str(FT2S), ["ft2s", "new"])
     text, asked, waiting = "", 0, list(answers)
