@@ -66,10 +66,6 @@ PROMISED = [
     "RoundGrowth",
     "KeepConfig",
     "LossConfig",
-    "new_rounds",
-    "Capture",
-    "Task",
-    "Tools",
     "contact_sheet",
     "write_png",
 ]
