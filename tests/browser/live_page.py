@@ -28,8 +28,8 @@ class LivePage:
         self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         self.page.route("**/assets/index-*.js", _at_full_resolution)
         self.page.goto(address)
-        self.page.get_by_text("Point at the object").first.wait_for(timeout=60_000)
-        self.wait_for(lambda: float(self.picture().std()) > 8, 60, "a first render")
+        self.page.get_by_text("Point at the object").first.wait_for(timeout=180_000)
+        self.wait_for(lambda: float(self.picture().std()) > 8, 180, "a first render")
         self.settled()
 
     def close(self) -> None:
