@@ -233,13 +233,15 @@ class LivePanel:
 
     def _show_status(self) -> None:
         status = self.session.status
-        self.status.content = status_text(status)
-        self.stop.visible = bool(status.job)
-        steps = status.steps
-        if (steps.total > 0) != self.progress.visible:  # an edit begins or ends
+        steps, text = status.steps, status_text(status)
+        begins_or_ends = (steps.total > 0) != self.progress.visible
+        with self.view.in_order():
+            self.status.content = text
+            self.stop.visible = bool(status.job)
             self.progress.visible = steps.total > 0
+            self.progress.value = 100 * steps.done / steps.total if steps.total else 0.0
+        if begins_or_ends:
             self._mark()
-        self.progress.value = 100 * steps.done / steps.total if steps.total else 0.0
         if status.failed and (status.message, True) != self._told:
             for client in self.view.server.get_clients().values():
                 client.add_notification("That did not work", status.message, color="red", auto_close=10_000)
@@ -250,10 +252,12 @@ class LivePanel:
     def _show_history(self) -> None:
         self._mark()
         steps, selection = self.scene.history.steps, self.scene.selection
-        self.object.content = object_text(selection)
-        self.history.content = history_text(steps)
+        chosen, done = object_text(selection), history_text(steps)
         edits = [f"{step.id}. {step.name}" for step in steps if step.kind == "edit"]
-        self.step.options = edits[::-1] or _NO_STEP
+        with self.view.in_order():
+            self.object.content = chosen
+            self.history.content = done
+            self.step.options = edits[::-1] or _NO_STEP
         self.view.mark_points(jobs.clicks_of(self.scene))
 
     def _say(self, error: Exception) -> None:

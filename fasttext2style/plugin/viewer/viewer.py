@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Literal
 
@@ -69,6 +70,14 @@ class LiveViewer:
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
+    def in_order(self) -> AbstractContextManager[None]:
+        """What is written to the panel inside of this arrives in the order in which it is written.
+
+        Outside, viser 0.2.7 lets a message overtake an earlier one if another thread is sending at that moment, and an
+        old text stays on the page. Nothing in here may raise, nor do this again: viser would never let go of its lock.
+        """
+        return self.server.atomic()
+
     def refresh(self, now: bool = False) -> None:
         """Render anew for every tab; during an edit a few times a second are enough, unless `now`."""
         moment = time.monotonic()
@@ -109,7 +118,7 @@ class LiveViewer:
         """
         viewer, train = self.viewer, self.viewer.pipeline.datamanager.train_dataset
         assert train is not None, "nerfstudio drew its frustums"
-        with self.server.atomic():
+        with self.in_order():
             for view in pictures.keys() & viewer.camera_handles.keys():
                 old, camera = viewer.camera_handles[view], train.cameras[view]
                 step = -(-max(pictures[view].shape[:2]) // _FRUSTUM_PIXELS)
