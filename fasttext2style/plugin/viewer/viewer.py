@@ -168,17 +168,18 @@ class LiveViewer:
 
     def mark_points(self, points: list[tuple[tuple[float, ...], bool]]) -> None:
         """Small balls where was clicked: green on the object, red where it is not."""
-        for ball in self._balls:
-            ball.remove()
-        self._balls = [
-            self.server.scene.add_icosphere(
-                f"/clicks/{number}",
-                radius=self._ball_radius * SCALE,
-                color=(60, 200, 90) if inside else (230, 60, 60),
-                position=(SCALE * position[0], SCALE * position[1], SCALE * position[2]),
-            )
-            for number, (position, inside) in enumerate(points)
-        ]
+        with self.in_order():
+            for ball in self._balls:
+                ball.remove()
+            self._balls = [
+                self.server.scene.add_icosphere(
+                    f"/clicks/{number}",
+                    radius=self._ball_radius * SCALE,
+                    color=(60, 200, 90) if inside else (230, 60, 60),
+                    position=(SCALE * position[0], SCALE * position[1], SCALE * position[2]),
+                )
+                for number, (position, inside) in enumerate(points)
+            ]
 
     def _welcome(self, client: viser.ClientHandle) -> None:
         center, target, up = (vector.double().cpu().numpy() for vector in self._start)
