@@ -25,6 +25,8 @@ class Tab:
         """Label -> all that the page knows of this element; of elements with one label, the last one."""
         self.texts: dict[str, str] = {}
         """Id -> markdown."""
+        self.nodes: dict[str, dict[str, Any]] = {}
+        """Name -> what stands in the scene under it."""
         self._by_id: dict[str, dict[str, Any]] = {}
         self._server = server
         self._socket = connect(f"ws://127.0.0.1:{server.get_port()}", max_size=None, compression=None)
@@ -103,5 +105,9 @@ class Tab:
                 self.texts[message["id"]] = updates["markdown"]
         elif "id" in message and "label" in message:
             self._by_id[message["id"]] = self.elements[message["label"]] = message
-        elif message["type"] == "GuiMarkdownMessage":
+        elif message["type"] == "GuiAddMarkdownMessage":
             self.texts[message["id"]] = message["markdown"]
+        elif message["type"] == "RemoveSceneNodeMessage":
+            self.nodes.pop(message["name"], None)
+        elif message["type"] == "SetPositionMessage" or "name" in message:
+            self.nodes.setdefault(message["name"], {}).update(message)

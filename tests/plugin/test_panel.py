@@ -156,6 +156,22 @@ def test_a_button_of_a_row_does_what_it_says_each_time(live, group, button, job)
         assert live.asked() == [job]
 
 
+def test_a_ball_stands_where_one_clicked_green_on_the_object_and_red_beside_it(live):
+    scene = live.session.scene
+    points = [((0.1, 0.2, 0.3), True), ((0.4, 0.5, 0.6), False)]
+    weights = (torch.arange(len(scene.gaussians)) < 10).float()
+    clicks = {"clicks": [[*position, inside] for position, inside in points]}
+    scene.select(jobs.Selection(weights, "clicks"), "2 clicks", clicks)
+    live.tab.until(lambda: {"/clicks/0", "/clicks/1"} <= live.tab.nodes.keys(), "the balls")
+    for number, (position, inside) in enumerate(points):
+        ball = live.tab.nodes[f"/clicks/{number}"]
+        assert ball["position"] == pytest.approx([10 * value for value in position])
+        red, green = ((ball["color"] >> shift) & 255 for shift in (16, 8))
+        assert (green > red) == inside
+    scene.select(jobs.Selection(1 - weights, "inverted"), "inverted")
+    live.tab.until(lambda: not {"/clicks/0", "/clicks/1"} & live.tab.nodes.keys(), "the balls to go")
+
+
 def test_the_threshold_is_that_of_the_slider(live):
     live.tab.set("Threshold", 0.35)
     assert live.asked() == [jobs.Threshold(0.35)]
