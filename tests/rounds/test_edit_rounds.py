@@ -248,6 +248,8 @@ def test_removing_shows_the_editor_the_hole_and_fills_it(tmp_path):
     floor = scene.subset(torch.arange(BALL, 300))
     shown = render(floor, rounds.views.cameras[view])[0][0].clamp(0, 1)
     assert torch.equal(books[1].picture("before", view), to_bytes(shown))
+    # Once there is something in it, that is what the editor goes on from.
+    assert torch.equal(books[2].picture("before", view), books[1].picture("after", view))
     now, wanted = (books[2].picture(kind, view).float() / 255 for kind in ("after", "edited"))
     hole = rounds.views.original_masks[view][..., 0] > 128
     assert (now - wanted)[hole].abs().mean() < 0.5 * (shown - wanted)[hole].abs().mean()
