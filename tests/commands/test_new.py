@@ -303,6 +303,7 @@ def _in_a_terminal(folder, answers):
         # Whoever started the tests in the background may ignore it, and a child would, too.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.chdir(folder)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests that run in the background are deaf to it
         os.execv(str(FT2S), ["ft2s", "new"])
     text, asked, waiting = "", 0, list(answers)
     deadline = time.monotonic() + 240
