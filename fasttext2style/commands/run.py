@@ -21,8 +21,10 @@ class Run:
 
     def run(self) -> None:
         with errors_in_words():
-            from fasttext2style.plugin.runs.recipe import run_recipe
             from fasttext2style.recipes.recipe import read_recipe
             from fasttext2style.recipes.shipped import find_recipe
 
-            run_recipe(read_recipe(find_recipe(self.recipe)), self.options)
+            recipe = read_recipe(find_recipe(self.recipe))
+            from fasttext2style.plugin.runs.recipe import run_recipe
+
+            run_recipe(recipe, self.options)
