@@ -6,7 +6,6 @@ Images are [views, height, width, 3], sRGB in [0, 1]; weights are [views, height
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -60,34 +59,25 @@ def ssim(images: Images, references: Images, weights: Weights) -> float:
     return float((maps * weights).double().sum() / weights.double().sum())
 
 
-def ssim_map(images: Images, references: Images, sigma: float = 1.5) -> Weights:
-    """SSIM of the window around each pixel, averaged over channels.
+def ssim_map(images: Images, references: Images) -> Weights:
+    """SSIM of the window around each pixel, averaged over channels; by torchmetrics.
 
-    Gaussian windows of 11 x 11 pixels and K = (0.01, 0.03), as in the paper; images are mirrored at their border.
+    Gaussian windows of 11 x 11 pixels (sigma 1.5) and K = (0.01, 0.03), as in the paper; images are mirrored at their
+    border.
 
     Raises:
         ValueError: images smaller than half a window.
     """
+    # Imported here: it brings along all other metrics, which takes seconds.
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     height, width = images.shape[1:3]
     if min(height, width) < 6:
         raise ValueError(f"SSIM needs images of at least 6 x 6 pixels, got {height} x {width}")
-    offsets = torch.arange(-5, 6, dtype=torch.float64, device=images.device)
-    kernel = (-0.5 * (offsets / sigma).square()).exp()
-    kernel = kernel / kernel.sum()
-
-    def blurred(batch: Tensor) -> Tensor:
-        planes = F.pad(batch.double().permute(0, 3, 1, 2).flatten(0, 1)[:, None], (5, 5, 5, 5), mode="reflect")
-        planes = F.conv2d(F.conv2d(planes, kernel[None, None, :, None]), kernel[None, None, None])
-        return planes[:, 0].unflatten(0, (len(batch), 3))
-
-    mean, reference_mean = blurred(images), blurred(references)
     # In float64: variances are small differences of large squares.
-    variance = blurred(images.double().square()) - mean.square()
-    reference_variance = blurred(references.double().square()) - reference_mean.square()
-    covariance = blurred(images.double() * references.double()) - mean * reference_mean
-    luminance = (2 * mean * reference_mean + 0.01**2) / (mean.square() + reference_mean.square() + 0.01**2)
-    structure = (2 * covariance + 0.03**2) / (variance + reference_variance + 0.03**2)
-    return (luminance * structure).mean(1).to(images)
+    now, before = (batch.double().permute(0, 3, 1, 2) for batch in (images, references))
+    _, maps = structural_similarity_index_measure(now, before, data_range=1.0, return_full_image=True)
+    return maps.mean(dim=1).to(images)
 
 
 def lpips_inside(lpips: ContentLoss, images: Images, references: Images, weights: Weights) -> float:
