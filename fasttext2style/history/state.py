@@ -77,8 +77,7 @@ class SceneState:
 
     def gaussians(self) -> Gaussians:
         """The scene without identities and selection; shares the tensors."""
-        values = {ours: self.columns[theirs] for theirs, ours in SPLATFACTO_NAMES.items()}
-        return Gaussians(**values | {"logit_opacities": values["logit_opacities"][:, 0]})
+        return Gaussians.from_columns(self.columns)
 
     def find(self, ids: Int64[Tensor, " wanted"]) -> tuple[Int64[Tensor, " wanted"], Bool[Tensor, " wanted"]]:
         """Row of each of these identities, and whether it is there at all (if not, its row means nothing)."""

@@ -27,7 +27,11 @@ SPLATFACTO_NAMES = {
     "features_rest": "sh_rest",
     "opacities": "logit_opacities",
 }
-"""splatfacto's name of a tensor -> ours."""
+"""splatfacto's name of a tensor -> ours. Beware: before activation theirs are called scales and opacities, too.
+
+Gaussians to look at have our names. What optimizers and gsplat's strategies change, what a history keeps and what files
+hold has theirs, for gsplat, checkpoints and command lines ask for these. `from_columns` and `to_splatfacto` translate.
+"""
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,14 @@ class Gaussians:
         return {name: rows for name, rows in bad.items() if bool(rows.any())}
 
     @staticmethod
+    def from_columns(columns: Mapping[str, Tensor]) -> Gaussians:
+        """What `to_splatfacto` gave, back: shares the tensors, and gradients go through; other columns are left out."""
+        values = {ours: columns[theirs] for theirs, ours in SPLATFACTO_NAMES.items()}
+        return Gaussians(**values | {"logit_opacities": values["logit_opacities"].reshape(-1)})
+
+    @staticmethod
     def from_splatfacto(tensors: Mapping[str, Tensor], allow_invalid: bool = False) -> Gaussians:
-        """From tensors under splatfacto's names; the inverse of `to_splatfacto`.
+        """From tensors under splatfacto's names in a file, which are not trusted.
 
         Keys may have any prefix ("_model.gauss_params.means"); other entries are ignored. Checkpoints of SH degree 0
         need `from_checkpoint`.
@@ -143,8 +153,7 @@ class Gaussians:
         complete = [prefix for prefix in prefixes if all(prefix + name in tensors for name in SPLATFACTO_NAMES)]
         if len(complete) != 1:
             raise ValueError(_which_gaussians(tensors, prefixes, complete))
-        values = {ours: tensors[complete[0] + theirs] for theirs, ours in SPLATFACTO_NAMES.items()}
-        gaussians = Gaussians(**values | {"logit_opacities": values["logit_opacities"].reshape(-1)})
+        gaussians = Gaussians.from_columns({name: tensors[complete[0] + name] for name in SPLATFACTO_NAMES})
         invalid = {} if allow_invalid else gaussians.invalid_rows()
         if invalid:
             counts = ", ".join(f"{name}: {int(rows.sum()):,}" for name, rows in invalid.items())

@@ -1,1 +1,7 @@
-"""The object: a weight per Gaussian, how to find it (shapes, masks, by itself), and the gate that keeps edits in it."""
+"""The object: a weight per Gaussian, and how to find it.
+
+selection.py the weights · choice.py what a command line may ask for, choose.py does it · automatic.py, clicks.py,
+colors.py, rectangle.py, shapes.py, text.py ways to select · lifting.py masks of views to Gaussians · algebra.py what is
+made of selections · ground.py, patches.py, neighbours.py what stands on what, and what looks alike · picking.py from a
+pixel to a point · segmenters/ what a text names, in images
+"""

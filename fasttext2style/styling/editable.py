@@ -19,9 +19,10 @@ from fasttext2style.selection.selection import Selection
 
 
 class EditableObject:
-    """Selected Gaussians as optimizer parameters, under splatfacto's names.
+    """Selected Gaussians as optimizer parameters, under splatfacto's names (`gaussians.SPLATFACTO_NAMES`).
 
-    `parameters` may be replaced entry by entry (densification does); `weights` then has to follow.
+    `parameters` are before activation: "scales" are logarithms, "opacities" logits [object, 1]. They may be replaced
+    entry by entry (densification does); `weights` then has to follow.
 
     Args:
         scene: all Gaussians.
@@ -60,11 +61,9 @@ class EditableObject:
 
     def gaussians(self, trainable: Collection[str] = SPLATFACTO_NAMES) -> Gaussians:
         """The object as it is now; groups that are not `trainable` come detached, so they get no gradient."""
-        values = {
-            ours: self.parameters[theirs] if theirs in trainable else self.parameters[theirs].detach()
-            for theirs, ours in SPLATFACTO_NAMES.items()
-        }
-        return Gaussians(**values | {"logit_opacities": values["logit_opacities"][:, 0]})
+        return Gaussians.from_columns(
+            {name: value if name in trainable else value.detach() for name, value in self.parameters.items()}
+        )
 
     def outside(self) -> Gaussians:
         """The Gaussians that no edit touches, in the scene's order."""
