@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
-from fasttext2style.scene.rasterize import rasterize, render
+from fasttext2style.scene.rasterize import render, render_values
 from fasttext2style.toy.scene import FOCUS, ToyScene, toy_scene
 
 GRANITE = 0.62
@@ -94,17 +94,7 @@ def _stages_of(scene: ToyScene, cameras: Cameras) -> Stages:
 
 def _rendered(gaussians: Gaussians, cameras: Cameras, features: Tensor) -> Tensor:
     """[views, channels, height, width] of features [gaussians, channels]."""
-    images, _, _ = rasterize(
-        gaussians.means,
-        gaussians.quats,
-        gaussians.scales,
-        gaussians.opacities,
-        features,
-        cameras.viewmats,
-        cameras.Ks,
-        cameras.width,
-        cameras.height,
-    )
+    images, _, _ = render_values(gaussians, cameras, features)
     return images.movedim(-1, 1)
 
 

@@ -28,7 +28,8 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES, Gaussians
-from fasttext2style.scene.rasterize import RasterizeMode, render, render_values
+from fasttext2style.scene.rasterize import render, render_values
+from fasttext2style.scene.splats import RasterizeMode
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -16,11 +16,10 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.splats import RasterizeMode, RasterSettings, Rendered, RenderMode, Splats
 
 logger = logging.getLogger(__name__)
 
-RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
-RasterizeMode = Literal["classic", "antialiased"]
 MAX_SH_DEGREE = 3
 # Gradients that `contributions` keeps at a time: (views in a batch) * (Gaussians), about 0.4 KB each.
 CONTRIBUTION_BATCH = 1_000_000
@@ -38,8 +37,8 @@ def rasterize(
     height: int,
     *,
     sh_degree: int | None = None,
-    render_mode: str = "RGB",
-    rasterize_mode: str = "classic",
+    render_mode: RenderMode = "RGB",
+    rasterize_mode: RasterizeMode = "classic",
     backgrounds: Tensor | None = None,  # [views, channels]
     near_plane: float = 0.01,
     far_plane: float = 1e10,
@@ -65,33 +64,25 @@ def rasterize(
     Raises:
         ValueError: shapes, types or devices that do not fit, with what was expected and what came.
     """
-    _check_tensors(means, quats, scales, opacities, colors, viewmats, Ks, sh_degree)
-    _check_options(means, colors, viewmats, Ks, width, height, render_mode, rasterize_mode, backgrounds, near_plane)
-    if absgrad and backend != "gsplat" and means.device.type == "cpu" and _channels(colors, sh_degree, render_mode) > 4:
-        raise ValueError("absgrad works for at most 4 channels on the CPU; render further features in another call")
-    arguments = (
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, sh_degree, render_mode, rasterize_mode,
-        backgrounds, near_plane, far_plane, radius_clip, eps2d, absgrad,
-    )  # fmt: skip
-    if _backend_for(means, backend) == "gsplat":
+    splats, cameras = Splats(means, quats, scales, opacities, colors), Cameras(viewmats, Ks, width, height)
+    settings = RasterSettings(
+        sh_degree, render_mode, rasterize_mode, backgrounds, near_plane, far_plane, radius_clip, eps2d, absgrad
+    )
+    return rasterize_splats(splats, cameras, settings, backend)
+
+
+def rasterize_splats(splats: Splats, cameras: Cameras, settings: RasterSettings, backend: str = "auto") -> Rendered:
+    """As `rasterize`, with its arguments in three; everything that is rendered comes through here."""
+    _check_tensors(splats, cameras, settings)
+    _check_options(splats, cameras, settings)
+    if _backend_for(splats.means, backend) == "gsplat":
         from fasttext2style.scene.gsplat_backend import rasterize_with_gsplat
 
-        return rasterize_with_gsplat(*arguments)
+        return rasterize_with_gsplat(splats, cameras, settings)
     from fasttext2style.scene.cpu.backend import rasterize_on_cpu
 
     _tell_once_that_the_cpu_renders()
-    return rasterize_on_cpu(*arguments)
-
-
-class Splats(NamedTuple):
-    """Gaussians as they are rasterized: activated, with the colours that one view sees or with harmonics for all."""
-
-    means: Float[Tensor, "gaussians 3"]
-    quats: Float[Tensor, "gaussians 4"]
-    scales: Float[Tensor, "gaussians 3"]
-    opacities: Float[Tensor, " gaussians"]
-    colors: Tensor
-    """[gaussians, channels], or [gaussians, bases, 3] harmonics."""
+    return rasterize_on_cpu(splats, cameras, settings)
 
 
 def splats_of(gaussians: Gaussians, cameras: Cameras, sh_degree: int | None = None) -> tuple[Splats, int | None]:
@@ -119,18 +110,9 @@ def render_splats(
     absgrad: bool = False,
 ) -> tuple[Float[Tensor, "views height width channels"], Float[Tensor, "views height width 1"], dict[str, Any]]:
     """Render as all cameras see it; `sh_degree` says that colours are harmonics. See `rasterize` for the rest."""
-    return rasterize(
-        *splats,
-        cameras.viewmats,
-        cameras.Ks,
-        cameras.width,
-        cameras.height,
-        sh_degree=sh_degree,
-        render_mode=render_mode,
-        rasterize_mode=rasterize_mode,
-        backgrounds=None if background is None else background.expand(len(cameras), 3),
-        absgrad=absgrad,
-    )
+    backgrounds = None if background is None else background.expand(len(cameras), 3)
+    settings = RasterSettings(sh_degree, render_mode, rasterize_mode, backgrounds, absgrad=absgrad)
+    return rasterize_splats(splats, cameras, settings)
 
 
 def render(
@@ -216,25 +198,15 @@ def _backend_for(means: Tensor, backend: str) -> Literal["gsplat", "cpu"]:
     return needed
 
 
-def _channels(colors: Tensor, sh_degree: int | None, render_mode: str) -> int:
-    features = 3 if sh_degree is not None else colors.shape[-1]
-    return ("RGB" in render_mode) * features + ("D" in render_mode)
-
-
-def _check_tensors(means, quats, scales, opacities, colors, viewmats, Ks, sh_degree) -> None:
-    count, views = len(means), len(viewmats)
-    shapes = {
-        "means": (means, (count, 3)),
-        "quats": (quats, (count, 4)),
-        "scales": (scales, (count, 3)),
-        "opacities": (opacities, (count,)),
-        "viewmats": (viewmats, (views, 4, 4)),
-        "Ks": (Ks, (views, 3, 3)),
-    }
-    for name, (tensor, expected) in shapes.items():
-        if tuple(tensor.shape) != expected:
-            raise ValueError(f"{name} must have shape {list(expected)}, got {list(tensor.shape)}")
-    for name, tensor in {**{name: pair[0] for name, pair in shapes.items()}, "colors": colors}.items():
+def _check_tensors(splats: Splats, cameras: Cameras, settings: RasterSettings) -> None:
+    means, colors, sh_degree = splats.means, splats.colors, settings.sh_degree
+    count, views = len(means), len(cameras)
+    tensors = splats._asdict() | {"viewmats": cameras.viewmats, "Ks": cameras.Ks}
+    shapes = {"means": (count, 3), "quats": (count, 4), "scales": (count, 3), "opacities": (count,)}
+    for name, expected in shapes.items():
+        if tuple(tensors[name].shape) != expected:
+            raise ValueError(f"{name} must have shape {list(expected)}, got {list(tensors[name].shape)}")
+    for name, tensor in tensors.items():
         if tensor.dtype != torch.float32:
             raise ValueError(f"{name} must be float32, got {tensor.dtype}; convert with .float()")
         if tensor.device != means.device:
@@ -254,26 +226,23 @@ def _check_tensors(means, quats, scales, opacities, colors, viewmats, Ks, sh_deg
         )
 
 
-def _check_options(
-    means, colors, viewmats, Ks, width, height, render_mode, rasterize_mode, backgrounds, near_plane
-) -> None:
-    if render_mode not in ("RGB", "D", "ED", "RGB+D", "RGB+ED"):
-        raise ValueError(f"render_mode must be RGB, D, ED, RGB+D or RGB+ED, got {render_mode!r}")
-    if rasterize_mode not in ("classic", "antialiased"):
-        raise ValueError(f"rasterize_mode must be classic or antialiased, got {rasterize_mode!r}")
-    if width < 1 or height < 1:
-        raise ValueError(f"image must have at least one pixel, got width {width} and height {height}")
-    if not near_plane > 0:
-        raise ValueError(f"near_plane must be above 0, got {near_plane}")
-    if viewmats.requires_grad or Ks.requires_grad:
+def _check_options(splats: Splats, cameras: Cameras, settings: RasterSettings) -> None:
+    for name, choices in (("render_mode", get_args(RenderMode)), ("rasterize_mode", get_args(RasterizeMode))):
+        if getattr(settings, name) not in choices:
+            raise ValueError(f"{name} must be {' or '.join(choices)}, got {getattr(settings, name)!r}")
+    if not settings.near_plane > 0:
+        raise ValueError(f"near_plane must be above 0, got {settings.near_plane}")
+    if cameras.viewmats.requires_grad or cameras.Ks.requires_grad:
         raise ValueError("cameras are not differentiable here; detach viewmats and Ks")
-    if backgrounds is not None and "RGB" in render_mode:
-        channels = (
-            3 if colors.dim() == 3 and colors.shape[0] == len(means) and colors.shape[-1] == 3 else colors.shape[-1]
-        )
-        expected = (len(viewmats), channels)
-        if tuple(backgrounds.shape) != expected or backgrounds.device != means.device:
+    features = 3 if settings.sh_degree is not None else splats.colors.shape[-1]
+    channels = settings.with_color * features + settings.with_depth
+    if settings.absgrad and splats.means.device.type == "cpu" and channels > 4:
+        raise ValueError("absgrad works for at most 4 channels on the CPU; render further features in another call")
+    backgrounds = settings.backgrounds
+    if backgrounds is not None and settings.with_color:
+        expected, device = (len(cameras), features), splats.means.device
+        if tuple(backgrounds.shape) != expected or backgrounds.device != device:
             raise ValueError(
-                f"backgrounds must be {list(expected)} on {means.device}, "
+                f"backgrounds must be {list(expected)} on {device}, "
                 f"got {list(backgrounds.shape)} on {backgrounds.device}"
             )

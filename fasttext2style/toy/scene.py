@@ -21,7 +21,7 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import rasterize, render
+from fasttext2style.scene.rasterize import render, render_values
 from fasttext2style.toy.geometry import (
     SH_C0,
     Distance,
@@ -61,18 +61,7 @@ class ToyScene:
 
     def masks(self, cameras: Cameras) -> Float[Tensor, "views height width"]:
         """How much of each pixel's colour comes from the statue: its visible coverage, in [0, 1]."""
-        scene = self.gaussians
-        coverage, _, _ = rasterize(
-            scene.means,
-            scene.quats,
-            scene.scales,
-            scene.opacities,
-            self.object_weights[:, None],
-            cameras.viewmats,
-            cameras.Ks,
-            cameras.width,
-            cameras.height,
-        )
+        coverage, _, _ = render_values(self.gaussians, cameras, self.object_weights[:, None])
         return coverage[..., 0].clamp(0, 1)
 
 

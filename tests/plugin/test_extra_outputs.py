@@ -5,7 +5,7 @@ import torch
 
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.outputs import MARK_COLOR, EarlierObject, LazyOutputs, marked
-from fasttext2style.scene.rasterize import rasterize
+from fasttext2style.scene.rasterize import rasterize_splats
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config
 
 
@@ -84,8 +84,8 @@ def test_a_replaced_scene_forgets_what_was_before(pipeline, model):
 def test_extra_outputs_cost_nothing_until_they_are_read(pipeline, model, monkeypatch):
     renders = []
     monkeypatch.setattr(
-        "fasttext2style.scene.rasterize.rasterize",
-        lambda *args, **kwargs: renders.append(1) or rasterize(*args, **kwargs),
+        "fasttext2style.scene.rasterize.rasterize_splats",
+        lambda *args, **kwargs: renders.append(1) or rasterize_splats(*args, **kwargs),
     )
     _red_ball(model)
     outputs = _look(pipeline, model)

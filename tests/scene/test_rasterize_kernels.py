@@ -110,9 +110,8 @@ def test_a_warm_start_takes_less_than_two_seconds():
         from splat_scenes import ball, require_grad
         start = time.process_time()
         from fasttext2style.scene.cpu import kernels as cpu_kernels
-        from fasttext2style.scene.cpu.backend import rasterize_on_cpu
-        scene = require_grad(ball(count=50))
-        image, _, _ = rasterize_on_cpu(*scene.values(), 3, "RGB+ED", "classic", None, 0.01, 1e10, 0.0, 0.3, False)
+        from fasttext2style.scene.rasterize import rasterize
+        image, _, _ = rasterize(**require_grad(ball(count=50)), sh_degree=3, render_mode="RGB+ED")
         image.sum().backward()
         print(time.process_time() - start)
         """,

@@ -30,7 +30,8 @@ from fasttext2style.plugin.host.lpips_metric import LpipsMetric
 from fasttext2style.plugin.host.outputs import EarlierObject, LazyOutputs
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import SH_C0, SPLATFACTO_NAMES, Gaussians, sh_dc_of_logits
-from fasttext2style.scene.rasterize import RenderMode, Splats, render, render_splats, render_values, splats_of
+from fasttext2style.scene.rasterize import render, render_splats, render_values, splats_of
+from fasttext2style.scene.splats import RenderMode, Splats
 
 
 @dataclass

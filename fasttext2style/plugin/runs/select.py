@@ -14,7 +14,7 @@ from fasttext2style.plugin.host.outputs import marked
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import rasterize, render
+from fasttext2style.scene.rasterize import render, render_values
 from fasttext2style.selection.choice import SelectionSettings
 from fasttext2style.selection.choose import changed, choose
 from fasttext2style.selection.selection import Selection
@@ -66,8 +66,6 @@ def highlighted(
     """Some views side by side, the object tinted and outlined."""
     pictures = []
     for view in cameras.evenly(views):
-        geometry = (scene.means, scene.quats, scene.scales, scene.opacities)
-        weights = selection.weights.to(scene.means)[:, None]
-        coverage, _, _ = rasterize(*geometry, weights, view.viewmats, view.Ks, view.width, view.height)
+        coverage, _, _ = render_values(scene, view, selection.weights.to(scene.means)[:, None])
         pictures.append(marked(render(scene, view)[0][0].clamp(0, 1), coverage[0].clamp(0, 1), TINT))
     return torch.cat(pictures, dim=1)

@@ -12,49 +12,34 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.cpu import jobs as jobs
 from fasttext2style.scene.cpu import kernels as kernels
 from fasttext2style.scene.cpu.kernels import CHANNELS, TILE
 from fasttext2style.scene.cpu.splats import sort_and_bin
+from fasttext2style.scene.splats import RasterSettings, Rendered, Splats
 
 _SHADED_AT_ONCE = 65536
 
 
-def rasterize_on_cpu(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    opacities: Tensor,
-    colors: Tensor,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
-    sh_degree: int | None,
-    render_mode: str,
-    rasterize_mode: str,
-    backgrounds: Tensor | None,
-    near_plane: float,
-    far_plane: float,
-    radius_clip: float,
-    eps2d: float,
-    absgrad: bool,
-) -> tuple[Tensor, Tensor, dict]:
+def rasterize_on_cpu(splats: Splats, cameras: Cameras, settings: RasterSettings) -> Rendered:
     """See `rasterize`, which has checked all arguments."""
-    views = len(viewmats)
-    antialiased = rasterize_mode == "antialiased"
-    limits = (eps2d, near_plane, far_plane, radius_clip)
+    means, quats, scales, opacities = splats[:4]
+    colors: Tensor = splats.colors
+    viewmats, width, height, views = cameras.viewmats, cameras.width, cameras.height, len(cameras)
+    limits = (settings.eps2d, settings.near_plane, settings.far_plane, settings.radius_clip)
     radii, means2d, depths, conics, compensations = Project.apply(
-        means, quats, scales, viewmats, Ks, width, height, limits, antialiased
+        means, quats, scales, viewmats, cameras.Ks, width, height, limits, settings.antialiased
     )  # pyright: ignore[reportGeneralTypeIssues]
-    with_color, with_depth = "RGB" in render_mode, "D" in render_mode
+    with_color, with_depth = settings.with_color, settings.with_depth
     if not with_color:
         colors = means.new_empty(1, len(means), 0)
-    elif sh_degree is not None:
+    elif settings.sh_degree is not None:
         centers = torch.linalg.inv(viewmats)[:, :3, 3].contiguous()
-        colors = Shade.apply(means, colors, centers, radii, sh_degree)  # pyright: ignore[reportAssignmentType]
+        colors = Shade.apply(means, colors, centers, radii, settings.sh_degree)  # pyright: ignore[reportAssignmentType]
     elif colors.dim() == 2:
         colors = colors[None]
+    backgrounds = settings.backgrounds
     backgrounds = means.new_zeros(views, colors.shape[2]) if backgrounds is None or not with_color else backgrounds
     if with_depth:
         backgrounds = torch.cat([backgrounds, backgrounds.new_zeros(views, 1)], dim=-1)
@@ -68,12 +53,12 @@ def rasterize_on_cpu(
             for part in (colors[..., start : start + CHANNELS] for start in range(0, channels, CHANNELS))
         ]
     geometry = (means2d, conics, opacities, compensations)
-    splats = sort_and_bin(radii, depths, *geometry, *features[0], width, height)
+    binned = sort_and_bin(radii, depths, *geometry, *features[0], width, height)
     chunks = []
     for k, (some_colors, some_depths) in enumerate(features):
         background = backgrounds[:, k * CHANNELS : (k + 1) * CHANNELS]
-        expected = some_depths is not None and "ED" in render_mode
-        chunks.append(Blend.apply(*geometry, some_colors, some_depths, background, splats, expected, absgrad))
+        expected = some_depths is not None and settings.expected_depth
+        chunks.append(Blend.apply(*geometry, some_colors, some_depths, background, binned, expected, settings.absgrad))
     image = chunks[0][0] if len(chunks) == 1 else torch.cat([chunk for chunk, _ in chunks], dim=-1)
     info = {
         "camera_ids": None,
@@ -82,14 +67,14 @@ def rasterize_on_cpu(
         "means2d": means2d,
         "depths": depths,
         "conics": conics,
-        "opacities": opacities.expand(views, -1) * compensations if antialiased else opacities.expand(views, -1),
+        "opacities": opacities * compensations if settings.antialiased else opacities.expand(views, -1),
         "width": width,
         "height": height,
         "n_cameras": views,
         "tile_size": TILE,
-        "tile_width": splats.tiles_x,
-        "tile_height": splats.tiles_y,
-        "isect_offsets": torch.from_numpy(splats.bin_start[:-1]).view(views, splats.tiles_y, splats.tiles_x),
+        "tile_width": binned.tiles_x,
+        "tile_height": binned.tiles_y,
+        "isect_offsets": torch.from_numpy(binned.bin_start[:-1]).view(views, binned.tiles_y, binned.tiles_x),
     }
     return image, chunks[0][1], info
 
