@@ -183,4 +183,4 @@ def test_resumed_rounds_say_little(screen, folder):
     # ft2s is ours from the first import on: not one warning.
     assert _without_imports(lines) == lines
     _assert_calm([line for line in lines if line])
-    assert any(line.startswith("Going on with round 2") for line in lines)
+    assert any(line.startswith("Continuing with round 2") for line in lines)
