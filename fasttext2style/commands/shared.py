@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fasttext2style.plugin.host.console import errors_in_words
+from fasttext2style.terminal.console import errors_in_words
 
 __all__ = ["RunPath", "errors_in_words"]
 

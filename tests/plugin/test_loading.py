@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fasttext2style
-from fasttext2style.plugin.host.console import errors_in_words
+from fasttext2style.terminal.console import errors_in_words
 from fasttext2style.toy.scene import toy_scene, write_dataset
 
 pytestmark = pytest.mark.bare

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fasttext2style.evaluation.locality import LoadedFile
+from fasttext2style.evaluation.outside import outside_of_session
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.history import History
 from fasttext2style.live import jobs
@@ -11,7 +12,6 @@ from fasttext2style.live.edit import LiveEdit
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
-from fasttext2style.plugin.host.outside import outside_of_session
 from fasttext2style.plugin.host.rates import maker_of
 from fasttext2style.plugin.style.method import fasttext2style
 from fasttext2style.plugin.viewer.model_host import ModelHost

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fasttext2style.captures.checks import CaptureLook
 from fasttext2style.commands.guide import machine, reading
 from fasttext2style.commands.guide.asking import Asker, Question
 from fasttext2style.commands.guide.estimates import Estimate, estimate
 from fasttext2style.commands.guide.options import Answers
-from fasttext2style.plugin.host.capture_checks import CaptureLook
 from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.plain_yaml import write_yaml
 from fasttext2style.recipes.recipe import Recipe, parse_recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fasttext2style.plugin.host.capture_checks import CaptureLook, look_at_capture
+from fasttext2style.captures.checks import CaptureLook, look_at_capture
 from fasttext2style.recipes.values import typed
 
 

@@ -1,1 +1,1 @@
-"""What all methods share of nerfstudio: model, data manager, checkpoints, outputs, checks of a capture, console."""
+"""What all methods share of nerfstudio: model, data manager, checkpoints, outputs, checks at the start."""

@@ -13,7 +13,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from torch import Tensor
 
-from fasttext2style.plugin.host.capture_checks import check_capture, names_points
+from fasttext2style.captures.checks import check_capture, names_points
 from fasttext2style.plugin.host.chatter import host_is_quiet
 from fasttext2style.plugin.host.datamanager import SceneDatamanagerConfig, masks_of, to_scene_cameras
 from fasttext2style.plugin.host.point_cloud import without_open3d

@@ -15,11 +15,11 @@ from nerfstudio.data.datamanagers.full_images_datamanager import FullImageDatama
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.data.datasets.base_dataset import InputDataset
 
-from fasttext2style.plugin.host.capture_checks import check_capture
+from fasttext2style.captures.checks import check_capture
 from fasttext2style.plugin.host.chatter import host_is_quiet, rich_is_quiet
-from fasttext2style.plugin.host.console import console, say
 from fasttext2style.plugin.host.point_cloud import without_open3d
 from fasttext2style.scene.cameras import Cameras
+from fasttext2style.terminal.console import console, say
 
 
 @dataclass

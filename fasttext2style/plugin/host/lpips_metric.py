@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from fasttext2style.plugin.host.console import say
+from fasttext2style.terminal.console import say
 
 WEIGHTS = "alexnet-owt-7be5be79.pth"
 """Of torchvision's AlexNet, in torch's cache."""

@@ -16,13 +16,12 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineC
 from torch import nn
 
 from fasttext2style.evaluation.looks import camera_path
+from fasttext2style.evaluation.results import HeldOut, Outcome
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import load_encoder
-from fasttext2style.plugin.host.console import say, warn
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
-from fasttext2style.plugin.host.results import HeldOut, Outcome
 from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.selection.choice import ObjectChoice
 from fasttext2style.selection.choose import choose
@@ -30,6 +29,7 @@ from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig
 from fasttext2style.styling.styler import StylerConfig
+from fasttext2style.terminal.console import say, warn
 
 
 @dataclass

@@ -10,8 +10,8 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio
 from torch import Tensor
 
-from fasttext2style.plugin.host.console import warn
 from fasttext2style.scene.files.ply import read_points
+from fasttext2style.terminal.console import warn
 
 
 def without_open3d(config: DataParserConfig) -> DataParserConfig:

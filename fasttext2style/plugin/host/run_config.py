@@ -12,7 +12,6 @@ from nerfstudio.engine.trainer import TrainerConfig
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.plugin.host.capture import Capture, read_capture
 from fasttext2style.plugin.host.checkpoints import check_same_coordinates, checkpoint_path
-from fasttext2style.plugin.host.console import errors_in_words, say
 from fasttext2style.plugin.host.pipelines import ScenePipelineConfig
 from fasttext2style.plugin.host.start_checks import (
     COPIES_OF_A_RECONSTRUCTION,
@@ -28,6 +27,7 @@ from fasttext2style.plugin.host.start_checks import (
 )
 from fasttext2style.recipes.written import write_run_recipe
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.terminal.console import errors_in_words, say
 
 LEAST_STEPS = 10
 """Of a reconstruction: densification and SH degrees come at tenths and sixths of its steps."""

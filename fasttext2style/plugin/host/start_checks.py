@@ -19,12 +19,12 @@ from rich.markup import render
 
 from fasttext2style.plugin.host.capture import Capture
 from fasttext2style.plugin.host.checkpoints import check_gaussians, read_checkpoint
-from fasttext2style.plugin.host.console import warn
 from fasttext2style.scene.files.ply import gaussians_of_vertices, map_vertices
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.choice import ObjectChoice
 from fasttext2style.selection.segmenters.load import load_segmenter
 from fasttext2style.selection.selection import Selection
+from fasttext2style.terminal.console import warn
 
 LIKELY_GAUSSIANS = {"cpu": 150_000, "cuda": 1_000_000}
 """Of a reconstruction: 97,586 on the capture `bear` at 256 pixels; splatfacto's own runs have a million and more."""

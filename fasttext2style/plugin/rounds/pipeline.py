@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from fasttext2style.editors.editor import OnStep
 from fasttext2style.editors.load import load_editor
-from fasttext2style.plugin.host.console import say, warn
-from fasttext2style.plugin.host.outside import tell_verdict
+from fasttext2style.evaluation.outside import tell_verdict
+from fasttext2style.evaluation.results import write_results
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
-from fasttext2style.plugin.host.results import write_results
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import Round, RoundsFolder
@@ -31,6 +30,7 @@ from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import SceneViews
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.steps import ObjectSteps
+from fasttext2style.terminal.console import say, warn
 
 
 @dataclass

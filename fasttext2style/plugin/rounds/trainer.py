@@ -12,7 +12,6 @@ from nerfstudio.engine.optimizers import Optimizers
 from fasttext2style.editors.editor import OnStep
 from fasttext2style.evaluation.locality import LoadedFile
 from fasttext2style.plugin.host.capture import Capture
-from fasttext2style.plugin.host.console import say
 from fasttext2style.plugin.host.rates import maker_of, rates_of_mode
 from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipelineConfig
 from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
@@ -23,6 +22,7 @@ from fasttext2style.rounds.modes import Task
 from fasttext2style.rounds.setup import new_rounds
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
+from fasttext2style.terminal.console import say
 
 if TYPE_CHECKING:
     from fasttext2style.live.action import Action

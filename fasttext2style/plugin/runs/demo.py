@@ -8,7 +8,7 @@ from pathlib import Path
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.scripts.train import train_loop
 
-from fasttext2style.plugin.host.console import say
+from fasttext2style.terminal.console import say
 
 
 def run_demo(prompt: str, output: Path, steps: int = 0, size: int = 256) -> Path:

@@ -14,6 +14,7 @@ from fasttext2style.evaluation.evaluate import Captions, Targets, evaluate_edit
 from fasttext2style.evaluation.graders import Graders
 from fasttext2style.evaluation.halo import halo_warning, outside_picture
 from fasttext2style.evaluation.looks import camera_path
+from fasttext2style.evaluation.outside import tell_verdict
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.evaluation.settings import EvaluationSettings
 from fasttext2style.evaluation.tables import metric_table, picture_sheet
@@ -21,8 +22,6 @@ from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, read_checkpoint
-from fasttext2style.plugin.host.console import say, warn
-from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction
@@ -33,6 +32,7 @@ from fasttext2style.rounds.gaussian_subject import load_scene
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.terminal.console import say, warn
 
 PATH_SECONDS = 2.0
 """48 frames: neighbours are some 7 degrees apart when the capture goes once round."""

@@ -1,6 +1,6 @@
 """What a run on disk changed outside its objects: its checkpoint beside the file that its scene was loaded from.
 
-Of a run with a history outside is what no step touched (`plugin.host.outside`); of rounds, which have none, what was
+Of a run with a history outside is what no step touched (`evaluation.outside`); of rounds, which have none, what was
 not the object of round 0.
 """
 
@@ -20,9 +20,9 @@ from fasttext2style.evaluation.locality import (
     outside_drift,
     outside_report,
 )
+from fasttext2style.evaluation.outside import drift_of_history
 from fasttext2style.history.history import History
 from fasttext2style.plugin.host.checkpoints import checkpoint_path
-from fasttext2style.plugin.host.outside import drift_of_history
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors

@@ -7,13 +7,13 @@ from shlex import quote
 
 from nerfstudio.scripts.train import train_loop
 
-from fasttext2style.plugin.host.console import say
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.plugin.rounds.trainer import RoundsTrainerConfig
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import scene_of_round
 from fasttext2style.rounds.page import write_page
+from fasttext2style.terminal.console import say
 
 
 def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None:

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.evaluation.report import to_uint8, write_png
-from fasttext2style.plugin.host.console import say
 from fasttext2style.plugin.host.outputs import marked
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.scene.cameras import Cameras
@@ -18,6 +17,7 @@ from fasttext2style.scene.rasterize import render, render_values
 from fasttext2style.selection.choice import SelectionSettings
 from fasttext2style.selection.choose import changed, choose
 from fasttext2style.selection.selection import Selection
+from fasttext2style.terminal.console import say
 
 TINT = 0.5
 

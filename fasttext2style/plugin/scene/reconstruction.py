@@ -8,10 +8,10 @@ from shlex import quote
 
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 
-from fasttext2style.plugin.host.console import say
 from fasttext2style.plugin.host.run_config import RunConfig
 from fasttext2style.plugin.scene.method import fasttext2style_scene
 from fasttext2style.plugin.scene.trainer import SceneTrainerConfig
+from fasttext2style.terminal.console import say
 
 
 def reconstruct(run: RunConfig, steps: int = 0) -> Path:

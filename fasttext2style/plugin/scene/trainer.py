@@ -22,10 +22,10 @@ from fasttext2style.plugin.host.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from fasttext2style.plugin.host.console import errors_in_words, say, warn
-from fasttext2style.plugin.host.progress import PhaseProgress
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
 from fasttext2style.plugin.host.start_checks import NamedScene
+from fasttext2style.terminal.console import errors_in_words, say, warn
+from fasttext2style.terminal.progress import PhaseProgress
 
 FORMAT = "fasttext2style-1"
 """Marks our own checkpoints, whose optimizer state may be resumed."""

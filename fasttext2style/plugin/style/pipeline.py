@@ -12,13 +12,13 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttrib
 from nerfstudio.utils import writer
 from torch import nn
 
+from fasttext2style.evaluation.results import write_results
 from fasttext2style.guidance.encoder import TextImageEncoder
-from fasttext2style.plugin.host.console import warn
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
-from fasttext2style.plugin.host.results import write_results
 from fasttext2style.styling.growth import ObjectGrowth
 from fasttext2style.styling.steps import ObjectSteps
 from fasttext2style.styling.styler import ObjectStyler
+from fasttext2style.terminal.console import warn
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History

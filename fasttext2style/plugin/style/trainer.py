@@ -24,12 +24,12 @@ from fasttext2style.plugin.host.checkpoints import (
     checkpoint_path,
     read_checkpoint,
 )
-from fasttext2style.plugin.host.console import errors_in_words, say, warn
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
 from fasttext2style.plugin.host.start_checks import COPIES_OF_AN_EDIT, NamedScene, check_object, scene_of_ply
 from fasttext2style.plugin.scene.trainer import SceneTrainer
 from fasttext2style.plugin.style.pipeline import StylePipeline, StylePipelineConfig
 from fasttext2style.selection.segmenters.load import load_segmenter
+from fasttext2style.terminal.console import errors_in_words, say, warn
 
 if TYPE_CHECKING:
     from fasttext2style.live.action import Action
@@ -223,7 +223,7 @@ class StyleTrainer(SceneTrainer):
         if not self.config.live:
             super().train()
             return
-        from fasttext2style.plugin.host.outside import outside_of_session, tell_verdict
+        from fasttext2style.evaluation.outside import outside_of_session, tell_verdict
         from fasttext2style.plugin.viewer.run_live import run_live
 
         with errors_in_words():

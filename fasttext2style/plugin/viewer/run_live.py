@@ -20,12 +20,12 @@ from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
 from fasttext2style.plugin.host.allocator import share_arenas
 from fasttext2style.plugin.host.chatter import address
-from fasttext2style.plugin.host.console import say
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.viewer.model_host import ModelHost
 from fasttext2style.plugin.viewer.panel import LivePanel
 from fasttext2style.plugin.viewer.viewer import LiveViewer
+from fasttext2style.terminal.console import say
 
 
 def run_live(trainer: Trainer, history: History, action: Action, prompt: str, segmenter: str) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from fasttext2style.plugin.host.capture_checks import check_capture, look_at_capture
+from fasttext2style.captures.checks import check_capture, look_at_capture
 
 EYE = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
 

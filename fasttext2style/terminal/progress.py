@@ -7,7 +7,7 @@ from collections import deque
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from fasttext2style.plugin.host.console import console, say
+from fasttext2style.terminal.console import console, say
 
 FIRST_LINE_SECONDS = 10.0
 """When a log has its first line about a phase; the next one comes when twice as long has passed, and so on."""

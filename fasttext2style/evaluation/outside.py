@@ -16,8 +16,8 @@ from fasttext2style.evaluation.locality import Drift, LoadedFile, came_or_went, 
 from fasttext2style.history.checkpoint import APPLIED, IDS, applied_of_checkpoint
 from fasttext2style.history.delta import Footprint
 from fasttext2style.history.history import Applied, History
-from fasttext2style.plugin.host.console import say
 from fasttext2style.scene.files.on_disk import SceneOnDisk
+from fasttext2style.terminal.console import say
 
 
 def tell_verdict(outside: dict[str, Any]) -> None:

@@ -15,13 +15,13 @@ from fasttext2style.evaluation.halo import halo_warning, outside_picture, pixels
 from fasttext2style.evaluation.image_metrics import mean_psnr
 from fasttext2style.evaluation.locality import Drift, LoadedFile, drift_by_weights, outside_drift, outside_report
 from fasttext2style.evaluation.looks import object_coverage, write_film, write_looks
+from fasttext2style.evaluation.outside import tell_verdict
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
-from fasttext2style.plugin.host.console import say, warn
-from fasttext2style.plugin.host.outside import tell_verdict
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.terminal.console import say, warn
 
 
 @dataclass(frozen=True)
