@@ -191,6 +191,3 @@ def test_on_a_terminal_there_is_one_bar(terminal):
     assert "5/5, loss 0.5000" in drawn and "Styling" in drawn
     # Drawn over and over in its own line: no line is left behind.
     assert drawn.count("\n") == 1
-
-
-# --- folder and disk ----------------------------------------------------------------------------------------------
