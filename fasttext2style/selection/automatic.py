@@ -52,7 +52,7 @@ def select_automatic(gaussians: Gaussians, cameras: Cameras) -> Selection:
     # The vote fills holes of the body and takes in what its silhouette hides.
     shares = mask_shares(gaussians.detach(), views, (coverage[..., 0] > 0.5).to(coverage))
     chosen = without_outliers(gaussians.means.detach(), shares > 0.5)
-    return Selection(chosen.to(gaussians.means), f"found by itself in {len(views)} views").for_scene(gaussians)
+    return Selection(chosen.to(gaussians.means), f"found automatically in {len(views)} views").for_scene(gaussians)
 
 
 def _body(scene: SeenScene) -> Int[Tensor, " body"]:

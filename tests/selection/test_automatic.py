@@ -1,4 +1,4 @@
-"""The object is found by itself: in the demo scene, in real captures, wherever the world's axes point."""
+"""The object is found automatically: in the demo scene, in real captures, wherever the world's axes point."""
 
 import json
 
@@ -19,7 +19,7 @@ def test_the_statue_is_found_whatever_stands_around_it(clutter):
     selection = select_automatic(scene.gaussians, scene.train_cameras)
     assert held_out_iou(scene, selection.weights) > 0.97
     assert selection.check_usable() is None
-    assert selection.origin == "found by itself in 24 views"
+    assert selection.origin == "found automatically in 24 views"
 
 
 def test_the_worlds_axes_units_and_the_order_of_gaussians_do_not_matter():
