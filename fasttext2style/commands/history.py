@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fasttext2style.commands.shared import RunPath, errors_in_words
-from fasttext2style.history.steps import Step, steps_of_run
+from fasttext2style.history.steps import Step, run_folder, steps_of_run
+from fasttext2style.terminal.console import say
+from fasttext2style.trust.lock import WriteLock
+from fasttext2style.trust.text import one_line
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History as Steps
@@ -45,7 +48,8 @@ class Show:
     def run(self) -> None:
         with errors_in_words():
             step = steps_of_run(self.path).read_step(self.step)
-            print(json.dumps(asdict(step) | {"thumbnail": step.thumbnail}, indent=2, default=str, ensure_ascii=False))
+            facts = asdict(step) | {"thumbnail": step.thumbnail}
+            say(json.dumps(facts, indent=2, default=str, ensure_ascii=False), wrap=False)
 
 
 @dataclass
@@ -126,23 +130,26 @@ def change(path: Path, action: Callable[[Steps, SceneState], SceneState], times:
     with errors_in_words():
         if times < 1:
             raise ValueError(f"--steps should be 1 or more, got {times}")
-        run, history, state = open_run_with_history(path)
-        for _ in range(times):
-            state = action(history, state)
-        checkpoint = save_with_history(run, history, state)
+        with WriteLock(run_folder(path)):
+            run, history, state = open_run_with_history(path)
+            with history.at_once():
+                for _ in range(times):
+                    state = action(history, state)
+                checkpoint = save_with_history(run, history, state)
+            history.purge()
         print_steps(history.folder, history.steps)
-        print(f"Saved: {checkpoint}")
+        say(f"Saved: {checkpoint}")
 
 
 def print_steps(folder: Path, steps: Sequence[Step]) -> None:
     """A line for each step, the latest last."""
     if not steps:
-        print(f"There are no steps in {folder} yet.")
+        say(f"There are no steps in {folder} yet.")
     for step in steps:
-        what = f"{step.kind} {step.name}" + (f': "{step.prompt}"' if step.prompt else "")
+        what = f"{step.kind} {one_line(step.name)}" + (f': "{one_line(step.prompt)}"' if step.prompt else "")
         changed = "Gaussians" if step.kind == "edit" else "Gaussians in or out"
         cost = f"{step.gaussians_changed:,} {changed}, {step.megabytes:.1f} MB, {step.seconds:.0f} s"
-        print(f"{step.id:>4}  {_in_force(step):<7}  {what}  ({cost}, {step.created[:16]})")
+        say(f"{step.id:>4}  {_in_force(step):<7}  {what}  ({cost}, {one_line(step.created[:16])})")
 
 
 def _in_force(step: Step) -> str:

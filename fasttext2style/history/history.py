@@ -7,6 +7,7 @@ touch other Gaussians, or other columns, can therefore be taken out of the middl
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -144,16 +145,25 @@ class History:
             "created": datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
             "gaussians_changed": len(delta.changed_ids) + len(delta.removed) + len(delta.added),
         }
-        index = self._store.index
-        step_id, done = index.next_step_id, dict(list(index.strengths.items())[: index.done])
-        self._store.write_step(step_id, delta, facts, thumbnail)
-        next_gaussian_id = max(index.next_gaussian_id, delta.added.next_id)
-        try:
-            self._store.write_index(Index(done | {step_id: 1.0}, len(done) + 1, step_id + 1, next_gaussian_id))
-        except ValueError:
-            self._store.remove_step(step_id)
-            raise
+        with self._store.changing():
+            index = self._store.index
+            step_id, done = index.next_step_id, dict(list(index.strengths.items())[: index.done])
+            self._store.write_step(step_id, delta, facts, thumbnail)
+            next_gaussian_id = max(index.next_gaussian_id, delta.added.next_id)
+            try:
+                self._store.write_index(Index(done | {step_id: 1.0}, len(done) + 1, step_id + 1, next_gaussian_id))
+            except ValueError:
+                self._store.remove_step(step_id)
+                raise
         return self.step(step_id)
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Moves inside of this are written to disk together, when it ends well; else it is as if there were none.
+
+        For those who save the scene, too: first the checkpoint, then the moves. A checkpoint that is ahead of its
+        history is brought back to it when it is opened (`checkpoint.py`).
+        """
+        return self._store.at_once()
 
     # --- moving through the steps ---------------------------------------------------------------------------------
 
@@ -230,9 +240,14 @@ class History:
         """Remove the files of steps that can no longer be redone. Call it after a checkpoint was saved.
 
         Not earlier: until then the latest checkpoint may contain such a step, and needs its delta to get rid of it.
+
+        Raises:
+            ValueError: another program writes to the run or has changed its history; then nothing was removed.
         """
-        for step_id in self._store.unnamed_steps():
-            self._store.remove_step(step_id)
+        if self._store.unnamed_steps():
+            with self._store.changing():
+                for step_id in self._store.unnamed_steps():
+                    self._store.remove_step(step_id)
 
     def carried_to(self, folder: Path) -> History:
         """The same history for another run that goes on from this one; steps are hard links where the disk can.

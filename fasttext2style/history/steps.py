@@ -147,6 +147,15 @@ def steps_of_run(path: Path) -> SavedSteps:
     Raises:
         ValueError: no such run, or a damaged history.
     """
+    return SavedSteps(run_folder(path) / "history")
+
+
+def run_folder(path: Path) -> Path:
+    """The folder of a run, given it, its config.yml or its nerfstudio_models.
+
+    Raises:
+        ValueError: no such run.
+    """
     path = Path(path).expanduser().absolute()
     folder = path.parent if path.name in ("config.yml", "nerfstudio_models") else path
     if not (folder / "config.yml").is_file() and not (folder / "history").is_dir():
@@ -154,4 +163,4 @@ def steps_of_run(path: Path) -> SavedSteps:
             f"{path} is no run: expected a folder with config.yml and nerfstudio_models, such as "
             "outputs/bear/fasttext2style/2026-01-31_120000."
         )
-    return SavedSteps(folder / "history")
+    return folder

@@ -1,15 +1,18 @@
 """Writes the files of a history (`steps.py` says which there are); a step's folder never changes afterwards.
 
 A step's folder is written under a hidden name, renamed, and only then named in history.json, which is replaced whole:
-whatever happens in between, all earlier steps stay as they were.
+whatever happens in between, all earlier steps stay as they were. Nothing is written or removed but by the one who holds
+the lock of the run, and only while history.json still says what was read: what another program added since is safe.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -19,27 +22,68 @@ from PIL import Image
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.steps import FORMAT, Index, SavedSteps
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.trust.lock import WriteLock
 
 
 class Store(SavedSteps):
     """Reads and writes the folder of a history."""
 
+    _waits = False
+    """Inside of `at_once`."""
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Files are written and removed inside of this alone: nobody else writes now, and none has since we read.
+
+        Raises:
+            ValueError: another program is writing, or has changed the history since it was opened.
+        """
+        with WriteLock(self.folder.parent):
+            if self._index_bytes() != self._known_bytes:
+                if not self.index_path.exists():
+                    raise ValueError(
+                        f"{self.index_path} was there when the run was opened and is gone: put the folder back (the "
+                        "scene itself can still be exported)"
+                    )
+                raise ValueError(
+                    f"{self.index_path} was changed by another program since it was opened: close one of them and open "
+                    "the run again"
+                )
+            yield
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Changes of the order of steps are written once, when the block ends well; else they are forgotten.
+
+        Raises:
+            ValueError: as `write_index`.
+        """
+        before, self._waits = self.index, True
+        try:
+            yield
+            self._waits = False
+            if self.index != before:
+                self.write_index(self.index)
+        except BaseException:
+            self.index = before
+            raise
+        finally:
+            self._waits = False
+
     def write_index(self, index: Index) -> None:
-        """Replace history.json.
+        """Replace history.json (inside `at_once`: when that ends).
 
         Raises:
             ValueError: another program changed it since we read it, or the disk is full; then nothing was changed.
         """
-        if self._index_bytes() != self._known_bytes:
-            raise ValueError(
-                f"{self.index_path} was changed by another program since it was opened: close one of them and open "
-                "the run again"
-            )
+        if self._waits:
+            self.index = index
+            return
         content = asdict(index) | {"format": FORMAT}
         content["strengths"] = [{"step": step_id, "strength": value} for step_id, value in index.strengths.items()]
         content_bytes = (json.dumps(content, indent=1) + "\n").encode()
         try:
-            with atomic_write(self.index_path) as stream:
+            with self.changing(), atomic_write(self.index_path) as stream:
                 stream.write(content_bytes)
         except OSError as error:
             raise ValueError(f"{self.index_path} could not be written ({error}); nothing was changed") from error
@@ -56,9 +100,7 @@ class Store(SavedSteps):
         folder = self.step_folder(step_id)
         unfinished = folder.with_name(f".{folder.name}.tmp")
         try:
-            # Not when a history is opened: another program may just be writing a step.
-            for left_over in folder.parent.glob(".*.tmp"):
-                shutil.rmtree(left_over)
+            self.remove_left_overs()
             self.remove_step(step_id)
             unfinished.mkdir(parents=True)
             delta.save(unfinished / "delta.safetensors")
@@ -80,9 +122,18 @@ class Store(SavedSteps):
         if self.step_folder(step_id).exists():
             shutil.rmtree(self.step_folder(step_id))
 
+    def remove_left_overs(self) -> None:
+        """Remove what killed writers left; inside of `changing`, for another program may just be writing a step."""
+        for left_over in [*self.folder.glob(".history.json.*.tmp"), *self.folder.glob("steps/.*.tmp")]:
+            if left_over.is_dir():
+                shutil.rmtree(left_over)
+            else:
+                left_over.unlink(missing_ok=True)
+
     def unnamed_steps(self) -> list[int]:
-        """Steps that have a folder, but that history.json does not name (any more)."""
-        found = (int(folder.name) for folder in (self.folder / "steps").glob("[0-9]*"))
+        """Steps that have a folder, but that history.json does not name (any more); folders of others are no steps."""
+        names = (folder.name for folder in (self.folder / "steps").glob("[0-9]*"))
+        found = (int(name) for name in names if re.fullmatch(r"[0-9]{4,9}", name))
         return sorted(set(found) - set(self.index.strengths))
 
     def link_steps_to(self, other: Store) -> None:
@@ -91,13 +142,14 @@ class Store(SavedSteps):
         Raises:
             ValueError: they could not be written.
         """
-        try:
-            for step_id in self.index.strengths:
-                other.remove_step(step_id)
-                shutil.copytree(self.step_folder(step_id), other.step_folder(step_id), copy_function=_link_or_copy)
-        except OSError as error:
-            raise ValueError(f"The history could not be carried over to {other.folder} ({error})") from error
-        other.write_index(self.index)
+        with other.changing():
+            try:
+                for step_id in self.index.strengths:
+                    other.remove_step(step_id)
+                    shutil.copytree(self.step_folder(step_id), other.step_folder(step_id), copy_function=_link_or_copy)
+            except OSError as error:
+                raise ValueError(f"The history could not be carried over to {other.folder} ({error})") from error
+            other.write_index(self.index)
 
 
 def _link_or_copy(source: str, destination: str) -> None:

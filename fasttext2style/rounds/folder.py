@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -97,14 +98,14 @@ class RoundsFolder:
     def folder(self, number: int) -> Path:
         return self.path / f"round_{number:04d}"
 
-    def rounds(self) -> list[Round]:
-        """Complete rounds in order, from round 0 on; ends before the first that is not complete.
+    def rounds(self, up_to: int | None = None) -> list[Round]:
+        """Complete rounds in order, from round 0 on; ends before the first that is not complete, or after `up_to`.
 
         Raises:
             ValueError: a damaged manifest, or one of another scene.
         """
         found: list[Round] = []
-        while (path := self.folder(len(found)) / "manifest.json").is_file():
+        while (path := self.folder(len(found)) / "manifest.json").is_file() and (up_to is None or len(found) <= up_to):
             manifest = _read_manifest(path, len(found))
             if found and manifest.get("scene") != found[0].manifest.get("scene"):
                 raise ValueError(
@@ -149,7 +150,9 @@ class RoundsFolder:
 
         The last first, so that an interruption leaves an unbroken row.
         """
-        later = sorted(path for path in self.path.glob("round_[0-9]*") if int(path.name[6:]) > after)
+        # Others' folders, such as "round_0001 (copy)", stay where they are.
+        named = [path for path in self.path.glob("round_[0-9]*") if re.fullmatch("[0-9]{4,9}", path.name[6:])]
+        later = sorted(path for path in named if int(path.name[6:]) > after)
         if not later:
             return None
         now = self.path / "set_aside" / time.strftime("%Y-%m-%d_%H%M%S")

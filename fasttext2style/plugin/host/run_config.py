@@ -28,6 +28,7 @@ from fasttext2style.plugin.host.start_checks import (
 from fasttext2style.recipes.written import write_run_recipe
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.terminal.console import errors_in_words, say
+from fasttext2style.trust.lock import WriteLock
 
 LEAST_STEPS = 10
 """Of a reconstruction: densification and SH degrees come at tenths and sixths of its steps."""
@@ -40,6 +41,8 @@ class Started:
     watch: Stopwatch
     """Since the checks began."""
     networks: Any
+    lock: WriteLock
+    """Of the run's folder: from now on no other program writes there."""
 
 
 class _Checked:
@@ -47,6 +50,8 @@ class _Checked:
 
     _started: Started | None = None
     """After `check_start`, until the trainer takes it."""
+    is_new = False
+    """The run is called after the present second: if that name is taken, it gets another one."""
 
 
 @dataclass
@@ -71,6 +76,8 @@ class RunConfig(_Checked, TrainerConfig):
         check_machine(self.machine)
         # The machine.
         check_output_folder(self.get_base_dir())
+        if not self.is_new and (self.get_base_dir() / ".lock").exists():
+            WriteLock(self.get_base_dir()).release()
         if self.is_viewer_enabled():
             check_viewer(self.viewer)
         for tracker in ("wandb", "comet"):
@@ -85,7 +92,26 @@ class RunConfig(_Checked, TrainerConfig):
         watch.seconds["checks"] = watch.elapsed
         # Networks: seconds.
         with watch.phase("networks"):
-            return Started(watch, self.load_networks())
+            networks = self.load_networks()
+        return Started(watch, networks, self._lock_folder())
+
+    def _lock_folder(self) -> WriteLock:
+        """Make the run's folder, one of its own if the run is new, and take its lock.
+
+        Raises:
+            ValueError: another program is writing there.
+        """
+        folder, second, count = self.get_base_dir(), self.timestamp, 1
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        while self.is_new:
+            try:
+                folder.mkdir()
+                self.is_new = False
+            except FileExistsError:
+                count += 1
+                self.timestamp = f"{second}_{count}"
+                folder = self.get_base_dir()
+        return WriteLock(folder)
 
     def take_started(self) -> Started:
         """The findings of `check_start`, which is run if it was not yet."""
@@ -152,6 +178,10 @@ class RunConfig(_Checked, TrainerConfig):
 
     # --- what nerfstudio calls --------------------------------------------------------------------------------------
 
+    def set_timestamp(self) -> None:
+        self.is_new = self.is_new or self.timestamp == "{timestamp}"
+        super().set_timestamp()
+
     def print_to_terminal(self) -> None:
         """Say what begins. All settings stand in config.yml: nerfstudio would print them here, 266 lines."""
         say(
@@ -184,4 +214,4 @@ class RunConfig(_Checked, TrainerConfig):
 
     def __getstate__(self) -> dict[str, Any]:
         """For yaml and copies: settings alone."""
-        return {name: value for name, value in self.__dict__.items() if name != "_started"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_started", "is_new")}

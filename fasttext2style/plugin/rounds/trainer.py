@@ -129,6 +129,7 @@ class RoundsTrainer(StyleTrainer):
 
     def train(self) -> None:
         if not self.config.live and self.pipeline.rounds.done:
+            self.lock.release()
             say(
                 f"All {self.pipeline.rounds.plan.rounds} rounds are done. For more: "
                 f"ft2s rounds resume {quote(str(self.base_dir))} --rounds N, or --refine STEPS on the last one."

@@ -26,12 +26,10 @@ def save_with_history(run: Run, history: History, state: SceneState) -> Path:
     """Write the scene as the run's next checkpoint, which knows which steps it contains.
 
     Raises:
-        ValueError: it could not be written; the history then is ahead, and the next one to open the run catches up.
+        ValueError: it could not be written; what was there is untouched.
     """
     model = run.model
     model.set_gaussians(state.gaussians())
     model.selection = state.selection.to(model.device)
     take_history(model, history, state)
-    path = run.save()
-    history.purge()
-    return path
+    return run.save()

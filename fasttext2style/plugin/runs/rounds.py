@@ -14,6 +14,7 @@ from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import scene_of_round
 from fasttext2style.rounds.page import write_page
 from fasttext2style.terminal.console import say
+from fasttext2style.trust.lock import WriteLock
 
 
 def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None:
@@ -26,6 +27,7 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None
     """
     folder = Path(folder).expanduser().absolute()
     config = _read_config(folder)
+    WriteLock(folder).release()  # said at once, not after the checks; the trainer takes it
     if config.live:
         raise ValueError(
             f"{folder} is a live session. Continue it with:  ns-train {config.method_name} --live True --load-dir "
@@ -50,21 +52,29 @@ def reset_run(folder: Path, to: int) -> None:
     books = RoundsFolder(folder / "rounds")
     if not (books.folder(to) / "manifest.json").is_file():
         raise ValueError(f"There is no complete round {to} in {books.path}; see: ft2s rounds list {quote(str(folder))}")
-    aside = books.set_aside(to)
-    rounds = books.rounds()
-    scene, weights = scene_of_round(rounds, to)
-    page = books.path / "index.html"
-    if to > 0:
-        write_page(page, rounds)
-    else:
-        page.unlink(missing_ok=True)
-    if any((folder / "nerfstudio_models").glob("step-*.ckpt")):
-        open_run(folder).save(scene, weights)
+    with WriteLock(folder):
+        aside = _reset(folder, books, to)
     say(
         f"The scene is back at the end of round {to}."
         + (f" Later rounds are kept in {aside}." if aside is not None else " There were no later rounds.")
         + f" Continue from here with:  ft2s rounds resume {quote(str(folder))}"
     )
+
+
+def _reset(folder: Path, books: RoundsFolder, to: int) -> Path | None:
+    """The checkpoint first: what needs space on the disk fails while the rounds are as they were."""
+    rounds = books.rounds(up_to=to)
+    scene, weights = scene_of_round(rounds, to)
+    if any((folder / "nerfstudio_models").glob("step-*.ckpt")):
+        open_run(folder).save(scene, weights)
+    aside = books.set_aside(to)
+    page = books.path / "index.html"
+    with books.writing(page):
+        if to > 0:
+            write_page(page, rounds)
+        else:
+            page.unlink(missing_ok=True)
+    return aside
 
 
 def _read_config(folder: Path) -> RoundsTrainerConfig:

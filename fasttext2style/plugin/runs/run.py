@@ -116,6 +116,6 @@ class Run:
         # Optimizers of a scene that was changed by hand would be wrong: a later run starts them afresh.
         write_checkpoint(path, plain_numbers({"format": "fasttext2style-1", "step": step, "pipeline": pipeline}))
         if self.config.save_only_latest_checkpoint:
-            self.checkpoint.unlink()
+            self.checkpoint.unlink(missing_ok=True)
         self.state, self.checkpoint = read_checkpoint(path), path
         return path

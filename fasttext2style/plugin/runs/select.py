@@ -18,6 +18,7 @@ from fasttext2style.selection.choice import SelectionSettings
 from fasttext2style.selection.choose import changed, choose
 from fasttext2style.selection.selection import Selection
 from fasttext2style.terminal.console import say
+from fasttext2style.trust.lock import WriteLock
 
 TINT = 0.5
 
@@ -49,7 +50,11 @@ def select(
     selection = changed(settings, scene, selection)
     if selection.count == 0:
         raise ValueError(f"Nothing is left of {selection.origin}; nothing was written")
-    selection.save(output)
+    if Path(output).expanduser().absolute().is_relative_to(run.folder):
+        with WriteLock(run.folder):
+            selection.save(output)
+    else:
+        selection.save(output)
     say(f"{selection.count:,} of {len(scene):,} Gaussians: {selection.origin}")
     say(f"Use it with: --object-file {output}")
     if views_in_picture > 0:

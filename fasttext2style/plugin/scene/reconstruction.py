@@ -38,9 +38,10 @@ def reconstruct(run: RunConfig, steps: int = 0) -> Path:
         config.pipeline.model.sh_degree = model.sh_degree
         config.max_num_iterations = steps
         config.optimizers["means"]["scheduler"].max_steps = steps
+    config.is_new = True
+    config.save_config()
     say("Neither --load-dir nor --load-ply: the scene is reconstructed first. Another sentence can start from it:")
     say(f"  --load-dir {quote(str(config.get_checkpoint_dir().absolute()))}")
-    config.save_config()
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
     trainer.train()

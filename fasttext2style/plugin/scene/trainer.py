@@ -26,6 +26,7 @@ from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Starte
 from fasttext2style.plugin.host.start_checks import NamedScene
 from fasttext2style.terminal.console import errors_in_words, say, warn
 from fasttext2style.terminal.progress import PhaseProgress
+from fasttext2style.trust.lock import WriteLock
 
 FORMAT = "fasttext2style-1"
 """Marks our own checkpoints, whose optimizer state may be resumed."""
@@ -61,6 +62,8 @@ class SceneTrainer(Trainer):
     phase = "Reconstructing"
     steps_per_cycle = 0
     """See `TimeLeft`."""
+    lock: WriteLock
+    """Of the run's folder, until training ends."""
 
     def __init__(self, config: RunConfig, local_rank: int = 0, world_size: int = 1) -> None:
         with host_is_quiet():
@@ -68,7 +71,9 @@ class SceneTrainer(Trainer):
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
         with errors_in_words():
-            self.prepare(self.config.take_started())
+            started = self.config.take_started()
+            self.lock = started.lock
+            self.prepare(started)
             with ExitStack() as self._while_viewer_opens, host_is_quiet():
                 self._reset_writers()
                 super().setup(test_mode)
@@ -90,7 +95,7 @@ class SceneTrainer(Trainer):
 
     def train(self) -> None:
         total = self._start_step + self.config.max_num_iterations
-        with errors_in_words():
+        with errors_in_words(), self.lock:
             _ = self.pipeline.datamanager.cached_train  # the host would read the photographs at the first step
             with PhaseProgress(self.phase, total, self._start_step, self.steps_per_cycle) as self.progress:
                 try:
@@ -177,7 +182,7 @@ class SceneTrainer(Trainer):
         if self.config.save_only_latest_checkpoint:
             for other in self.checkpoint_dir.glob("step-*.ckpt"):
                 if other != path:
-                    other.unlink()
+                    other.unlink(missing_ok=True)
 
 
 def _detached(values: dict[str, Any]) -> dict[str, Any]:

@@ -226,7 +226,7 @@ class StyleTrainer(SceneTrainer):
         from fasttext2style.evaluation.outside import outside_of_session, tell_verdict
         from fasttext2style.plugin.viewer.run_live import run_live
 
-        with errors_in_words():
+        with errors_in_words(), self.lock:
             config, history = self.config, self.history()
             run_live(self, history, self.live_action(), config.pipeline.prompt, config.segmenter)
             saved = self.checkpoint_dir / f"step-{self.step:09d}.ckpt"

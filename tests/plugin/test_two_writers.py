@@ -1,0 +1,98 @@
+"""Runs that are started or changed at the same time: folders of their own, one writer each, said in words."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fasttext2style.cli import entrypoint
+from fasttext2style.history.history import History
+from fasttext2style.plugin.runs.history import open_run_with_history
+from tests.history.test_accidents import files, full_disk
+from tests.history.test_two_writers import HOLDER
+from tests.plugin.hosts import make_capture, scene_config, train
+from tests.plugin.test_run_history import painted
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    return make_capture(tmp_path_factory.mktemp("capture") / "capture")
+
+
+@pytest.fixture(scope="module")
+def run_folder(capture, tmp_path_factory):
+    folder = train(scene_config(capture, tmp_path_factory.mktemp("run"), steps=10)).base_dir
+    _, history, state = open_run_with_history(folder)
+    for value in (1.0, 2.0):
+        delta = painted(state, state.ids[:5], value)
+        history.record(delta, f"step {value}")
+        state = delta.moved(state, 0.0, 1.0)
+    return folder
+
+
+def ft2s(monkeypatch, *words) -> int:
+    monkeypatch.setattr(sys, "argv", ["ft2s", *map(str, words)])
+    try:
+        entrypoint()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_two_runs_of_the_same_second_have_folders_of_their_own(capture, tmp_path):
+    configs = [scene_config(capture, tmp_path, steps=10) for _ in range(3)]
+    for config in configs:
+        config.timestamp = "{timestamp}"
+    for config in configs:
+        config.set_timestamp()
+        config.timestamp = configs[0].timestamp
+        config.save_config()
+    folders = [config.get_base_dir() for config in configs]
+    assert [folder.name for folder in folders] == [folders[0].name + end for end in ("", "_2", "_3")]
+    for folder in folders:
+        assert f"timestamp: {folder.name}\n" in (folder / "config.yml").read_text().replace("'", "")
+
+
+def test_a_run_that_another_program_writes_is_not_started_undone_reset_or_selected_in(
+    run_folder, capture, monkeypatch, capsys
+):
+    before = files(run_folder)
+    command = [sys.executable, "-c", HOLDER, str(run_folder), "the", "other"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        lines = (
+            ("history", "undo", run_folder),
+            ("history", "redo", run_folder),
+            ("history", "drop", run_folder, "1"),
+            ("history", "blend", run_folder, "1", "0.5"),
+            ("select", run_folder, "--by", "sphere", "--radius", "9"),
+        )
+        for line in lines:
+            assert ft2s(monkeypatch, *line) == 1, line
+            assert f"process {other.pid}" in capsys.readouterr().out.replace("\n", " "), line
+        config = scene_config(capture, run_folder.parents[2], steps=10)
+        config.timestamp = run_folder.name
+        config.is_new = False
+        with pytest.raises(SystemExit):
+            config.save_config()
+        assert f"process {other.pid}" in capsys.readouterr().out.replace("\n", " ")
+        other.kill()
+    for name in (".lock", ".lock.json"):
+        before.pop(name, None)
+    after = files(run_folder)
+    assert {name: after.get(name) for name in before} == before and set(after) - set(before) <= {".lock", ".lock.json"}
+
+
+def test_an_undo_that_finds_the_disk_full_undoes_nothing_and_says_so(run_folder, monkeypatch, capsys):
+    before = files(run_folder / "history")
+    checkpoint = next((run_folder / "nerfstudio_models").glob("step-*.ckpt"))
+    with full_disk(checkpoint.stat().st_size // 6):
+        assert ft2s(monkeypatch, "history", "undo", run_folder) == 1
+    said = capsys.readouterr().out
+    assert "could not be written" in said and "untouched" in said
+    assert files(run_folder / "history") == before
+    assert ft2s(monkeypatch, "history", "undo", run_folder) == 0
+    assert [step.active for step in History.open(run_folder / "history").steps] == [True, False]
