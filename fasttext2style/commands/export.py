@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.terminal.console import say
 
 
 @dataclass
@@ -38,4 +39,4 @@ class Export:
                 output = output.with_name(f"{output.name}.{self.format}")
             threshold = OBJECT_THRESHOLD if self.threshold is None else self.threshold
             count = export(output, state.gaussians(), state.selection, self.what, threshold)
-            print(f"{count:,} Gaussians, {output.stat().st_size / 1e6:.1f} MB: {output}")
+            say(f"{count:,} Gaussians, {output.stat().st_size / 1e6:.1f} MB: {output}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.terminal.console import say
+from fasttext2style.trust.text import one_line
 
 if TYPE_CHECKING:
     from fasttext2style.rounds.folder import Round
@@ -26,13 +28,14 @@ class List:
     def run(self) -> None:
         with errors_in_words():
             rounds = _rounds(self.path)
-            print(f'"{rounds[-1].manifest.get("instruction", "")}", {rounds[-1].manifest.get("mode", "no round yet")}')
-            print("round  views  inside dB  outside dB  Gaussians  seconds  written")
+            last = rounds[-1].manifest
+            say(f'"{one_line(last.get("instruction", ""))}", {one_line(last.get("mode", "no round yet"))}')
+            say("round  views  inside dB  outside dB  Gaussians  seconds  written")
             for entry in rounds[1:]:
-                print(_line(entry))
+                say(_line(entry))
             page = rounds[0].folder.parent / "index.html"
             if page.is_file():
-                print(f"Side by side: {page}")
+                say(f"Side by side: {page}")
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Show:
         import json
 
         with errors_in_words():
-            print(json.dumps(_round(self.path, self.number).manifest, indent=2, ensure_ascii=False))
+            say(json.dumps(_round(self.path, self.number).manifest, indent=2, ensure_ascii=False), wrap=False)
 
 
 @dataclass
@@ -100,7 +103,7 @@ class Backup:
         with errors_in_words():
             _rounds(self.path)
             size = pack(self.path.expanduser().absolute(), self.output)
-            print(f"{self.output}: {size / 2**20:,.0f} MiB")
+            say(f"{self.output}: {size / 2**20:,.0f} MiB")
 
 
 @dataclass
@@ -122,7 +125,7 @@ class Export:
 
             scene, _ = scene_of_round(rounds, self.number)
             write_ply(self.output, scene)
-            print(f"{self.output}: {len(scene):,} Gaussians")
+            say(f"{self.output}: {len(scene):,} Gaussians")
 
 
 @dataclass
@@ -165,5 +168,5 @@ def _line(entry: Round) -> str:
     outside = f"{metrics['outside']['psnr']:.1f}" if "psnr" in metrics["outside"] else "-"
     return (
         f"{entry.number:5d}  {len(manifest['round_views']):5d}  {metrics['inside']['psnr']:9.2f}  {outside:>10}  "
-        f"{metrics['gaussians']:9,d}  {manifest['seconds']['all']:7.1f}  {manifest['written']}"
+        f"{metrics['gaussians']:9,d}  {manifest['seconds']['all']:7.1f}  {one_line(manifest['written'])}"
     )

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.terminal.console import say
 
 
 @dataclass
@@ -35,4 +36,4 @@ class Turntable:
 
         with errors_in_words():
             settings = (self.before, self.alone, self.seconds, self.size, self.frames_per_second)
-            print(f"Video: {write_turntable(self.path, self.output, *settings)}")
+            say(f"Video: {write_turntable(self.path, self.output, *settings)}")

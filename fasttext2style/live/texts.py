@@ -1,37 +1,30 @@
-"""What the panel says, as markdown. viser reads it as MDX, so what users type must not look like code."""
+"""What the panel says, as markdown. What people typed, and what files say, goes through `trust.text.in_panel`."""
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Sequence
 
 from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
 from fasttext2style.selection.selection import Selection
+from fasttext2style.trust.text import in_panel
 
 _PICTURES = 4
 """So many of the newest edits are shown with their picture."""
 
 
-def plain(text: str) -> str:
-    """Text that shows as it is: no markup, no links, no expressions."""
-    escaped = html.escape(text, quote=False).replace("{", "&#123;").replace("}", "&#125;")
-    return re.sub(r"([\\`*_\[\]()#!|~])", r"\\\1", escaped)
-
-
 def status_text(status: Status) -> str:
     """What is being done, how long it takes, what waits, what came of the last job."""
     if not status.job:
-        message = plain(status.message) or "Ready. Click on an object, type what it should become, press Apply."
+        message = in_panel(status.message) or "Ready. Click on an object, type what it should become, press Apply."
         return f"**Error:** {message}" if status.failed else message
-    lines = [f"**{plain(status.job)}**"]
+    lines = [f"**{in_panel(status.job)}**"]
     steps = status.steps
     if steps.total:
         left = "" if steps.seconds_left is None else f", about {steps.seconds_left:.0f} s left"
         lines[0] += f": {steps.doing} {steps.done} of {steps.total}{left}"
     if status.waiting:
-        lines.append(f"Next: {plain(', '.join(status.waiting))}")
+        lines.append(f"Next: {in_panel(', '.join(status.waiting))}")
     return "  \n".join(lines)
 
 
@@ -39,7 +32,7 @@ def object_text(selection: Selection) -> str:
     """How much is selected, and how."""
     if selection.count == 0:
         return "**Nothing is selected.** Click on the object."
-    return f"**{selection.count:,}** of {len(selection):,} Gaussians ({plain(selection.origin)})"
+    return f"**{selection.count:,}** of {len(selection):,} Gaussians ({in_panel(selection.origin)})"
 
 
 def history_text(steps: Sequence[Step]) -> str:
@@ -51,9 +44,9 @@ def history_text(steps: Sequence[Step]) -> str:
 
 
 def _step_text(step: Step, with_picture: bool) -> str:
-    name = f"**{step.id}. {plain(step.name)}**"
+    name = f"**{step.id}. {in_panel(step.name)}**"
     if step.kind == "selection":
-        line = f"{step.id}. *object:* {plain(step.name)}"
+        line = f"{step.id}. *object:* {in_panel(step.name)}"
         return line if step.active else f"~~{line}~~"
     facts = [f"{step.gaussians_changed:,} Gaussians", f"{step.seconds:.0f} s"]
     if {"similarity_before", "similarity_after"} <= step.metrics.keys():

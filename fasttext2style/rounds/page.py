@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from fasttext2style.rounds.folder import Kind, Round
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.trust.text import in_html, in_url
 
 OPEN_VIEWS = 3
 """Views whose pictures are shown at once; the others unfold."""
@@ -43,9 +43,9 @@ def write_page(path: Path, rounds: Sequence[Round]) -> None:
         raise ValueError("There is no round to show yet: the first one has not been completed.")
     last = edited[-1].manifest
     body = [
-        f"<h1>“{html.escape(last['instruction'])}”</h1>",
-        f'<p class="about">{html.escape(last["mode"])} by {html.escape(last["editor"])}, {len(edited)} rounds, '
-        f"seed {last['seed']}, last round of {html.escape(last['written'])}</p>",
+        f"<h1>“{in_html(last['instruction'])}”</h1>",
+        f'<p class="about">{in_html(last["mode"])} by {in_html(last["editor"])}, {len(edited)} rounds, '
+        f"seed {in_html(str(last['seed']))}, last round of {in_html(last['written'])}</p>",
         _table(edited),
         '<h2>From round to round</h2><div class="curves">',
         *(_curve(edited, name) for name in CURVES),
@@ -54,7 +54,9 @@ def write_page(path: Path, rounds: Sequence[Round]) -> None:
     ]
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{html.escape(last["instruction"])}</title>'
+        # Nothing in a run of others is run, whatever is overlooked above.
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"script-src 'none'; object-src 'none'\">"
+        f'<meta name="viewport" content="width=device-width"><title>{in_html(last["instruction"])}</title>'
         f"<style>{_STYLE}</style></head><body>\n" + "\n".join(body) + "\n</body></html>\n"
     )
     with atomic_write(path) as stream:
@@ -155,7 +157,7 @@ def _image(path: Path | None, kind: Kind, beside: Path) -> str:
     if path is None:
         return ""
     link = Path(os.path.relpath(path, beside)).as_posix()
-    return f'<img src="{link}" alt="{kind}" loading="lazy">'
+    return f'<img src="{in_url(link)}" alt="{kind}" loading="lazy">'
 
 
 def _number(value: float | None) -> str:

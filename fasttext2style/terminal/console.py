@@ -12,14 +12,15 @@ from textwrap import TextWrapper
 from rich.console import Console
 from rich.text import Text
 
+from fasttext2style.trust.text import on_terminal
+
 console = Console(markup=False, emoji=False, highlight=False)
 
 
-def say(text: str, style: str = "") -> None:
+def say(text: str, style: str = "", wrap: bool = True) -> None:
     """Print lines, on a terminal wrapped between words; a path stays in one piece, to be copied."""
-    # An escape sequence in somebody's prompt or file name must not reach the terminal.
-    text = text.replace("\x1b", "")
-    if console.is_terminal:
+    text = on_terminal(text)
+    if console.is_terminal and wrap:
         wrapping = TextWrapper(console.width, break_long_words=False, break_on_hyphens=False)
         text = "\n".join(wrapping.fill(line) for line in text.split("\n"))
     console.print(Text(text, style), soft_wrap=True)

@@ -8,6 +8,7 @@ from collections import deque
 from rich.progress import BarColumn, Progress, TextColumn
 
 from fasttext2style.terminal.console import console, say
+from fasttext2style.trust.text import on_terminal
 
 FIRST_LINE_SECONDS = 10.0
 """When a log has its first line about a phase; the next one comes when twice as long has passed, and so on."""
@@ -83,7 +84,7 @@ class PhaseProgress:
         )
         self._bar = Progress(*columns, console=console, expand=True, refresh_per_second=4)
         self._bar.start()
-        self._task = self._bar.add_task(self.phase, total=self.total, completed=self.start, note="")
+        self._task = self._bar.add_task(on_terminal(self.phase), total=self.total, completed=self.start, note="")
         return self
 
     def update(self, step: int, loss: float) -> None:
@@ -103,7 +104,7 @@ class PhaseProgress:
     def part_of_step(self, what: str, done: int, total: int) -> None:
         """A step takes long: `done` of `total` parts of `what` are done."""
         if self._bar is not None:
-            self._bar.update(self._task, note=f", {what} {100 * done // total} %")
+            self._bar.update(self._task, note=f", {on_terminal(what)} {100 * done // total} %")
         elif self._line_is_due(time.monotonic()):
             say(f"{self.phase}: {what} {100 * done // total} %")
 

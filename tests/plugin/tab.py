@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import threading
 import time
 from collections.abc import Callable
@@ -72,7 +73,7 @@ class Tab:
     # --- what one sees ------------------------------------------------------------------------------------------------
 
     def says(self, text: str) -> bool:
-        return any(text in shown for shown in self.texts.values())
+        return any(text in html.unescape(shown) for shown in self.texts.values())
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds

@@ -12,6 +12,8 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.scripts import train
 
 from fasttext2style.recipes.recipe import Recipe
+from fasttext2style.terminal.console import say, warn
+from fasttext2style.trust.text import one_line
 
 
 def parse_line(words: Sequence[str]) -> TrainerConfig:
@@ -22,10 +24,10 @@ def parse_line(words: Sequence[str]) -> TrainerConfig:
 def run_recipe(recipe: Recipe, options: Sequence[str] = ()) -> None:
     """Print the `ns-train` line of a recipe, with options that win over it, and run that line."""
     words = recipe.words(options)
-    print(shlex.join(["ns-train", *words]), flush=True)
+    say(one_line(shlex.join(["ns-train", *words]), 100_000), wrap=False)
     for name in ("about", "time", "memory"):
         if getattr(recipe, name):
-            print(f"  {name}: {getattr(recipe, name)}", flush=True)
+            say(f"  {name}: {one_line(getattr(recipe, name))}")
     if "cuda" in map(str.lower, recipe.needs) and not torch.cuda.is_available():
-        print("This recipe is meant for a GPU with CUDA, and there is none: it will take very long.", flush=True)
+        warn("This recipe is meant for a GPU with CUDA, and there is none: it will take very long.")
     train.main(parse_line(words))

@@ -24,6 +24,7 @@ from fasttext2style.plugin.viewer.viewer import LiveViewer, Look, Ray
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.export import WRITERS, What
 from fasttext2style.selection.clicks import TOLERANCE
+from fasttext2style.trust.text import in_panel, one_line
 
 _log = logging.getLogger(__name__)
 TOOLS = ("look around", "click", "rectangle", "color")
@@ -166,7 +167,7 @@ class LivePanel:
             "Format", tuple(WRITERS), initial_value="ply", hint="ply keeps everything; spz and splat are small."
         )
         self._button("Write file", self._export, icon=viser.Icon.PACKAGE_EXPORT)
-        self.gui.add_markdown(f"Files go to `{self.scene.folder}`.")
+        self.gui.add_markdown(f"Files go to {in_panel(str(self.scene.folder))}.")
 
     # --- what one does ------------------------------------------------------------------------------------------------
 
@@ -244,7 +245,7 @@ class LivePanel:
             self._mark()
         if status.failed and (status.message, True) != self._told:
             for client in self.view.server.get_clients().values():
-                client.add_notification("That did not work", status.message, color="red", auto_close=10_000)
+                client.add_notification("That did not work", one_line(status.message), color="red", auto_close=10_000)
         self._told = (status.message, status.failed)
         if not status.job:
             self.view.refresh(now=True)
@@ -253,7 +254,7 @@ class LivePanel:
         self._mark()
         steps, selection = self.scene.history.steps, self.scene.selection
         chosen, done = object_text(selection), history_text(steps)
-        edits = [f"{step.id}. {step.name}" for step in steps if step.kind == "edit"]
+        edits = [f"{step.id}. {one_line(step.name, 80)}" for step in steps if step.kind == "edit"]
         with self.view.in_order():
             self.object.content = chosen
             self.history.content = done
