@@ -75,7 +75,7 @@ def check_prompt(encoder: TextImageEncoder, prompt: str, negatives: tuple[str, .
         raise ValueError(f"The prompt {prompt!r} is empty. Say how the object should look, such as 'made of gold'.")
     coverage = encoder.coverage(prompt)
     if not coverage.known:
-        examples = ", ".join([word for word in word_bank() if encoder.coverage(word).known][:20])
+        examples = ", ".join(_known_words_of_the_bank(encoder)[:20])
         raise ValueError(
             f"Encoder {encoder.name} knows no word of the prompt {prompt!r} that says how something looks. It knows, "
             f"for example: {examples}. A real CLIP knows every word: --encoder ViT-B-32."
@@ -96,6 +96,11 @@ def word_bank() -> tuple[str, ...]:
     return tuple((files("fasttext2style.guidance") / "words.txt").read_text(encoding="utf-8").split())
 
 
+def _known_words_of_the_bank(encoder: TextImageEncoder) -> tuple[str, ...]:
+    # Asked for all at once: one by one they take longer than a step.
+    return encoder.coverage(" ".join(word_bank())).known
+
+
 def _draw_negatives(
     encoder: TextImageEncoder, prompt_words: list[str], target: Float[Tensor, " embedding"], count: int, seed: int
 ) -> tuple[str, ...]:
@@ -104,8 +109,8 @@ def _draw_negatives(
     long_words = [word for word in prompt_words if len(word) >= 3]
     candidates = [
         word
-        for word in word_bank()
-        if not any(word in other or other in word for other in long_words) and encoder.coverage(word).known
+        for word in _known_words_of_the_bank(encoder)
+        if not any(word in other or other in word for other in long_words)
     ]
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed)).tolist()
     drawn: list[str] = []

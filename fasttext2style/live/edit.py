@@ -35,7 +35,6 @@ class LiveEdit:
                 self.scene.state.columns[name].index_copy_(0, self.rows, parameter)
         self.scene.tell("scene")
 
-    @torch.no_grad()
     def replace_object(self) -> None:
         """Gaussians came or went: the object, with new identities, comes after all others."""
         scene, state = self.scene, self.scene.state

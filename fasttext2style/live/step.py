@@ -33,4 +33,4 @@ def object_delta(before: SceneState, edit: EditableObject, new_ids: Tensor) -> D
 @torch.no_grad()
 def thumbnail(scene: Gaussians, view: Cameras) -> np.ndarray:
     """[height, width, 3] the scene in a square view of the object."""
-    return to_uint8(render(scene, view.resized(_THUMBNAIL, _THUMBNAIL))[0].clamp(0, 1))[0]
+    return to_uint8(render(scene, view.resized(_THUMBNAIL, _THUMBNAIL))[0])[0]

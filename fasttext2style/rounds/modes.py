@@ -27,8 +27,8 @@ class Mode:
     removes: bool
     """The object is taken away before the first round, but for what can fill the hole that it leaves; pictures change
     in the hole only."""
-    prune_opacity: float
-    """Gaussians of the object below this opacity go when it grows."""
+    prune_opacity: float = 0.005
+    """Gaussians of the object below this opacity go when it grows; the default is 3DGS's."""
 
 
 MODES: dict[ModeName, Mode] = {
@@ -41,7 +41,6 @@ MODES: dict[ModeName, Mode] = {
         geometry_anchor=1.0,
         geometry_rate=0.1,
         removes=False,
-        prune_opacity=0.005,
     ),
     # instruct-gs: new form comes from densification inside the object, where gradients are large.
     "replace": Mode(
@@ -51,7 +50,6 @@ MODES: dict[ModeName, Mode] = {
         geometry_anchor=0.0,
         geometry_rate=1.0,
         removes=False,
-        prune_opacity=0.005,
     ),
     # instruct-gs: the object goes and the hole is filled; it prunes below opacity 0.001 when it removes.
     "remove": Mode(

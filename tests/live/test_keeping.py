@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
 from fasttext2style.live.session import LiveSession
 from fasttext2style.scene.files.export import WRITERS
@@ -24,6 +25,19 @@ def test_undo_and_redo_say_what_they_did(session):
     assert session.scene.selection.count == 0
     assert session.do(jobs.Redo()) and session.status.message == "Redone: rows 0 to 10."
     assert session.scene.selection.count == 10
+
+
+def test_a_step_in_force_by_a_share_is_told_as_such_and_one_at_0_is_out(session):
+    """The step is a style on the ball, made by hand."""
+    scene = session.scene
+    before = {"features_dc": scene.state.columns["features_dc"].clone()}
+    after = {"features_dc": before["features_dc"] + 1.0}
+    scene.history.record(Delta.of_rows(scene.state.ids, before, after), "gold")
+    scene.state.columns["features_dc"].copy_(after["features_dc"])
+    assert session.do(jobs.Blend(1, 0.25)) and session.status.message == "gold: strength 25%."
+    torch.testing.assert_close(scene.state.columns["features_dc"], ball_on_floor().sh_dc + 0.25)
+    assert session.do(jobs.Blend(1, 0.0)) and session.status.message == "Taken out: gold."
+    assert torch.equal(scene.state.columns["features_dc"], ball_on_floor().sh_dc)
 
 
 def test_undo_at_the_beginning_and_redo_at_the_end_are_refused_in_words(session):

@@ -1,5 +1,6 @@
 """Rounds of edits in a live session: each is a step that can be undone, the next goes on, Pause keeps what was done."""
 
+import itertools
 import threading
 import time
 from dataclasses import replace
@@ -164,7 +165,7 @@ def test_what_is_refused_in_words(session, tmp_path):
     live, before = _live(tmp_path), bits(session)
     assert not session.do(EditRound(live, "  ")) and "no instruction" in session.status.message
     session.do(jobs.SelectNothing())
-    assert not session.do(EditRound(live, "make it red")) and "Nothing is selected" in session.status.message
+    assert not session.do(EditRound(live, "make it red")) and "then press Next round" in session.status.message
     session.do(jobs.Undo())
     failing = _live(tmp_path, editor=Broken)
     assert not session.do(EditRound(failing, "make it red"))
@@ -183,6 +184,42 @@ def test_a_removal_is_a_step_that_can_be_undone(session, tmp_path):
     assert again.do(EditRound(live, "remove it")), again.status.message
     assert again.do(jobs.Undo()) and same(bits(again), removed)
     assert again.do(jobs.Undo()) and same(bits(again), start)
+
+
+def test_pause_in_a_removal_brings_back_what_went_at_once(tmp_path):
+    """Most of what is removed goes when the round begins, before the editor has filled the hole."""
+
+    class SlowEraser(Eraser):
+        def edit(self, request, on_step=None):
+            counts.append(len(session.scene.state))
+            on_step(1, 2)
+            return super().edit(request, on_step)
+
+    session, counts = _session(sunk_ball(), tmp_path / "sunk"), []
+    start = bits(session)
+    _pause_while_editing(session)
+    assert session.do(EditRound(_live(tmp_path, "remove", SlowEraser), "remove it")), session.status.message
+    assert "nothing has changed" in session.status.message
+    assert counts[0] < len(start["means"]) and same(bits(session), start)
+
+
+def test_time_left_is_counted_from_the_end_of_the_first_step(session, tmp_path, monkeypatch):
+    """That one waits for the editor: here a day, and each look at the clock takes a second."""
+    clock = itertools.count()
+
+    class ADay(Painter):
+        def edit(self, request, on_step=None):
+            nonlocal clock
+            clock = itertools.count(next(clock) + 86_400)
+            return super().edit(request, on_step)
+
+    monkeypatch.setattr("fasttext2style.live.progress.time.monotonic", lambda: float(next(clock)))
+    told = []
+    session.scene.listeners.append(lambda event: told.append(session.status.steps))
+    assert session.do(EditRound(_live(tmp_path, editor=ADay), "make it red")), session.status.message
+    told = [steps for number, steps in enumerate(told) if steps.total and steps != told[number - 1]]
+    assert [(steps.done, steps.total) for steps in told] == [(done, STEPS) for done in (0, 0, 1, 2, 3, 4, 5, 6)][1:]
+    assert [steps.seconds_left for steps in told] == [None, *(float(STEPS - done) for done in range(1, STEPS + 1))]
 
 
 def test_a_later_round_that_cannot_begin_leaves_the_one_before(session, tmp_path, monkeypatch):

@@ -193,14 +193,29 @@ def test_jobs_wait_in_line_and_stop_forgets_them(running):
     assert [step.name for step in running.scene.history.steps if step.kind == "edit"] == ["red"]
 
 
-def test_of_a_slider_only_the_last_position_waits(running):
-    running.submit(BALL_ROWS)
-    running.submit(LONG)
-    _wait(lambda: running.status.steps.done >= 1)
+@pytest.mark.parametrize(
+    ("slider", "title"),
+    [(jobs.Threshold, "Threshold 0.3"), (lambda value: jobs.Blend(1, value), "Strength of step 1")],
+    ids=["threshold", "strength"],
+)
+def test_of_a_slider_only_the_last_position_waits(session, slider, title):
+    session.submit(BALL_ROWS)
     for value in (0.1, 0.2, 0.3):
-        running.submit(jobs.Threshold(value))
-    assert running.status.waiting == ("Threshold 0.3",)
-    running.stop()
+        session.submit(slider(value))
+    assert session.status.waiting == ("Select rows", title)
+    assert session._jobs[-1] == slider(0.3)
+
+
+def test_what_went_wrong_before_is_forgotten_when_the_next_job_begins(session):
+    assert not session.do(RED) and session.status.failed
+    seen = []
+
+    def look(event):
+        if session.status.job:
+            seen.append((session.status.failed, session.status.message))
+
+    session.scene.listeners.append(look)
+    assert session.do(BALL_ROWS) and set(seen) == {(False, "")}
 
 
 def test_closing_during_an_edit_keeps_the_steps_so_far(session, monkeypatch):

@@ -1,13 +1,18 @@
 """A sentence on the object, as one step: it changes that alone, can be taken back to the bit, and does what was set."""
 
+import math
+import time
+
 import pytest
 import torch
 
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.live import jobs
 from fasttext2style.live.session import LiveSession
-from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
+from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings, rehearse
+from fasttext2style.scene.rasterize import render
 from fasttext2style.styling.growth import GrowthConfig
+from fasttext2style.styling.styler import ObjectStyler
 from tests.ball import BALL, ball_on_floor, capture_cameras
 from tests.live.plain_host import RATES, PlainHost, SelectRows, adam, bits, open_session, same
 
@@ -73,8 +78,38 @@ def test_strength_scales_how_fast_colors_change(session, monkeypatch, strength):
     torch.testing.assert_close(seen, torch.full_like(seen, strength * RATES["features_dc"]), rtol=1e-2, atol=0)
 
 
+def test_a_style_that_diverges_is_taken_back_and_says_what_to_do(session):
+    session.do(BALL_ROWS)
+    before = bits(session)
+    assert not session.do(ApplyStyle(SETTINGS, "red", math.inf, "quick"))
+    assert "diverged at step 2" in session.status.message
+    assert "Try a smaller strength, or colors only. The scene is unchanged." in session.status.message
+    assert same(bits(session), before) and len(session.scene.history.steps) == 1
+
+
+def test_a_rehearsal_does_what_a_step_does_on_a_small_ball_before_the_first_camera(monkeypatch):
+    made = []
+
+    class Watched(ObjectStyler):
+        def __init__(self, *arguments, **settings):
+            super().__init__(*arguments, **settings)
+            made.append(self)
+
+    monkeypatch.setattr("fasttext2style.live.style.ObjectStyler", Watched)
+    cameras = capture_cameras()
+    rehearse(SETTINGS.encoder, cameras)
+    (styler,) = made
+    ball, center = styler.edit.original, cameras.centers[0] + cameras.directions[0]
+    torch.testing.assert_close((ball.means - center).norm(dim=1), torch.full((len(ball),), 0.1))
+    alphas = render(ball, cameras[:1])[1][0, :, :, 0]
+    assert alphas[20:28, 20:28].min() > 0.9 and alphas[[0, -1]].max() < 0.01 and alphas[:, [0, -1]].max() < 0.01
+    gradients = styler.edit.parameters["features_dc"].grad
+    assert gradients is not None and bool(gradients.any())
+
+
 def test_a_step_keeps_what_one_wants_to_know(session):
     session.do(BALL_ROWS)
+    started = time.perf_counter()
     session.do(ApplyStyle(SETTINGS, "  red ", strength=2.0, preset="quick"))
     step = session.scene.history.steps[-1]
     assert (step.name, step.prompt, step.seed, step.gaussians_changed) == ("red", "red", 0, BALL)
@@ -83,7 +118,7 @@ def test_a_step_keeps_what_one_wants_to_know(session):
         **{"object": "rows 0 to 150", "encoder": SETTINGS.encoder.name},
     }
     assert step.metrics["similarity_after"] > step.metrics["similarity_before"]
-    assert step.seconds > 0 and step.thumbnail is not None
+    assert 0 < step.seconds <= time.perf_counter() - started + 0.01 and step.thumbnail is not None
 
 
 def test_two_styles_on_two_objects_can_be_taken_out_one_by_one(session):

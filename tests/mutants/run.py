@@ -48,9 +48,10 @@ def main() -> int:
         shutil.copytree(ROOT, clean, ignore=LEFT_OUT)
         mutants = sample(clean, _files(clean, room), arguments.count, arguments.seed)
         if arguments.only:
-            mutants = [mutant for mutant in mutants if arguments.only in f"{mutant.path}:{mutant.line}"]
+            mutants = [mutant for mutant in mutants if lies_at(mutant, arguments.only)]
         if not mutants:
-            sys.exit(f"Nothing of the sample of {room} lies at {arguments.only}" if arguments.only else "No mutants")
+            places = " or ".join(arguments.only or [])
+            sys.exit(f"Nothing of the sample of {room} lies at {places}" if places else "No mutants")
         print(f"{len(mutants)} mutants of {room}; first its tests on the code as it is ...", flush=True)
         try:
             results = _judged(clean, room, mutants, arguments.processes, arguments.patience)
@@ -78,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--patience", type=float, default=10.0, help="CPU seconds that a test may take in any case")
-    parser.add_argument("--only", help="of the sample only what lies there: store.py, or store.py:94")
+    parser.add_argument("--only", nargs="+", help="of the sample only what lies there: store.py, or store.py:94")
     parser.add_argument("--json", help="where the results go; outputs/mutants/ROOM.json if not given")
     arguments = parser.parse_args()
     rooms = sorted(path.name for path in (ROOT / "tests").iterdir() if (ROOT / "fasttext2style" / path.name).is_dir())
@@ -86,6 +87,12 @@ def _arguments() -> argparse.Namespace:
     if arguments.room not in rooms:
         parser.error(f"ROOM should be one of {', '.join(rooms)}, got {arguments.room!r}: make mutants ROOM=history")
     return arguments
+
+
+def lies_at(mutant: Mutant, places: list[str]) -> bool:
+    """Whether it lies in one of these files, or on one of these lines: styling/gate.py, gate.py:75."""
+    named = (f"/{mutant.path}", f"/{mutant.path}:{mutant.line}")
+    return any(name.endswith(f"/{place}") for place in places for name in named)
 
 
 def _files(root: Path, room: str) -> list[str]:

@@ -99,7 +99,7 @@ def _is_behaviour(operator: str, node: NodeOrLeaf, start: tuple[int, int]) -> bo
         if node.value == "/" and node.get_next_sibling().type in ("string", "fstring"):
             return False
     if operator == "core/RemoveDecorator":
-        return not DECLARATIONS.match(node.get_code().strip())
+        return not DECLARATIONS.match(node.get_code(include_prefix=False))
     return not any(_says_nothing(ancestor, start) for ancestor in _upwards(node))
 
 

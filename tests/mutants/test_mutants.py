@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from run import lies_at
 from sample import sample
 
 CODE = """
@@ -105,6 +106,18 @@ def test_the_sample_stays_when_other_lines_move(checkout):
     path.write_text("# A comment.\n" + path.read_text().replace("import logging", "import logging\n\nSHORE = 'reed'"))
     assert drawn(checkout, count=3) == before
     assert any(drawn(checkout, seed, count=3) != before for seed in range(1, 5))
+
+
+def test_a_look_at_some_places_is_at_those_alone(checkout):
+    mutants = sample(checkout, ["fasttext2style/pond/code.py"], 60, 0)
+    lines = sorted(mutant.line for mutant in mutants)
+
+    def found(*places: str) -> list[int]:
+        return sorted(mutant.line for mutant in mutants if lies_at(mutant, list(places)))
+
+    assert found("code.py") == found("pond/code.py") == lines and len(lines) == 5
+    assert found(f"code.py:{lines[0]}", f"pond/code.py:{lines[2]}") == [lines[0], lines[2]]
+    assert not found("ode.py") and not found("code.py:2") and not found("delta.py")
 
 
 def test_a_run_tells_killed_from_survived_and_ends_what_hangs(checkout):

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import tarfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,12 +27,18 @@ def _rounds(folder, rounds=1, **settings):
     return ball_rounds(folder, LocalEditor(Painter()), config=config)
 
 
-@pytest.fixture
-def two_rounds(tmp_path):
-    rounds = _rounds(tmp_path / "rounds", 2)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    rounds = _rounds(tmp_path_factory.mktemp("finished") / "rounds", 2)
     rounds.start()
     run(rounds)
-    return tmp_path / "rounds"
+    return rounds.folder.path
+
+
+@pytest.fixture
+def two_rounds(finished, tmp_path):
+    """A copy that may be damaged."""
+    return shutil.copytree(finished, tmp_path / "rounds")
 
 
 def _resume(folder):
@@ -60,13 +67,24 @@ def test_pictures_come_back_as_they_were_returned(tmp_path, ending, largest):
         (lambda f: (f / "round_0002" / "edited" / "view_0003.png").write_bytes(b"\x89PNG nothing"), "reset .* --to 1"),
         (lambda f: (f / "round_0002" / "mask" / "view_0003.png").unlink(), "reset .* --to 1"),
         (lambda f: (f / "round_0002" / "manifest.json").write_text("{"), "reset .* --to 1"),
+        (lambda f: _unreadable(f / "round_0002" / "manifest.json"), "damaged .* reset .* --to 1"),
         (lambda f: _change(f / "round_0002" / "manifest.json", scene="other"), "another scene"),
         (lambda f: _change(f / "round_0002" / "manifest.json", format=99), "format 1"),
         (lambda f: next((f / "round_0002").glob("snapshot*")).write_bytes(b"nothing"), "damaged"),
         (lambda f: next((f / "round_0002").glob("snapshot*")).unlink(), "missing"),
         (lambda f: _change(f / "round_0000" / "manifest.json", scene="other"), "another scene"),
     ],
-    ids=["picture", "no mask", "manifest", "other scene", "later version", "snapshot", "no snapshot", "start"],
+    ids=[
+        "picture",
+        "no mask",
+        "manifest",
+        "bad disk",
+        "other scene",
+        "later version",
+        "snapshot",
+        "no snapshot",
+        "start",
+    ],
 )
 def test_damage_is_said_with_the_way_back(two_rounds, damage, message):
     damage(two_rounds)
@@ -76,6 +94,12 @@ def test_damage_is_said_with_the_way_back(two_rounds, damage, message):
 
 def _change(path: Path, **values):
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def _unreadable(path: Path):
+    """A file that the system will not read, as on a disk that fails: nothing of a process lies at address 0."""
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
 
 
 def test_after_a_damaged_round_was_set_aside_the_run_goes_on(two_rounds):
@@ -122,6 +146,16 @@ def test_the_size_estimate_is_near_what_is_written(tmp_path, keep):
     run(rounds)
     written = sum(path.stat().st_size for path in rounds.folder.path.rglob("*") if path.is_file())
     assert 0.6 < needed / written < 1.6
+
+
+def test_a_size_estimate_counts_every_edit_of_a_round(tmp_path):
+    """Two views, or one view twice in four steps: as many pictures. One view once: fewer."""
+
+    def needed(**schedule):
+        rounds = ball_rounds(tmp_path, Painter(), config=RoundsConfig(Schedule(rounds=1, steps=4, **schedule)))
+        return size_estimate(rounds.folder, object_of(rounds), rounds.views, rounds.plan)[0]
+
+    assert needed(views=2) == needed(views=1, edit_every=2) > needed(views=1)
 
 
 def test_the_page_shows_every_kept_picture_of_every_round(two_rounds):

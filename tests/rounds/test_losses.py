@@ -50,6 +50,14 @@ def test_weights_and_the_kind_of_distance_are_as_configured():
     assert losses["preservation"].item() == 0 and "l2" not in losses
 
 
+def test_unless_it_is_told_otherwise_what_is_outside_weighs_as_much_as_what_is_inside():
+    _, targets, _, masks = _pictures()
+    losses = picture_losses(LossConfig(), targets + 0.25, targets, targets, masks, lambda a, b: (a - b).abs().max())
+    assert {name: loss.item() for name, loss in losses.items()} == pytest.approx(
+        {"photometric": 0.25, "preservation": 0.25, "lpips": 0.25}
+    )
+
+
 def test_no_pixel_pulls_where_it_should_not():
     images, targets, originals, masks = _pictures()
     losses = picture_losses(LossConfig(), images, targets, originals, masks, lambda a, b: (a - b).abs().mean())

@@ -9,12 +9,13 @@ from fasttext2style.editors.local_edit import LocalEditor
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
 from fasttext2style.rounds.losses import LossConfig
+from fasttext2style.rounds.records import measure
 from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import to_bytes
 from tests.ball import BALL
 from tests.rounds.balls import RATES, ball_rounds, ball_subject, object_of, run
-from tests.rounds.editors import MoodyPainter, Painter, TwoMinded
+from tests.rounds.editors import Idle, MoodyPainter, Painter, TwoMinded
 
 
 def _started(folder, editor=None, schedule=None, losses=None, **settings):
@@ -162,6 +163,24 @@ def test_a_perceptual_loss_is_trained_and_reported(tmp_path):
     rounds.end_step()
     run(rounds)
     assert 0 < _manifests(rounds)[0]["metrics"]["trained"]["inside"]["lpips"] <= 1
+
+
+def test_where_nothing_has_changed_the_books_say_so(tmp_path):
+    """The editor gives every picture back, nothing was trained: 100 dB stands for equal pictures."""
+    rounds = _started(tmp_path, Idle())
+    rounds.begin_step()
+    metrics = measure(rounds.subject, rounds.views, rounds.targets, None).metrics
+    assert metrics["inside"] == {"l1": 0.0, "psnr": 100.0}
+    outside = metrics["outside"]
+    assert outside["psnr"] == outside["outside_mask"]["psnr"] == 100.0
+    assert outside["outside_mask"]["share_of_pixels"] > 0.3
+
+
+def test_where_the_scene_before_is_gone_the_books_say_that_nothing_was_measured(tmp_path):
+    rounds = _started(tmp_path, schedule=Schedule(rounds=1, steps=1))
+    (tmp_path / "round_0000" / "scene.safetensors").unlink()
+    outside = _manifests(run(rounds))[0]["metrics"]["trained"]["outside"]
+    assert outside["gaussians_changed"] is None and "is gone" in outside["not_measured"]
 
 
 # --- which views ----------------------------------------------------------------------------------------------------

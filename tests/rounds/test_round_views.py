@@ -5,6 +5,7 @@ import torch
 
 from fasttext2style.rounds.modes import MODES
 from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.selection import Selection
 from tests.ball import BALL, ball_on_floor, capture_cameras
@@ -40,6 +41,25 @@ def test_boxes_hold_the_object_and_are_small(views):
         outside[y0:y1, x0:x1] = 0
         assert outside.max() < 26, view
         assert (x1 - x0, y1 - y0) == (width, height)
+
+
+def test_boxes_by_hand():
+    """All are as large as the widest and the tallest object, and 15 % on each side; they stay inside the picture."""
+    cameras = Cameras.orbit((0.0, 0.0, 0.0), 2.0, 4, 120, 100)
+    pictures, coverage = torch.zeros(4, 100, 120, 3, dtype=torch.uint8), torch.zeros(4, 100, 120, 1)
+    coverage[0, 0:50, 40:80] = 1  # 40 wide and 50 tall, at the upper edge
+    coverage[1, 30:70, 60:100] = 1
+    coverage[2, 60:100, 90:120] = 1  # in the lower right corner
+    views = SceneViews(cameras, pictures, pictures, coverage)
+    assert views.shown == [0, 1, 2] and views.crop_size == (round(1.3 * 40), round(1.3 * 50)) == (52, 65)
+    assert views.boxes.tolist() == [[34, 0, 86, 65], [54, 17, 106, 82], [68, 35, 120, 100], [0, 0, 0, 0]]
+
+
+def test_renders_are_colours_however_bright_the_scene():
+    scene = ball_on_floor()
+    scene.sh_dc[:BALL] = 5.0
+    assert render(scene, capture_cameras())[0].max() > 1.5
+    assert ball_subject(scene).render([0, 1]).max() == 1.0
 
 
 def test_masks_are_where_the_object_is_and_not_where_it_is_hidden(views):

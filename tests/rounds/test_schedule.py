@@ -29,6 +29,14 @@ def test_algorithm_4_edits_every_so_many_epochs_of_batches():
     assert plan.batch == 64
 
 
+@pytest.mark.parametrize(("on_cuda", "steps", "batch"), [(False, 100, 2), (True, 2500, 4)])
+def test_what_is_left_open_is_three_rounds_of_all_views_as_long_as_the_device_allows(on_cuda, steps, batch):
+    plan = Schedule().resolved(shown_views=60, on_cuda=on_cuda)
+    assert (plan.rounds, plan.steps, plan.batch, plan.views) == (3, steps, batch, 60)
+    assert (plan.refinement_steps, plan.edit_every) == (0, 0)
+    assert Schedule().resolved(shown_views=1, on_cuda=on_cuda).batch == 1
+
+
 def test_refinement_belongs_to_its_round_and_edits_nothing():
     plan = Schedule(rounds=2, steps=20, refinement_steps=5, views=1, edit_every=10).resolved(8, on_cuda=False)
     assert plan.steps_per_round == 25
@@ -86,6 +94,17 @@ def test_coverage_prefers_views_that_show_much_from_different_sides():
     assert chosen == [0, 6]
 
 
+def test_coverage_counts_as_much_as_the_angle_but_for_the_last_fifth():
+    """After a view along x, 1 - cosine times coverage is 1 x 0.5 for one along y and 2 x 0.2 for the opposite one. Of
+    five views the last one is chosen by the angle alone."""
+    along = torch.tensor([[1.0, 0, 0], [0, 1, 0], [-1, 0, 0]])
+    assert choose_views("coverage", 2, 0, torch.tensor([0.6, 0.5, 0.2]), along, {}, 0) == [0, 1]
+    along = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0.8, 0.6], [0, 0.6, 0.8], [-1, 0, 0]])
+    coverage = torch.tensor([0.6, 0.5, 0.5, 0.5, 0.5, 1e-6])
+    chosen = choose_views("coverage", 5, 0, coverage, along, {}, 0)
+    assert chosen[-1] == 5 and set(chosen[:-1]) < {0, 1, 2, 3, 4}
+
+
 def test_residual_takes_the_worst_first_and_leaves_room_for_others():
     chosen = _choose("residual", 4, residuals={3: 0.9, 4: 0.8, 5: 0.1, 6: 0.2})
     assert chosen[:2] == [3, 4]
@@ -95,5 +114,7 @@ def test_residual_takes_the_worst_first_and_leaves_room_for_others():
 def test_seeds_differ_by_purpose_and_repeat():
     assert derived_seed(0, 1, 2) == derived_seed(0, 1, 2)
     assert len({derived_seed(0, 1), derived_seed(1, 0), derived_seed(0, 1, 0), derived_seed(0, 2)}) == 4
-    # A seed of torch's and numpy's generators.
     torch.Generator().manual_seed(derived_seed(2**31, 5))
+    seeds = [derived_seed(number) for number in range(100)]
+    assert all(0 <= seed < 2**63 for seed in seeds), "torch and numpy take these"
+    assert max(seeds) > 2**62 and len({seed % 2 for seed in seeds}) == 2

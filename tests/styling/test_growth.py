@@ -17,11 +17,11 @@ TINY, LARGE = -10.0, -2.0
 EVERY = GrowthConfig(enabled=True, every=2, max_factor=2.0, gradient_threshold=0.5)
 
 
-def _object(log_scales=TINY, logit_opacities=2.0, weights=1.0) -> EditableObject:
+def _object(log_scales=TINY, logit_opacities=2.0, weights=1.0, size=1.0) -> EditableObject:
     generator = torch.Generator().manual_seed(0)
     one = torch.ones(COUNT)
     scene = Gaussians(
-        means=torch.nn.functional.normalize(torch.randn(COUNT, 3, generator=generator), dim=1),
+        means=size * torch.nn.functional.normalize(torch.randn(COUNT, 3, generator=generator), dim=1),
         quats=torch.tensor([[1.0, 0, 0, 0]]).repeat(COUNT, 1),
         log_scales=(log_scales * one)[:, None].repeat(1, 3),
         logit_opacities=logit_opacities * one,
@@ -64,6 +64,12 @@ def test_the_cap_takes_the_strongest_pulled_first():
     assert edit.has_grown and len(edit.weights) == 13
 
 
+def test_an_object_grows_by_half_at_most_unless_it_is_told_otherwise():
+    edit = _object()
+    _grow(_growth(edit, GrowthConfig(enabled=True, every=2)), torch.full((COUNT,), 9.0))
+    assert len(edit) == COUNT * 3 // 2
+
+
 def test_an_object_at_its_cap_grows_no_more():
     edit = _object()
     growth = _growth(edit, GrowthConfig(enabled=True, every=2, max_factor=1.0, gradient_threshold=0.5))
@@ -91,6 +97,18 @@ def test_small_ones_are_cloned_in_place_and_large_ones_split_in_two():
     # Kerbl et al. 5.2: the halves are 1.6 times smaller and drawn from the one that they replace.
     torch.testing.assert_close(log_scales[10:].exp(), original.scales[[6, 6]] / 1.6)
     assert 0 < (means[10:] - original.means[6]).norm(dim=1).max() < 5 * original.scales[6, 0]
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0, 30.0])
+def test_what_is_small_is_a_matter_of_the_objects_own_size(size):
+    """A hundredth of its extent, the distance of its farthest Gaussian from their mean, parts clones from splits."""
+    places = _object(size=size).original.means
+    extent = float((places - places.mean(dim=0)).norm(dim=1).max())
+    edit = _object(torch.tensor([0.009 * extent] * 5 + [0.011 * extent] * 5).log(), size=size)
+    pulls = torch.zeros(COUNT)
+    pulls[[1, 6]] = 1.0
+    _grow(_growth(edit), pulls)
+    assert _which(edit) == [0, 1, 2, 3, 4, 5, 7, 8, 9, 1, 6, 6]  # a clone keeps its place, a split one goes
 
 
 def test_pulls_are_averaged_over_the_views_that_show_a_gaussian():

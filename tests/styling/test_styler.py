@@ -40,8 +40,8 @@ def _steps(styler, count=5, lr=0.05):
 def test_similarity_rises_towards_the_sentence(encoder):
     styler = _styler(encoder)
     before = styler.similarity(styler.edit.original).mean()
-    _steps(styler, 25)
-    assert styler.similarity(styler.edit.gaussians(()).detach()).mean() > before + 0.05
+    _steps(styler, 8)
+    assert styler.similarity(styler.edit.gaussians(()).detach()).mean() > before + 0.2
 
 
 def test_only_trained_groups_move(encoder):
@@ -72,6 +72,55 @@ def test_the_silhouette_anchor_feels_an_object_that_swells(encoder):
     styler.edit.parameters["scales"].data += 0.7
     assert still < 1e-6
     assert float(styler.losses()[0]["silhouette_anchor"].detach()) > 0.01
+
+
+def test_an_object_that_shrinks_costs_no_silhouette(encoder):
+    styler = _styler(encoder, train=("scales",))
+    styler.edit.parameters["scales"].data -= 0.7
+    assert float(styler.losses()[0]["silhouette_anchor"].detach()) < 1e-6
+
+
+@pytest.mark.parametrize("weight", [None, 7.0])
+def test_the_silhouette_anchor_is_what_grew_squared_and_averaged_over_pixels(encoder, weight):
+    """Alphas beyond the original ones; its weight is 10 unless another is asked for."""
+    settings = {} if weight is None else {"silhouette_anchor": weight}
+    styler = _styler(encoder, train=("scales",), views_per_step=10, **settings)  # all of them, in any order
+    styler.edit.parameters["scales"].data += 0.3
+    views = torch.arange(10)
+    grown = styler.render(styler.edit.gaussians(()), styler.views)[1] - styler.originals(views)[1]
+    expected = (weight or 10.0) * float(grown.clamp_min(0).double().square().mean())
+    assert float(styler.losses()[0]["silhouette_anchor"].detach()) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+@pytest.mark.parametrize(
+    "group, usual, cost", [("scales", 1.0, 0.04), ("opacities", 0.1, 0.0025), ("means", 1.0, 0.16)]
+)
+def test_an_anchor_costs_its_weight_times_how_far_its_group_went(encoder, group, usual, cost, factor):
+    """All scales e^0.2 times as large: 0.2^2. All opacities 0.05 lower: 0.05^2. All moved by 0.4 of their own size:
+    0.4^2. Weights are 1, 0.1 and 1 unless others are asked for."""
+    name = {"scales": "scale_anchor", "opacities": "opacity_anchor", "means": "position_anchor"}[group]
+    styler = _styler(encoder, train=(group,), **({} if factor == 1 else {name: factor * usual}))
+    parameter = styler.edit.parameters[group].data
+    if group == "scales":
+        parameter += 0.2
+    elif group == "opacities":
+        parameter.copy_((parameter.sigmoid() - 0.05).logit())
+    else:
+        parameter[:, 2] += 0.4 * 0.05
+    assert float(styler.losses()[0][name].detach()) == pytest.approx(factor * usual * cost, rel=1e-3)
+
+
+def test_a_step_on_a_cpu_looks_at_four_views_unless_it_is_told_otherwise(encoder):
+    assert _styler(encoder).losses()[1]["n_cameras"] == 4
+    assert _styler(encoder, views_per_step=3).losses()[1]["n_cameras"] == 3
+
+
+def test_similarity_is_of_all_views_or_of_so_many_of_them(encoder):
+    styler = _styler(encoder)
+    every = styler.similarity(styler.edit.original)
+    assert len(every) == len(styler.views) == 10
+    torch.testing.assert_close(styler.similarity(styler.edit.original, at_most=4), every[[0, 3, 6, 9]])
 
 
 def test_the_same_seed_draws_the_same_losses(encoder):

@@ -61,7 +61,39 @@ def test_a_floor_without_end_is_seen_as_wide_as_the_image():
     floor.means[:, 2] = -0.3
     boxes, shown = object_boxes(floor, _orbit(), margin=1.0)
     assert bool(shown.all())
-    assert bool((boxes[:, 2] - boxes[:, 0] <= 1.3 * 100 + 1e-3).all())
+    # 15 % beyond the image, 100 pixels wide, on either side; the box is square.
+    torch.testing.assert_close(boxes[:, [0, 2]], torch.tensor([-15.0, 115.0]).expand(6, 2))
+    torch.testing.assert_close(boxes[:, 3] - boxes[:, 1], torch.full((6,), 130.0))
+
+
+def test_what_can_hardly_be_seen_does_not_widen_a_box():
+    ball, dust = _blob(), _blob(center=(0.0, 0.0, 0.8), count=100)
+    dust.logit_opacities[:] = torch.tensor(0.05).logit()
+    alone, both = (object_boxes(it, _orbit())[0] for it in (ball, Gaussians.concatenated([ball, dust])))
+    torch.testing.assert_close(both, alone)
+    dust.logit_opacities[:] = torch.tensor(0.2).logit()
+    assert bool((object_boxes(Gaussians.concatenated([ball, dust]), _orbit())[0] != alone).any())
+
+
+def test_an_object_of_dust_alone_has_a_box_all_the_same():
+    ball, dust = _blob(), _blob()
+    dust.logit_opacities[:] = torch.tensor(0.05).logit()
+    torch.testing.assert_close(object_boxes(dust, _orbit())[0], object_boxes(ball, _orbit())[0])
+
+
+def test_what_lies_behind_a_camera_does_not_widen_its_box():
+    ball, cameras = _blob(), _orbit()
+    behind = _blob(center=tuple((cameras.centers[0] - 0.5 * cameras.directions[0]).tolist()), count=100)
+    alone, both = (object_boxes(it, cameras)[0] for it in (ball, Gaussians.concatenated([ball, behind])))
+    torch.testing.assert_close(both[0], alone[0])
+
+
+def test_a_box_has_room_around_the_object_unless_it_is_told_otherwise():
+    """`crop_margin` of 1.15 is the default of a style, too: 15 % more than the object's own box."""
+    tight, usual = object_boxes(_blob(), _orbit(), margin=1.0)[0], object_boxes(_blob(), _orbit())[0]
+    torch.testing.assert_close(usual[:, 2] - usual[:, 0], 1.15 * (tight[:, 2] - tight[:, 0]))
+    views = object_views(_blob(), _orbit(), 32)
+    torch.testing.assert_close(views.Ks, _orbit().cropped(usual, 32, 32).Ks)
 
 
 def test_an_object_behind_all_cameras_is_an_error_that_says_so():
