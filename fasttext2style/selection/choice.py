@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -103,7 +104,7 @@ class ObjectChoice:
             raise ValueError(
                 "Selecting by a rectangle takes one: --object-rectangle VIEW X0 Y0 X1 Y1 (--rectangle in ft2s select)."
             )
-        if kind == "box" and not min(self.size) > 0:
+        if kind == "box" and not all(side > 0 for side in self.size):
             raise ValueError(f"The sides of a box are positive, got {self.size}.")
         if kind == "sphere" and not self.radius > 0:
             raise ValueError(f"The radius of a sphere is positive, got {self.radius}.")
@@ -122,7 +123,8 @@ class ObjectChoice:
         if self.rectangle is not None:
             view, x0, y0, x1, y1 = self.rectangle
             check_view(view, count)
-            if max(x0, x1) <= 0 or min(x0, x1) >= width or max(y0, y1) <= 0 or min(y0, y1) >= height:
+            reaches_in = max(x0, x1) > 0 and min(x0, x1) < width and max(y0, y1) > 0 and min(y0, y1) < height
+            if not reaches_in or any(map(math.isnan, (x0, y0, x1, y1))):
                 raise ValueError(
                     f"The rectangle {x0:g} {y0:g} {x1:g} {y1:g} lies outside view {view}, which is trained on at "
                     f"{width} x {height} pixels."

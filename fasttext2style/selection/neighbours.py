@@ -27,7 +27,8 @@ def bodies(
     Each is compared with its nearest `neighbours`; `widths` are standard deviations, and no gap of `longest` or more is
     bridged, for Gaussians without form are as wide as they like.
     """
-    if len(means) <= neighbours:
+    neighbours = min(neighbours, len(means) - 1)
+    if neighbours < 1:
         return torch.zeros(len(means), dtype=torch.long, device=means.device)
     points = means.detach().double().cpu().numpy()
     distances, indices = (np.asarray(values)[:, 1:] for values in KDTree(points).query(points, k=neighbours + 1))

@@ -121,7 +121,6 @@ class ObjectStyler:
             losses["silhouette_anchor"] = self.config.silhouette_anchor * grown.square().mean()
         return losses | self._anchor_losses(now), info
 
-    @torch.no_grad()
     def originals(
         self, chosen: Int[Tensor, " views"]
     ) -> tuple[Float[Tensor, "views height width 3"], Float[Tensor, "views height width 1"]]:

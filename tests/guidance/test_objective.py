@@ -1,12 +1,13 @@
 """The objective is its parts put together, starts finite, follows its generator, and styles a disc of pixels."""
 
+import math
+
 import pytest
 import torch
 import tyro
 
-from fasttext2style.guidance.augment import sample_backgrounds, sample_patch_grids, take_patches
+from fasttext2style.guidance.encoder import Coverage
 from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
-from fasttext2style.guidance.text_losses import nll_with_negatives
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -26,19 +27,54 @@ def gold(encoder, **settings) -> TextStyleObjective:
     return TextStyleObjective(TextStyleConfig(**settings), encoder, "gold")
 
 
-def test_nll_is_put_together_from_its_parts(small_encoder, disc):
-    images, alphas = disc
-    objective = gold(small_encoder, loss="nll", patches_per_view=2, noise=0.0, text_weight=3.0)
-    losses = objective(images, alphas, images, alphas, generator(7))
+class MiddlePixels:
+    """An encoder of which everything is known: pictures are the colour in their middle, texts and junk are colours."""
 
-    draws = generator(7)
-    grids = sample_patch_grids(alphas, 2, 32, (0.5, 1.0), 0.15, draws)
-    backgrounds = sample_backgrounds(9, 32, ("black", "white", "grey", "noise"), draws)
-    opacities = take_patches(alphas, grids, 32)
-    embeddings = small_encoder.embed_images(take_patches(images, grids, 32) + (1 - opacities) * backgrounds)
-    texts = torch.cat([small_encoder.embed_texts(["gold", *objective.negatives]), small_encoder.junk_embeddings()])
-    assert losses.keys() == {"text"}
-    torch.testing.assert_close(losses["text"], 3 * nll_with_negatives(embeddings, texts, 0.07))
+    name, resolution = "middle pixels", 8
+    texts = {"gold": (1.0, 0.0, 0.0), "grass": (0.0, 1.0, 0.0), "sky": (0.0, 0.0, 1.0), "a photo": (0.0, 0.0, 1.0)}
+
+    def embed_texts(self, texts):
+        return torch.tensor([self.texts[text] for text in texts])
+
+    def embed_images(self, images):
+        side = images.shape[1] // 2
+        return torch.nn.functional.normalize(
+            images[:, side - 1 : side + 1, side - 1 : side + 1].mean(dim=(1, 2)), dim=1
+        )
+
+    def image_features(self, images):
+        return [images.movedim(-1, 1)]
+
+    def junk_embeddings(self):
+        return torch.tensor([[-1.0, 0.0, 0.0]])
+
+    def coverage(self, text):
+        return Coverage(known=tuple(text.split()), unknown=())
+
+
+@pytest.mark.parametrize("patches", [0, 2])
+@pytest.mark.parametrize(
+    ("colors", "alpha", "cosines"),
+    [
+        # To gold, grass, sky and junk: of a red view, and of one that is more like grass than like gold.
+        ([(1.0, 0.0, 0.0), (0.6, 0.8, 0.0)], 1.0, [(1.0, 0.0, 0.0, -1.0), (0.6, 0.8, 0.0, -0.6)]),
+        # Half transparent red on white is (1, 0.5, 0.5), which is sqrt(1.5) long.
+        ([(1.0, 0.0, 0.0)], 0.5, [(1.0 / 1.5**0.5, 0.5 / 1.5**0.5, 0.5 / 1.5**0.5, -1.0 / 1.5**0.5)]),
+    ],
+    ids=["opaque", "before white"],
+)
+def test_nll_is_that_of_algorithm_2_by_hand(colors, alpha, cosines, patches):
+    """-log(exp(cos(image, prompt) / t) / sum over the prompt, its negatives and junk of exp(cos / t)), the mean of it
+    over views and patches, times its weight."""
+    images = alpha * torch.tensor(colors)[:, None, None].expand(-1, 16, 16, -1)
+    alphas = torch.full((len(colors), 16, 16, 1), alpha)
+    config = TextStyleConfig(
+        **{"loss": "nll", "negatives": ("grass", "sky"), "temperature": 0.5, "text_weight": 3.0},
+        **{"patches_per_view": patches, "noise": 0.0, "backgrounds": ("white",)},
+    )
+    losses = TextStyleObjective(config, MiddlePixels(), "gold")(images, alphas, images, alphas, generator())
+    each = [-math.log(math.exp(row[0] / 0.5) / sum(math.exp(cosine / 0.5) for cosine in row)) for row in cosines]
+    assert {name: loss.item() for name, loss in losses.items()} == pytest.approx({"text": 3 * sum(each) / len(each)})
 
 
 @pytest.mark.parametrize(

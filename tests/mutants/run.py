@@ -52,11 +52,15 @@ def main() -> int:
         if not mutants:
             places = " or ".join(arguments.only or [])
             sys.exit(f"Nothing of the sample of {room} lies at {places}" if places else "No mutants")
-        print(f"{len(mutants)} mutants of {room}; first its tests on the code as it is ...", flush=True)
+        skipped = [it for it in mutants if arguments.skip_accepted and (it.path, it.was, it.became) in accepted]
+        asked = [mutant for mutant in mutants if mutant not in skipped]
+        known = f" and {len(skipped)} that survive, as is accepted" if skipped else ""
+        print(f"{len(asked)} mutants of {room}{known}; first its tests on the code as it is ...", flush=True)
         try:
-            results = _judged(clean, room, mutants, arguments.processes, arguments.patience)
+            results = _judged(clean, room, asked, arguments.processes, arguments.patience)
         except ValueError as error:
             sys.exit(str(error))
+    results += [_facts(mutant) | {"outcome": "survived", "by": None, "error": None} for mutant in skipped]
     for result in results:
         reason = accepted.get(_lines(result))
         result["accepted"] = reason if result["outcome"] == "survived" else None
@@ -80,6 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--patience", type=float, default=10.0, help="CPU seconds that a test may take in any case")
     parser.add_argument("--only", nargs="+", help="of the sample only what lies there: store.py, or store.py:94")
+    parser.add_argument("--skip-accepted", action="store_true", help="count accepted survivors without running them")
     parser.add_argument("--json", help="where the results go; outputs/mutants/ROOM.json if not given")
     arguments = parser.parse_args()
     rooms = sorted(path.name for path in (ROOT / "tests").iterdir() if (ROOT / "fasttext2style" / path.name).is_dir())
@@ -168,9 +173,13 @@ def _result(folder: Path, mutant: Mutant, outcome: str, fork: Fork, number: int)
     last = folder / f"{number}.json"
     if outcome != "survived" and last.exists():
         verdict = json.loads(last.read_text("utf8"))
+    return _facts(mutant) | {"outcome": outcome, **verdict, "cpu_seconds": round(fork.cpu_seconds, 2)}
+
+
+def _facts(mutant: Mutant) -> dict:
     facts = asdict(mutant)
     del facts["code"]
-    return facts | {"outcome": outcome, **verdict, "cpu_seconds": round(fork.cpu_seconds, 2)}
+    return facts
 
 
 def _report(room: str, results: list[dict], seconds: float) -> float:

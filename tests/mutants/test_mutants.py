@@ -134,6 +134,12 @@ def test_a_run_tells_killed_from_survived_and_ends_what_hangs(checkout):
     assert files(checkout) == before
 
 
+def test_accepted_survivors_need_not_run_to_be_counted(checkout):
+    done = run(checkout, "pond", "--patience", "1", "--skip-accepted")
+    assert "4 mutants of pond and 1 that survive, as is accepted" in done.stdout
+    assert "4 of 5 killed (80%" in done.stdout and "1 survived, of which 1 are accepted" in done.stdout
+
+
 def test_a_run_that_is_killed_leaves_every_file_as_it_was(checkout):
     before = files(checkout)
     script = [sys.executable, "-u", "tests/mutants/run.py", "pond", "--processes", "1"]

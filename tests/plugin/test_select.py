@@ -9,6 +9,7 @@ from PIL import Image
 
 from fasttext2style.cli import entrypoint
 from fasttext2style.plugin.runs.run import open_run
+from fasttext2style.scene.rasterize import render, render_values
 from fasttext2style.selection.selection import Selection
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, scene_config, train
 
@@ -90,19 +91,54 @@ def test_a_text_finds_what_it_names(ft2s_select, text, rows):
     assert f"text '{text}' found in" in selection.origin
 
 
-def test_selections_are_combined_and_changed_and_drawn(ft2s_select, run_folder, tmp_path):
-    ball = ft2s_select("--by", "sphere", "--radius", 0.34)
-    ball.save(tmp_path / "ball.npz")
-    picture = np.asarray(Image.open(run_folder / "selections" / "object.png"))
+def test_selections_are_combined_weight_by_weight(ft2s_select, tmp_path):
+    """Union is the larger weight, intersection the smaller, minus the smaller of what was there and what is left."""
+    before, now = torch.rand(2, 300)
+    Selection(before, "before").save(tmp_path / "before.npz")
+    Selection(now, "now").save(tmp_path / "now.npz")
+    combined = {
+        "union": torch.where(before > now, before, now),
+        "intersect": torch.where(before < now, before, now),
+        "minus": torch.where(before < 1 - now, before, 1 - now),
+    }
+    files = ("--file", tmp_path / "now.npz", "--existing", tmp_path / "before.npz", "--views", 0)
+    for how, expected in combined.items():
+        assert torch.equal(ft2s_select(*files, "--combine", how).weights, expected), how
+
+
+def test_selections_are_changed_in_the_order_of_the_help(ft2s_select, tmp_path):
+    """Above 0.6; taken from what there was; within 0.1 of what is left, the nearest one's weight; inverted."""
+    before, now = torch.rand(2, 300)
+    Selection(before, "before").save(tmp_path / "before.npz")
+    Selection(now, "now").save(tmp_path / "now.npz")
+    selection = ft2s_select(
+        *("--file", tmp_path / "now.npz", "--existing", tmp_path / "before.npz", "--views", 0),
+        *("--threshold", 0.6, "--combine", "minus", "--grow", 0.1, "--invert"),
+    )
+    left = torch.where(now > 0.6, torch.zeros(300), before)
+    apart = torch.cdist(*[ball_on_floor().means.double()] * 2)
+    expected, rows = left.clone(), left.nonzero()[:, 0]
+    for row in (left == 0).nonzero()[:, 0].tolist():
+        distance, nearest = apart[row, rows].min(dim=0)
+        if distance <= 0.1:
+            expected[row] = left[rows[nearest]]
+    assert (expected != left).sum() > 20
+    assert torch.equal(selection.weights, 1 - expected)
+
+
+def test_a_picture_shows_what_is_selected(ft2s_select, run_folder):
+    """Four views side by side: as the scene looks, but for the ball."""
+    ft2s_select("--by", "sphere", "--radius", 0.34)
+    scene, views = ball_on_floor(), open_run(run_folder).cameras().evenly(4)
+    picture = torch.from_numpy(np.asarray(Image.open(run_folder / "selections" / "object.png")).copy()).float() / 255
     assert picture.shape == (48, 4 * 48, 3)
-    Selection.everything(len(ball)).save(tmp_path / "all.npz")
-    rest = ft2s_select("--by", "sphere", "--radius", 0.34, "--combine", "minus", "--existing", tmp_path / "all.npz")
-    assert torch.equal(rest.mask, ~ball.mask)
-    again = ft2s_select("--file", tmp_path / "ball.npz", "--invert", "--views", 0)
-    assert torch.equal(again.mask, ~ball.mask)
-    grown = ft2s_select("--file", tmp_path / "ball.npz", "--grow", 0.2, "--views", 0)
-    assert grown.count > ball.count
-    assert (ball.mask <= grown.mask).all()
+    plain = torch.cat(list(render(scene, views)[0].clamp(0, 1)), dim=1)
+    is_ball = (torch.arange(len(scene)) < BALL).float()[:, None]
+    ball = torch.cat(list(render_values(scene, views, is_ball)[0][..., 0]), dim=1)
+    changed = (picture - plain).abs().amax(dim=-1) > 0.02
+    assert changed[ball > 0.5].float().mean() > 0.99
+    around = torch.nn.functional.max_pool2d(ball[None, None], 5, 1, 2)[0, 0]
+    assert (around < 0.01).float().mean() > 0.2 and not changed[around < 0.01].any()
 
 
 def test_what_makes_no_sense_is_said(ft2s_select, capsys, tmp_path):

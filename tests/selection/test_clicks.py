@@ -1,8 +1,10 @@
 """A few clicks find the object."""
 
 import functools
+import math
 import time
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 from shared_scenes import TOY_CLICKS, ball, blobs, disc, held_out_iou, orbit, random_points, toy
 
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.selection.clicks import ClickSelector
+from fasttext2style.selection.clicks import ClickSelector, _Clicked, _unlikeness
+from fasttext2style.selection.patches import Patches
 from fasttext2style.selection.picking import pick
 
 
@@ -130,6 +133,72 @@ def test_other_things_are_selected_as_well():
     chosen = ClickSelector(scene).select(scene.means[:1]).mask
     assert chosen[:600].float().mean() > 0.95
     assert not chosen[600:].any()
+
+
+def test_a_click_means_the_nearest_solid_thing():
+    """A veil hangs before a ball. Where all is veil, the veil is meant."""
+    veil, wall = ball(0.2, 2.0, 300), ball(0.2, 0.0, 300)
+    scene, point = blobs(torch.cat([veil, wall])), veil[:1]
+    scene.logit_opacities[:300] = torch.tensor(0.3).logit()
+    chosen = ClickSelector(scene).select(point).mask
+    assert chosen[300:].all() and not chosen[:300].any()
+    scene.logit_opacities[:] = torch.tensor(0.3).logit()
+    chosen = ClickSelector(scene).select(point).mask
+    assert chosen[:300].all() and not chosen[300:].any()
+
+
+def test_a_second_click_at_the_foot_of_a_thing_means_the_thing():
+    """The lowest parts of a ball cannot be told from the ground on which it lies."""
+    ground, thing = disc(3, 0, 4000), ball(0.25, 0.25, 1200)
+    scene = blobs(torch.cat([ground, thing]))
+    select = ClickSelector(scene, orbit(0.25)).select
+    top, foot = torch.tensor([[0.0, 0.0, 0.5]]), thing[thing[:, 2].argmin()][None]
+    chosen = select(torch.cat([top, foot])).mask
+    assert chosen[4000:].float().mean() > 0.9 and chosen[:4000].float().mean() < 0.02
+    # On the ground alone it means the ground.
+    assert select(torch.tensor([[1.5, 0.0, 0.0]])).mask[:4000].float().mean() > 0.5
+
+
+# --- how like a point a patch is, by hand ----------------------------------------------------------------------------
+
+
+def _graph(means, colors=None, ends=(), contrasts=(), lengths=()) -> Patches:
+    """Patches of one Gaussian each."""
+    means = np.array(means, dtype=float)
+    count = len(means)
+    return Patches(
+        *(np.arange(count), np.ones(count), means, np.zeros((count, 3)) if colors is None else np.array(colors)),
+        *(np.array(ends, dtype=np.int64).reshape(-1, 2), np.array(contrasts, dtype=float), np.array(lengths, float)),
+    )
+
+
+def _clicked_at(patches: Patches, patch: int) -> _Clicked:
+    return _Clicked(patches.means[[patch]], np.array([patch]))
+
+
+def test_unlikeness_is_color_and_place_in_their_units():
+    """Lightness counts a fifth; 0.07 of hue are 1, and one spread of place is 1."""
+    patches = _graph(
+        [[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 3, 0], [0, 3, 0]],
+        [[0.5, 0, 0], [0.5, 0.07, 0], [0.85, 0, 0], [0.5, 0, 0], [0.5, 0, 0.14]],
+    )
+    found = _unlikeness(patches, _clicked_at(patches, 0), 1.5, flats=False)
+    assert found == pytest.approx([0.0, 1.0, 1.0, 2.0, math.sqrt(2**2 + 2**2)])
+    assert np.isinf(_unlikeness(patches, _Clicked(np.zeros((0, 3)), np.zeros(0, np.int64)), 1.5)).all()
+    # Of several points the likest counts.
+    two = _Clicked(patches.means[[0, 3]], np.array([0, 3]))
+    assert _unlikeness(patches, two, 1.5, flats=False)[[3, 4]] == pytest.approx([0.0, 2.0])
+
+
+@pytest.mark.parametrize(("thick", "across", "along"), [(1 / 8, 0.575, 1.75), (1 / 400, 0.157, 2.485), (1.0, 1.0, 1.0)])
+def test_on_something_flat_a_place_in_its_plane_is_nearer_than_one_out_of_it(thick, across, along):
+    """A cross as thick as 1/8 of its width is half as flat as a sheet (1 - 4/8): 0.15 and 2.5 for a sheet, 1 and 1 for
+    a lump, the middle of both here."""
+    patches = _graph([[0, 0, 0], *(sign * length * axis for length, axis in zip((0.5, 0.5, 0.5 * thick), np.eye(3))
+                                   for sign in (1, -1))])  # fmt: skip
+    found = _unlikeness(patches, _clicked_at(patches, 0), 1.0)
+    assert found[1:5] == pytest.approx([0.5 / along] * 4, rel=0.01)
+    assert found[5:] == pytest.approx([0.5 * thick / across] * 2, rel=0.01)
 
 
 def test_clicks_are_marked_and_named():

@@ -7,7 +7,7 @@ from skimage.color import rgb2lab
 
 from fasttext2style.scene.files.ply import SH_C0
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.selection.colors import select_color, to_lab
+from fasttext2style.selection.colors import base_colors, select_color, to_lab
 
 
 def test_lab_is_that_of_skimage():
@@ -25,6 +25,14 @@ def test_by_hand_red_among_green_and_blue():
     assert select_color(scene, (1, 0, 0), 0.0).weights.tolist() == [1, 0, 0]
     assert select_color(scene, (1, 0, 0), 5.0).weights.tolist() == [1, 1, 1]
     assert select_color(scene, (0.5, 0.5, 0.5), 0.05).count == 0
+
+
+def test_colors_beyond_white_and_black_are_white_and_black():
+    scene = blobs(torch.rand(2, 3), 0.1)
+    scene.sh_dc[:] = torch.tensor([[9.0], [-9.0]])
+    assert base_colors(scene).tolist() == [[1.0] * 3, [0.0] * 3]
+    assert select_color(scene, (1, 1, 1), 0.0).weights.tolist() == [1, 0]
+    assert select_color(scene, (0, 0, 0), 0.0).weights.tolist() == [0, 1]
 
 
 def test_a_larger_tolerance_selects_more():

@@ -5,7 +5,8 @@ import torch
 from shared_scenes import ball, blobs, disc, orbit, toy
 
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.selection.ground import find_things, focus_of
+from fasttext2style.selection.ground import find_things, focus_of, look_at
+from fasttext2style.selection.neighbours import bodies
 
 
 def test_everything_on_the_deck_is_a_thing_of_its_own():
@@ -54,6 +55,53 @@ def test_cameras_side_by_side_still_have_a_focus():
     focus = focus_of(Cameras.looking_at(eyes, eyes + torch.tensor([0.0, 1, 0]), 96, 96))
     assert focus.isfinite().all()
     assert focus[0].item() == pytest.approx(1.0, abs=0.01)
+
+
+def test_cameras_whose_axes_meet_exactly_have_that_focus():
+    eyes = torch.tensor([[2.0, 0, 0], [-2, 0, 0], [0, 2, 0], [0, -2, 0]])
+    assert focus_of(Cameras.looking_at(eyes, torch.zeros(3), 96, 96)).tolist() == pytest.approx([0, 0, 0], abs=1e-6)
+
+
+def test_what_shows_in_the_middle_of_the_pictures_counts_most():
+    """A bell of 0.4 of half the picture's side: at the middle of an edge exp(-1 / 0.32) = 4 % are left."""
+    camera = Cameras.looking_at(torch.zeros(1, 3), torch.tensor([0.0, 0, 1]), 96, 96, fov_degrees=90.0, up=(0, -1, 0))
+    places = torch.tensor([[0.0, 0], [0.4, 0], [-0.4, 0], [0, 0.4], [0, -0.4], [0.6, 0.6]])
+    scene = look_at(blobs(torch.nn.functional.pad(places, (0, 1), value=1.0), 0.02), camera)
+    expected = torch.exp(-places.square().sum(dim=1) / (2 * 0.4**2))
+    torch.testing.assert_close(scene.central / scene.visible, expected, rtol=0.05, atol=0)
+
+
+def test_at_the_foot_of_things_a_thirtieth_of_the_cameras_distance_cannot_be_told_from_the_ground():
+    """One and a half times the half thickness of a plane, 0.02, times the distance, 2."""
+    scene = blobs(torch.cat([disc(3, 0, 4000), ball(0.25, 0.3, 1200)]))
+    assert find_things(scene, orbit(0.3)).foot == pytest.approx(0.06, rel=0.01)
+
+
+def test_what_no_view_sees_belongs_to_what_lies_next_to_it():
+    """Clear Gaussians inside a ball, 0.04 of the cameras' distance from its surface at most, and beyond that."""
+    near, far = ball(0.2, 0.4, 60), ball(0.1, 0.4, 60)
+    points = torch.cat([disc(3, 0, 4000), ball(0.25, 0.4, 1200), near, far])
+    scene = blobs(points)
+    scene.logit_opacities[5200:] = -12.0
+    things = find_things(scene, orbit(0.4))
+    thing = int(things.of[4000:5200].mode().values)
+    assert thing >= 0 and (things.of[4000:5200] == thing).float().mean() > 0.9
+    assert (things.of[5200:5260] == thing).float().mean() > 0.9 and (things.of[5260:] == -1).all()
+
+
+def test_bodies_are_found_by_as_many_neighbours_as_are_asked_for():
+    """Two clusters of three: each one's two nearest are of its own cluster, the third is of the other one."""
+    corner = torch.tensor([[0.0, 0, 0], [0.1, 0, 0], [0, 0.1, 0]])
+    points, widths = torch.cat([corner, corner + torch.tensor([1.0, 0, 0])]), torch.full((6,), 0.4)
+    assert bodies(points, widths, neighbours=2).tolist() == [0, 0, 0, 1, 1, 1]
+    assert bodies(points, widths, neighbours=3).tolist() == [0] * 6
+    assert bodies(points, widths, longest=0.5, neighbours=3).tolist() == [0, 0, 0, 1, 1, 1]
+    # Fewer than are asked for are all of them.
+    assert bodies(points, torch.full((6,), 0.01)).tolist() == [0, 1, 2, 3, 4, 5]
+    assert bodies(points[:1], widths[:1]).tolist() == [0] and len(bodies(points[:0], widths[:0])) == 0
+    # They reach 2.5 times their width.
+    assert bodies(points, torch.full((6,), 0.19), neighbours=3).tolist() == [0] * 6
+    assert bodies(points, torch.full((6,), 0.17), neighbours=3).tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_one_gaussian_that_no_view_sees_belongs_to_nothing():

@@ -100,6 +100,18 @@ def test_sam3_takes_the_union_of_all_things_above_the_score(models, monkeypatch)
     assert not segmenter.masks(images, "the bear").any()
 
 
+def test_a_thing_counts_to_sam3_from_one_half_on(models, monkeypatch):
+    segmenter = load_segmenter(models / "sam3")
+    ask, asked = segmenter._processor.post_process_instance_segmentation, []
+    monkeypatch.setattr(
+        segmenter._processor,
+        "post_process_instance_segmentation",
+        lambda *outputs, **settings: (asked.append(settings["threshold"]), ask(*outputs, **settings))[1],
+    )
+    segmenter.masks(pictures(), "the bear")
+    assert asked == [0.5, 0.5]
+
+
 def test_published_sams_are_trackers_of_videos_with_the_model_inside(models, monkeypatch):
     """Their config.json says sam2_video and sam3_video, and their weights have parts that pictures do not need."""
     monkeypatch.setattr(sam3, "SCORE", 0.25)
@@ -138,6 +150,17 @@ def test_what_is_no_segmenter_is_refused_in_words(models, tmp_path):
     with pytest.raises(
         ValueError, match=r"CIDAS/clipseg-rd64-refined .*(cannot be reached|could not be loaded).*encoder"
     ):
+        load_segmenter("clipseg")
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [(False, "is not on this machine, and .* cannot be reached"), (True, "could not be loaded from")],
+)
+def test_a_hub_out_of_reach_is_told_from_one_that_refuses(monkeypatch, there, message):
+    """Tests run offline: the hub's client refuses by itself."""
+    monkeypatch.setattr("fasttext2style.selection.segmenters.pretrained.reachable", lambda url: there)
+    with pytest.raises(ValueError, match=f"CIDAS/clipseg-rd64-refined {message}"):
         load_segmenter("clipseg")
 
 

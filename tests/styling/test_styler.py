@@ -121,6 +121,7 @@ def test_similarity_is_of_all_views_or_of_so_many_of_them(encoder):
     every = styler.similarity(styler.edit.original)
     assert len(every) == len(styler.views) == 10
     torch.testing.assert_close(styler.similarity(styler.edit.original, at_most=4), every[[0, 3, 6, 9]])
+    assert not styler.similarity(styler.edit.gaussians()).requires_grad
 
 
 def test_the_same_seed_draws_the_same_losses(encoder):

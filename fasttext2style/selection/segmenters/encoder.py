@@ -77,8 +77,7 @@ class EncoderSegmenter:
         return self.encoder.embed_texts([text])[0], self._mean_text
 
     def _other_words(self) -> list[str]:
-        known = (word for word in word_bank() if self.encoder.coverage(word).known)
-        return [word for word, _ in zip(known, range(OTHER_WORDS))]
+        return list(self.encoder.coverage(" ".join(word_bank())).known[:OTHER_WORDS])
 
     def _crops(
         self, images: Float[Tensor, "views height width 3"], step: int
