@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-Kind = Literal["auto", "text", "clicks", "masks", "rectangle", "box", "sphere", "color", "file", "everything"]
+Kind = Literal[
+    "auto", "1", "2", "3", "text", "clicks", "masks", "rectangle", "box", "sphere", "color", "file", "everything"
+]
 Click = tuple[int, float, float]
 """Number of a training view, from 0 in the order of the photographs' names, and x, y in its pixels."""
 
@@ -33,7 +35,8 @@ class ObjectChoice:
 
     by: Annotated[Kind, tyro.conf.arg(aliases=["--object"])] = "auto"
     """"auto": what the options below imply, else the object of the run that is loaded, else masks if
-    --pipeline.datamanager.object-masks names some, else what most views look at. "masks": the capture's mask files (or
+    --pipeline.datamanager.object-masks names some, else what most views look at. "1", "2", "3": what stands out in the
+    scene, by the numbers in object.png of an earlier run. "masks": the capture's mask files (or
     object-masks). "box", "sphere": a shape in scene coordinates. "color": that of the first click. "everything": the
     whole scene. The others by the options of their names."""
     text: Annotated[str, tyro.conf.arg(aliases=["--object-text"])] = ""

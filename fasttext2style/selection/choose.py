@@ -23,7 +23,19 @@ def choose(
     previous: Tensor,
     masks_are_ours: bool,
 ) -> Selection:
-    """The object of a scene.
+    """The object of a scene; see `choose_among`."""
+    return choose_among(choice, scene, cameras, masks, previous, masks_are_ours)[0]
+
+
+def choose_among(
+    choice: ObjectChoice,
+    scene: Gaussians,
+    cameras: Cameras,
+    masks: Tensor | None,
+    previous: Tensor,
+    masks_are_ours: bool,
+) -> tuple[Selection, list[Selection]]:
+    """The object of a scene, and the candidates among which it was found automatically (none if it was named).
 
     Args:
         choice: what is asked for.
@@ -37,6 +49,24 @@ def choose(
         ValueError: what was asked for is not there, or selects nothing.
     """
     choice.check()
+    named = _named(choice, scene, cameras, masks)
+    if named is not None:
+        return named, []
+    if choice.kind == "auto" and masks is not None and masks_are_ours:
+        return _lifted(scene, cameras, masks), []
+    if choice.kind == "auto" and not bool((previous == 1).all()):
+        return Selection(previous, "the object of the loaded run").for_scene(scene), []
+    from fasttext2style.selection.automatic import candidates, no_candidate
+
+    found = candidates(scene, cameras)
+    number = 1 if choice.kind == "auto" else int(choice.kind)
+    if number > len(found):
+        raise ValueError(no_candidate(number, len(found)))
+    return found[number - 1], found
+
+
+def _named(choice: ObjectChoice, scene: Gaussians, cameras: Cameras, masks: Tensor | None) -> Selection | None:
+    """What the options say the object is; None if it is to be found."""
     match choice.kind:
         case "file":
             return _loaded(choice.file, scene)
@@ -58,13 +88,7 @@ def choose(
             return select_sphere(scene, choice.center, choice.radius)
         case "masks":
             return _lifted(scene, cameras, masks)
-    if masks is not None and masks_are_ours:
-        return _lifted(scene, cameras, masks)
-    if not bool((previous == 1).all()):
-        return Selection(previous, "the object of the loaded run").for_scene(scene)
-    from fasttext2style.selection.automatic import select_automatic
-
-    return select_automatic(scene, cameras)
+    return None
 
 
 def changed(settings: SelectionSettings, scene: Gaussians, selection: Selection) -> Selection:

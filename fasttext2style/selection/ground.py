@@ -199,6 +199,13 @@ class Standing:
         bodies = (self._free(int(label)) for label in (counts >= LEAST_BODY).nonzero()[:, 0])
         return [body for body in bodies if body is not None]
 
+    def all_bodies(self) -> list[Standing]:
+        """All free bodies, and those on them."""
+        found: list[Standing] = []
+        for body in self.free_bodies():
+            found += [body, *body.all_bodies()]
+        return found
+
     def central_body(self) -> Standing | None:
         """The free body that shows most in the middle of the pictures, freed of all that it stands on."""
         if len(self._above) == 0:

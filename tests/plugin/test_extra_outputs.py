@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from fasttext2style.evaluation.object_pictures import MARK_COLOR, marked
 from fasttext2style.plugin.host.model import SceneModel
-from fasttext2style.plugin.host.outputs import MARK_COLOR, EarlierObject, LazyOutputs, marked
+from fasttext2style.plugin.host.outputs import EarlierObject, LazyOutputs
 from fasttext2style.scene.rasterize import rasterize_splats
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config
 

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from fasttext2style.cli import entrypoint
+from fasttext2style.evaluation.object_pictures import RULER
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.scene.rasterize import render, render_values
 from fasttext2style.selection.selection import Selection
@@ -139,6 +140,24 @@ def test_a_picture_shows_what_is_selected(ft2s_select, run_folder):
     assert changed[ball > 0.5].float().mean() > 0.99
     around = torch.nn.functional.max_pool2d(ball[None, None], 5, 1, 2)[0, 0]
     assert (around < 0.01).float().mean() > 0.2 and not changed[around < 0.01].any()
+
+
+def test_views_are_drawn_with_their_numbers_and_pixels(run_folder, tmp_path, monkeypatch, capsys):
+    """What a ruler says is the pixel that a click takes."""
+    sheet = tmp_path / "views.png"
+    monkeypatch.setattr(sys, "argv", ["ft2s", "views", str(run_folder), "-o", str(sheet), "--only", "5", "0"])
+    entrypoint()
+    assert f"2 of {len(capture_cameras())} training views of 48 x 48 pixels: {sheet}" in capsys.readouterr().out
+    picture = np.asarray(Image.open(sheet)).astype(int)
+    run = open_run(run_folder)
+    for tile, number in enumerate((5, 0)):
+        shown = picture[2 * RULER : 2 * RULER + 48, tile * (48 + RULER + 8) + RULER :][:, :48]
+        expected = render(run.gaussians(), run.cameras()[number])[0][0].clamp(0, 1) * 255
+        assert np.abs(shown - expected.round().int().numpy()).max() <= 1
+    monkeypatch.setattr(sys, "argv", ["ft2s", "views", str(run_folder), "--only", "99"])
+    with pytest.raises(SystemExit):
+        entrypoint()
+    assert "There is no view 99" in capsys.readouterr().out
 
 
 def test_what_makes_no_sense_is_said(ft2s_select, capsys, tmp_path):

@@ -1,5 +1,6 @@
 """The main job on a small capture: the object takes the style, nothing else changes by one bit, the run is kept."""
 
+import io
 import json
 import signal
 
@@ -8,7 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from fasttext2style.evaluation.object_pictures import MARK_COLOR
 from fasttext2style.evaluation.timing import peak_memory_gib
+from fasttext2style.plugin.host import pipelines
 from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.scene.gaussians import Gaussians
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
@@ -65,6 +68,38 @@ def test_outside_the_object_no_bit_changes(red_run, capture):
     assert report["loaded"]["file"] == str(capture / "scene.ply")
     assert report["largest_pixel_change"] == 0.0
     assert report["share_of_pixels"] > 0.05
+
+
+def test_the_object_is_shown_before_the_style_begins(red_run):
+    """Four views under a label, the ball in the mark's colour and nothing else."""
+    picture = np.asarray(Image.open(red_run.base_dir / "object.png")).astype(float) / 255
+    assert picture.shape == (26 + 48, 4 * 48, 3)
+    mark = np.asarray(MARK_COLOR)
+    for view in np.split(picture[26:], 4, axis=1):
+        marked = np.abs(view - mark).sum(axis=-1) < 0.05
+        rows, columns = marked.nonzero()
+        # The outline of a ball in the middle of the view, of radius .3 at a distance of 1.6 or so.
+        assert 20 < len(rows) < 300
+        assert rows.min() > 8 and rows.max() < 40 and columns.min() > 8 and columns.max() < 40
+        # Tinted inside, not in the corners.
+        blue = view[..., 2] - view[..., 0]
+        assert blue[24, 24] > 0.2 > blue[:3].max()
+
+
+def test_nothing_is_edited_without_a_yes(capture, tmp_path, monkeypatch, capsys):
+    config = _config(capture, tmp_path, prompt="red", steps=2)
+    config.pipeline.confirm = True
+    with pytest.raises(ValueError, match="nobody sits at a terminal"):
+        config.pipeline.check()
+    monkeypatch.setattr(pipelines, "can_ask", lambda: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("what\nno\n"))
+    with pytest.raises((ValueError, SystemExit), match=r"1|nothing was edited"):
+        train(config)
+    assert capsys.readouterr().out.count("Is it the right one? (yes/no)") == 2
+    assert not list(tmp_path.rglob("styled.ply")) and list(tmp_path.rglob("object.png"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    train(config)
+    assert list(tmp_path.rglob("styled.ply"))
 
 
 def test_results_are_complete(red_run):

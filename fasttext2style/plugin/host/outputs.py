@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-MARK_COLOR = (0.1, 0.85, 1.0)
-"""Of the marked object: seldom in photographs, and no material that people like to ask for."""
 TINT = 0.35
 """How much of the mark's colour lies on the object."""
 
@@ -94,19 +92,3 @@ class EarlierObject(nn.Module):
             self.set(state[f"{prefix}rows"].to(device), {n: state[f"{prefix}{n}"].to(device) for n in self.groups})
         else:
             self.clear()
-
-
-def marked(image: Tensor, coverage: Tensor, tint: float) -> Tensor:
-    """An image with the object tinted and outlined.
-
-    Args:
-        image: [height, width, 3] in [0, 1].
-        coverage: [height, width, 1], how much of each pixel's colour comes from the object.
-        tint: how much of the mark's colour lies on the object; 0 leaves the outline alone.
-    """
-    color = image.new_tensor(MARK_COLOR)
-    tinted = torch.lerp(image, color.expand_as(image), tint * coverage)
-    inside = (coverage > 0.5).float()[None, :, :, 0]
-    # The outline: pixels inside that have a neighbour outside.
-    eroded = -torch.nn.functional.max_pool2d(-inside, kernel_size=3, stride=1, padding=1)
-    return torch.where((inside - eroded)[0, :, :, None] > 0, color, tinted)

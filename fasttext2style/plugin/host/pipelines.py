@@ -16,20 +16,25 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineC
 from torch import nn
 
 from fasttext2style.evaluation.looks import camera_path
+from fasttext2style.evaluation.object_pictures import write_object_picture
 from fasttext2style.evaluation.results import HeldOut, Outcome
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
+from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.ply import read_ply
+from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.choice import ObjectChoice
-from fasttext2style.selection.choose import choose
+from fasttext2style.selection.choose import choose_among
+from fasttext2style.selection.doubts import doubts
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig
 from fasttext2style.styling.styler import StylerConfig
 from fasttext2style.terminal.console import say, warn
+from fasttext2style.terminal.question import can_ask, is_yes
 
 
 @dataclass
@@ -54,6 +59,8 @@ class ObjectPipelineConfig(ScenePipelineConfig):
     """open_clip tag or local file of the encoder's weights; empty takes the model's default ones."""
     object: ObjectChoice = field(default_factory=ObjectChoice)
     """Which Gaussians are the object."""
+    confirm: Annotated[bool, tyro.conf.arg(aliases=["--confirm"])] = False
+    """Show the object in a picture and wait for a yes before anything is edited."""
     styler: StylerConfig = field(default_factory=StylerConfig)
     """What a styling step does."""
     growth: GrowthConfig = field(default_factory=GrowthConfig)
@@ -72,6 +79,8 @@ class ObjectPipelineConfig(ScenePipelineConfig):
         """Raises ValueError for settings out of range or that contradict each other; loads nothing."""
         self.styler.check()
         self.growth.check()
+        if self.confirm and not can_ask():
+            raise ValueError("--confirm True waits for an answer, and nobody sits at a terminal: leave it out.")
         if self.video_seconds < 0:
             raise ValueError(f"--pipeline.video-seconds must be 0 (no video) or more, got {self.video_seconds}.")
         if self.growth.enabled and ("means" not in self.styler.train or self.styler.composite):
@@ -121,33 +130,50 @@ class ObjectPipeline(VanillaPipeline):
             )
         self.model.load_gaussians(gaussians.with_sh_degree(degree))
 
-    def choose_object(self) -> Selection:
-        """The object as the settings name it, in the scene as it is; warnings are printed.
+    def choose_object(self, folder: Path) -> Selection:
+        """The object as the settings name it, in the scene as it is; shown in `folder`/object.png and questioned.
 
         Raises:
-            ValueError: what was asked for is not there, or selects nothing.
+            ValueError: what was asked for is not there, selects nothing, or is not what was meant.
         """
         earlier = self.model.selection
         # A session that was saved with nothing selected has said nothing about the object.
         earlier = earlier if bool(earlier.any()) else torch.ones_like(earlier)
         masks_are_ours = self.datamanager.config.object_masks is not None
-        selection = choose(
-            self.config.object,
-            self.model.gaussians(),
-            self.datamanager.cameras("train"),
-            self.datamanager.masks(),
-            earlier,
-            masks_are_ours,
+        scene, cameras = self.model.gaussians().detach(), self.datamanager.cameras("train")
+        selection, candidates = choose_among(
+            self.config.object, scene, cameras, self.datamanager.masks(), earlier, masks_are_ours
         )
         warning = selection.check_usable()
-        if warning:
-            warn(warning)
+        say(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
+        for doubt in [warning] if warning else doubts(scene, cameras, selection.weights):
+            warn(doubt)
+        self._show(folder / "object.png", scene, cameras, selection, candidates)
+        if self.config.confirm and not is_yes("Is it the right one?"):
+            raise ValueError(
+                "The object is not the right one; nothing was edited. Choose another: --object 2 takes the second "
+                "candidate, --object-click VIEW X Y a point on it (ft2s views RUN shows views with their pixels), "
+                "--object box or --object sphere a shape."
+            )
         return selection
+
+    def _show(
+        self, path: Path, scene: Gaussians, cameras: Cameras, selection: Selection, candidates: list[Selection]
+    ) -> None:
+        """A picture of the object, and of what else it could be."""
+        objects = {f"The object: {selection.origin}": selection.weights}
+        if len(candidates) > 1:
+            objects = {
+                f"--object {number}" + (": the object" if one is selection else ""): one.weights
+                for number, one in enumerate(candidates, start=1)
+            }
+        write_object_picture(path, scene, cameras, objects)
+        others = f", and {len(candidates) - 1} more to choose from (--object)" if len(candidates) > 1 else ""
+        say(f"The object in four views{others}: {path}")
 
     def begin_edit(self, selection: Selection, folder: Path) -> EditableObject:
         """The object as parameters; what is left of the run goes into `folder`."""
         scene = self.model.gaussians()
-        say(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
         self.folder, self.selection_origin, self.has_begun = folder, selection.origin, True
         self.edit = EditableObject(scene, selection)
         return self.edit

@@ -5,22 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
+from fasttext2style.evaluation.object_pictures import highlighted
 from fasttext2style.evaluation.report import to_uint8, write_png
-from fasttext2style.plugin.host.outputs import marked
 from fasttext2style.plugin.runs.history import open_run_with_history
-from fasttext2style.scene.cameras import Cameras
-from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import render, render_values
 from fasttext2style.selection.choice import SelectionSettings
 from fasttext2style.selection.choose import changed, choose
-from fasttext2style.selection.selection import Selection
-from fasttext2style.terminal.console import say
-from fasttext2style.trust.lock import WriteLock
-
-TINT = 0.5
+from fasttext2style.selection.doubts import doubts
+from fasttext2style.terminal.console import say, warn
 
 
 def select(
@@ -56,21 +48,12 @@ def select(
     else:
         selection.save(output)
     say(f"{selection.count:,} of {len(scene):,} Gaussians: {selection.origin}")
+    for doubt in doubts(scene, cameras, selection.weights):
+        warn(doubt)
     say(f"Use it with: --object-file {output}")
     if views_in_picture > 0:
         picture = output.with_suffix(".png")
-        write_png(picture, to_uint8(highlighted(scene, selection, cameras, views_in_picture)))
+        marked = highlighted(scene, selection.weights, cameras.evenly(views_in_picture))
+        write_png(picture, to_uint8(torch.cat(list(marked), dim=1)))
         say(f"Picture: {picture} (training views are {cameras.width} x {cameras.height} pixels)")
     return output
-
-
-@torch.no_grad()
-def highlighted(
-    scene: Gaussians, selection: Selection, cameras: Cameras, views: int
-) -> Float[Tensor, "height sheet_width 3"]:
-    """Some views side by side, the object tinted and outlined."""
-    pictures = []
-    for view in cameras.evenly(views):
-        coverage, _, _ = render_values(scene, view, selection.weights.to(scene.means)[:, None])
-        pictures.append(marked(render(scene, view)[0][0].clamp(0, 1), coverage[0].clamp(0, 1), TINT))
-    return torch.cat(pictures, dim=1)

@@ -19,9 +19,10 @@ from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO as SCALE
 from nerfstudio.viewer.viewer import Viewer
 from torch import Tensor
 
+from fasttext2style.evaluation.object_pictures import marked
 from fasttext2style.plugin.host.datamanager import to_scene_cameras
 from fasttext2style.plugin.host.model import SceneModel
-from fasttext2style.plugin.host.outputs import LazyOutputs, marked
+from fasttext2style.plugin.host.outputs import LazyOutputs
 from fasttext2style.scene.cameras import Cameras
 
 Look = Literal["after", "before", "after | before"]
