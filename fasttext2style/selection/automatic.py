@@ -98,8 +98,11 @@ def _voted(gaussians: Gaussians, scene: SeenScene, views: Cameras, body: Int[Ten
     """The vote fills holes of the body and takes in what its silhouette hides."""
     found = torch.zeros_like(scene.visible)
     found[body] = 1.0
-    coverage, _, _ = render_values(gaussians.detach(), views, found[:, None])
-    masks = np.stack([_closed(mask) for mask in (coverage[..., 0] > 0.5).cpu().numpy()])
+    coverage = render_values(gaussians.detach(), views, found[:, None])[0][..., 0]
+    shown = coverage[coverage > 0.05]
+    # Where fog hangs before a body no pixel is all its own: half of what it has at best.
+    half = 0.5 * float(torch.quantile(shown[:: 1 + len(shown) // 1_000_000], 0.9)) if len(shown) else 0.5
+    masks = np.stack([_closed(mask) for mask in (coverage > half).cpu().numpy()])
     shares = mask_shares(gaussians.detach(), views, torch.from_numpy(masks).to(coverage))
     chosen = without_outliers(gaussians.means.detach(), shares > 0.5)
     origin = f"found automatically in {len(views)} views{which}"
@@ -125,7 +128,7 @@ def _bodies(scene: SeenScene) -> list[Int[Tensor, " body"]]:
     central = standing.central_body()
     labels = connected(scene, rows)
     first = rows[labels == most_central(scene, rows, labels)] if central is None else central.rows
-    others = [body.rows for body in standing.all_bodies()]
+    others = [body.rows for body in standing.all_bodies()] + [standing.carrier(first)]
     if central is None:
         counts = labels.bincount()
         others += [rows[labels == label] for label in (counts >= LEAST_BODY).nonzero()[:, 0].tolist()]

@@ -15,7 +15,7 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions, render_values
-from fasttext2style.selection.ground import LONGEST_GAP, focus_of, some_views
+from fasttext2style.selection.ground import LONGEST_GAP, focus_of, some_views, up_of
 from fasttext2style.selection.neighbours import bodies, widths_of
 
 FEW_GAUSSIANS = 300
@@ -141,7 +141,7 @@ def _about_the_frame(seen: _Seen) -> str:
 
 def _about_sides(gaussians: Gaussians, chosen: Tensor, seen: _Seen) -> str:
     middle = gaussians.means[chosen].median(dim=0).values
-    up = torch.nn.functional.normalize(-seen.cameras.viewmats[:, 1, :3].mean(dim=0), dim=0)
+    up = up_of(seen.cameras)
     away = seen.cameras.centers - middle
     # From straight above all sides are seen alike.
     high = float((torch.nn.functional.normalize(away, dim=1) @ up).median()) > math.sin(math.radians(65.0))

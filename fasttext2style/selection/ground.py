@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions
-from fasttext2style.selection.neighbours import bodies, widths_of
+from fasttext2style.selection.neighbours import bodies, spacing, widths_of
 
 LEAST_VIEWS = 3
 """Fewer do not say where they all look."""
@@ -39,11 +39,27 @@ and 1.7.
 """
 LONGEST_GAP = 0.04
 """Across which two Gaussians may touch, in units of the cameras' distance."""
+SPARSE_GAP = 3.0
+"""The same in units of the spacing of neighbours, for scenes of few Gaussians."""
 FREE_SHARE = 0.9
 """What stands on no ground is free if it lies within this share of the cameras' distance, rather than to be cut off
 there."""
 LEAST_BODY = 10
 """Gaussians; fewer are no body."""
+LEAST_OPACITY = 0.2
+"""What is fainter is fog or debris and holds no body together; the vote of the views takes back what shows on it."""
+FOG_WIDTH, FOG_OPACITY = 0.06, 0.5
+"""What is wider, in units of the cameras' distance, has to be so solid."""
+CAMERA_REACH = 0.25
+"""What lies nearer to a camera than this share of its distance to the focus floats before the lens."""
+ONE_SIDED = 0.7
+"""Length of the mean of the directions in which the cameras look, above which they stand on one side of what they see:
+within some 120 degrees."""
+LEAST_TURN = 0.15
+"""Root mean square of how far the cameras' right-hand sides leave their main direction, below which they are alike."""
+WALL_TILT_DEGREES = 50.0
+LEAST_BEFORE_WALL = 0.3
+"""Of what the middle of the pictures shows of a wall and before it; a picture on a wall has nothing before it."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +76,36 @@ class SeenScene:
     distance: float
     """From the cameras to the focus, the unit of all lengths here."""
     up: Float[Tensor, "3"]
+    towards: Float[Tensor, "3"]
+    """From the focus to where the cameras stand: their mean unit vector, short if they stand all around."""
+    solid: Bool[Tensor, " gaussians"]
+    """What may hold a body together: no fog, nothing that floats before a lens."""
+
+    def close(self) -> Int[Tensor, " close"]:
+        """What is seen, is solid, and lies no farther from where the cameras look than they do."""
+        close = (self.means - self.focus).norm(dim=1) < self.distance
+        return (close & (self.visible > 0) & self.solid).nonzero()[:, 0]
 
     def near(self) -> Int[Tensor, " near"]:
-        """What is seen and lies no farther from where the cameras look than they do."""
-        return (((self.means - self.focus).norm(dim=1) < self.distance) & (self.visible > 0)).nonzero()[:, 0]
+        """The same without a wall behind it, if the cameras stand before one."""
+        rows = self.close()
+        if float(self.towards.norm()) <= ONE_SIDED:
+            return rows
+        front = torch.nn.functional.normalize(self.towards, dim=0)
+        wall = find_plane(self, rows, front, WALL_TILT_DEGREES)
+        if wall is None or float(wall[0] @ self.up) > math.cos(math.radians(GROUND_TILT_DEGREES)):
+            return rows
+        normal, offset = wall
+        tolerance = PLANE_TOLERANCE * self.distance
+        height = self.means[rows] @ normal - offset
+        before, within = rows[height > HIGHEST_FOOT * tolerance], rows[height.abs() < tolerance]
+        # Front sides of the object itself are no wall: a wall lies behind what is looked at, and reaches beyond it.
+        if float(self.focus @ normal) - offset < tolerance or len(before) < LEAST_BODY:
+            return rows
+        across = torch.linalg.svd(normal[None], full_matrices=True)[2][1:].T
+        reaches = _area(self.means[within] @ across) > _area(self.means[before] @ across)
+        shown, on_it = float(self.central[before].sum()), float(self.central[within].sum())
+        return before if reaches and shown > LEAST_BEFORE_WALL * (shown + on_it) else rows
 
 
 def some_views(cameras: Cameras) -> Cameras:
@@ -73,7 +115,14 @@ def some_views(cameras: Cameras) -> Cameras:
 
 def look_at(gaussians: Gaussians, cameras: Cameras) -> SeenScene:
     """See a scene through all of these views."""
-    gaussians, focus = gaussians.detach(), focus_of(cameras)
+    gaussians = gaussians.detach()
+    focus = focus_of(cameras)
+    solid = _solid(gaussians, cameras, focus)
+    if float(cameras.directions.mean(dim=0).norm()) > ONE_SIDED:
+        # Axes that differ little say little about how far away they meet.
+        focus = _seen_in_the_middle(gaussians, cameras, solid)
+        solid = _solid(gaussians, cameras, focus)
+    away = cameras.centers - focus
     rows = torch.linspace(-1, 1, cameras.height, device=cameras.device)[:, None]
     columns = torch.linspace(-1, 1, cameras.width, device=cameras.device)
     center = torch.exp(-(rows**2 + columns**2) / (2 * 0.4**2))
@@ -85,9 +134,51 @@ def look_at(gaussians: Gaussians, cameras: Cameras) -> SeenScene:
         visible,
         central,
         focus,
-        float((cameras.centers - focus).norm(dim=1).median()),
-        torch.nn.functional.normalize(-cameras.viewmats[:, 1, :3].mean(dim=0), dim=0),
+        float(away.norm(dim=1).median()),
+        up_of(cameras),
+        torch.nn.functional.normalize(away, dim=1).mean(dim=0),
+        solid,
     )
+
+
+def _solid(gaussians: Gaussians, cameras: Cameras, focus: Float[Tensor, "3"]) -> Bool[Tensor, " gaussians"]:
+    """What is neither fog nor floats before a lens, if this is where the cameras look."""
+    away = (cameras.centers - focus).norm(dim=1)
+    widths, opacities = widths_of(gaussians.scales), gaussians.logit_opacities.sigmoid()
+    is_fog = (widths > FOG_WIDTH * float(away.median())) & (opacities < FOG_OPACITY)
+    floats = torch.zeros_like(is_fog)
+    for center, reach in zip(cameras.centers, CAMERA_REACH * away):
+        floats |= (gaussians.means - center).norm(dim=1) < reach
+    return (opacities >= LEAST_OPACITY) & ~is_fog & ~floats
+
+
+def _seen_in_the_middle(
+    gaussians: Gaussians, cameras: Cameras, solid: Bool[Tensor, " gaussians"]
+) -> Float[Tensor, "3"]:
+    """Where the surface lies that the middle of the pictures shows: the median over them."""
+    height, width = cameras.height, cameras.width
+    middle = torch.zeros(len(cameras), height, width, 1, device=cameras.device)
+    middle[:, height // 3 : height - height // 3, width // 3 : width - width // 3] = 1.0
+    shown = contributions(gaussians, cameras, middle)[:, 0].clamp_min(0) * solid
+    if float(shown.sum()) <= 0:
+        return focus_of(cameras)
+    return torch.stack([_weighted_median(axis, shown) for axis in gaussians.means.T])
+
+
+def up_of(cameras: Cameras) -> Float[Tensor, "3"]:
+    """Up, a unit vector, for cameras held upright on the whole: they look up and down, but their right is level.
+
+    So it is the direction across which all cameras' right-hand sides lie. Where these are all alike (views that are
+    only shifted) it is the mean of the cameras' own up.
+    """
+    own = torch.nn.functional.normalize(-cameras.viewmats[:, 1, :3].mean(dim=0), dim=0)
+    _, strengths, directions = torch.linalg.svd(cameras.viewmats[:, 0, :3], full_matrices=True)
+    if len(strengths) < 3 or float(strengths[1]) < LEAST_TURN * len(cameras) ** 0.5:
+        return own
+    if float(strengths[2]) > 0.5 * float(strengths[1]):
+        return own  # rolled, or held upright by nobody
+    # Cameras look down on things rather than up, and have their own up above rather than below.
+    return directions[2] * torch.sign(directions[2] @ (own - cameras.directions.mean(dim=0)))
 
 
 def focus_of(cameras: Cameras) -> Float[Tensor, "3"]:
@@ -167,8 +258,11 @@ class Standing:
 
     def __init__(self, scene: SeenScene, rows: Int[Tensor, " rows"], floor: int = 0) -> None:
         self.scene, self.rows, self._floor = scene, rows, floor
-        plane = find_plane(scene, rows) if floor < MOST_PLANES else None
+        # A ground is large beside all that is there, a wall included, and not just beside what stands before the wall.
+        all_of_it = float(scene.visible[rows if floor > 0 else scene.close()].sum())
+        plane = find_plane(scene, rows, of=all_of_it) if floor < MOST_PLANES else None
         ground = None if plane is None else self._ground(*plane)
+        self._plane = None if ground is None else plane
         self._area = 0.0
         if ground is not None:
             self._above, self._area, self._sideways = ground
@@ -182,7 +276,7 @@ class Standing:
         height = scene.means[rows] @ normal - offset
         within = height.abs() < tolerance
         # Ground as rough as it is: three robust standard deviations.
-        roughness = 3 * 1.4826 * _weighted_median(height[within].abs(), scene.visible[rows[within]])
+        roughness = 3 * 1.4826 * float(_weighted_median(height[within].abs(), scene.visible[rows[within]]))
         above = rows[height > min(max(roughness, 0.15 * tolerance), HIGHEST_FOOT * tolerance)]
         # Level parts of the object itself are no ground: most of what is in the middle of the pictures lies below them,
         # or, on a body already freed from its ground, the cameras look below them.
@@ -192,6 +286,26 @@ class Standing:
             return None
         sideways = torch.linalg.svd(normal[None], full_matrices=True)[2][1:].T
         return above, _area(scene.means[rows[within]] @ sideways), sideways
+
+    def carrier(self, body: Int[Tensor, " body"]) -> Int[Tensor, " carrier"]:
+        """A body with what it stands on and all that stands there, if that stands on a lower plane: a laid table."""
+        none = self.rows[:0]
+        if self._plane is None or self._floor > 0:
+            return none
+        scene, tolerance = self.scene, PLANE_TOLERANCE * self.scene.distance
+        normal, offset = self._plane
+        below = self.rows[scene.means[self.rows] @ normal - offset < -2 * tolerance]
+        lower = find_plane(scene, below)
+        if lower is None:
+            return none
+        above = self.rows[scene.means[self.rows] @ lower[0] - lower[1] > HIGHEST_FOOT * tolerance]
+        labels = connected(scene, above)
+        on_it = labels[torch.isin(above, body)]
+        if len(on_it) == 0:
+            return none
+        found = above[labels == int(on_it.mode().values)]
+        free = float((scene.means[found] - scene.focus).norm(dim=1).max()) < FREE_SHARE * scene.distance
+        return found if free else none
 
     def free_bodies(self) -> list[Standing]:
         """All of them."""
@@ -226,7 +340,8 @@ class Standing:
 
 def connected(scene: SeenScene, rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
     """Number the bodies of touching Gaussians among these."""
-    return bodies(scene.means[rows], scene.widths[rows], longest=LONGEST_GAP * scene.distance)
+    longest = max(LONGEST_GAP * scene.distance, SPARSE_GAP * spacing(scene.means[rows]))
+    return bodies(scene.means[rows], scene.widths[rows], longest=longest)
 
 
 def most_central(scene: SeenScene, rows: Int[Tensor, " rows"], labels: Int[Tensor, " rows"]) -> int:
@@ -235,12 +350,20 @@ def most_central(scene: SeenScene, rows: Int[Tensor, " rows"], labels: Int[Tenso
     return int(shown.index_add_(0, labels, scene.central[rows].double()).argmax())
 
 
-def find_plane(scene: SeenScene, rows: Int[Tensor, " rows"], seed: int = 0) -> tuple[Float[Tensor, "3"], float] | None:
-    """The most visible plane that is about level: RANSAC, then least squares on its inliers.
+def find_plane(
+    scene: SeenScene,
+    rows: Int[Tensor, " rows"],
+    facing: Float[Tensor, "3"] | None = None,
+    tilt_degrees: float = GROUND_TILT_DEGREES,
+    of: float | None = None,
+    seed: int = 0,
+) -> tuple[Float[Tensor, "3"], float] | None:
+    """The most visible plane that faces about a direction, by default up: RANSAC, then least squares on its inliers.
 
-    Its unit normal points up, and points on it have normal @ point = offset. None if nothing level carries a tenth of
-    what is seen.
+    Its unit normal points there, and points on it have normal @ point = offset. None if no such plane carries a tenth
+    of what is seen: of these rows, or of so much visibility.
     """
+    facing = scene.up if facing is None else facing
     if len(rows) < 10:
         return None
     generator = torch.Generator().manual_seed(seed)
@@ -250,8 +373,8 @@ def find_plane(scene: SeenScene, rows: Int[Tensor, " rows"], seed: int = 0) -> t
     corners = drawn[:1500].reshape(500, 3, 3)
     normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], dim=1)
     normals = torch.nn.functional.normalize(normals, dim=1)
-    normals = normals * torch.sign(normals @ scene.up)[:, None]
-    level = (normals @ scene.up) > math.cos(math.radians(GROUND_TILT_DEGREES))
+    normals = normals * torch.sign(normals @ facing)[:, None]
+    level = (normals @ facing) > math.cos(math.radians(tilt_degrees))
     if not bool(level.any()):
         return None
     normals, offsets = normals[level], (normals * corners[:, 0]).sum(dim=1)[level]
@@ -259,7 +382,7 @@ def find_plane(scene: SeenScene, rows: Int[Tensor, " rows"], seed: int = 0) -> t
     support = ((drawn @ normals.T - offsets).abs() < tolerance).float().mean(dim=0)
     best = int(support.argmax())
     normal, offset = normals[best], float(offsets[best])
-    if float(support[best]) < 0.1:
+    if float(support[best]) * float(weights.sum()) < 0.1 * (float(weights.sum()) if of is None else of):
         return None
     for _ in range(5):
         inliers = (points @ normal - offset).abs() < tolerance
@@ -269,9 +392,10 @@ def find_plane(scene: SeenScene, rows: Int[Tensor, " rows"], seed: int = 0) -> t
         middle = share @ points[inliers]
         spread = (points[inliers] - middle) * share.sqrt()[:, None]
         normal = torch.linalg.svd(spread, full_matrices=False)[2][2]
-        normal = normal * torch.sign(normal @ scene.up)
+        normal = normal * torch.sign(normal @ facing)
         offset = float(normal @ middle)
-    return normal, offset
+    # What fits best may have turned away meanwhile.
+    return (normal, offset) if float(normal @ facing) > math.cos(math.radians(tilt_degrees)) else None
 
 
 def _area(points: Float[Tensor, "points 2"]) -> float:
@@ -280,7 +404,7 @@ def _area(points: Float[Tensor, "points 2"]) -> float:
     return math.sqrt(max(0.0, float(torch.det(centered.T @ centered / max(1, len(points))))))
 
 
-def _weighted_median(values: Float[Tensor, " points"], weights: Float[Tensor, " points"]) -> float:
+def _weighted_median(values: Float[Tensor, " points"], weights: Float[Tensor, " points"]) -> Float[Tensor, ""]:
     order = values.argsort()
     cumulative = weights[order].cumsum(dim=0)
-    return float(values[order][torch.searchsorted(cumulative, cumulative[-1] / 2).clamp_max(len(values) - 1)])
+    return values[order][torch.searchsorted(cumulative, cumulative[-1] / 2).clamp_max(len(values) - 1)]

@@ -40,6 +40,14 @@ def bodies(
     return torch.from_numpy(labels).long().to(means.device)
 
 
+def spacing(means: Float[Tensor, "gaussians 3"], neighbour: int = 4) -> float:
+    """Median distance to the so-manieth nearest neighbour; 0 for as few Gaussians or fewer."""
+    if len(means) <= neighbour:
+        return 0.0
+    points = means.detach().double().cpu().numpy()
+    return float(np.median(np.asarray(KDTree(points).query(points, k=[neighbour + 1])[0])))
+
+
 def widths_of(scales: Float[Tensor, "gaussians 3"]) -> Float[Tensor, " gaussians"]:
     """The middle one of the three standard deviations: flat and long Gaussians alike do not reach further."""
     return scales.median(dim=1).values
