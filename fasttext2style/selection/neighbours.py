@@ -45,7 +45,7 @@ def spacing(means: Float[Tensor, "gaussians 3"], neighbour: int = 4) -> float:
     if len(means) <= neighbour:
         return 0.0
     points = means.detach().double().cpu().numpy()
-    return float(np.median(np.asarray(KDTree(points).query(points, k=[neighbour + 1])[0])))
+    return float(np.median(np.asarray(KDTree(points).query(points, k=neighbour + 1)[0])[:, -1]))
 
 
 def widths_of(scales: Float[Tensor, "gaussians 3"]) -> Float[Tensor, " gaussians"]:

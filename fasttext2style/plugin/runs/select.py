@@ -13,6 +13,7 @@ from fasttext2style.selection.choice import SelectionSettings
 from fasttext2style.selection.choose import changed, choose
 from fasttext2style.selection.doubts import doubts
 from fasttext2style.terminal.console import say, warn
+from fasttext2style.trust.lock import WriteLock
 
 
 def select(
