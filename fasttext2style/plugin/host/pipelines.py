@@ -29,6 +29,7 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.choice import ObjectChoice
 from fasttext2style.selection.choose import choose_among
 from fasttext2style.selection.doubts import doubts
+from fasttext2style.selection.noun import named_among
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig
@@ -130,8 +131,11 @@ class ObjectPipeline(VanillaPipeline):
             )
         self.model.load_gaussians(gaussians.with_sh_degree(degree))
 
-    def choose_object(self, folder: Path) -> Selection:
+    def choose_object(self, folder: Path, encoder: TextImageEncoder | None) -> Selection:
         """The object as the settings name it, in the scene as it is; shown in `folder`/object.png and questioned.
+
+        Args:
+            encoder: tells which of several candidates the sentence names; None if there is none.
 
         Raises:
             ValueError: what was asked for is not there, selects nothing, or is not what was meant.
@@ -144,6 +148,11 @@ class ObjectPipeline(VanillaPipeline):
         selection, candidates = choose_among(
             self.config.object, scene, cameras, self.datamanager.masks(), earlier, masks_are_ours
         )
+        if len(candidates) > 1 and self.config.object.kind == "auto":
+            named = named_among(encoder, self.config.prompt, scene, cameras, candidates)
+            selection = candidates[named.number]
+            if named.said:
+                say(named.said)
         warning = selection.check_usable()
         say(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
         for doubt in [warning] if warning else doubts(scene, cameras, selection.weights):

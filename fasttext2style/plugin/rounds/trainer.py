@@ -122,7 +122,7 @@ class RoundsTrainer(StyleTrainer):
 
     def _load_new_scene(self) -> Selection:
         self._load_scene()
-        return self.pipeline.choose_object(self.base_dir)
+        return self.pipeline.choose_object(self.base_dir, self._networks.encoder)
 
     def before_last_save(self) -> None:
         """Rounds have books of their own: they are no step of the history."""

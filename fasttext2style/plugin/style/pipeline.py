@@ -52,7 +52,7 @@ class StylePipeline(ObjectPipeline):
         """
         self.steps = steps
         with self.watch.phase("selection"):
-            selection = self.choose_object(folder)
+            selection = self.choose_object(folder, encoder)
         self.begin_edit(selection, folder)
         cameras, config = self.datamanager.cameras("train"), self.config
         with self.watch.phase("preparation"):
