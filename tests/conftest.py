@@ -37,6 +37,15 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Folder of scripts that write inputs on which people saw this project fail; each says what should happen."""
+    folder = SHARED_DATA.with_name("cases")
+    if not folder.is_dir():
+        pytest.skip("the cases are not there (shared/cases beside the checkout)")
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _same_randomness_in_every_test():
     torch.manual_seed(0)

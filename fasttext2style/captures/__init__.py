@@ -1,4 +1,6 @@
-"""Photographs with cameras, as people have them.
+"""Photographs with cameras, as people have them: brought to a plain form, or refused in a sentence, by headers alone.
 
-checks.py what is wrong with a capture, said before anything is computed
+checks.py what is wrong with a capture, said before anything is computed · plain.py a capture as nerfstudio's parser
+reads it · transforms.py transforms.json as it lies on the disk · photographs.py headers, pixels, sizes · masks.py whose
+they are and what is white · cameras.py lenses and poses · points.py what a reconstruction starts from
 """

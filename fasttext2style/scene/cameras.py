@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation, RotationSpline
 from torch import Tensor
@@ -68,6 +68,14 @@ class Cameras:
 
     def to(self, device: torch.device | str) -> Cameras:
         return replace(self, viewmats=self.viewmats.to(device), Ks=self.Ks.to(device))
+
+    def see(self, points: Float[Tensor, "points 3"]) -> Bool[Tensor, " points"]:
+        """Which points lie inside the picture of some view."""
+        local = torch.einsum("vij,pj->vpi", self.viewmats[:, :3, :3], points) + self.viewmats[:, None, :3, 3]
+        pixels = torch.einsum("vij,vpj->vpi", self.Ks, local)
+        pixels, depths = pixels[..., :2] / pixels[..., 2:].clamp_min(1e-6), local[..., 2]
+        size = pixels.new_tensor([self.width, self.height])
+        return ((depths > 0) & ((pixels >= 0) & (pixels <= size)).all(dim=-1)).any(dim=0)
 
     def resized(self, width: int, height: int) -> Cameras:
         """The same field of view on another number of pixels."""
@@ -210,6 +218,15 @@ class Cameras:
         horizontal = azimuths.cos()[:, None] * side + azimuths.sin()[:, None] * torch.linalg.cross(axis, side)
         centers = target + radius * (elevations.cos()[:, None] * horizontal + elevations.sin()[:, None] * axis)
         return Cameras.looking_at(centers, target, width, height, fov_degrees, up)
+
+
+def looked_at(cameras: Cameras) -> Float[Tensor, "3"]:
+    """The point nearest to the middle of all views: least squares over their axes."""
+    mean = cameras.centers.mean(dim=0)
+    across = torch.eye(3, device=cameras.device) - cameras.directions[:, :, None] * cameras.directions[:, None, :]
+    # A trace of the identity: views that all look the same way meet nowhere.
+    matrix = across.sum(dim=0) + 1e-4 * torch.eye(3, device=cameras.device)
+    return mean + torch.linalg.solve(matrix, (across @ (cameras.centers - mean)[:, :, None]).sum(dim=0)[:, 0])
 
 
 def evenly_spread(count: int, at_most: int) -> list[int]:

@@ -37,7 +37,7 @@ def place(tmp_path, monkeypatch):
         Image.effect_noise((64, 48), 80).convert("RGB").save(tmp_path / "bear" / name)
         Image.new("L", (64, 48)).save(tmp_path / "bear" / "masks" / f"{view}.png")
         frames.append({"file_path": name, "transform_matrix": EYE})
-    (tmp_path / "bear" / "transforms.json").write_text(json.dumps({"frames": frames}))
+    (tmp_path / "bear" / "transforms.json").write_text(json.dumps({"fl_x": 60, "frames": frames}))
     (tmp_path / "few" / "0.png").write_bytes(b"")
     (tmp_path / "run" / "nerfstudio_models" / "step-000000001.ckpt").write_bytes(b"")
     (tmp_path / "old.yaml").write_text("")

@@ -62,7 +62,7 @@ def world(tmp_path_factory):
     (folder / "empty").mkdir()
     # Captures.
     _changed_capture(folder, "no_focal", lambda meta: meta.pop("fl_x"))
-    _changed_capture(folder, "two_frames", lambda meta: meta.update(frames=meta["frames"][:1]))
+    _changed_capture(folder, "one_frame", lambda meta: meta.update(frames=meta["frames"][:1]))
     _changed_capture(folder, "no_frames", lambda meta: meta.update(frames=[]))
     _changed_capture(folder, "lost_picture", lambda meta: meta["frames"][3].update(file_path="images/lost.png"))
     shutil.copytree(capture, folder / "broken_picture")
@@ -73,6 +73,9 @@ def world(tmp_path_factory):
     (folder / "few_masks" / "frame_01.png").unlink()
     # Scenes.
     write_ply(folder / "far.ply", Gaussians(**(vars(scene) | {"means": scene.means + 1000.0})))
+    holes = scene.means.clone()
+    holes[:3, 0] = float("nan")
+    write_ply(folder / "nan.ply", Gaussians(**(vars(scene) | {"means": holes})))
     (folder / "cut.ply").write_bytes((folder / "scene.ply").read_bytes()[:-1000])
     _checkpoint(folder / "good", _parameters(scene))
     _checkpoint(folder / "turned", _parameters(scene), torch.tensor([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0]]))
@@ -136,6 +139,7 @@ BAD_STARTS = {
     "a finished run": ([*SCENE, "--load-dir", "{}/finished", "--max-num-iterations", "100"], "100 steps already"),
     "no such .ply": ([*STYLE, "--load-ply", "{}/nothing.ply"], "does not exist"),
     "no .ply": ([*STYLE, "--load-ply", "{}/text.txt"], "is not a .ply file"),
+    "a .ply with NaN": ([*STYLE, "--load-ply", "{}/nan.ply"], "3 of 300 Gaussians have NaN or infinite values: add"),
     "a point cloud": ([*STYLE, "--load-ply", "{}/capture/points.ply"], "is a point cloud or mesh"),
     "a .ply cut short": ([*STYLE, "--load-ply", "{}/cut.ply"], "cut short"),
     "a .ply of degree 3": ([*STYLE, *PLY, "--pipeline.model.sh-degree", "2"], "add --pipeline.model.sh-degree 3"),
@@ -147,10 +151,10 @@ BAD_STARTS = {
     "no frames": ([*STYLE, "--data", "{}/no_frames"], "has no frames"),
     "a lost photograph": ([*STYLE, "--data", "{}/lost_picture"], "lost.png"),
     "a broken photograph": ([*STYLE, "--data", "{}/broken_picture"], "frame_04.png"),
-    "what the host asserts": ([*STYLE, "--data", "{}/no_focal"], "nerfstudio's parser cannot read the capture"),
+    "what the host asserts": ([*STYLE, "--data", "{}/no_focal"], "has no focal length"),
     "a lost point cloud": ([*STYLE, "--data", "{}/lost_points"], "point cloud"),
     "a broken point cloud": ([*STYLE, "--data", "{}/broken_points"], "is not a .ply file"),
-    "nothing held out": ([*STYLE, "--data", "{}/two_frames"], "--eval-mode all"),
+    "one photograph": ([*STYLE, "--data", "{}/one_frame"], "The only camera stands at one place"),
     "a scene of nothing": ([*SCENE, "--data", "{}/nowhere"], "does not exist"),
     # The object.
     "no such file": ([*STYLE, *PLY, "--object-file", "{}/nothing.npy"], "does not exist"),

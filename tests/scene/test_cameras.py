@@ -189,3 +189,10 @@ def test_a_batch_is_thinned_evenly_and_shrunk_in_its_format():
     torch.testing.assert_close(small.Ks[:, 0, 0], cameras.Ks[:, 0, 0] / 10)
     same = cameras.shrunk(1000)
     assert (same.width, same.height) == (640, 480) and torch.equal(same.Ks, cameras.Ks)
+
+
+def test_what_a_camera_sees_lies_before_it_and_inside_its_picture():
+    """At the origin, looking along z, 90 degrees wide: x and y up to z."""
+    camera = Cameras(torch.eye(4)[None], torch.tensor([[[50.0, 0, 50], [0, 50, 50], [0, 0, 1]]]), 100, 100)
+    points = torch.tensor([[0.0, 0, 1], [0.9, -0.9, 1], [1.1, 0, 1], [0, 0, -1], [1.9, 0, 2]])
+    assert camera.see(points).tolist() == [True, True, False, False, True]

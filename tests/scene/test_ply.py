@@ -1,5 +1,6 @@
 """3DGS .ply files: exact, of any trainer, read by other programs, and refused early when broken."""
 
+import math
 import resource
 import struct
 import time
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from random_scene import assert_equal, random_gaussians
 
 from fasttext2style.scene.files.atomic import atomic_write
-from fasttext2style.scene.files.ply import read_ply, read_points, write_ply
+from fasttext2style.scene.files.on_disk import SceneOnDisk
+from fasttext2style.scene.files.ply import invalid_rows, map_vertices, read_ply, write_ply
+from fasttext2style.scene.files.points import read_points
 from fasttext2style.scene.gaussians import Gaussians
 
 
@@ -227,7 +230,7 @@ def test_invalid_rows_are_counted_and_dropped_only_on_request(tmp_path):
     gaussians.means[1, 2] = float("nan")
     gaussians.sh_rest[1, 0, 0] = gaussians.log_scales[5, 0] = float("inf")
     write_ply(tmp_path / "a.ply", gaussians)
-    with pytest.raises(ValueError, match=r"2 of 8 Gaussians .*means: 1, log_scales: 1, sh_rest: 1.*drop_invalid=True"):
+    with pytest.raises(ValueError, match=r"2 of 8 .*means: 1, log_scales: 1, sh_rest: 1.*export the scene again"):
         read_ply(tmp_path / "a.ply")
     with pytest.warns(UserWarning, match="2 of 8 Gaussians .* are left out"):
         rest = read_ply(tmp_path / "a.ply", drop_invalid=True)
@@ -309,9 +312,58 @@ def test_a_point_cloud_may_have_no_colours_and_no_points(tmp_path):
 def test_a_broken_point_cloud_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no point cloud: it lacks y; it has x, z"):
         read_points(foreign_ply(tmp_path / "a.ply", dict.fromkeys("xz", np.ones(2))))
-    with pytest.raises(ValueError, match="1 of 2 points have NaN"):
-        read_points(foreign_ply(tmp_path / "a.ply", dict.fromkeys("xyz", np.array([np.nan, 1.0]))))
     path = foreign_ply(tmp_path / "a.ply", dict.fromkeys("xyz", np.ones(9)))
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="cut short: 9 vertices take 108 bytes, got 107"):
         read_points(path)
+
+
+# --- values that are infinite before activation, and fine after it ----------------------------------------------------
+
+
+def test_full_and_no_opacity_and_no_thickness_are_no_faults(tmp_path):
+    """Optimisers that store opacities as logits and scales as logarithms write these as infinity."""
+    gaussians = random_gaussians(6, 1)
+    gaussians.logit_opacities[0], gaussians.logit_opacities[1] = math.inf, -math.inf
+    gaussians.log_scales[2, 2] = -math.inf
+    gaussians.logit_opacities[3], gaussians.log_scales[3, 0] = 25.0, -30.0
+    write_ply(tmp_path / "a.ply", gaussians)
+    read = read_ply(tmp_path / "a.ply")
+    assert read.opacities[:2].tolist() == pytest.approx([1.0, 0.0], abs=1e-8)
+    assert float(read.scales[2, 2]) < 1e-8
+    # What is finite is nobody's business.
+    assert read.logit_opacities[3] == 25.0 and read.log_scales[3, 0] == -30.0
+    assert not invalid_rows(map_vertices(tmp_path / "a.ply"), tmp_path / "a.ply").any()
+    assert SceneOnDisk(tmp_path / "a.ply").subset(torch.arange(6)).logit_opacities.tolist() == pytest.approx(
+        read.logit_opacities.tolist()
+    )
+
+
+@pytest.mark.parametrize("name, value", [("log_scales", math.inf), ("logit_opacities", math.nan), ("means", -math.inf)])
+def test_infinite_sizes_and_places_and_nan_are_faults(tmp_path, name, value):
+    gaussians = random_gaussians(6, 1)
+    getattr(gaussians, name)[4] = value
+    write_ply(tmp_path / "a.ply", gaussians)
+    with pytest.raises(ValueError, match=r"a\.ply: 1 of 6 Gaussians .*export the scene again"):
+        read_ply(tmp_path / "a.ply")
+    assert invalid_rows(map_vertices(tmp_path / "a.ply"), tmp_path / "a.ply").tolist() == [False] * 4 + [True, False]
+
+
+# --- colours of point clouds ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind, names, values, expected",
+    [
+        ("float", ("red", "green", "blue"), (0.0, 0.5, 1.0), [0, 128, 255]),
+        ("float", ("red", "green", "blue"), (0.0, 128.0, 255.0), [0, 128, 255]),
+        ("double", ("r", "g", "b"), (0.25, 0.5, 1.0), [64, 128, 255]),
+        ("float", ("diffuse_red", "diffuse_green", "diffuse_blue"), (0.0, 32896.0, 65535.0), [0, 128, 255]),
+        ("float", ("Red", "Green", "Blue"), (7.0, 8.0, 9.0), [7, 8, 9]),
+        ("float", ("f_dc_0", "f_dc_1", "f_dc_2"), (0.0, 10.0, -10.0), [128, 255, 0]),
+    ],
+)
+def test_colours_of_other_programs(tmp_path, kind, names, values, expected):
+    columns = {axis: [1.0, 2.0] for axis in "xyz"} | {name: [value, value] for name, value in zip(names, values)}
+    _, colors = read_points(foreign_ply(tmp_path / "a.ply", columns, kind=kind))
+    assert colors is not None and colors[0].tolist() == expected

@@ -48,7 +48,7 @@ def positive(answer: str) -> float:
 
 def masks_for(look: CaptureLook) -> Callable[[str], str]:
     def read(answer: str) -> str:
-        from fasttext2style.plugin.host.datamanager import masks_of
+        from fasttext2style.captures.masks import masks_of
 
         folder = Path(answer).expanduser()
         masks_of(folder, list(look.photographs))

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from torch import Tensor
 
-from fasttext2style.captures.checks import check_capture, names_points
+from fasttext2style.captures.cameras import stand_at_one_place
+from fasttext2style.captures.checks import check_capture
+from fasttext2style.captures.masks import check_masks, check_some_white, masks_of
+from fasttext2style.captures.photographs import read_head, scaled_size, turned_as
+from fasttext2style.captures.plain import places
 from fasttext2style.plugin.host.chatter import host_is_quiet
-from fasttext2style.plugin.host.datamanager import SceneDatamanagerConfig, masks_of, to_scene_cameras
-from fasttext2style.plugin.host.point_cloud import without_open3d
+from fasttext2style.plugin.host.convert import to_scene_cameras
+from fasttext2style.plugin.host.data_parser import SceneDataParser, with_our_parser
+from fasttext2style.plugin.host.datamanager import SceneDatamanagerConfig
+from fasttext2style.plugin.host.errors import host_in_words
+from fasttext2style.terminal.console import warn
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,13 @@ class Capture:
     height: int
     has_masks: bool
     """Of the object, or of what to train on."""
-    has_points: bool | None
-    """A point cloud to reconstruct from; None if nobody looked for one."""
+    notes: tuple[str, ...] = ()
+    """What the reader should know although the run goes on."""
+
+    def tell(self) -> None:
+        """Print the notes."""
+        for note in self.notes:
+            warn(note)
 
     @property
     def photographs(self) -> list[Path]:
@@ -38,12 +50,7 @@ class Capture:
 
     def sees(self, points: Float[Tensor, "points 3"]) -> Bool[Tensor, " points"]:
         """Which points lie inside the picture of some view."""
-        cameras = to_scene_cameras(self.outputs.cameras)
-        local = torch.einsum("vij,pj->vpi", cameras.viewmats[:, :3, :3], points) + cameras.viewmats[:, None, :3, 3]
-        pixels = torch.einsum("vij,vpj->vpi", cameras.Ks, local)
-        pixels, depths = pixels[..., :2] / pixels[..., 2:].clamp_min(1e-6), local[..., 2]
-        size = pixels.new_tensor([cameras.width, cameras.height])
-        return ((depths > 0) & ((pixels >= 0) & (pixels <= size)).all(dim=-1)).any(dim=0)
+        return to_scene_cameras(self.outputs.cameras).see(points)
 
 
 def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool) -> Capture:
@@ -53,49 +60,51 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
         ValueError: what is wrong with it, or with its masks of the object.
     """
     data = Path(config.data) if config.data is not None else Path(config.dataparser.data)
-    is_ours = isinstance(config.dataparser, NerfstudioDataParserConfig)
-    if is_ours:
-        check_capture(data)
-    if is_ours and reconstructs and _would_ask(data):
-        raise ValueError(
-            f"{data} has COLMAP's points, but its transforms.json names no ply_file_path (an old ns-process-data made "
-            "it). nerfstudio can add it, and asks first: run this once in a terminal."
-        )
-    points_named = is_ours and reconstructs and names_points(data)
-    train, held_out = _parsed(config, data, "train", points_named), _parsed(config, data, "val")
+    settings = with_our_parser(copy(config.dataparser))
+    settings.data = data
+    if isinstance(settings, NerfstudioDataParserConfig):
+        settings.load_3D_points = reconstructs
+    parser = settings.setup()
+    if isinstance(parser, SceneDataParser):
+        parser.capture = check_capture(data, downscale_factor=parser.config.downscale_factor)
+        parser.notes += parser.capture.notes
+        if reconstructs:
+            _check_parallax(data, places(parser.capture.meta))
+    hint = "Was it made for another data parser? `nerfstudio-data` at the end of the command names that of nerfstudio."
+    with host_in_words(f"nerfstudio's parser cannot read the capture {data}", hint), host_is_quiet():
+        train, held_out = (parser.get_dataparser_outputs(split=split) for split in ("train", "val"))
     for name, outputs in (("training", train), ("evaluation", held_out)):
         if not outputs.image_filenames:
             raise ValueError(
                 f"Of the photographs of {data} none is left for {name}. Add `nerfstudio-data --eval-mode all` at the "
                 "end of the command: then all are taken for both."
             )
+    sides = torch.cat([train.cameras.width, train.cameras.height], dim=-1).reshape(-1, 2).tolist()
+    sizes = [(int(width), int(height)) for width, height in sides]
     if config.object_masks is not None:
-        masks_of(config.object_masks, train.image_filenames)
-    cameras = train.cameras
-    width, height = int(cameras.width.max()), int(cameras.height.max())
+        _check_object_masks(config.object_masks, train, held_out, sizes)
     limit = config.longest_side(device)
-    scale = min(1.0, limit / max(width, height)) if limit else 1.0
+    scaled = [scaled_size(*size, config.camera_res_scale_factor, limit) for size in sizes]
     has_masks = config.object_masks is not None or train.mask_filenames is not None
-    has_points = "points3D_xyz" in train.metadata if is_ours and reconstructs else None
-    return Capture(train, round(width * scale), round(height * scale), has_masks, has_points)
+    notes = tuple(parser.notes) if isinstance(parser, SceneDataParser) else ()
+    return Capture(train, max(width for width, _ in scaled), max(height for _, height in scaled), has_masks, notes)
 
 
-def _parsed(config: SceneDatamanagerConfig, data: Path, split: str, points: bool = False) -> DataparserOutputs:
-    parser = without_open3d(copy(config.dataparser))
-    parser.data = data
-    if isinstance(parser, NerfstudioDataParserConfig):
-        parser.load_3D_points = points
-    try:
-        with host_is_quiet():
-            return parser.setup().get_dataparser_outputs(split=split)
-    except (ValueError, OSError):
-        raise
-    except Exception as error:  # parsers assert, index and look up keys of what other programs wrote
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"nerfstudio's parser cannot read the capture {data} ({reason}).") from error
+def _check_object_masks(
+    folder: Path, train: DataparserOutputs, held_out: DataparserOutputs, sizes: list[tuple[int, int]]
+) -> None:
+    photographs = train.image_filenames
+    masks = masks_of(folder, photographs, held_out.image_filenames)
+    turns = [turned_as(read_head(path), size) or 1 for path, size in zip(photographs, sizes)]
+    check_masks(masks, sizes, turns)
+    check_some_white(masks)
 
 
-def _would_ask(data: Path) -> bool:
-    folder = data.parent if data.suffix == ".json" else data
-    points = folder / "colmap" / "sparse" / "0"
-    return points.exists() and not names_points(data) and not sys.stdin.isatty()
+def _check_parallax(data: Path, poses: np.ndarray) -> None:
+    if stand_at_one_place(poses):
+        place = ", ".join(f"{value:.4g}" for value in poses[0, :3, 3])
+        count = f"All {len(poses)} cameras stand" if len(poses) > 1 else "The only camera stands"
+        raise ValueError(
+            f"{count} at one place ({place}) in {data}: nothing has a depth then, so nothing can be reconstructed. "
+            "Take photographs from several places, or give a scene with --load-dir or --load-ply."
+        )

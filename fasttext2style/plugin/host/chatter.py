@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
 
 KNOWN_WARNINGS: tuple[tuple[type[Warning], str, str], ...] = (
+    (UserWarning, "Using a non-tuple sequence for multidimensional indexing", r"nerfstudio\.cameras"),
     (FutureWarning, r"`torch\.cuda\.amp\.\w+\(args\.\.\.\)` is deprecated", r"nerfstudio\."),
 )
 """Category, message and module of warnings about nerfstudio's own code: there is nothing that a reader could do."""

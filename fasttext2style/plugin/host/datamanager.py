@@ -11,15 +11,19 @@ from typing import Literal
 
 import torch
 from nerfstudio.cameras.cameras import Cameras as HostCameras
+from nerfstudio.cameras.cameras import CameraType
 from nerfstudio.data.datamanagers.full_images_datamanager import FullImageDatamanager, FullImageDatamanagerConfig
-from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
-from nerfstudio.data.datasets.base_dataset import InputDataset
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 
-from fasttext2style.captures.checks import check_capture
+from fasttext2style.captures.masks import masks_of
+from fasttext2style.captures.photographs import on_background
 from fasttext2style.plugin.host.chatter import host_is_quiet, rich_is_quiet
-from fasttext2style.plugin.host.point_cloud import without_open3d
+from fasttext2style.plugin.host.convert import to_scene_cameras
+from fasttext2style.plugin.host.data_parser import with_our_parser
+from fasttext2style.plugin.host.dataset import SceneDataset
+from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.terminal.console import console, say
+from fasttext2style.terminal.console import console, errors_in_words, say
 
 
 @dataclass
@@ -38,31 +42,52 @@ class SceneDatamanagerConfig(FullImageDatamanagerConfig):
         """Longest side of the views in pixels, 0 for no limit."""
         return self.max_image_size or (256 if device_type == "cpu" else 0)
 
+    def setup(self, **kwargs) -> SceneDatamanager:
+        """Also under ns-render and its kin, which would show a traceback."""
+        with errors_in_words():
+            return super().setup(**kwargs)
 
-class SceneDatamanager(FullImageDatamanager[InputDataset]):
+
+class SceneDatamanager(FullImageDatamanager[SceneDataset]):
     """Full images and their cameras, at most `max_image_size` large."""
 
     config: SceneDatamanagerConfig
 
     def __init__(self, config: SceneDatamanagerConfig, device: torch.device | str = "cpu", **kwargs) -> None:
-        data = Path(config.data) if config.data is not None else Path(config.dataparser.data)
-        if isinstance(config.dataparser, NerfstudioDataParserConfig):
-            check_capture(data, read_pixels=False)  # pixels are read when a run starts
         config = copy(config)
-        config.dataparser = without_open3d(config.dataparser)
+        config.dataparser = with_our_parser(config.dataparser)
         super().__init__(config, device=device, **kwargs)
 
-    def create_train_dataset(self) -> InputDataset:
-        self._limit_image_size()
+    def create_train_dataset(self) -> SceneDataset:
+        outputs = self.train_dataparser_outputs
         if self.config.object_masks is not None:
-            outputs = self.train_dataparser_outputs
             outputs.mask_filenames = masks_of(self.config.object_masks, outputs.image_filenames)
-        return super().create_train_dataset()
+        dataset = self._dataset(outputs)
+        longest, trained = max(map(max, dataset.sizes)), max(map(max, dataset.scaled))
+        if trained < longest:
+            say(
+                f"Views are scaled from {longest} to {trained} pixels: --pipeline.datamanager.max-image-size changes it"
+            )
+        return dataset
+
+    def create_eval_dataset(self) -> SceneDataset:
+        return self._dataset(self.dataparser.get_dataparser_outputs(split=self.test_split))
+
+    def _dataset(self, outputs: DataparserOutputs) -> SceneDataset:
+        longest = self.config.longest_side(torch.device(self.device).type)
+        return SceneDataset(outputs, self.config.camera_res_scale_factor, longest)
 
     def _load_images(self, split: Literal["train", "eval"], cache_images_device: Literal["cpu", "gpu"]) -> list:
+        dataset = self.train_dataset if split == "train" else self.eval_dataset
+        doing = f"The photographs of {self.config.data} cannot be undistorted and kept"
+        hint = "Are they distorted as transforms.json says? `colmap image_undistorter` leaves nothing to undistort."
         # A bar that vanishes on a terminal; in a log an empty line.
-        with host_is_quiet(), nullcontext() if console.is_terminal else rich_is_quiet():
-            return super()._load_images(split, cache_images_device)
+        with host_in_words(doing, hint), host_is_quiet(), nullcontext() if console.is_terminal else rich_is_quiet():
+            entries = super()._load_images(split, cache_images_device)
+        # They are undistorted now, and the host goes on calling the lens of some a fisheye.
+        for cameras in (dataset.cameras, self.train_cameras):
+            cameras.camera_type.fill_(CameraType.PERSPECTIVE.value)
+        return entries
 
     def next_train(self, step: int) -> tuple[HostCameras, dict]:
         """The view of a step: all views once per epoch, in an order drawn from the seed and the epoch.
@@ -79,15 +104,6 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
             data.pop("mask", None)
         return camera, data
 
-    def _limit_image_size(self) -> None:
-        """Set the scale factor for all splits: the first train camera tells the size."""
-        limit = self.config.longest_side(torch.device(self.device).type)
-        cameras = self.train_dataparser_outputs.cameras
-        longest = int(max(cameras.width.max(), cameras.height.max()))
-        if limit and longest * self.config.camera_res_scale_factor > limit:
-            self.config.camera_res_scale_factor = limit / longest
-            say(f"Views are scaled from {longest} to {limit} pixels: --pipeline.datamanager.max-image-size changes it")
-
     def cameras(self, split: str) -> Cameras:
         """Undistorted cameras of a split ("train" or "eval"); all views must have one size.
 
@@ -100,27 +116,29 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
         return to_scene_cameras(dataset.cameras.to(self.device))
 
     def masks(self) -> torch.Tensor | None:
-        """[views, height, width] object masks of the training views in [0, 1], or None when the capture has none."""
-        cached = self.cached_train
-        if not cached or "mask" not in cached[0]:
+        """[views, height, width] object masks of the training views in {0, 1}, framed as `cameras`, or None when the
+        capture has none. What a smaller photograph does not show is no object."""
+        cameras = self.cameras("train")
+        entries = self.cached_train
+        if not entries or "mask" not in entries[0]:
             return None
-        return torch.stack([entry["mask"][..., 0].float() for entry in cached]).to(self.device)
+        return torch.cat([_framed(entry["mask"], cameras) for entry in entries], dim=-1).movedim(-1, 0).float()
 
-    def photographs(self, split: str = "train") -> torch.Tensor:
+    def photographs(
+        self, split: str = "train", background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ) -> torch.Tensor:
         """[views, height, width, 3] photographs of a split as 8 bits on the CPU, framed as `cameras`.
 
-        Larger ones lose pixels at their right and lower edges, smaller ones are black there, and so is what is
-        transparent.
+        Larger ones lose pixels at their right and lower edges, smaller ones are black there; what is transparent has
+        the colour of the background, which is in [0, 1].
         """
         cameras = self.cameras(split)
-        pictures = torch.zeros(len(cameras), cameras.height, cameras.width, 3, dtype=torch.uint8)
-        for picture, entry in zip(pictures, self.cached_train if split == "train" else self.cached_eval):
-            image = entry["image"][: cameras.height, : cameras.width]
+        pictures = []
+        for entry in self.cached_train if split == "train" else self.cached_eval:
+            image = entry["image"].cpu()
             image = image if image.dtype == torch.uint8 else (image.clamp(0, 1) * 255).round().to(torch.uint8)
-            if image.shape[-1] == 4:
-                image = (image[..., :3] * (image[..., 3:] / 255)).round().to(torch.uint8)
-            picture[: image.shape[0], : image.shape[1]] = image.cpu()
-        return pictures
+            pictures.append(_framed(torch.from_numpy(on_background(image.numpy(), background)), cameras))
+        return torch.stack(pictures)
 
     def held_out_masks(self) -> torch.Tensor:
         """[views, height, width] where training would look at the held-out photographs, framed as `cameras`.
@@ -128,48 +146,13 @@ class SceneDatamanager(FullImageDatamanager[InputDataset]):
         Everywhere inside a photograph, or where the capture's own mask is (mask_path in transforms.json).
         """
         cameras = self.cameras("eval")
-        masks = torch.zeros(len(cameras), cameras.height, cameras.width)
-        for mask, entry in zip(masks, self.cached_eval):
-            height, width = entry["image"].shape[:2]
-            mask[:height, :width] = 1
-            if "mask" in entry:
-                mask[:height, :width] *= entry["mask"][: cameras.height, : cameras.width, 0].float().cpu()
-        return masks
+        masks = [entry.get("mask", torch.ones_like(entry["image"][..., :1])) for entry in self.cached_eval]
+        return torch.cat([_framed(mask, cameras) for mask in masks], dim=-1).movedim(-1, 0).float().cpu()
 
 
-def masks_of(folder: Path, photographs: list[Path]) -> list[Path]:
-    """The mask of each photograph, by file name without ending.
-
-    Raises:
-        ValueError: some photograph has none.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"The folder of object masks {folder} does not exist.")
-    by_name = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".png", ".jpg", ".jpeg")}
-    missing = [path.name for path in photographs if path.stem not in by_name]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(photographs)} photographs have no mask in {folder}, first {missing[0]}: "
-            f"expected {Path(missing[0]).stem}.png beside the others."
-        )
-    return [by_name[path.stem] for path in photographs]
-
-
-def to_scene_cameras(cameras: HostCameras) -> Cameras:
-    """Our cameras from nerfstudio's; views of one size, larger or smaller ones are brought to the most common size.
-
-    Undistortion crops each photograph by its own few pixels: intrinsics are kept and only the frame is set, so a
-    differing view is shown a few pixels wider or narrower, never stretched.
-    """
-    cameras = cameras.reshape((-1,))
-    width = int(cameras.width.flatten().mode().values)
-    height = int(cameras.height.flatten().mode().values)
-    return Cameras.from_opengl(
-        cameras.camera_to_worlds[:, :3, :4].float(),
-        cameras.fx.flatten().float(),
-        cameras.fy.flatten().float(),
-        cameras.cx.flatten().float(),
-        cameras.cy.flatten().float(),
-        width,
-        height,
-    )
+def _framed(picture: torch.Tensor, cameras: Cameras) -> torch.Tensor:
+    """[height, width, channels] of any size in the frame of the cameras: cut off, or filled up with 0."""
+    framed = picture.new_zeros(cameras.height, cameras.width, picture.shape[-1])
+    part = picture[: cameras.height, : cameras.width]
+    framed[: part.shape[0], : part.shape[1]] = part
+    return framed

@@ -24,14 +24,16 @@ from nerfstudio.utils.colors import get_color
 from torch import Tensor, nn
 
 from fasttext2style.plugin.host.checkpoints import GROUPS, check_gaussians
-from fasttext2style.plugin.host.datamanager import to_scene_cameras
+from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.densification import splatfacto_densification
+from fasttext2style.plugin.host.lenses import is_pinhole, render_lens
 from fasttext2style.plugin.host.lpips_metric import LpipsMetric
 from fasttext2style.plugin.host.outputs import EarlierObject, LazyOutputs
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import SH_C0, SPLATFACTO_NAMES, Gaussians, sh_dc_of_logits
 from fasttext2style.scene.rasterize import render, render_splats, render_values, splats_of
 from fasttext2style.scene.splats import RenderMode, Splats
+from fasttext2style.terminal.console import errors_in_words
 
 
 @dataclass
@@ -157,8 +159,14 @@ class SceneModel(SplatfactoModel):
 
     # --- rendering ------------------------------------------------------------------------------------------------
 
+    @torch.no_grad()
+    def get_outputs_for_camera(self, camera: HostCameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
+        """As nerfstudio, which calls this from commands that would show a traceback."""
+        with errors_in_words():
+            return super().get_outputs_for_camera(camera, obb_box)
+
     def get_outputs(self, camera: HostCameras) -> dict[str, Tensor | list]:
-        """Render one camera: rgb [height, width, 3], depth, accumulation, background.
+        """Render one camera of any lens: rgb [height, width, 3], depth, accumulation, background.
 
         Training renders are differentiable and feed the densification strategy. Others also have selection [height,
         width, 3] (white: the object) and before (rgb before the last edit), rendered when they are read; `on_outputs`
@@ -168,6 +176,10 @@ class SceneModel(SplatfactoModel):
             raise TypeError(f"get_outputs takes nerfstudio Cameras, got {type(camera).__name__}.")
         if camera.shape[0] != 1:
             raise ValueError(f"get_outputs renders one camera at a time, got {camera.shape[0]}.")
+        if not is_pinhole(camera):
+            outputs = render_lens(camera, self.get_outputs)
+            self.last_size = (int(camera.height), int(camera.width))
+            return outputs
         cameras = to_scene_cameras(camera)
         downscale = self._get_downscale_factor()
         if downscale > 1:

@@ -104,7 +104,7 @@ class RoundsPipeline(ObjectPipeline):
         """The training views, and how the scene is rendered for them."""
         return Capture(
             self.datamanager.cameras("train"),
-            self.datamanager.photographs(),
+            self.datamanager.photographs(background=tuple(self.model.background_color.tolist())),
             self.model.background_color.to(self.device),
             self.model.config.rasterize_mode,
         )

@@ -12,7 +12,8 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor
 
 from fasttext2style.plugin.host.checkpoints import plain_numbers, read_checkpoint, write_checkpoint
-from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig, to_scene_cameras
+from fasttext2style.plugin.host.convert import to_scene_cameras
+from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.scene.cameras import Cameras

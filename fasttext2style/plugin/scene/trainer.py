@@ -22,9 +22,10 @@ from fasttext2style.plugin.host.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
+from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
 from fasttext2style.plugin.host.start_checks import NamedScene
-from fasttext2style.terminal.console import errors_in_words, say, warn
+from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.terminal.progress import PhaseProgress
 from fasttext2style.trust.lock import WriteLock
 
@@ -50,8 +51,7 @@ class SceneTrainerConfig(RunConfig):
                 f"{scene.path} has {scene.step + 1:,} steps already: to go on with it, raise --max-num-iterations "
                 f"above that (it counts from the beginning), got {self.max_num_iterations:,}."
             )
-        if scene is None and capture.has_points is False:
-            warn("The capture has no point cloud: the reconstruction starts from random points, and will be worse.")
+        capture.tell()
 
 
 class SceneTrainer(Trainer):
@@ -74,7 +74,8 @@ class SceneTrainer(Trainer):
             started = self.config.take_started()
             self.lock = started.lock
             self.prepare(started)
-            with ExitStack() as self._while_viewer_opens, host_is_quiet():
+            doing, hint = "The run cannot be set up", "Settings of nerfstudio's own are among the usual reasons."
+            with host_in_words(doing, hint), ExitStack() as self._while_viewer_opens, host_is_quiet():
                 self._reset_writers()
                 super().setup(test_mode)
 

@@ -25,7 +25,13 @@ from fasttext2style.plugin.host.checkpoints import (
     read_checkpoint,
 )
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
-from fasttext2style.plugin.host.start_checks import COPIES_OF_AN_EDIT, NamedScene, check_object, scene_of_ply
+from fasttext2style.plugin.host.start_checks import (
+    COPIES_OF_AN_EDIT,
+    NamedScene,
+    check_object,
+    scene_of_ply,
+    without_invalid,
+)
 from fasttext2style.plugin.scene.trainer import SceneTrainer
 from fasttext2style.plugin.style.pipeline import StylePipeline, StylePipelineConfig
 from fasttext2style.selection.segmenters.load import load_segmenter
@@ -52,6 +58,8 @@ class StyleTrainerConfig(RunConfig):
     """A 3DGS .ply to start from, in the coordinates that the data parser gives (ns-export writes such). For a .ply in
     the capture's own coordinates add `nerfstudio-data --orientation-method none --center-method none
     --auto-scale-poses False`."""
+    drop_invalid: bool = False
+    """Leave out rows of --load-ply that have NaN or infinite values."""
     reconstruction_steps: int = 0
     """Steps of the reconstruction when neither --load-dir nor --load-ply is given; 0 takes the method's default
     (3,000 on a CPU, 30,000 on CUDA)."""
@@ -83,7 +91,7 @@ class StyleTrainerConfig(RunConfig):
         if self.has_scene:
             return None
         if self.load_ply is not None:
-            return scene_of_ply(self.load_ply, self.pipeline.model.sh_degree)
+            return scene_of_ply(self.load_ply, self.pipeline.model.sh_degree, self.drop_invalid)
         return super().named_scene()
 
     def reconstructs(self, scene: NamedScene | None) -> bool:
@@ -91,6 +99,8 @@ class StyleTrainerConfig(RunConfig):
 
     def check_scene(self, scene: NamedScene | None, capture: Capture) -> None:
         super().check_scene(scene, capture)
+        if not self.reconstructs(scene):  # else the reconstruction tells
+            capture.tell()
         if scene is not None:
             History.open(scene.path.parent.parent / "history")
         if self.live:
@@ -129,6 +139,8 @@ class StyleTrainerConfig(RunConfig):
     def make_paths_absolute(self) -> None:
         if self.load_ply is not None:
             self.load_ply = Path(self.load_ply).expanduser().absolute()
+            if self.drop_invalid and not self.has_scene:
+                self.load_ply, self.drop_invalid = without_invalid(self.load_ply, self.get_base_dir()), False
         super().make_paths_absolute()
 
 

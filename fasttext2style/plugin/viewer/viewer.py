@@ -20,10 +20,10 @@ from nerfstudio.viewer.viewer import Viewer
 from torch import Tensor
 
 from fasttext2style.evaluation.object_pictures import marked
-from fasttext2style.plugin.host.datamanager import to_scene_cameras
+from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.outputs import LazyOutputs
-from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.cameras import Cameras, looked_at
 
 Look = Literal["after", "before", "after | before"]
 Ray = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -188,14 +188,6 @@ class LiveViewer:
             client.camera.up_direction = up
             client.camera.position = SCALE * center
             client.camera.look_at = SCALE * target
-
-
-def looked_at(cameras: Cameras) -> Tensor:
-    """[3] the point nearest to the middle of all views: least squares over their axes."""
-    across = torch.eye(3, device=cameras.device) - cameras.directions[:, :, None] * cameras.directions[:, None, :]
-    # A trace of the identity: views that all look the same way meet nowhere.
-    matrix = across.sum(dim=0) + 1e-4 * torch.eye(3, device=cameras.device)
-    return torch.linalg.solve(matrix, (across @ cameras.centers[:, :, None]).sum(dim=0)[:, 0])
 
 
 def up_of(cameras: Cameras) -> Tensor:

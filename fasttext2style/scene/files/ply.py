@@ -1,12 +1,14 @@
 """3D Gaussian Splatting .ply files, of any trainer.
 
 Vertex properties: x y z, f_dc_0..2, f_rest_*, opacity, scale_0..2, rot_0..3, in any order and of any number type; other
-properties are ignored. Values stand before activation, so they are the tensors of `Gaussians` themselves.
+properties are ignored. Values stand before activation, so they are the tensors of `Gaussians` themselves; those that
+are infinite there and fine after it (an opacity of exactly 1 or 0, a Gaussian without thickness) become large ones.
 f_rest is stored colour by colour: all coefficients of red, then green, then blue.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from typing import IO
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import SH_C0, SH_DEGREES, Gaussians
@@ -29,6 +31,11 @@ TYPES = {
 """Number types of a .ply header, in both spellings -> numpy's."""
 FORMATS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
 """Formats of a .ply -> numpy's byte order."""
+OPAQUE = 20.0
+"""Logit in place of infinity: in 32 bits its sigmoid is 1."""
+THINNEST = -20.0
+"""log_scale in place of minus infinity: 2e-9 units."""
+ROWS_AT_ONCE = 1 << 17
 HEADER_LIMIT = 1 << 20
 """Bytes read in search of a header's end; a file without one may be gigabytes long."""
 
@@ -53,36 +60,21 @@ def read_ply(path: Path | str, drop_invalid: bool = False) -> Gaussians:
     counts = ", ".join(f"{name}: {int(rows.sum()):,}" for name, rows in invalid.items())
     found = f"{path}: {int(any_invalid.sum()):,} of {len(gaussians):,} Gaussians have NaN or infinite values ({counts})"
     if not drop_invalid:
-        raise ValueError(f"{found}. Read it with drop_invalid=True to leave these out, or export the scene again")
+        raise ValueError(f"{found}: export the scene again without them")
     if bool(any_invalid.all()):
         raise ValueError(f"{found}, so nothing is left; export the scene again")
     warnings.warn(f"{found}; they are left out", stacklevel=2)
     return gaussians.subset(~any_invalid)
 
 
-def read_points(path: Path | str) -> tuple[Float32[torch.Tensor, "points 3"], UInt8[torch.Tensor, "points 3"] | None]:
-    """Positions, and colours from 0 to 255 (None if there are none), of the point cloud in a .ply file, on the CPU.
-
-    It may be empty. Faces and other properties are ignored; fractional colours are rounded.
+def read_vertices(path: Path) -> np.ndarray:
+    """All vertices of any .ply file as a structured array, ascii ones as doubles. There may be none.
 
     Raises:
-        ValueError: no .ply file, no positions in it, cut short, or rows with NaN or infinite positions.
+        ValueError: no .ply file, or cut short.
     """
-    path = Path(path)
     with open(path, "rb") as stream:
-        header = _read_header(stream, path)
-        vertices = _read_vertices(stream, header, path)
-    names = vertices.dtype.names or ()
-    missing = [name for name in ("x", "y", "z") if name not in names]
-    if missing:
-        raise ValueError(f"{path} is no point cloud: it lacks {', '.join(missing)}; it has {', '.join(names)}")
-    points = _columns(vertices, ("x", "y", "z"))
-    invalid = int((~points.isfinite()).any(dim=1).sum())
-    if invalid:
-        raise ValueError(f"{path}: {invalid:,} of {len(points):,} points have NaN or infinite positions; make it again")
-    if not {"red", "green", "blue"} <= set(names):
-        return points, None
-    return points, _columns(vertices, ("red", "green", "blue")).clamp(0, 255).round().to(torch.uint8)
+        return _read_vertices(stream, _read_header(stream, path), path)
 
 
 def map_vertices(path: Path) -> np.ndarray:
@@ -99,6 +91,15 @@ def map_vertices(path: Path) -> np.ndarray:
         if header.format == "ascii" or start + header.count * header.vertex.itemsize > path.stat().st_size:
             return _read_vertices(stream, header, path)
     return np.memmap(path, header.vertex, "r", start, (header.count,))
+
+
+def invalid_rows(vertices: np.ndarray, path: Path) -> np.ndarray:
+    """[vertices] of `map_vertices`: which are no Gaussians, for they have NaN or infinite values."""
+    found = np.zeros(len(vertices), dtype=bool)
+    for start in range(0, len(vertices), ROWS_AT_ONCE):
+        for rows in gaussians_of_vertices(vertices[start : start + ROWS_AT_ONCE], path).invalid_rows().values():
+            found[start : start + ROWS_AT_ONCE] |= rows.numpy()
+    return found
 
 
 def write_ply(path: Path | str, gaussians: Gaussians) -> None:
@@ -195,7 +196,9 @@ def _some_vertices(stream: IO[bytes], path: Path) -> _Header:
 def _element_dtype(properties: list[list[str]], byte_order: str, path: Path) -> np.dtype:
     for words in properties:
         if len(words) != 2 or words[0] not in TYPES:
-            raise ValueError(f"{path}: 'property {' '.join(words)}' is not a number property of a Gaussian")
+            raise ValueError(
+                f"{path}: 'property {' '.join(words)}' is not one number: export it again without lists in its vertices"
+            )
     names = [name for _, name in properties]
     if len(set(names)) != len(names):
         raise ValueError(f"{path} names a property twice: {sorted({name for name in names if names.count(name) > 1})}")
@@ -230,7 +233,7 @@ def _read_vertices(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray
 
 
 def gaussians_of_vertices(vertices: np.ndarray, path: Path) -> Gaussians:
-    """Vertices of `map_vertices` as Gaussians, values as they are.
+    """Vertices of `map_vertices` as Gaussians, values as they are but for infinite ones that mean something.
 
     Raises:
         ValueError: properties of a Gaussian are missing.
@@ -250,20 +253,21 @@ def gaussians_of_vertices(vertices: np.ndarray, path: Path) -> Gaussians:
             f"{path} should have 0, 9, 24 or 45 properties f_rest_0 ... (spherical harmonics of degree 0 to 3), "
             f"got {len(rest_names)}" + (f" up to {max(rest_names, key=len)}" if set(rest) != set(rest_names) else "")
         )
-    sh_dc = _columns(vertices, colors)
+    sh_dc = columns_of(vertices, colors)
     return Gaussians(
-        means=_columns(vertices, ("x", "y", "z")),
-        quats=_columns(vertices, _numbered("rot", 4)),
-        log_scales=_columns(vertices, _numbered("scale", 3)),
-        logit_opacities=_columns(vertices, ("opacity",))[:, 0],
+        means=columns_of(vertices, ("x", "y", "z")),
+        quats=columns_of(vertices, _numbered("rot", 4)),
+        log_scales=columns_of(vertices, _numbered("scale", 3)).nan_to_num(math.nan, math.inf, THINNEST),
+        logit_opacities=columns_of(vertices, ("opacity",))[:, 0].nan_to_num(math.nan, OPAQUE, -OPAQUE),
         sh_dc=(sh_dc / 255 - 0.5) / SH_C0 if as_bytes else sh_dc,
-        sh_rest=_columns(vertices, rest).reshape(len(vertices), 3, len(rest) // 3).transpose(1, 2).contiguous()
+        sh_rest=columns_of(vertices, rest).reshape(len(vertices), 3, len(rest) // 3).transpose(1, 2).contiguous()
         if rest
         else torch.zeros(len(vertices), 0, 3),
     )
 
 
-def _columns(vertices: np.ndarray, names: Sequence[str]) -> Float32[torch.Tensor, "gaussians columns"]:
+def columns_of(vertices: np.ndarray, names: Sequence[str]) -> Float32[torch.Tensor, "vertices columns"]:
+    """Some properties of vertices as floats."""
     table = np.empty((len(vertices), len(names)), dtype=np.float32)
     # A double too large for a float becomes infinite and is then reported with the other invalid rows.
     with np.errstate(over="ignore"):

@@ -8,8 +8,9 @@ import torch
 from nerfstudio.data.dataparsers.blender_dataparser import BlenderDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
 
+from fasttext2style.plugin.host.capture import Capture
+from fasttext2style.plugin.host.data_parser import SceneDataParser, with_our_parser
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
-from fasttext2style.plugin.host.point_cloud import SceneDataParser, without_open3d
 from fasttext2style.plugin.methods import fasttext2style_scene
 from tests.plugin.hosts import make_capture
 
@@ -28,19 +29,20 @@ def _outputs(capture, **options):
     return manager.train_dataparser_outputs
 
 
-def _rewrite(capture, lines):
-    (capture / "points.ply").write_text("\n".join(lines) + "\n")
+def _rewrite(capture, lines, *points):
+    """With each point so often that the cloud is no accident."""
+    (capture / "points.ply").write_text("\n".join([*lines, *points * 16]) + "\n")
 
 
-HEADER = ["ply", "format ascii 1.0", "element vertex 2", "property double x", "property double y", "property double z"]
+HEADER = ["ply", "format ascii 1.0", "element vertex 32", "property double x", "property double y", "property double z"]
 COLORS = ["property uchar red", "property uchar green", "property uchar blue"]
 
 
 def test_points_and_colours_in_world_coordinates(capture):
-    _rewrite(capture, [*HEADER, *COLORS, "end_header", "0.5 -1 2 0 128 255", "3 4 5.25 1 2 3"])
+    _rewrite(capture, [*HEADER, *COLORS, "end_header"], "0.5 -1 2 0 128 255", "3 4 5.25 1 2 3")
     metadata = _outputs(capture, orientation_method="none", center_method="none", auto_scale_poses=False).metadata
-    torch.testing.assert_close(metadata["points3D_xyz"], torch.tensor([[0.5, -1.0, 2.0], [3.0, 4.0, 5.25]]))
-    assert metadata["points3D_rgb"].tolist() == [[0, 128, 255], [1, 2, 3]]
+    torch.testing.assert_close(metadata["points3D_xyz"][:2], torch.tensor([[0.5, -1.0, 2.0], [3.0, 4.0, 5.25]]))
+    assert metadata["points3D_rgb"][:2].tolist() == [[0, 128, 255], [1, 2, 3]]
     assert metadata["points3D_rgb"].dtype == torch.uint8
 
 
@@ -48,23 +50,35 @@ def test_points_turn_with_the_cameras(capture):
     """A point at a camera's place stays at that camera's place, however the poses are turned, centred and scaled."""
     frame = json.loads((capture / "transforms.json").read_text())["frames"]
     places = [[row[3] for row in frame[view]["transform_matrix"][:3]] for view in (1, 2)]
-    _rewrite(capture, [*HEADER, "end_header", *(" ".join(map(str, place)) for place in places)])
+    _rewrite(capture, [*HEADER, "end_header"], *(" ".join(map(str, place)) for place in places))
     outputs = _outputs(capture, orientation_method="up", center_method="focus", scale_factor=3.0)
     names = [path.name for path in outputs.image_filenames]
     cameras = outputs.cameras.camera_to_worlds[[names.index(f"frame_{view:02d}.png") for view in (1, 2)], :, 3]
     assert not torch.allclose(cameras, torch.tensor(places), atol=0.1), "the poses have moved"
-    torch.testing.assert_close(outputs.metadata["points3D_xyz"], cameras, atol=1e-5, rtol=0)
+    torch.testing.assert_close(outputs.metadata["points3D_xyz"][:2], cameras, atol=1e-5, rtol=0)
 
 
 def test_points_without_colours_have_an_empty_table(capture):
-    _rewrite(capture, [*HEADER, "end_header", "0 0 0", "1 1 1"])
+    _rewrite(capture, [*HEADER, "end_header"], "0 0 0", "1 1 1")
     metadata = _outputs(capture).metadata
-    assert metadata["points3D_xyz"].shape == (2, 3) and metadata["points3D_rgb"].shape == (0, 3)
+    assert metadata["points3D_xyz"].shape == (32, 3) and metadata["points3D_rgb"].shape == (0, 3)
 
 
-def test_no_points_leave_the_choice_to_the_model(capture):
-    _rewrite(capture, [*(line.replace("vertex 2", "vertex 0") for line in HEADER), "end_header"])
-    assert "points3D_xyz" not in _outputs(capture).metadata
+@pytest.mark.parametrize("count", [0, 1])
+def test_without_a_cloud_worth_the_name_points_are_drawn_where_the_cameras_look(capture, count):
+    """Wherever that is: the capture is moved and scaled, and nearly all points lie in some view."""
+    meta = json.loads((capture / "transforms.json").read_text())
+    for frame in meta["frames"]:
+        for row, shift in zip(frame["transform_matrix"], (700.0, -300.0, 50.0)):
+            row[3] = 100 * row[3] + shift
+    (capture / "transforms.json").write_text(json.dumps(meta))
+    _rewrite(capture, [*(line.replace("vertex 32", f"vertex {count}") for line in HEADER), "end_header"], "0 0 0")
+    outputs = _outputs(capture, orientation_method="none", center_method="none", auto_scale_poses=False)
+    points = outputs.metadata["points3D_xyz"]
+    assert len(points) == len(outputs.metadata["points3D_rgb"]) > 1000
+    assert float(Capture(outputs, 48, 48, False).sees(points).float().mean()) > 0.9
+    distance = (points - torch.tensor([700.0, -300.0, 50.0])).norm(dim=1).median()
+    assert 50 < float(distance) < 1000, "about as far from the ball as the cameras, which are 100 times 3 away"
 
 
 def test_a_missing_point_cloud_is_named(capture):
@@ -74,6 +88,6 @@ def test_a_missing_point_cloud_is_named(capture):
 
 
 def test_only_nerfstudios_own_format_is_read_anew():
-    assert without_open3d(NerfstudioDataParserConfig())._target is SceneDataParser
+    assert with_our_parser(NerfstudioDataParserConfig())._target is SceneDataParser
     blender = BlenderDataParserConfig()
-    assert without_open3d(blender) is blender
+    assert with_our_parser(blender) is blender

@@ -1,0 +1,27 @@
+"""No exception of the host reaches a person as a traceback while a run is set up."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def host_in_words(doing: str, hint: str) -> Iterator[None]:
+    """Turn what nerfstudio and its libraries assert, index and look up into a ValueError that names it.
+
+    What is one already, or an OSError, speaks for itself; an ImportError is told by `errors_in_words`.
+
+    Args:
+        doing: what was done, such as "The photographs of bear/ cannot be read".
+        hint: what to do; a sentence.
+    """
+    try:
+        yield
+    except (ValueError, OSError, ImportError):
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+        raise ValueError(f"{doing} ({what}; {place.filename}, line {place.lineno}). {hint}") from error
