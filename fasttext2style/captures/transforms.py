@@ -28,7 +28,8 @@ class Transforms:
 
     @property
     def folder(self) -> Path:
-        return self.path.parent
+        """Whole: the plain capture lies elsewhere."""
+        return self.path.parent.absolute()
 
     def name(self, index: int) -> str:
         """Of a frame, for messages."""

@@ -1,6 +1,7 @@
 """What is wrong with a capture is said before anything is computed, and says what to do."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -33,6 +34,15 @@ def _meta(folder):
 def test_a_good_capture_passes_as_folder_and_as_file(capture):
     check_capture(capture)
     check_capture(capture / "transforms.json")
+
+
+def test_a_capture_is_found_from_where_one_stands(capture, monkeypatch):
+    """Its plain form lies elsewhere, so it names whole paths."""
+    monkeypatch.chdir(capture.parent)
+    meta = check_capture(Path(capture.name)).meta
+    assert [frame["file_path"] for frame in meta["frames"]] == [
+        str(capture / f"images/{view}.jpg") for view in range(3)
+    ]
 
 
 def test_no_such_folder(tmp_path):

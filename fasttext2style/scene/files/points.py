@@ -35,14 +35,14 @@ def read_points(path: Path | str) -> tuple[Float32[torch.Tensor, "points 3"], UI
 
 
 def _colors(vertices: np.ndarray) -> UInt8[torch.Tensor, "points 3"] | None:
-    names = {name.lower(): name for name in reversed(vertices.dtype.names or ())}
+    names: dict[str, str] = {name.lower(): name for name in reversed(vertices.dtype.names or ())}
     if set(SPHERICAL_HARMONICS) <= names.keys():
         colors = 255 * (0.5 + SH_C0 * columns_of(vertices, SPHERICAL_HARMONICS))
         return colors.nan_to_num().clamp(0, 255).round().to(torch.uint8)
     found = next((colors for colors in COLORS if set(colors) <= names.keys()), None)
     if found is None:
         return None
-    given = [names[color] for color in found]
+    given: list[str] = [names[color] for color in found]
     colors = columns_of(vertices, given).nan_to_num()
     largest = float(colors.max()) if len(colors) else 0.0
     # Ascii vertices come as doubles, whatever their header says: there only a fraction tells.
