@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from fasttext2style.captures.photographs import why_pixels_are_unreadable
+from fasttext2style.captures.photographs import pillow_is_quiet, why_pixels_are_unreadable
 from fasttext2style.captures.plain import PlainCapture, plain_capture
 
 
@@ -24,7 +24,7 @@ def check_capture(data: Path, read_pixels: bool = True, downscale_factor: int | 
     capture = plain_capture(data, downscale_factor)
     if read_pixels:
         paths = capture.photographs
-        with ThreadPoolExecutor(max_workers=4) as pool:
+        with pillow_is_quiet(), ThreadPoolExecutor(max_workers=4) as pool:
             broken = [why for why in pool.map(why_pixels_are_unreadable, paths) if why]
         if broken:
             raise ValueError(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def read_head(path: Path) -> Head:
         ValueError: it cannot be opened, or its pixels have no colours that could be trained on.
     """
     try:
-        with _opened(path) as image:
+        with Image.open(path) as image:
             head = _head(path, image)
     except Image.DecompressionBombError:
         raise ValueError(f"{path} has more than {_most_pixels():,} pixels: scale it down") from None
@@ -93,7 +94,7 @@ def read_head(path: Path) -> Head:
 def read_heads(paths: Iterable[Path]) -> tuple[list[Head], list[str]]:
     """Heads of those pictures that have one, and why the others have none; in order."""
     heads, broken = [], []
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with pillow_is_quiet(), ThreadPoolExecutor(max_workers=4) as pool:
         for found in pool.map(_head_or_why, paths):
             (heads if isinstance(found, Head) else broken).append(found)
     return heads, broken
@@ -102,7 +103,7 @@ def read_heads(paths: Iterable[Path]) -> tuple[list[Head], list[str]]:
 def why_pixels_are_unreadable(path: Path) -> str | None:
     """None for a picture that can be decoded; JPEGs at their smallest scale, which takes about a millisecond."""
     try:
-        with _opened(path) as image:
+        with Image.open(path) as image:
             image.draft("RGB", (64, 64))
             image.load()
     except Image.DecompressionBombError:
@@ -150,7 +151,7 @@ def read_photograph(
         ValueError: it cannot be read, or has another size.
     """
     try:
-        with _opened(path) as image:
+        with Image.open(path) as image:
             head = _head(path, image)
             pixels = in_colors(image)
     except (*UNREADABLE, Image.DecompressionBombError) as error:
@@ -208,11 +209,14 @@ def wrong_size(head: Head, size: tuple[int, int]) -> str:
     )
 
 
-def _opened(path: Path) -> Image.Image:
+@contextmanager
+def pillow_is_quiet() -> Iterator[None]:
+    """Pillow warns of nothing meanwhile: a capture is one's own, so large photographs are no attack, and damaged tags
+    say nothing. Filters belong to all threads, so this stands around them and not in them."""
     with warnings.catch_warnings():
-        # A capture is one's own: large photographs are no attack.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path)
+        yield
 
 
 def _most_pixels() -> int:

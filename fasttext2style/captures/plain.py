@@ -17,6 +17,7 @@ from fasttext2style.captures.masks import check_masks
 from fasttext2style.captures.photographs import Head, read_head, read_heads, turned_as, wrong_size
 from fasttext2style.captures.transforms import (
     Transforms,
+    is_name,
     located,
     number,
     read_transforms,
@@ -158,7 +159,7 @@ def _masks(transforms: Transforms, factor: int) -> list[Path]:
         )
     paths = []
     for index, frame in enumerate(transforms.frames):
-        if not isinstance(frame["mask_path"], str) or "\0" in frame["mask_path"]:
+        if not is_name(frame["mask_path"]):
             raise ValueError(f"{transforms.name(index)}: mask_path is a file name, got {shown(frame['mask_path'])}.")
         whole = located(transforms.folder, frame["mask_path"])
         small = _downscaled(transforms.folder, whole, "masks_", factor)
@@ -182,7 +183,7 @@ def _the_rest(transforms: Transforms) -> dict[str, Any]:
         if rest["applied_scale"] <= 0:
             raise ValueError(f"applied_scale in {path} is above 0, got {rest['applied_scale']:.6g}.")
     points = meta.get("ply_file_path")
-    if points is not None and not (isinstance(points, str) and "\0" not in points):
+    if points and not is_name(points):
         raise ValueError(f"ply_file_path in {path} is a file name, got {shown(points)}.")
     if points:
         rest["ply_file_path"] = str(transforms.folder / points.replace("\\", "/"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def read_transforms(data: Path) -> Transforms:
             "Make it again with ns-process-data."
         )
     for index, frame in enumerate(frames):
-        if not isinstance(frame, dict) or not _is_name(frame.get("file_path")):
+        if not isinstance(frame, dict) or not is_name(frame.get("file_path")):
             raise ValueError(
                 f"Frame {index} of {path} has no `file_path` with the name of a photograph, got {shown(frame)}. Make "
                 "it again with ns-process-data."
@@ -105,7 +106,7 @@ def split_lists(transforms: Transforms, photographs: Iterable[Path]) -> dict[str
         return {}
     known, lists = set(photographs), {}
     for name in given:
-        if not isinstance(meta[name], list) or not all(_is_name(entry) for entry in meta[name]):
+        if not isinstance(meta[name], list) or not all(is_name(entry) for entry in meta[name]):
             raise ValueError(f"{name} in {path} is a list of file names, got {shown(meta[name])}.")
         lists[name] = [located(transforms.folder, entry) for entry in meta[name]]
         strangers = [file for file in lists[name] if file not in known]
@@ -169,9 +170,14 @@ def shown(value: Any) -> str:
     return text if len(text) <= 120 else f"{text[:100]}... ({len(text):,} characters)"
 
 
-def _is_name(value: Any) -> bool:
-    # No file has a name with a zero in it: asking for one raises.
-    return isinstance(value, str) and bool(value.strip()) and "\0" not in value
+def is_name(value: Any) -> bool:
+    """Whether a file could have this name: asking for one with zeros, halves of characters, or too long raises."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        return False
+    try:
+        return max(map(len, os.fsencode(value).split(b"/"))) <= 255
+    except UnicodeEncodeError:
+        return False
 
 
 def _no_transforms(data: Path) -> str:

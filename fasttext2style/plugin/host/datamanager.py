@@ -16,7 +16,7 @@ from nerfstudio.data.datamanagers.full_images_datamanager import FullImageDatama
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 
 from fasttext2style.captures.masks import masks_of
-from fasttext2style.captures.photographs import on_background
+from fasttext2style.captures.photographs import on_background, pillow_is_quiet
 from fasttext2style.plugin.host.chatter import host_is_quiet, rich_is_quiet
 from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.data_parser import with_our_parser
@@ -82,7 +82,8 @@ class SceneDatamanager(FullImageDatamanager[SceneDataset]):
         doing = f"The photographs of {self.config.data} cannot be undistorted and kept"
         hint = "Are they distorted as transforms.json says? `colmap image_undistorter` leaves nothing to undistort."
         # A bar that vanishes on a terminal; in a log an empty line.
-        with host_in_words(doing, hint), host_is_quiet(), nullcontext() if console.is_terminal else rich_is_quiet():
+        bar = nullcontext() if console.is_terminal else rich_is_quiet()
+        with host_in_words(doing, hint), host_is_quiet(), pillow_is_quiet(), bar:
             entries = super()._load_images(split, cache_images_device)
         # They are undistorted now, and the host goes on calling the lens of some a fisheye.
         for cameras in (dataset.cameras, self.train_cameras):
