@@ -84,6 +84,16 @@ def test_any_transforms_json(folder, changes):
     _is_accepted_whole_or_refused_in_a_sentence(folder)
 
 
+@pytest.mark.parametrize("key", KEYS)
+def test_each_key_with_each_number_and_word(folder, key):
+    for value in (*NUMBERS, *WORDS, [], {}, None):
+        for of_a_frame in (False, True):
+            meta = small_capture_again(folder)
+            (meta["frames"][1] if of_a_frame else meta)[key] = value
+            write(folder, meta)
+            _is_accepted_whole_or_refused_in_a_sentence(folder)
+
+
 @given(text=st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf8", "surrogatepass")))
 @settings(max_examples=40)
 def test_any_bytes_in_place_of_it(folder, text):

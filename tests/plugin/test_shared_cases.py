@@ -196,3 +196,28 @@ def test_words_of_cameras_that_say_enough_work(made, start, word):
 )
 def test_words_of_cameras_that_cannot_be_meant_are_refused(made, start, word, parts):
     _refused(_style(start, made("words_of_cameras", word)), "transforms.json", *parts)
+
+
+def test_camera_paths_are_rendered_by_their_lens(shared_cases, demo, made, start, tmp_path):
+    """Two of the three pictures have another lens, and none is the pinhole's; what cannot be rendered is told."""
+    from nerfstudio.scripts.render import RenderCameraPath
+
+    assert _style(start, made("brackets_in_paths") and tmp_path / "capture [scan]")[0] == 0
+    (config,) = (tmp_path / "out").rglob("config.yml")
+    pictures = {}
+    for lens in ("perspective", "equirectangular", "fisheye"):
+        path = tmp_path / f"{lens}.json"
+        script = shared_cases / "cameras_of_a_path" / "make.py"
+        subprocess.run([sys.executable, str(script), str(demo), str(path), lens], check=True)
+        folder = tmp_path / "renders" / lens
+        render = RenderCameraPath(config, output_path=folder, image_format="png")
+        render.camera_path_filename, render.output_format = path, "images"
+        render.main()
+        with Image.open(folder / "00000.png") as image:
+            pictures[lens] = np.asarray(image).astype(float)
+    assert all(picture.shape == (96, 192, 3) for picture in pictures.values())
+    panorama = pictures["equirectangular"]
+    assert np.abs(pictures["perspective"] - panorama).mean() > 2
+    assert np.abs(pictures["perspective"] - pictures["fisheye"]).mean() > 2
+    # All around: its left edge goes on at its right one.
+    assert np.abs(panorama[:, 0] - panorama[:, -1]).mean() < 10
