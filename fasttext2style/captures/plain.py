@@ -25,6 +25,7 @@ from fasttext2style.captures.transforms import (
     split_lists,
     table,
 )
+from fasttext2style.trust.text import one_line
 
 LARGEST = 1600
 """Photographs above so many pixels are taken from images_2, images_4 ... if these are there: nerfstudio's rule."""
@@ -60,6 +61,14 @@ def plain_capture(data: Path, downscale_factor: int | None = None) -> PlainCaptu
     Raises:
         ValueError: the first thing that is wrong, and what to do.
     """
+    try:
+        return _read(data, downscale_factor)
+    except ValueError as error:
+        # Names of files may hold anything.
+        raise ValueError(one_line(str(error))) from error
+
+
+def _read(data: Path, downscale_factor: int | None) -> PlainCapture:
     transforms = read_transforms(data)
     model = camera_model(transforms)
     poses = [pose(transforms, index) for index in range(len(transforms.frames))]

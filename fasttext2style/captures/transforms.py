@@ -6,7 +6,6 @@ Other programs write it, so nothing in it is taken on trust: what is no JSON, no
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import Any
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 """Of photographs whose names stand in transforms.json without one, as Blender and instant-ngp write them."""
+LARGEST = 1e15
+"""Of numbers: they become 32 bits, and are squared."""
 SPLITS = ("train_filenames", "val_filenames", "test_filenames")
 ORIENTATIONS = ("pca", "up", "vertical", "none")
 
@@ -132,7 +133,7 @@ def split_lists(transforms: Transforms, photographs: Iterable[Path]) -> dict[str
 
 
 def number(value: Any, what: str) -> float:
-    """A finite number, also one that is written as text.
+    """A number that 32 bits can reckon with, also one that is written as text.
 
     Args:
         what: begins the message.
@@ -144,7 +145,7 @@ def number(value: Any, what: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
         found = float(value)
-        if not math.isfinite(found):
+        if not abs(found) <= LARGEST:
             raise ValueError
     except (ValueError, OverflowError):
         raise ValueError(f"{what} should be a finite number, got {shown(value)}.") from None
