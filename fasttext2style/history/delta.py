@@ -301,6 +301,8 @@ def _share(ours: Tensor, theirs: Tensor) -> bool:
 def _check_same(column: str, found: Tensor, expected: Tensor, exact: bool) -> None:
     """Rows of the scene against what the step left there; blended ones to rounding, which differs between machines."""
     found = found.cpu()
+    if found.shape != expected.shape:
+        raise ValueError(f"{OTHER_SCENE} {column} has the shape {list(found.shape)}, not {list(expected.shape)}")
     same = same_bits(found, expected) if exact else found.isclose(expected, rtol=1e-4, atol=1e-6, equal_nan=True)
     differing = int((~same[:, None].flatten(1).all(dim=1)).sum())
     if differing:

@@ -29,6 +29,7 @@ from fasttext2style.recipes.written import write_run_recipe
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.trust.lock import WriteLock
+from fasttext2style.trust.own_runs import note_written
 
 LEAST_STEPS = 10
 """Of a reconstruction: densification and SH degrees come at tenths and sixths of its steps."""
@@ -200,6 +201,7 @@ class RunConfig(_Checked, TrainerConfig):
             path = self.get_base_dir() / "config.yml"
             with atomic_write(path) as stream:
                 stream.write(yaml.dump(self).encode("utf8"))
+            note_written(path)
             write_run_recipe(self, path.parent)
             say(f"Run and settings: {path}")
 

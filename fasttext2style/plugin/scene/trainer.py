@@ -24,6 +24,7 @@ from fasttext2style.plugin.host.checkpoints import (
 )
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
 from fasttext2style.plugin.host.start_checks import NamedScene
+from fasttext2style.plugin.host.visitors import own_pages_only
 from fasttext2style.terminal.console import errors_in_words, say, warn
 from fasttext2style.terminal.progress import PhaseProgress
 from fasttext2style.trust.lock import WriteLock
@@ -85,6 +86,7 @@ class SceneTrainer(Trainer):
         optimizers = super().setup_optimizers()
         # The next thing that the host does is to open the viewer, where no method of it could be overridden.
         self._while_viewer_opens.enter_context(rich_is_quiet())
+        self._while_viewer_opens.enter_context(own_pages_only(self.config.viewer))
         return optimizers
 
     def _check_viewer_warnings(self) -> None:
