@@ -20,6 +20,7 @@ from torch import Tensor
 
 from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.scene.bits import changed_rows, same_bits
+from fasttext2style.scene.gaussians import check_column
 
 FORMAT = "fasttext2style-delta-1"
 """Marks the files of `Delta.save`."""
@@ -27,11 +28,6 @@ OTHER_SCENE = (
     "The scene is not the one that this step was made on (was it trained further, or changed by another program?):"
 )
 _WITH_IDS = ("changed", "removed", "added")
-_ROW_SHAPES = {
-    **{"means": (3,), "scales": (3,), "quats": (4,), "features_dc": (3,), "features_rest": None, "opacities": (1,)},
-    SELECTION: (),
-}
-"""Column -> shape of a row; None: any number of coefficients of three colours."""
 ROWS_AT_ONCE = 1 << 16
 """Rows that are compared and written together, so that a step over a whole scene needs no copy of it."""
 
@@ -284,14 +280,12 @@ def _checked_ids(name: str, ids: Tensor | None) -> Tensor:
 
 def _check_column(name: str, column: Tensor, rows: int) -> None:
     """Shapes are those of a scene, so that moving a step never fails half way."""
-    if name not in _ROW_SHAPES:
-        raise ValueError(f"{name[:80]!r} is no column of a scene")
-    expected, shape = _ROW_SHAPES[name], tuple(column.shape)
-    if shape[:1] != (rows,) or (len(shape) != 3 or shape[2] != 3 if expected is None else shape[1:] != expected):
-        wanted = "coefficients, 3" if expected is None else ", ".join(map(str, expected))
-        raise ValueError(f"{name} should be [{rows:,} rows, {wanted}], got {list(shape)}")
-    if not column.dtype.is_floating_point:
-        raise ValueError(f"{name} should be floating point numbers, got {column.dtype}")
+    if name != SELECTION:
+        check_column(name, column, rows)
+    elif column.shape != (rows,) or not column.dtype.is_floating_point:
+        raise ValueError(
+            f"{name} should be a weight for each of {rows:,} rows, got {column.dtype} {list(column.shape)}"
+        )
 
 
 def _share(ours: Tensor, theirs: Tensor) -> bool:

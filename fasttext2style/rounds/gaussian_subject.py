@@ -247,9 +247,10 @@ def load_object(tensors: Mapping[str, Tensor], edit: EditableObject) -> None:
     rows = len(weights) if bool(grown) else len(edit.parameters["means"])
     for name, parameter in list(edit.parameters.items()):
         value = tensors[f"parameters.{name}"]
-        if value.shape[1:] != parameter.shape[1:] or len(value) != rows or not value.dtype.is_floating_point:
+        if value.shape[1:] != parameter.shape[1:] or len(value) != rows or value.dtype != parameter.dtype:
             raise ValueError(
-                f"The snapshot is of another scene: {name} has shape {list(value.shape)}, here {list(parameter.shape)}."
+                f"The snapshot is of another scene: {name} is {value.dtype} {list(value.shape)}, here "
+                f"{parameter.dtype} {list(parameter.shape)}."
             )
         edit.parameters[name] = nn.Parameter(value.to(parameter.device))
     if bool(tensors["grown"]):
@@ -267,8 +268,8 @@ def load_scene(path: Path) -> tuple[Gaussians, Float[Tensor, " gaussians"]]:
         raise ValueError(f"{path} is not the scene of a run of rounds: it holds {sorted(tensors)[:4]}.")
     try:
         scene, weights = Gaussians.from_splatfacto(tensors), tensors["weights"]
-        if not weights.dtype.is_floating_point:
-            raise ValueError(f"its weights are {weights.dtype}")
+        if not weights.dtype.is_floating_point or weights.ndim != 1:
+            raise ValueError(f"its weights are {weights.dtype} {list(weights.shape)}")
         Selection(weights, "the object of the rounds").check_matches(len(scene))
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}).") from error

@@ -40,6 +40,11 @@ def _are_by_view(value: Any, is_value: Any) -> bool:
     return is_mapping(value) and all(re.fullmatch("[0-9]{1,9}", view) and is_value(it) for view, it in value.items())
 
 
+def _is_measured(value: Any) -> bool:
+    """A diverged object has metrics that are no number, and its manifest is none the less whole."""
+    return isinstance(value, float) or is_count(value)
+
+
 def _are_metrics(value: Any) -> bool:
     """As trained, and perhaps as refined: places with numbers, of which there may be more inside."""
     return (
@@ -48,12 +53,12 @@ def _are_metrics(value: Any) -> bool:
         and all(
             is_mapping(moment)
             and is_mapping(moment.get("inside"))
-            and is_number(moment["inside"].get("psnr"))
+            and _is_measured(moment["inside"].get("psnr"))
             and is_mapping(moment.get("outside"))
-            and is_number(moment["outside"].get("psnr", 0))
+            and _is_measured(moment["outside"].get("psnr", 0))
             and is_count(moment.get("gaussians"))
-            and all(is_number(moment["inside"].get(name, 0)) for name in ("l1", "lpips"))
-            and is_number(moment.get("object", 0))
+            and all(_is_measured(moment["inside"].get(name, 0)) for name in ("l1", "lpips"))
+            and is_count(moment.get("object", 0))
             for moment in value.values()
         )
     )

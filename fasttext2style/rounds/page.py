@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ def metric(entry: Round, name: str) -> float | None:
     found: Any = list(entry.manifest["metrics"].values())[-1]
     for part in name.split("."):
         found = found.get(part) if isinstance(found, dict) else None
-    return None if found is None else float(found)
+    return None if found is None or not math.isfinite(found) else float(found)
 
 
 def _table(rounds: Sequence[Round]) -> str:

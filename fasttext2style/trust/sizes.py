@@ -84,8 +84,6 @@ def _damaged(path: Path) -> Iterator[None]:
     """What numpy and zipfile raise for files that are none of theirs is as many kinds as there are damages."""
     try:
         yield
-    except OSError:
-        raise
     except Exception as error:
         said = str(error)
         raise ValueError(

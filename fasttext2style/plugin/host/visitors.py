@@ -19,7 +19,8 @@ def own_pages_only(config: ViewerConfig) -> Iterator[None]:
 
     viser hands no option through to the library whose server it is; that library's `serve` is wrapped meanwhile.
     """
-    serve, host = websockets.server.serve, config.websocket_host
+    library: Any = websockets.server
+    serve, host = library.serve, config.websocket_host
     names, any_ip = names_of(host), host in ("0.0.0.0", "::", "")
 
     def checking(handler: Any, *arguments: Any, process_request: Any = None, **options: Any) -> Any:
@@ -31,11 +32,11 @@ def own_pages_only(config: ViewerConfig) -> Iterator[None]:
 
         return serve(handler, *arguments, process_request=check, **options)
 
-    websockets.server.serve = checking
+    library.serve = checking
     try:
         yield
     finally:
-        websockets.server.serve = serve
+        library.serve = serve
 
 
 def _one(headers: Any, name: str) -> str | None:

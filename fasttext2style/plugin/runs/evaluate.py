@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, read_checkpoint
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.runs.history import open_run_with_history
-from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction
+from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction, read_report
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.rounds.folder import RoundsFolder
@@ -184,8 +183,8 @@ def last_targets(run: Run) -> Targets | None:
 def _books(run: Run) -> dict[str, Any]:
     """What the run itself wrote down about its times and memory; of rounds, the sum and the highest."""
     path = run.folder / "results" / "report.json"
-    written = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
-    books = {key: written[key] for key in ("seconds", "peak_memory_gib") if key in written}
+    written = read_report(path)
+    books = {key: written[key] for key in ("seconds", "peak_memory_gib") if isinstance(written.get(key), dict)}
     manifests = [past.manifest for past in RoundsFolder(run.folder / "rounds").rounds()[1:]]
     if manifests:
         phases = manifests[-1]["seconds"]
