@@ -19,7 +19,6 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
 
-from fasttext2style.commands.rounds import _line
 from fasttext2style.history.checkpoint import applied_of_checkpoint
 from fasttext2style.history.delta import Delta, Footprint
 from fasttext2style.history.history import History
@@ -192,7 +191,6 @@ def _file_of_rounds(name: str) -> Callable[[Path], list[bytes]]:
 def _read_manifest(folder: Path) -> None:
     rounds = RoundsFolder(folder / "rounds").rounds()
     for entry in rounds[1:]:
-        _line(entry)
         assert entry.snapshot.resolve().parent == entry.folder.resolve(), "out of the run"
     write_page(folder / "rounds" / "index.html", rounds)
 
