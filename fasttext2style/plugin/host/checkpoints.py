@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.trainer import TrainerConfig
 
+from fasttext2style.plugin.host.torch_compat import allow_learning_rates_in_checkpoints
 from fasttext2style.scene.files.atomic import remove_left_overs, temporary_beside
 from fasttext2style.trust.documents import is_number, read_document
 
@@ -36,7 +38,7 @@ def checkpoint_path(config: TrainerConfig) -> Path | None:
     folder = config.load_dir
     if (folder / config.relative_model_dir).is_dir():
         folder = folder / config.relative_model_dir
-    found = sorted(folder.glob("step-*.ckpt"))
+    found = checkpoints_in(folder)
     if config.load_step is not None:
         found = [path for path in found if int(path.stem[5:]) == config.load_step]
     if not found:
@@ -44,6 +46,12 @@ def checkpoint_path(config: TrainerConfig) -> Path | None:
             f"No checkpoint step-*.ckpt in {folder}. Give --load-dir the nerfstudio_models folder of a finished run."
         )
     return found[-1]
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """Checkpoints of nerfstudio's in a folder, the newest last; copies that others named "step-000000009 (1).ckpt" are
+    none."""
+    return sorted(path for path in folder.glob("step-*.ckpt") if re.fullmatch("step-[0-9]+", path.stem))
 
 
 def check_same_coordinates(checkpoint: Path, data: DataparserOutputs) -> None:
@@ -79,6 +87,7 @@ def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
     Raises:
         ValueError: not a checkpoint, or not one of nerfstudio's.
     """
+    allow_learning_rates_in_checkpoints()  # commands of ours do not come through the door that did so
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:

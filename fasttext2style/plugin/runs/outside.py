@@ -21,7 +21,7 @@ from fasttext2style.evaluation.locality import (
 )
 from fasttext2style.evaluation.outside import drift_of_history
 from fasttext2style.history.history import History
-from fasttext2style.plugin.host.checkpoints import checkpoint_path
+from fasttext2style.plugin.host.checkpoints import checkpoint_path, checkpoints_in
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors
@@ -62,7 +62,7 @@ def loaded_file(run: Run, rounds: list[Round]) -> LoadedFile:
     elif run.config.load_dir is not None or run.config.load_checkpoint is not None:
         places += [path for path in [checkpoint_path(run.config)] if path is not None]
     else:
-        places += sorted(own_reconstruction(run).glob("nerfstudio_models/step-*.ckpt"))[-1:]
+        places += checkpoints_in(own_reconstruction(run) / "nerfstudio_models")[-1:]
     # A run that was moved together with what it began with finds that by its name.
     for path in places:
         if path.is_file() and (not recorded or path.name == Path(recorded["file"]).name):

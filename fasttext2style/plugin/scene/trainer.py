@@ -18,6 +18,7 @@ from fasttext2style.plugin.host.capture import Capture
 from fasttext2style.plugin.host.chatter import address, host_is_quiet, rich_is_quiet
 from fasttext2style.plugin.host.checkpoints import (
     checkpoint_path,
+    checkpoints_in,
     plain_numbers,
     read_checkpoint,
     write_checkpoint,
@@ -182,7 +183,7 @@ class SceneTrainer(Trainer):
         }
         write_checkpoint(path, plain_numbers(state))
         if self.config.save_only_latest_checkpoint:
-            for other in self.checkpoint_dir.glob("step-*.ckpt"):
+            for other in checkpoints_in(self.checkpoint_dir):
                 if other != path:
                     other.unlink(missing_ok=True)
 
