@@ -32,6 +32,7 @@ class List:
             say(f'"{one_line(last.get("instruction", ""))}", {one_line(last.get("mode", "no round yet"))}')
             say("round  views  inside dB  outside dB  Gaussians  seconds  written")
             for entry in rounds[1:]:
+                entry.check_complete()
                 say(_line(entry))
             page = rounds[0].folder.parent / "index.html"
             if page.is_file():

@@ -27,7 +27,7 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from fasttext2style.rounds.manifest import FORMAT, read_manifest
+from fasttext2style.rounds.manifest import FORMAT, check_complete, read_manifest
 from fasttext2style.scene.files.atomic import atomic_write
 
 Kind = Literal["before", "edited", "after", "mask"]
@@ -64,9 +64,15 @@ class Round:
     folder: Path
     manifest: dict[str, Any]
 
+    def check_complete(self) -> None:
+        """Raises ValueError if its manifest lacks what the page shows and the next round begins with."""
+        check_complete(self.folder / "manifest.json", self.number, self.manifest)
+
     @property
     def snapshot(self) -> Path:
         """Of round 0 the scene, of others the object."""
+        if "snapshot" not in self.manifest:
+            self.check_complete()
         return self.folder / self.manifest["snapshot"]
 
     def picture(self, kind: Kind, view: int) -> UInt8[Tensor, "height width channels"]:

@@ -93,17 +93,16 @@ _OF_ROUNDS = _OF_ROUND_0 | {
 
 
 def read_manifest(path: Path, number: int) -> dict[str, Any]:
-    """The manifest of this round.
+    """The manifest of this round; what stands in it is what it should be (`check_complete`: and nothing is missing).
 
     Raises:
         ValueError: missing, damaged, of another round or format; with the way back.
     """
-    back = f"go back to the round before it: ft2s rounds reset {quote(str(path.parents[2]))} --to {number - 1}"
-    back = back if number else "start a new run"
+    back = _way_back(path, number)
     try:
         manifest = read_document(path)
         if manifest.get("format") == FORMAT and manifest.get("round") == number:
-            check_fields(manifest, _OF_ROUNDS if number else _OF_ROUND_0)
+            check_fields(manifest, _OF_ROUNDS if number else _OF_ROUND_0, complete=False)
             late = [view for view, edited in manifest.get("edited_in", {}).items() if not 1 <= edited <= number]
             if late:
                 raise ValueError(f"view {late[0]} cannot have been edited in another round than 1 to {number}")
@@ -113,3 +112,17 @@ def read_manifest(path: Path, number: int) -> dict[str, Any]:
     raise ValueError(
         f"{path} is not a manifest of round {number} in a format that this version reads (format {FORMAT}); {back}."
     )
+
+
+def check_complete(path: Path, number: int, manifest: dict[str, Any]) -> None:
+    """Raises ValueError unless all is there that goes into the page, and that the next round begins with."""
+    try:
+        check_fields(manifest, _OF_ROUNDS if number else _OF_ROUND_0)
+    except ValueError as error:
+        back = _way_back(path, number)
+        raise ValueError(f"{path} is damaged ({error}). Put it back from a backup, or {back}.") from error
+
+
+def _way_back(path: Path, number: int) -> str:
+    back = f"go back to the round before it: ft2s rounds reset {quote(str(path.parents[2]))} --to {number - 1}"
+    return back if number else "start a new run"

@@ -42,6 +42,8 @@ def write_page(path: Path, rounds: Sequence[Round]) -> None:
     edited = [entry for entry in rounds if entry.number > 0]
     if not edited:
         raise ValueError("There is no round to show yet: the first one has not been completed.")
+    for entry in edited:
+        entry.check_complete()
     last = edited[-1].manifest
     body = [
         f"<h1>“{in_html(last['instruction'])}”</h1>",

@@ -189,8 +189,8 @@ def _books(run: Run) -> dict[str, Any]:
     books = {key: written[key] for key in ("seconds", "peak_memory_gib") if isinstance(written.get(key), dict)}
     manifests = [past.manifest for past in RoundsFolder(run.folder / "rounds").rounds()[1:]]
     if manifests:
-        phases = manifests[-1]["seconds"]
-        sums = {f"rounds, {phase}": sum(m["seconds"].get(phase, 0.0) for m in manifests) for phase in phases}
+        phases = manifests[-1].get("seconds", {})
+        sums = {f"rounds, {phase}": sum(m.get("seconds", {}).get(phase, 0.0) for m in manifests) for phase in phases}
         books["seconds"] = books.get("seconds", {}) | sums
-        books["peak_memory_gib"] = {"rounds": max(manifest["peak_memory_gib"] for manifest in manifests)}
+        books["peak_memory_gib"] = {"rounds": max(manifest.get("peak_memory_gib", 0.0) for manifest in manifests)}
     return books

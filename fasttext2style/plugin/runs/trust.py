@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fasttext2style.history.steps import run_folder
 from fasttext2style.plug_ins import named_by_others
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.trust.own_runs import is_own
@@ -21,7 +20,8 @@ def by_whom(path: Path, trust: bool) -> Iterator[None]:
     Raises:
         ValueError: they would show the session to others.
     """
-    config_path = run_folder(path) / "config.yml"
+    path = Path(path).expanduser().absolute()
+    config_path = (path.parent if path.name in ("config.yml", "nerfstudio_models") else path) / "config.yml"
     if trust or not config_path.is_file() or is_own(config_path):
         yield
         return
