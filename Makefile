@@ -1,6 +1,7 @@
 # make demo : sets everything up and styles an object of the embedded scene (no GPU, no downloads beyond packages)
 # make test : sets everything up and runs lint, types, layers and the tests (those in a browser need Chromium, those of
 #             nerfstudio's ns-export libraries of a desktop: it says so); make test TESTS="-k ply" hands options to pytest
+# make fuzz : 100,000 damaged files for every reader, going on from those that are refused at a new place; 300 a second
 # make bench: the benchmarks of the README's table
 # make mutants ROOM=history : would that room's tests notice if its code were wrong? (tests/mutants/README.md)
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN     = $(VENV)/bin
 # Two OpenMP runtimes (torch's and numba's) that spin starve each other on small machines: they sleep instead.
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test lint bench mutants clean
+.PHONY: demo test lint bench mutants fuzz clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else f"Python 3.10 to 3.12 is needed, {sys.executable} is {sys.version.split()[0]}. Choose one: make PYTHON=python3.11 ...")'
@@ -40,6 +41,9 @@ bench: $(VENV)/.installed
 
 mutants: $(VENV)/.installed
 	$(BIN)/python tests/mutants/run.py $(ROOM)
+
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz.fuzzer $(or $(COUNT),100000) $(TARGETS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info outputs demo

@@ -6,13 +6,35 @@ Both name a class or a function. No code of ours has to change for it, and none 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
+
+
+class NotTrusted(ValueError):
+    """Code was named by somebody who may be anybody."""
+
+
+@contextmanager
+def named_by_others(who: str) -> Iterator[None]:
+    """Inside, for all threads, no module is imported because of its name: it was not the user who named it.
+
+    Args:
+        who: named it, for the error.
+    """
+    _others.append(who)
+    try:
+        yield
+    finally:
+        _others.remove(who)
+
+
+_others: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -36,11 +58,17 @@ class PlugIns:
         """The class or function that `name` stands for; None if it is neither an entry point nor module:attribute.
 
         Raises:
+            NotTrusted: it would have to be imported, and others named it.
             ValueError: it cannot be imported, or is nothing that can be called.
         """
         entry = self.installed().get(name)
         if entry is None and (":" not in name or Path(name).exists()):
             return None
+        if entry is None and _others:
+            raise NotTrusted(
+                f"{_others[-1]} names code, the {self.kind} {name!r}, and was not written by you on this machine. Look "
+                "at it; if you trust it, give the command --trust."
+            )
         module, _, path = (name if entry is None else entry.value.split("[")[0].strip()).partition(":")
         try:
             found: Any = import_module(module)

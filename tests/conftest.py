@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,6 +16,9 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+
+# Which runs a user wrote is remembered in the user's own folder; for tests, and what they start, in another one.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="ft2s_state_")
 
 # Property tests take the same examples in every run: a failure is the change's, not the dice's.
 settings.register_profile("same", derandomize=True, deadline=None)

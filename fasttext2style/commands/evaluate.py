@@ -14,9 +14,13 @@ class Evaluate(EvaluationSettings):
 
     path: RunPath
     """Folder of a run of fasttext2style or fasttext2style-ip2p; its evaluation/ gets a JSON, a table and pictures."""
+    trust: bool = False
+    """Import the encoder that the run's settings name as module:attribute, though you did not write the run on this
+    machine."""
 
     def run(self) -> None:
         from fasttext2style.plugin.runs.evaluate import evaluate_run
+        from fasttext2style.plugin.runs.trust import by_whom
 
-        with errors_in_words():
+        with errors_in_words(), by_whom(self.path, self.trust):
             evaluate_run(self.path, self)

@@ -32,6 +32,7 @@ class List:
             say(f'"{one_line(last.get("instruction", ""))}", {one_line(last.get("mode", "no round yet"))}')
             say("round  views  inside dB  outside dB  Gaussians  seconds  written")
             for entry in rounds[1:]:
+                entry.check_complete()
                 say(_line(entry))
             page = rounds[0].folder.parent / "index.html"
             if page.is_file():
@@ -64,11 +65,15 @@ class Resume:
     """How many rounds there shall be in all, if other than planned."""
     refine: int = 0
     """Instead of further rounds, train the last one for so many steps more on its edited views."""
+    trust: bool = False
+    """Import the code that the run's settings name (an editor, encoder or loss as module:attribute), and let it be seen
+    by others if they say so, though you did not write the run on this machine."""
 
     def run(self) -> None:
         from fasttext2style.plugin.runs.rounds import resume_run
+        from fasttext2style.plugin.runs.trust import by_whom
 
-        with errors_in_words():
+        with errors_in_words(), by_whom(self.path, self.trust):
             resume_run(self.path, self.rounds, self.refine)
 
 

@@ -10,6 +10,7 @@ import torch
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import LpipsContent
 from fasttext2style.guidance.load import load_encoder, name_and_weights
+from fasttext2style.plug_ins import NotTrusted
 
 SECOND_ENCODERS = ("ViT-B-32:datacomp_xl_s13b_b90k", "tiny")
 """Encoders that grade beside the one that was optimised: the first that is another one and can be had."""
@@ -44,6 +45,8 @@ class Graders:
         """
         try:
             encoder = load_encoder(*name_and_weights(spec), torch.device(device))
+        except NotTrusted:
+            raise
         except ValueError:
             if required:
                 raise

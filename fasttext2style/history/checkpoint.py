@@ -16,6 +16,7 @@ from torch import Tensor
 from fasttext2style.history.history import Applied, History
 from fasttext2style.history.state import SceneState
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.trust.documents import is_count, is_number
 
 IDS = "history_ids"
 """Checkpoint entry: identities, int64 [gaussians]."""
@@ -83,6 +84,10 @@ def _encoded(applied: Sequence[Applied]) -> UInt8[Tensor, " bytes"]:
 
 def _decoded(entry: UInt8[Tensor, " bytes"]) -> list[Applied]:
     try:
-        return [Applied(**step) for step in json.loads(bytes(entry.cpu().numpy()))]
-    except (TypeError, ValueError) as error:
+        steps = json.loads(bytes(entry.cpu().numpy()))
+        applied = [Applied(**step) for step in steps]
+        if not all(is_count(step.id) and is_number(step.strength) for step in applied):
+            raise ValueError("it should hold steps and their strengths")
+        return applied
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"The checkpoint's entry {APPLIED} is damaged ({error})") from error

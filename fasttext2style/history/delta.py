@@ -20,12 +20,14 @@ from torch import Tensor
 
 from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.scene.bits import changed_rows, same_bits
+from fasttext2style.scene.gaussians import check_column
 
 FORMAT = "fasttext2style-delta-1"
 """Marks the files of `Delta.save`."""
 OTHER_SCENE = (
     "The scene is not the one that this step was made on (was it trained further, or changed by another program?):"
 )
+_WITH_IDS = ("changed", "removed", "added")
 ROWS_AT_ONCE = 1 << 16
 """Rows that are compared and written together, so that a step over a whole scene needs no copy of it."""
 
@@ -201,14 +203,28 @@ class Delta:
         with _opened(path) as stream:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
         parts: dict[str, dict[str, Tensor]] = {"changed": {}, "before": {}, "after": {}, "removed": {}, "added": {}}
-        for key, tensor in tensors.items():
-            part, name = key.split(".")
-            parts[part][name] = tensor
-        removed, added = (
-            SceneState({name: rows[name] for name in rows if name != "ids"}, rows["ids"])
-            for rows in (parts["removed"], parts["added"])
-        )
-        return Delta(parts["changed"]["ids"], parts["before"], parts["after"], removed, added)
+        try:
+            for key, tensor in tensors.items():
+                part, _, name = key.partition(".")
+                if part not in parts:
+                    raise ValueError(f"{key[:80]!r} is nothing that a step changes")
+                parts[part][name] = tensor
+            ids = {part: _checked_ids(f"{part}.ids", parts[part].pop("ids", None)) for part in _WITH_IDS}
+            before, after = parts["before"], parts["after"]
+            if set(before) != set(after) or parts["changed"]:
+                raise ValueError(f"it has other columns before ({sorted(before)}) than after ({sorted(after)})")
+            for name in before:
+                _check_column(name, before[name], len(ids["changed"]))
+                _check_column(name, after[name], len(ids["changed"]))
+                if before[name].shape != after[name].shape or before[name].dtype != after[name].dtype:
+                    raise ValueError(f"{name} has another shape or type before than after")
+            for part in ("removed", "added"):
+                for name, column in parts[part].items():
+                    _check_column(name, column, len(ids[part]))
+            removed, added = (SceneState(parts[part], ids[part]) for part in ("removed", "added"))
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read as a history step ({error})") from error
+        return Delta(ids["changed"], before, after, removed, added)
 
 
 @dataclass(frozen=True)
@@ -226,8 +242,10 @@ class Footprint:
     def load(path: Path) -> Footprint:
         """From a file of `Delta.save`, without reading the rows themselves."""
         with _opened(path) as stream:
-            columns = {name.removeprefix("before.") for name in stream.keys() if name.startswith("before.")}  # noqa: SIM118
-            ids = {part: stream.get_tensor(f"{part}.ids") for part in ("changed", "removed", "added")}
+            keys = set(stream.keys())
+            columns = {name.removeprefix("before.") for name in keys if name.startswith("before.")}
+            found = {part: stream.get_tensor(f"{part}.ids") if f"{part}.ids" in keys else None for part in _WITH_IDS}
+            ids = {part: _checked_ids(f"{part}.ids of {path}", ids) for part, ids in found.items()}
         return Footprint(frozenset(columns), ids["changed"], torch.cat([ids["removed"], ids["added"]]))
 
     @property
@@ -251,6 +269,25 @@ class Footprint:
         )
 
 
+def _checked_ids(name: str, ids: Tensor | None) -> Tensor:
+    if ids is None or ids.dtype != torch.int64 or ids.ndim != 1 or not bool((ids >= 0).all()):
+        got = "nothing" if ids is None else f"{ids.dtype} {list(ids.shape)}"
+        raise ValueError(f"{name} should be whole numbers from 0 on [gaussians], got {got}")
+    if not bool((ids[1:] > ids[:-1]).all()):
+        raise ValueError(f"{name} should ascend, and none occur twice")
+    return ids
+
+
+def _check_column(name: str, column: Tensor, rows: int) -> None:
+    """Shapes are those of a scene, so that moving a step never fails half way."""
+    if name != SELECTION:
+        check_column(name, column, rows)
+    elif column.shape != (rows,) or not column.dtype.is_floating_point:
+        raise ValueError(
+            f"{name} should be a weight for each of {rows:,} rows, got {column.dtype} {list(column.shape)}"
+        )
+
+
 def _share(ours: Tensor, theirs: Tensor) -> bool:
     return bool(torch.isin(ours, theirs).any())
 
@@ -258,6 +295,8 @@ def _share(ours: Tensor, theirs: Tensor) -> bool:
 def _check_same(column: str, found: Tensor, expected: Tensor, exact: bool) -> None:
     """Rows of the scene against what the step left there; blended ones to rounding, which differs between machines."""
     found = found.cpu()
+    if found.shape != expected.shape:
+        raise ValueError(f"{OTHER_SCENE} {column} has the shape {list(found.shape)}, not {list(expected.shape)}")
     same = same_bits(found, expected) if exact else found.isclose(expected, rtol=1e-4, atol=1e-6, equal_nan=True)
     differing = int((~same[:, None].flatten(1).all(dim=1)).sum())
     if differing:

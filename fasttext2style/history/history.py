@@ -58,6 +58,11 @@ class History:
         return self._store.folder
 
     @property
+    def is_gone(self) -> bool:
+        """It was there when it was opened or written last, and its files, or some of them, have been removed since."""
+        return self._store.is_gone
+
+    @property
     def steps(self) -> list[Step]:
         """All steps, undone and dropped ones included, oldest first."""
         return self._store.all

@@ -11,14 +11,29 @@ Reading is all that is done here, and without torch, for a list of steps should 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from fasttext2style.trust.documents import (
+    COUNT,
+    LARGEST,
+    MAPPING,
+    NUMBER,
+    TEXT,
+    are_numbers,
+    check_fields,
+    is_count,
+    is_number,
+    parsed_document,
+    read_document,
+)
 
 FORMAT = "fasttext2style-history-1"
 """Marks history.json."""
 Kind = Literal["edit", "selection"]
+LARGEST_THUMBNAIL = 1024
+"""Side in pixels; ours have 96."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,14 @@ class Step:
     def thumbnail(self) -> Path | None:
         """A small picture, if one was kept."""
         path = self.folder / "thumbnail.png"
-        return path if path.is_file() else None
+        try:
+            with open(path, "rb") as stream:
+                start = stream.read(24)
+        except OSError:
+            return None
+        # Whoever shows it unpacks it: width and height stand in the first 24 bytes of a PNG.
+        sides = [int.from_bytes(start[place : place + 4], "big") for place in (16, 20)]
+        return path if start.startswith(b"\x89PNG\r\n\x1a\n") and max(sides) <= LARGEST_THUMBNAIL else None
 
 
 @dataclass(frozen=True)
@@ -64,6 +86,35 @@ class Index:
     next_step_id: int = 1
     next_gaussian_id: int = 0
     """No Gaussian of any step has this identity or a larger one."""
+
+
+_FACTS = {
+    "name": TEXT,
+    "kind": ("edit or selection", lambda value: value in get_args(Kind)),
+    "prompt": TEXT,
+    "settings": MAPPING,
+    "seed": ("a whole number or null", lambda value: value is None or (type(value) is int and abs(value) < 2**64)),
+    "seconds": NUMBER,
+    "metrics": ("a mapping of names to numbers", are_numbers),
+    "created": TEXT,
+    "gaussians_changed": COUNT,
+}
+"""Of step.json."""
+_INDEX = {
+    "strengths": (
+        "a list of steps and their strengths from 0 to 1, none twice",
+        lambda value: (
+            isinstance(value, list)
+            and all(isinstance(entry, dict) and is_count(entry.get("step")) for entry in value)
+            and all(is_number(entry.get("strength")) and 0 <= entry["strength"] <= 1 for entry in value)
+            and len({entry["step"] for entry in value}) == len(value)
+        ),
+    ),
+    "done": COUNT,
+    "next_step_id": COUNT,
+    "next_gaussian_id": COUNT,
+}
+"""Of history.json."""
 
 
 class SavedSteps:
@@ -111,8 +162,10 @@ class SavedSteps:
         done = self.position(step_id) < self.index.done
         path, strength = self.step_folder(step_id) / "step.json", self.index.strengths[step_id]
         try:
+            facts = read_document(path)
+            check_fields(facts, _FACTS)
             return Step(
-                **json.loads(path.read_bytes()),
+                **facts,
                 id=step_id,
                 folder=path.parent,
                 megabytes=self.delta_path(step_id).stat().st_size / 1e6,
@@ -123,18 +176,24 @@ class SavedSteps:
             raise ValueError(f"{path} is missing or damaged ({error})") from error
 
     def _index_bytes(self) -> bytes | None:
-        return self.index_path.read_bytes() if self.index_path.is_file() else None
+        if not self.index_path.is_file():
+            return None
+        with open(self.index_path, "rb") as stream:
+            return stream.read(LARGEST + 1)
 
     def _parsed(self, content_bytes: bytes) -> Index:
         try:
-            content = json.loads(content_bytes)
-            kind = content.pop("format")
-            strengths = {int(entry["step"]): float(entry["strength"]) for entry in content.pop("strengths")}
+            content = parsed_document(content_bytes)
+            kind = content.pop("format", None)
+            if kind != FORMAT:
+                raise ValueError(f"it has format {str(kind)[:80]!r}, expected {FORMAT}")
+            check_fields(content, _INDEX)
+            strengths = {entry["step"]: float(entry["strength"]) for entry in content.pop("strengths")}
             index = Index(strengths, **content)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.index_path} is no history of ours, or damaged ({error!r})") from error
-        if kind != FORMAT:
-            raise ValueError(f"{self.index_path} has format {kind}, expected {FORMAT}")
+            if not index.done <= len(strengths) or any(step_id >= index.next_step_id for step_id in strengths):
+                raise ValueError("its numbers contradict each other")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.index_path} is no history of ours, or damaged ({error})") from error
         missing = [step_id for step_id in strengths if not self.delta_path(step_id).is_file()]
         if missing:
             raise ValueError(f"Files of the steps {missing} are missing in {self.folder}; was the folder copied whole?")

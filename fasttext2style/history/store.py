@@ -31,6 +31,13 @@ class Store(SavedSteps):
     _waits = False
     """Inside of `at_once`."""
 
+    @property
+    def is_gone(self) -> bool:
+        return self._known_bytes is not None and (
+            not self.index_path.is_file()
+            or not all(self.delta_path(step_id).is_file() for step_id in self.index.strengths)
+        )
+
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Files are written and removed inside of this alone: nobody else writes now, and none has since we read.
@@ -105,6 +112,8 @@ class Store(SavedSteps):
             unfinished.mkdir(parents=True)
             delta.save(unfinished / "delta.safetensors")
             (unfinished / "step.json").write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf8")
+            # safetensors makes files that only their owner may read; a run is handed on as a whole.
+            shutil.copymode(unfinished / "step.json", unfinished / "delta.safetensors")
             if thumbnail is not None:
                 Image.fromarray(thumbnail).save(unfinished / "thumbnail.png")
             for path in unfinished.iterdir():
@@ -124,7 +133,8 @@ class Store(SavedSteps):
 
     def remove_left_overs(self) -> None:
         """Remove what killed writers left; inside of `changing`, for another program may just be writing a step."""
-        for left_over in [*self.folder.glob(".history.json.*.tmp"), *self.folder.glob("steps/.*.tmp")]:
+        # Of history.json, `atomic_write` removes them.
+        for left_over in self.folder.glob("steps/.*.tmp"):
             if left_over.is_dir():
                 shutil.rmtree(left_over)
             else:

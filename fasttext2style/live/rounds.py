@@ -261,5 +261,6 @@ class _Series:
 def _new_folder(folder: Path, instruction: str) -> Path:
     name = re.sub(r"[^a-z0-9]+", "_", instruction.lower()).strip("_")[:40]
     parent = folder / "live_rounds"
-    number = 1 + max((int(path.name.split("_")[0]) for path in parent.glob("[0-9]*_*")), default=0)
+    numbers = (path.name.partition("_")[0] for path in parent.glob("[0-9]*_*"))
+    number = 1 + max((int(given) for given in numbers if re.fullmatch("[0-9]{1,9}", given)), default=0)
     return parent / f"{number:02d}_{name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from fasttext2style.history.history import History
 from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.live.host import Host
 from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.files.export import export
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.clicks import ClickSelector
 from fasttext2style.selection.segmenters.segmenter import Segmenter
@@ -141,12 +143,28 @@ class LiveScene:
         """Write a checkpoint that knows which steps it contains.
 
         Raises:
-            ValueError: it could not be written; what was there is untouched.
+            ValueError: it could not be written, or its history was removed meanwhile; what was there is untouched.
         """
+        if self.history.is_gone:
+            raise ValueError(
+                f"Steps were removed from {self.history.folder} while this session was open: a checkpoint could not be "
+                "opened without them. Put them back; or choose scene and ply under Export and press Write file, which "
+                "keeps every bit of the scene as it is now."
+            )
         with self.lock:
             self.host.note(self.history, self.state)
         path = self.host.save()
         self.history.purge()
+        return path
+
+    def rescue(self) -> Path:
+        """Write the scene where it can be found, whatever became of its run.
+
+        Raises:
+            ValueError: that cannot be written either.
+        """
+        path = self.folder / "exports" / f"rescued_{time.strftime('%Y-%m-%d_%H%M%S')}.ply"
+        export(path, self.gaussians, self.state.selection)
         return path
 
 

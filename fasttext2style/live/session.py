@@ -112,7 +112,7 @@ class LiveSession:
         progress = Progress(lambda steps: self._update(steps=steps), lambda: self._stop or self._closing)
         try:
             message, failed = job.run(self.scene, progress), False
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # an OSError names the file, and what is wrong with the disk
             message, failed = str(error), True
         except Exception as error:  # whatever a job does, the session goes on
             _log.exception("%s failed", job.title)

@@ -9,6 +9,7 @@ from fasttext2style.recipes.methods import default_config, method_names
 from fasttext2style.recipes.plain_yaml import write_yaml
 from fasttext2style.recipes.recipe import dataparsers
 from fasttext2style.recipes.settings import DATAPARSER, TOP, differences
+from fasttext2style.scene.files.atomic import atomic_write
 
 _OF_ONE_RUN = ("timestamp", "run_folder", "refine")
 """Settings that say which run this is, or how it is taken up again: repeating it makes a new one."""
@@ -19,7 +20,8 @@ def write_run_recipe(config: Any, folder: Path) -> Path | None:
     if config.method_name not in method_names():
         return None
     path = folder / "recipe.yaml"
-    path.write_text(recipe_of(config, f"the run {'/'.join(folder.parts[-3:])}, as it was set"), encoding="utf8")
+    with atomic_write(path) as stream:
+        stream.write(recipe_of(config, f"the run {'/'.join(folder.parts[-3:])}, as it was set").encode("utf8"))
     return path
 
 

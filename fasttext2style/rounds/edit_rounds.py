@@ -116,6 +116,7 @@ class EditRounds:
         if not rounds:
             raise ValueError(f"{self.folder.path} holds no complete round to resume from.")
         last = rounds[-1]
+        last.check_complete()
         if last.manifest["scene"] != self._scene:
             raise ValueError(f"{last.folder} belongs to another scene than the one that was loaded.")
         self._snapshot = load_tensors(last.snapshot)

@@ -27,12 +27,13 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from fasttext2style.rounds.manifest import FORMAT, check_complete, read_manifest
 from fasttext2style.scene.files.atomic import atomic_write
 
 Kind = Literal["before", "edited", "after", "mask"]
+LARGEST_PICTURE = 50_000_000
+"""Pixels of a kept picture: views of photographs are smaller, and are scaled down before they are edited."""
 KINDS: tuple[Kind, ...] = ("before", "edited", "after", "mask")
-FORMAT = 1
-"""Of manifests."""
 
 
 @dataclass
@@ -63,9 +64,15 @@ class Round:
     folder: Path
     manifest: dict[str, Any]
 
+    def check_complete(self) -> None:
+        """Raises ValueError if its manifest lacks what the page shows and the next round begins with."""
+        check_complete(self.folder / "manifest.json", self.number, self.manifest)
+
     @property
     def snapshot(self) -> Path:
         """Of round 0 the scene, of others the object."""
+        if "snapshot" not in self.manifest:
+            self.check_complete()
         return self.folder / self.manifest["snapshot"]
 
     def picture(self, kind: Kind, view: int) -> UInt8[Tensor, "height width channels"]:
@@ -79,7 +86,7 @@ class Round:
             if not paths:
                 raise OSError("it is missing")
             return _decode(paths[0].read_bytes())
-        except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             name = paths[0] if paths else self.folder / kind / f"view_{view:04d}"
             raise ValueError(
                 f"The picture {name} cannot be read ({error}). Put it back from a backup, or go back to the round "
@@ -106,7 +113,7 @@ class RoundsFolder:
         """
         found: list[Round] = []
         while (path := self.folder(len(found)) / "manifest.json").is_file() and (up_to is None or len(found) <= up_to):
-            manifest = _read_manifest(path, len(found))
+            manifest = read_manifest(path, len(found))
             if found and manifest.get("scene") != found[0].manifest.get("scene"):
                 raise ValueError(
                     f"{path} belongs to another scene than {found[0].folder}. Move {path.parent} away; if it was "
@@ -181,22 +188,6 @@ class RoundsFolder:
         return len(_encode(picture, self.keep.format, self.keep.quality))
 
 
-def _read_manifest(path: Path, number: int) -> dict[str, Any]:
-    back = f"go back to the round before it: ft2s rounds reset {quote(str(path.parents[2]))} --to {number - 1}"
-    try:
-        manifest = json.loads(path.read_text(encoding="utf8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}). Put it back from a backup, or {back if number else 'start a new run'}."
-        ) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or manifest.get("round") != number:
-        raise ValueError(
-            f"{path} is not a manifest of round {number} in a format that this version reads (format {FORMAT}); "
-            f"{back if number else 'start a new run'}."
-        )
-    return manifest
-
-
 def _encode(picture: UInt8[Tensor, "height width channels"], ending: str, quality: int) -> bytes:
     buffer = io.BytesIO()
     image = Image.fromarray(picture[..., 0].numpy() if picture.shape[-1] == 1 else picture.numpy())
@@ -210,5 +201,7 @@ def _encode(picture: UInt8[Tensor, "height width channels"], ending: str, qualit
 
 def _decode(encoded: bytes) -> UInt8[Tensor, "height width channels"]:
     with Image.open(io.BytesIO(encoded)) as image:
+        if image.width * image.height > LARGEST_PICTURE:
+            raise OSError(f"it promises {image.width:,} x {image.height:,} pixels")
         pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
     return torch.from_numpy(pixels.copy()).reshape(*pixels.shape[:2], -1)

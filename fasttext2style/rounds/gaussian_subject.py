@@ -240,11 +240,17 @@ def load_object(tensors: Mapping[str, Tensor], edit: EditableObject) -> None:
     missing += [name for name in ("weights", "grown") if name not in tensors]
     if missing:
         raise ValueError(f"This is not a snapshot of a round: {', '.join(missing)} missing.")
+    weights, grown = tensors["weights"], tensors["grown"]
+    if weights.ndim != 1 or not weights.dtype.is_floating_point or grown.numel() != 1:
+        raise ValueError(f"This is not a snapshot of a round: its weights are {weights.dtype} {list(weights.shape)}.")
+    # An object that did not grow has the rows that it had.
+    rows = len(weights) if bool(grown) else len(edit.parameters["means"])
     for name, parameter in list(edit.parameters.items()):
         value = tensors[f"parameters.{name}"]
-        if value.shape[1:] != parameter.shape[1:]:
+        if value.shape[1:] != parameter.shape[1:] or len(value) != rows or value.dtype != parameter.dtype:
             raise ValueError(
-                f"The snapshot is of another scene: {name} has shape {list(value.shape)}, here {list(parameter.shape)}."
+                f"The snapshot is of another scene: {name} is {value.dtype} {list(value.shape)}, here "
+                f"{parameter.dtype} {list(parameter.shape)}."
             )
         edit.parameters[name] = nn.Parameter(value.to(parameter.device))
     if bool(tensors["grown"]):
@@ -260,7 +266,14 @@ def load_scene(path: Path) -> tuple[Gaussians, Float[Tensor, " gaussians"]]:
     tensors = load_tensors(path)
     if "weights" not in tensors:
         raise ValueError(f"{path} is not the scene of a run of rounds: it holds {sorted(tensors)[:4]}.")
-    return Gaussians.from_splatfacto(tensors), tensors["weights"]
+    try:
+        scene, weights = Gaussians.from_splatfacto(tensors), tensors["weights"]
+        if not weights.dtype.is_floating_point or weights.ndim != 1:
+            raise ValueError(f"its weights are {weights.dtype} {list(weights.shape)}")
+        Selection(weights, "the object of the rounds").check_matches(len(scene))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}).") from error
+    return scene, weights
 
 
 def scene_of_round(rounds: Sequence[Round], number: int) -> tuple[Gaussians, Float[Tensor, " gaussians"]]:
@@ -275,5 +288,8 @@ def scene_of_round(rounds: Sequence[Round], number: int) -> tuple[Gaussians, Flo
     if number == 0:
         return scene, weights
     edit = EditableObject(scene, Selection(weights, "the object of the rounds"), copy_scene=False)
-    load_object(load_tensors(rounds[number].snapshot), edit)
+    try:
+        load_object(load_tensors(rounds[number].snapshot), edit)
+    except ValueError as error:
+        raise ValueError(f"{rounds[number].snapshot} cannot be used: {error}") from error
     return edit.merged(), edit.merged_weights()

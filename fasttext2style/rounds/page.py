@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,8 @@ def write_page(path: Path, rounds: Sequence[Round]) -> None:
     edited = [entry for entry in rounds if entry.number > 0]
     if not edited:
         raise ValueError("There is no round to show yet: the first one has not been completed.")
+    for entry in edited:
+        entry.check_complete()
     last = edited[-1].manifest
     body = [
         f"<h1>“{in_html(last['instruction'])}”</h1>",
@@ -70,7 +73,7 @@ def metric(entry: Round, name: str) -> float | None:
     found: Any = list(entry.manifest["metrics"].values())[-1]
     for part in name.split("."):
         found = found.get(part) if isinstance(found, dict) else None
-    return None if found is None else float(found)
+    return None if found is None or not math.isfinite(found) else float(found)
 
 
 def _table(rounds: Sequence[Round]) -> str:

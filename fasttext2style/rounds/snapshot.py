@@ -31,7 +31,11 @@ def load_optimizers(
     parameters: Mapping[str, nn.Parameter],
     optimizers: Mapping[str, torch.optim.Optimizer],
 ) -> None:
-    """Give optimizers the moments of a snapshot; a group that never stepped has none."""
+    """Give optimizers the moments of a snapshot; a group that never stepped has none.
+
+    Raises:
+        ValueError: they are of another object.
+    """
     for name, optimizer in optimizers.items():
         prefix, parameter = f"optimizers.{name}.", parameters[name]
         # Fused Adam counts its steps on the device, others on the CPU.
@@ -41,6 +45,9 @@ def load_optimizers(
             for key, value in tensors.items()
             if key.startswith(prefix)
         }
+        wrong = [key for key, value in state.items() if value.ndim and value.shape != parameter.shape]
+        if wrong:
+            raise ValueError(f"The snapshot's {prefix}{wrong[0]} is not of the shape {list(parameter.shape)}.")
         if state:
             optimizer.state[parameter] = state
 
@@ -54,9 +61,16 @@ def random_states() -> dict[str, Tensor]:
 
 
 def load_random_states(tensors: Mapping[str, Tensor]) -> None:
-    """Let torch's own generators continue where they were."""
+    """Let torch's own generators continue where they were.
+
+    Raises:
+        ValueError: the snapshot's state is none.
+    """
     if "random.cpu" in tensors:
-        torch.set_rng_state(tensors["random.cpu"])
+        state = tensors["random.cpu"]
+        if state.dtype != torch.uint8 or state.shape != torch.get_rng_state().shape:
+            raise ValueError(f"The snapshot's random state is {state.dtype} {list(state.shape)}, which is none.")
+        torch.set_rng_state(state)
     for index in range(torch.cuda.device_count()):
         if f"random.cuda.{index}" in tensors:
             torch.cuda.set_rng_state(tensors[f"random.cuda.{index}"], index)
@@ -78,5 +92,5 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path} is missing, so its round cannot be restored.")
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}), so its round cannot be restored.") from error

@@ -19,6 +19,10 @@ SH_DEGREES = {0: 0, 3: 1, 8: 2, 15: 3}
 SH_C0 = 0.28209479177387814
 """The constant spherical harmonic, 1 / (2 sqrt(pi)): a colour is 0.5 + SH_C0 * sh_dc."""
 
+_ROW_SHAPES: dict[str, tuple[int, ...]] = {
+    **{"means": (3,), "scales": (3,), "quats": (4,), "features_dc": (3,), "features_rest": (), "opacities": (1,)}
+}
+"""splatfacto's name -> shape of a row; (): any number of coefficients of three colours."""
 SPLATFACTO_NAMES = {
     "means": "means",
     "scales": "log_scales",
@@ -153,7 +157,12 @@ class Gaussians:
         complete = [prefix for prefix in prefixes if all(prefix + name in tensors for name in SPLATFACTO_NAMES)]
         if len(complete) != 1:
             raise ValueError(_which_gaussians(tensors, prefixes, complete))
-        gaussians = Gaussians.from_columns({name: tensors[complete[0] + name] for name in SPLATFACTO_NAMES})
+        columns = {name: tensors[complete[0] + name] for name in SPLATFACTO_NAMES}
+        for name, column in columns.items():
+            if name == "opacities" and column.ndim == 1:
+                column = column[:, None]
+            check_column(name, column, columns["means"].shape[0] if columns["means"].ndim else 0)
+        gaussians = Gaussians.from_columns(columns)
         invalid = {} if allow_invalid else gaussians.invalid_rows()
         if invalid:
             counts = ", ".join(f"{name}: {int(rows.sum()):,}" for name, rows in invalid.items())
@@ -182,6 +191,19 @@ class Gaussians:
         """Tensors under splatfacto's names and in its shapes (opacities [gaussians, 1]); not copied."""
         tensors = {theirs: getattr(self, ours) for theirs, ours in SPLATFACTO_NAMES.items()}
         return tensors | {"opacities": self.logit_opacities[:, None]}
+
+
+def check_column(name: str, column: Tensor, rows: int) -> None:
+    """Raises ValueError unless a tensor of a file is this column of so many Gaussians, under splatfacto's names."""
+    if name not in _ROW_SHAPES:
+        raise ValueError(f"{name[:80]!r} is no column of a scene")
+    expected, shape = _ROW_SHAPES[name], tuple(column.shape)
+    fits = shape[:1] == (rows,) and (shape[1:] == expected if expected else len(shape) == 3 and shape[2] == 3)
+    if not fits or not column.dtype.is_floating_point:
+        wanted = ", ".join(map(str, expected)) or "coefficients, 3"
+        raise ValueError(
+            f"{name} should be floating point numbers [{rows:,}, {wanted}], got {column.dtype} {list(shape)}"
+        )
 
 
 def sh_dc_of_logits(logits: Float[Tensor, "gaussians 3"]) -> Float[Tensor, "gaussians 3"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.trust.sizes import read_arrays
 
 MARK_SAMPLES = 256
 """Gaussians whose places tell one scene from another."""
@@ -162,22 +162,23 @@ class Selection:
         """
         path = Path(path)
         try:
-            content = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            content = read_arrays(path, ("weights", "origin", "scene_means"))
+        except ValueError as error:
             raise ValueError(
-                f"{path} is no selection: expected a .npz of `ft2s select` or a .npy of weights"
+                f"{path} is no selection: expected a .npz of `ft2s select` or a .npy of weights ({error})"
             ) from error
-        if isinstance(content, np.ndarray):
-            weights, origin, means = content, str(path), None
-        else:
-            with content:
-                if "weights" not in content:
-                    raise ValueError(f"{path} is no selection: it has {content.files}, not weights")
-                weights, origin = content["weights"], str(content.get("origin", path))
-                means = content.get("scene_means")
+        if "weights" not in content:
+            raise ValueError(f"{path} is no selection: it has {sorted(content)}, not weights")
+        weights, means = content["weights"], content.get("scene_means")
+        origin = str(content.get("origin", path))[:1000]
         if weights.dtype.kind not in "fbiu" or weights.ndim != 1:
             raise ValueError(
                 f"{path}: weights should be numbers [gaussians], got {weights.dtype} {list(weights.shape)}"
             )
+        if means is not None and (means.dtype.kind not in "fiu" or means.shape != (len(_sample_rows(len(weights))), 3)):
+            raise ValueError(f"{path}: scene_means should be numbers [samples, 3], got {means.dtype} {means.shape}")
         mark = None if means is None else SceneMark(len(weights), torch.from_numpy(means.astype(np.float32)))
-        return Selection(torch.from_numpy(weights.astype(np.float32)), origin, mark)
+        try:
+            return Selection(torch.from_numpy(weights.astype(np.float32)), origin, mark)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error

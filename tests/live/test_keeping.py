@@ -1,5 +1,7 @@
 """Moving through the history, and keeping the result."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -66,3 +68,35 @@ def test_export_writes_every_format(session, format):
 def test_an_empty_export_is_refused(session):
     assert not session.do(jobs.Export("selection"))
     assert "nothing is selected" in session.status.message and not (session.scene.folder / "exports").exists()
+
+
+@pytest.mark.parametrize("gone", ["the folder", "a step"])
+def test_a_history_that_is_removed_under_a_session_leaves_the_scene_to_be_exported(session, gone):
+    assert session.do(SelectRows(0, 10)) and session.do(SelectRows(0, 20))
+    folder = session.scene.history.folder
+    shutil.rmtree(folder if gone == "the folder" else folder / "steps" / "0001")
+    assert not session.do(jobs.Save())
+    assert str(folder) in session.status.message and "press Write file" in session.status.message
+    assert not (session.scene.folder / "scene.pt").exists(), "a checkpoint that nothing could open"
+    assert session.do(jobs.Export()), session.status.message
+    assert_equal(read_ply(session.scene.folder / "exports" / "scene.ply"), ball_on_floor())
+    assert_equal(read_ply(session.scene.rescue()), ball_on_floor())
+
+
+@pytest.mark.parametrize("job", [jobs.Export(), jobs.Export("scene", "splat"), jobs.Export("scene", "spz")])
+def test_a_disk_that_cannot_be_written_is_named_in_words(session, job):
+    (session.scene.folder / "exports").write_text("in the way")
+    assert not session.do(job)
+    assert "could not be written" in session.status.message and "Unexpected" not in session.status.message
+
+
+def test_a_host_that_cannot_save_is_shown_in_words(session):
+    session.scene.host.path = session.scene.folder / "missing" / "scene.pt"
+    (session.scene.folder / "missing").write_text("in the way")
+
+    def refused():
+        raise OSError(28, "No space left on device", "scene.pt")
+
+    session.scene.host.save = refused
+    assert not session.do(jobs.Save())
+    assert session.status.message == "[Errno 28] No space left on device: 'scene.pt'"

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from fasttext2style.plugin.host.checkpoints import checkpoint_path, plain_numbers, read_checkpoint, write_checkpoint
+from fasttext2style.plugin.host.checkpoints import (
+    checkpoint_path,
+    checkpoints_in,
+    plain_numbers,
+    read_checkpoint,
+    write_checkpoint,
+)
 from fasttext2style.plugin.scene.method import fasttext2style_scene
 
 
@@ -77,3 +83,9 @@ def test_numpy_numbers_of_foreign_checkpoints_load(tmp_path):
     path = tmp_path / "step-000000003.ckpt"
     torch.save({"pipeline": {}, "step": 3, "schedulers": {"means": {"_last_lr": [np.float64(1e-4)]}}}, path)
     assert read_checkpoint(path)["schedulers"]["means"]["_last_lr"] == [1e-4]
+
+
+def test_copies_beside_the_checkpoints_are_no_checkpoints(tmp_path):
+    for name in ("step-000000009.ckpt", "step-000000009 (1).ckpt", "step-000000010.ckpt", "step-x.ckpt", "step-.ckpt"):
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in checkpoints_in(tmp_path)] == ["step-000000009.ckpt", "step-000000010.ckpt"]

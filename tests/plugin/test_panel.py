@@ -3,6 +3,7 @@
 A tab says over the websocket what a page would say; the session does not run, so that what was asked for can be read.
 """
 
+import base64
 import socket
 import time
 from dataclasses import dataclass, field
@@ -304,3 +305,32 @@ def test_the_panel_tells_what_the_session_does_and_how_much_is_selected(live):
     assert live.tab.says("*object:* forty-two"), "a step of the history"
     live.session.say("something happened")
     live.tab.until(lambda: live.tab.says("something happened"), "the message")
+
+
+# --- who may use it --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "comes_in"),
+    [(None, None, True), (None, "http://127.0.0.1:{}", True), ("localhost:{}", "http://localhost:{}", True),
+     (None, "https://evil.example", False), (None, "http://127.0.0.1:1", False), (None, "null", False),
+     ("evil.example:{}", "http://evil.example:{}", False), ("evil.example:{}", None, False)],
+)  # fmt: skip
+def test_only_its_own_page_may_drive_a_session(live, host, origin, comes_in):
+    port = live.shown.server.get_port()
+    key = base64.b64encode(bytes(16)).decode()
+    lines = ["GET / HTTP/1.1", f"Host: {(host or '127.0.0.1:{}').format(port)}", "Connection: Upgrade",
+             "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}"]  # fmt: skip
+    lines += [f"Origin: {origin.format(port)}"] if origin else []
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        answer = client.recv(12).decode()
+    assert answer == ("HTTP/1.1 101" if comes_in else "HTTP/1.1 403")
+
+
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 200), ("localhost", 200), ("evil.example", 403)])
+def test_the_page_itself_is_given_to_this_machines_names_alone(live, host, status):
+    port = live.shown.server.get_port()
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+        assert client.recv(12).decode() == f"HTTP/1.1 {status}"

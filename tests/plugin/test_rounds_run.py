@@ -227,3 +227,31 @@ def test_commands_on_something_else_say_what_they_expect(command, tmp_path, caps
 def test_weights_of_a_round_serve_as_an_object_file(red_run, capture, tmp_path):
     weights = np.load(red_run / "rounds" / "round_0002" / "weights.npy")
     assert weights.shape == (300,) and weights[:BALL].all() and not weights[BALL:].any()
+
+
+@pytest.mark.parametrize("left", ["no report", "half a report", "a report of fewer rounds", "no results"])
+def test_a_run_killed_before_its_results_were_whole_writes_them_when_it_is_resumed(copied_run, capsys, left):
+    results = copied_run / "results"
+    report = results / "report.json"
+    whole = json.loads(report.read_text())
+    if left == "no results":
+        shutil.rmtree(results)
+    elif left == "no report":
+        report.unlink()
+    elif left == "half a report":
+        report.write_text(report.read_text()[:200])
+    else:
+        report.write_text(json.dumps(whole | {"rounds": whole["rounds"][:1]}))
+    before = {name: column.tobytes() for name, column in of_ply(_styled(copied_run)).items()} if report.exists() else {}
+    Resume(copied_run).run()
+    assert "rounds are done" not in capsys.readouterr().out
+    written = json.loads(report.read_text())
+    assert written["rounds"] == whole["rounds"] and written["outside"]["gaussians_changed"] == 0
+    after = {name: column.tobytes() for name, column in of_ply(_styled(copied_run)).items()}
+    assert not before or after == before
+    Resume(copied_run).run()
+    assert "All 2 rounds are done" in capsys.readouterr().out
+
+
+def _styled(run_folder):
+    return run_folder / "results" / "styled.ply"

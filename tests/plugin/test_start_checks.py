@@ -3,6 +3,7 @@
 import pytest
 
 from fasttext2style.plugin.host.start_checks import check_disk, check_output_folder
+from tests.plugin.hosts import style_config
 
 
 def test_a_check_of_the_folder_leaves_what_was_there(tmp_path):
@@ -32,3 +33,10 @@ def test_a_guess_warns_and_refuses_where_not_even_one_copy_fits(tmp_path, capsys
     assert "about 354 MB: 10 times 150,000" in capsys.readouterr().out
     with pytest.raises(ValueError, match="Only 30 MB are free"):
         check_disk(*arguments, free=30_000_000)
+
+
+def test_a_prompt_that_is_no_text_is_refused_before_anything_else(tmp_path):
+    """What a terminal gives for bytes that are not UTF-8: no file could hold it."""
+    config = style_config(tmp_path / "nothing", tmp_path, prompt="gold \udcff")
+    with pytest.raises(ValueError, match=r"The prompt holds '\\udcff' at character 6.*UTF-8"):
+        config.check_settings()

@@ -54,7 +54,7 @@ def test_pictures_come_back_as_they_were_returned(tmp_path, ending, largest):
     picture = (torch.rand(16, 20, 3) * 255).to(torch.uint8)
     mask = picture[..., :1].contiguous()
     kept = books.write_picture(0, "edited", 7, picture), books.write_picture(0, "mask", 7, mask)
-    entry = books.finish(0, {"snapshot": "none", "scene": ""})
+    entry = books.finish(0, {"snapshot": "none.safetensors", "scene": ""})
     assert torch.equal(entry.picture("edited", 7), kept[0])
     assert (kept[0].int() - picture.int()).abs().float().mean() <= largest
     assert torch.equal(entry.picture("mask", 7), mask)
@@ -193,3 +193,50 @@ def test_a_backup_holds_the_run_and_resumes_elsewhere(two_rounds, tmp_path):
     assert _resume(elsewhere / two_rounds.parent.name / "rounds").done
     with pytest.raises(ValueError, match="inside the run"):
         pack(two_rounds.parent, two_rounds.parent / "itself.tar")
+
+
+@pytest.mark.parametrize("linked", ["run", "rounds", "a round"])
+def test_a_backup_holds_what_links_point_at(two_rounds, tmp_path, linked):
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    rounds = run_folder / "rounds"
+    if linked == "run":
+        elsewhere = tmp_path / "elsewhere"
+        run_folder.rmdir()
+        elsewhere.mkdir()
+        two_rounds.rename(elsewhere / "rounds")
+        run_folder.symlink_to(elsewhere)
+    elif linked == "rounds":
+        rounds.symlink_to(two_rounds)
+    else:
+        two_rounds.rename(rounds)
+        (rounds / "round_0002").rename(tmp_path / "second")
+        (rounds / "round_0002").symlink_to(tmp_path / "second")
+    pack(run_folder, tmp_path / "backup.tar")
+    with tarfile.open(tmp_path / "backup.tar") as tar:
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    unpacked = RoundsFolder(tmp_path / "unpacked" / "run" / "rounds").rounds()
+    assert [entry.number for entry in unpacked] == [0, 1, 2]
+    assert not any(path.is_symlink() for path in (tmp_path / "unpacked").rglob("*"))
+    with pytest.raises(ValueError, match="inside the run"):
+        pack(run_folder, rounds / "backup.tar")
+
+
+def test_folders_of_others_beside_the_rounds_stop_nothing(two_rounds):
+    for name in ("round_0001 (copy)", "round_0002.bak", "round_x", "round_9"):
+        (two_rounds / name).mkdir()
+    books = RoundsFolder(two_rounds)
+    assert [entry.number for entry in books.rounds()] == [0, 1, 2]
+    aside = books.set_aside(1)
+    assert aside is not None and [path.name for path in aside.iterdir()] == ["round_0002"]
+    assert (two_rounds / "round_0001 (copy)").is_dir()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../secret.safetensors", "/etc/passwd", "snapshot", "", None, 5, "a/b.safetensors"]
+)
+def test_a_manifest_points_at_nothing_outside_of_its_round(two_rounds, name):
+    path = two_rounds / "round_0002" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"snapshot": name}))
+    with pytest.raises(ValueError, match=r"manifest.json is damaged \(snapshot should be the name .* --to 1"):
+        RoundsFolder(two_rounds).rounds()

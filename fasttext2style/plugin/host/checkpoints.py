@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ import numpy as np
 import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.trainer import TrainerConfig
+
+from fasttext2style.plugin.host.torch_compat import allow_learning_rates_in_checkpoints
+from fasttext2style.scene.files.atomic import remove_left_overs, temporary_beside
+from fasttext2style.trust.documents import is_number, read_document
 
 GROUPS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
 """splatfacto's names of a scene's parameters."""
@@ -33,7 +38,7 @@ def checkpoint_path(config: TrainerConfig) -> Path | None:
     folder = config.load_dir
     if (folder / config.relative_model_dir).is_dir():
         folder = folder / config.relative_model_dir
-    found = sorted(folder.glob("step-*.ckpt"))
+    found = checkpoints_in(folder)
     if config.load_step is not None:
         found = [path for path in found if int(path.stem[5:]) == config.load_step]
     if not found:
@@ -41,6 +46,12 @@ def checkpoint_path(config: TrainerConfig) -> Path | None:
             f"No checkpoint step-*.ckpt in {folder}. Give --load-dir the nerfstudio_models folder of a finished run."
         )
     return found[-1]
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """Checkpoints of nerfstudio's in a folder, the newest last; copies that others named "step-000000009 (1).ckpt" are
+    none."""
+    return sorted(path for path in folder.glob("step-*.ckpt") if re.fullmatch("step-[0-9]+", path.stem))
 
 
 def check_same_coordinates(checkpoint: Path, data: DataparserOutputs) -> None:
@@ -52,8 +63,13 @@ def check_same_coordinates(checkpoint: Path, data: DataparserOutputs) -> None:
     saved = checkpoint.parent.parent / "dataparser_transforms.json"
     if not saved.is_file():
         return
-    base = json.loads(saved.read_text(encoding="utf8"))
-    transform = torch.tensor(base["transform"])
+    try:
+        base = read_document(saved)
+        transform = torch.tensor(base["transform"], dtype=torch.float32)
+        if transform.shape != (3, 4) or not is_number(base["scale"]):
+            raise ValueError("expected a transform of 3 x 4 numbers and a scale")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{saved} is damaged ({error}); make it again with nerfstudio, or remove it.") from error
     if not torch.allclose(transform, data.dataparser_transform, atol=1e-4) or not math.isclose(
         base["scale"], data.dataparser_scale, rel_tol=1e-4
     ):
@@ -71,6 +87,7 @@ def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
     Raises:
         ValueError: not a checkpoint, or not one of nerfstudio's.
     """
+    allow_learning_rates_in_checkpoints()  # commands of ours do not come through the door that did so
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:
@@ -113,9 +130,10 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         ValueError: it could not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path.parent.with_name(path.name))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_left_overs(temporary.parent)
         torch.save(state, temporary)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
@@ -123,7 +141,8 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
             f"The checkpoint {path} could not be written ({error}). Free some disk space; earlier files are untouched."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the error that led here says more
+            temporary.unlink(missing_ok=True)
 
 
 def plain_numbers(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Runs of version 0.1 name our classes where they stood then: nerfstudio's loader finds them where they are now.
 
-A run's config.yml holds Python objects by module and name, and every ns-* command reads it with PyYAML's `Loader`.
-Settings that came since have their defaults.
+A run's config.yml holds Python objects by module and name. Every ns-* command reads it with PyYAML's `Loader`, which
+runs what it says; our own commands do not (`read_config`). Settings that came since have their defaults.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 from nerfstudio.engine.trainer import TrainerConfig
+
+from fasttext2style.trust.objects import Known, load_objects
 
 MOVED = {
     "fasttext2style.plugin.datamanager.SceneDatamanager": "fasttext2style.plugin.host.datamanager",
@@ -35,24 +37,22 @@ MOVED = {
     "fasttext2style.plugin.trainer.StyleTrainerConfig": "fasttext2style.plugin.style.trainer",
 }
 """Class as version 0.1 wrote it -> module where it stands now."""
+KNOWN = Known(("nerfstudio", "fasttext2style"), ("torch.optim",), MOVED)
+"""What the config.yml of a run may name."""
 _TAG = "tag:yaml.org,2002:python/"
 
 
 def read_config(path: Path) -> TrainerConfig:
-    """The settings of a run from its config.yml, of this version or of 0.1.
-
-    The file is a pickle in disguise (nerfstudio's own format): open only runs that you trust.
+    """The settings of a run from its config.yml, of this version or of 0.1; nothing that the file says is run.
 
     Raises:
         ValueError: not such a file, damaged, or of a method or version that is not installed.
     """
-    read_runs_of_0_1()
     try:
-        config = yaml.load(path.read_text(encoding="utf8"), Loader=yaml.Loader)
-    except (yaml.YAMLError, AttributeError, TypeError, ImportError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:300]
+        config = load_objects(path.read_text(encoding="utf8"), KNOWN)
+    except (ValueError, OSError) as error:
         raise ValueError(
-            f"{path} cannot be read: {reason}. Was the run made by another version, or by a method that is not "
+            f"{path} cannot be read: {error}. Was the run made by another version, or by a method that is not "
             f"installed here? Its scene can still be used: --load-dir {path.parent}."
         ) from error
     if not isinstance(config, TrainerConfig):

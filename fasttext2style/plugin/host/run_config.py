@@ -26,9 +26,11 @@ from fasttext2style.plugin.host.start_checks import (
     scene_of_checkpoint,
 )
 from fasttext2style.recipes.written import write_run_recipe
-from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs
 from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.trust.lock import WriteLock
+from fasttext2style.trust.own_runs import note_written
+from fasttext2style.trust.text import check_text
 
 LEAST_STEPS = 10
 """Of a reconstruction: densification and SH degrees come at tenths and sixths of its steps."""
@@ -111,7 +113,9 @@ class RunConfig(_Checked, TrainerConfig):
                 count += 1
                 self.timestamp = f"{second}_{count}"
                 folder = self.get_base_dir()
-        return WriteLock(folder)
+        lock = WriteLock(folder)
+        remove_left_overs(folder, below=True)
+        return lock
 
     def take_started(self) -> Started:
         """The findings of `check_start`, which is run if it was not yet."""
@@ -121,6 +125,7 @@ class RunConfig(_Checked, TrainerConfig):
 
     def check_settings(self) -> None:
         """Raises ValueError for settings that are out of range or contradict each other; nothing is read."""
+        check_text(self.pipeline.model.prompt or "", "The prompt")
         self.check_steps()
         if self.start_paused and not self.is_viewer_enabled():
             raise ValueError(
@@ -200,6 +205,7 @@ class RunConfig(_Checked, TrainerConfig):
             path = self.get_base_dir() / "config.yml"
             with atomic_write(path) as stream:
                 stream.write(yaml.dump(self).encode("utf8"))
+            note_written(path)
             write_run_recipe(self, path.parent)
             say(f"Run and settings: {path}")
 

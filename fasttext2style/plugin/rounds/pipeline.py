@@ -31,6 +31,7 @@ from fasttext2style.rounds.views import SceneViews
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.steps import ObjectSteps
 from fasttext2style.terminal.console import say, warn
+from fasttext2style.trust.documents import read_document
 
 
 @dataclass
@@ -163,6 +164,15 @@ class RoundsPipeline(ObjectPipeline):
                 f"Only {free / 2**20:,.0f} MiB are free there. Keep less (--pipeline.rounds.keep.format webp, "
                 "--pipeline.rounds.keep.views 4), or choose another --output-dir."
             )
+
+    def results_are_there(self) -> bool:
+        """Whether results/ is of all complete rounds, refinements included; its report is written last."""
+        try:
+            reported = read_document(self.folder / "results" / "report.json").get("rounds")
+        except ValueError:
+            return False
+        seconds = [entry.manifest["seconds"] for entry in self.rounds.folder.rounds()[1:]]
+        return isinstance(reported, list) and [isinstance(it, dict) and it.get("seconds") for it in reported] == seconds
 
     @torch.no_grad()
     def _write_results(self, trainer: Any) -> None:

@@ -22,7 +22,8 @@ from fasttext2style.rounds.modes import Task
 from fasttext2style.rounds.setup import new_rounds
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
-from fasttext2style.terminal.console import say
+from fasttext2style.terminal.console import errors_in_words, say
+from fasttext2style.terminal.progress import PhaseProgress
 
 if TYPE_CHECKING:
     from fasttext2style.live.action import Action
@@ -129,7 +130,13 @@ class RoundsTrainer(StyleTrainer):
 
     def train(self) -> None:
         if not self.config.live and self.pipeline.rounds.done:
-            self.lock.release()
+            with errors_in_words(), self.lock:
+                if not self.pipeline.results_are_there():
+                    # Killed after the last round, before its results were whole.
+                    self.step = max(0, self._start_step - 1)
+                    self.progress = PhaseProgress(self.phase, self.step)
+                    self._after_train()
+                    return
             say(
                 f"All {self.pipeline.rounds.plan.rounds} rounds are done. For more: "
                 f"ft2s rounds resume {quote(str(self.base_dir))} --rounds N, or --refine STEPS on the last one."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +21,10 @@ from fasttext2style.evaluation.tables import metric_table, picture_sheet
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
-from fasttext2style.plugin.host.checkpoints import checkpoint_path, read_checkpoint
+from fasttext2style.plugin.host.checkpoints import checkpoint_path, checkpoints_in, read_checkpoint
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.runs.history import open_run_with_history
-from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction
+from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction, read_report
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.rounds.folder import RoundsFolder
@@ -135,7 +135,7 @@ def _read_scene(path: Path) -> Gaussians:
     if path.suffix == ".ply":
         return read_ply(path)
     if path.is_dir():
-        found = sorted([*path.glob("step-*.ckpt"), *path.glob("nerfstudio_models/step-*.ckpt")])
+        found = checkpoints_in(path) + checkpoints_in(path / "nerfstudio_models")
         if not found:
             raise ValueError(f"There is no checkpoint step-*.ckpt in {path}.")
         path = found[-1]
@@ -173,7 +173,8 @@ def last_targets(run: Run) -> Targets | None:
         ValueError: a picture or a manifest is damaged.
     """
     rounds = RoundsFolder(run.folder / "rounds").rounds()
-    views = sorted(int(path.stem[5:]) for path in (rounds[-1].folder / "edited").glob("view_*")) if rounds else []
+    kept = (rounds[-1].folder / "edited").glob("view_*") if rounds else []
+    views = sorted({int(path.stem[5:]) for path in kept if re.fullmatch("view_[0-9]{4,9}", path.stem)})
     if not views:
         return None
     images = torch.stack([rounds[-1].picture("edited", view) for view in views])
@@ -184,12 +185,12 @@ def last_targets(run: Run) -> Targets | None:
 def _books(run: Run) -> dict[str, Any]:
     """What the run itself wrote down about its times and memory; of rounds, the sum and the highest."""
     path = run.folder / "results" / "report.json"
-    written = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
-    books = {key: written[key] for key in ("seconds", "peak_memory_gib") if key in written}
+    written = read_report(path)
+    books = {key: written[key] for key in ("seconds", "peak_memory_gib") if isinstance(written.get(key), dict)}
     manifests = [past.manifest for past in RoundsFolder(run.folder / "rounds").rounds()[1:]]
     if manifests:
-        phases = manifests[-1]["seconds"]
-        sums = {f"rounds, {phase}": sum(m["seconds"].get(phase, 0.0) for m in manifests) for phase in phases}
+        phases = manifests[-1].get("seconds", {})
+        sums = {f"rounds, {phase}": sum(m.get("seconds", {}).get(phase, 0.0) for m in manifests) for phase in phases}
         books["seconds"] = books.get("seconds", {}) | sums
-        books["peak_memory_gib"] = {"rounds": max(manifest["peak_memory_gib"] for manifest in manifests)}
+        books["peak_memory_gib"] = {"rounds": max(manifest.get("peak_memory_gib", 0.0) for manifest in manifests)}
     return books

@@ -6,7 +6,6 @@ not the object of round 0.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,12 @@ from fasttext2style.evaluation.locality import (
 )
 from fasttext2style.evaluation.outside import drift_of_history
 from fasttext2style.history.history import History
-from fasttext2style.plugin.host.checkpoints import checkpoint_path
+from fasttext2style.plugin.host.checkpoints import checkpoint_path, checkpoints_in
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors
 from fasttext2style.scene.files.on_disk import SceneOnDisk
+from fasttext2style.trust.documents import COUNT, TEXT, check_fields, read_document
 
 
 def outside_of_run(run: Run, history: History) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def loaded_file(run: Run, rounds: list[Round]) -> LoadedFile:
     elif run.config.load_dir is not None or run.config.load_checkpoint is not None:
         places += [path for path in [checkpoint_path(run.config)] if path is not None]
     else:
-        places += sorted(own_reconstruction(run).glob("nerfstudio_models/step-*.ckpt"))[-1:]
+        places += checkpoints_in(own_reconstruction(run) / "nerfstudio_models")[-1:]
     # A run that was moved together with what it began with finds that by its name.
     for path in places:
         if path.is_file() and (not recorded or path.name == Path(recorded["file"]).name):
@@ -86,9 +86,27 @@ def own_reconstruction(run: Run) -> Path:
 
 def _recorded(report: Path) -> dict[str, Any]:
     """What the run itself wrote down about the file; empty if it did not (a live session, an earlier version)."""
-    if not report.is_file():
+    outside = read_report(report).get("outside")
+    loaded = outside.get("loaded") if isinstance(outside, dict) else None
+    if not isinstance(loaded, dict) or not loaded:
         return {}
-    return json.loads(report.read_text(encoding="utf8")).get("outside", {}).get("loaded", {})
+    try:
+        check_fields(loaded, {"file": TEXT, "bytes": COUNT, "written": TEXT})
+    except ValueError as error:
+        raise ValueError(f"{report} is damaged ({error}).") from error
+    return loaded
+
+
+def read_report(report: Path) -> dict[str, Any]:
+    """results/report.json of a run; empty if there is none.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return read_document(report) if report.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{report} is damaged ({error}).") from error
 
 
 def _drift_of_rounds(loaded: SceneOnDisk, saved: SceneOnDisk, rounds: list[Round]) -> Drift:

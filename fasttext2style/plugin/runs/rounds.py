@@ -7,6 +7,7 @@ from shlex import quote
 
 from nerfstudio.scripts.train import train_loop
 
+from fasttext2style.plugin.host.checkpoints import checkpoints_in
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.plugin.rounds.trainer import RoundsTrainerConfig
 from fasttext2style.plugin.runs.run import open_run
@@ -65,7 +66,7 @@ def _reset(folder: Path, books: RoundsFolder, to: int) -> Path | None:
     """The checkpoint first: what needs space on the disk fails while the rounds are as they were."""
     rounds = books.rounds(up_to=to)
     scene, weights = scene_of_round(rounds, to)
-    if any((folder / "nerfstudio_models").glob("step-*.ckpt")):
+    if checkpoints_in(folder / "nerfstudio_models"):
         open_run(folder).save(scene, weights)
     aside = books.set_aside(to)
     page = books.path / "index.html"

@@ -11,7 +11,7 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor
 
-from fasttext2style.plugin.host.checkpoints import plain_numbers, read_checkpoint, write_checkpoint
+from fasttext2style.plugin.host.checkpoints import checkpoints_in, plain_numbers, read_checkpoint, write_checkpoint
 from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
 from fasttext2style.plugin.host.model import SceneModel
@@ -40,7 +40,7 @@ def open_run(path: Path, object_masks: Path | None = None) -> Run:
     if object_masks is not None:
         assert isinstance(config.pipeline.datamanager, SceneDatamanagerConfig), "other methods have no object masks"
         config.pipeline.datamanager.object_masks = object_masks
-    checkpoints = sorted((folder / config.relative_model_dir).glob("step-*.ckpt"))
+    checkpoints = checkpoints_in(folder / config.relative_model_dir)
     if not checkpoints:
         raise ValueError(f"No checkpoint step-*.ckpt in {folder / config.relative_model_dir}; was the run stopped?")
     return Run(folder, config, checkpoints[-1])

@@ -18,6 +18,7 @@ from fasttext2style.plugin.host.capture import Capture
 from fasttext2style.plugin.host.chatter import address, host_is_quiet, rich_is_quiet
 from fasttext2style.plugin.host.checkpoints import (
     checkpoint_path,
+    checkpoints_in,
     plain_numbers,
     read_checkpoint,
     write_checkpoint,
@@ -25,7 +26,8 @@ from fasttext2style.plugin.host.checkpoints import (
 from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
 from fasttext2style.plugin.host.start_checks import NamedScene
-from fasttext2style.terminal.console import errors_in_words, say
+from fasttext2style.plugin.host.visitors import own_pages_only
+from fasttext2style.terminal.console import errors_in_words, say, warn
 from fasttext2style.terminal.progress import PhaseProgress
 from fasttext2style.trust.lock import WriteLock
 
@@ -86,6 +88,7 @@ class SceneTrainer(Trainer):
         optimizers = super().setup_optimizers()
         # The next thing that the host does is to open the viewer, where no method of it could be overridden.
         self._while_viewer_opens.enter_context(rich_is_quiet())
+        self._while_viewer_opens.enter_context(own_pages_only(self.config.viewer))
         return optimizers
 
     def _check_viewer_warnings(self) -> None:
@@ -181,7 +184,7 @@ class SceneTrainer(Trainer):
         }
         write_checkpoint(path, plain_numbers(state))
         if self.config.save_only_latest_checkpoint:
-            for other in self.checkpoint_dir.glob("step-*.ckpt"):
+            for other in checkpoints_in(self.checkpoint_dir):
                 if other != path:
                     other.unlink(missing_ok=True)
 

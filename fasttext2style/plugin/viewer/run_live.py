@@ -46,7 +46,11 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
     say(f"\nReady: open {address(shown.viewer)} in a browser. Ctrl-C saves and quits.\n", style="bold")
     with _ended_by_signals(session), _tracebacks_on_the_terminal():
         session.run(idle=writer.write_out_storage)
-    path = session.scene.save()
+    try:
+        path = session.scene.save()
+    except (ValueError, OSError) as error:
+        shown.close()
+        raise ValueError(f"{error} The scene was written to {session.scene.rescue()}.") from error
     command = f"ns-train {trainer.config.method_name} --live True --load-dir {quote(str(path))} ..."
     say(f"Saved: {path}\nTo continue:  {command}")
     shown.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import uuid
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -16,12 +19,13 @@ def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
 
     The bytes go to a hidden file in the same folder first (a rename across file systems would be a copy). On any
     error, a full disk among them, that file is removed and an existing `path` stays as it was. Missing folders are
-    made.
+    made. What a writer of the same file left that was killed is removed first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_overs(path.parent, path.name)
     # open() and not tempfile: the latter makes files that only their owner may read.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = temporary_beside(path)
     try:
         with open(temporary, "wb") as stream:
             yield stream
@@ -29,4 +33,40 @@ def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        # Where nothing can be written nothing can be removed: the error that led here says more than a second one.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the same folder that says whose it is: .NAME.HOST-PROCESS-RANDOM.tmp"""
+    return path.with_name(f".{path.name}.{_this_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def remove_left_overs(folder: Path, name: str = "", below: bool = False) -> None:
+    """Remove the hidden files of writers on this machine that are no more.
+
+    Args:
+        name: only those of this file.
+        below: also in the folders inside.
+    """
+    ours = re.compile(rf"\.{re.escape(name) if name else '.+'}\.{_this_host()}-([0-9]+)-[0-9a-f]{{8}}\.tmp")
+    with suppress(OSError):  # a folder that cannot be read has nothing that we could remove
+        for entry in list(folder.rglob(".*.tmp") if below else folder.glob(".*.tmp")):
+            found = ours.fullmatch(entry.name)
+            if found and not _lives(int(found[1])):
+                entry.unlink(missing_ok=True)
+
+
+def _this_host() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of another user
+    return True

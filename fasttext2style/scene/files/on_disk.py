@@ -6,7 +6,6 @@ under splatfacto's names (round 0 of a run of rounds).
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -98,7 +97,7 @@ class SceneOnDisk:
                 raise ValueError(f"{self.path} cannot be read as a scene ({error}).") from error
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
-        except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        except Exception as error:  # a damaged file fails in as many ways as there are damages
             raise ValueError(f"{self.path} cannot be read as a checkpoint ({error}).") from error
         if not isinstance(state, dict) or not isinstance(state.get("pipeline"), dict):
             raise ValueError(f"{self.path} is no nerfstudio checkpoint: expected `pipeline` in it.")

@@ -21,6 +21,7 @@ from jaxtyping import Float32
 
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import SH_C0, SH_DEGREES, Gaussians
+from fasttext2style.trust.sizes import bytes_left
 
 TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
@@ -38,6 +39,10 @@ THINNEST = -20.0
 ROWS_AT_ONCE = 1 << 17
 HEADER_LIMIT = 1 << 20
 """Bytes read in search of a header's end; a file without one may be gigabytes long."""
+MOST_PROPERTIES = 1000
+"""Of a vertex; those of SH degree 3 have 62."""
+LONGEST_NUMBER = 400
+"""Digits and all else of a number in an ascii file: those of the largest double, written out, are 309."""
 
 
 def read_ply(path: Path | str, drop_invalid: bool = False) -> Gaussians:
@@ -163,7 +168,7 @@ def _read_header(stream: IO[bytes], path: Path) -> _Header:
         match line.split():
             case ["format", encoding, *_]:
                 pass
-            case ["element", name, count] if count.isdigit():
+            case ["element", name, count] if count.isdigit() and len(count) < 20:
                 elements.append((name, int(count), []))
             case ["property", *type_and_name] if elements:
                 elements[-1][2].append(type_and_name)
@@ -200,36 +205,64 @@ def _element_dtype(properties: list[list[str]], byte_order: str, path: Path) -> 
                 f"{path}: 'property {' '.join(words)}' is not one number: export it again without lists in its vertices"
             )
     names = [name for _, name in properties]
+    if not names or len(names) > MOST_PROPERTIES:
+        raise ValueError(f"{path} has an element of {len(names):,} properties, expected 1 to {MOST_PROPERTIES:,}")
     if len(set(names)) != len(names):
         raise ValueError(f"{path} names a property twice: {sorted({name for name in names if names.count(name) > 1})}")
     return np.dtype([(name, byte_order + TYPES[kind]) for kind, name in properties])
 
 
 def _read_vertices(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray:
-    """The vertices as a structured array; ascii ones as doubles."""
+    """The vertices as a structured array, ascii ones as doubles; the header is compared with the file first."""
+    there, numbers = bytes_left(stream), len(header.vertex.names or ())
     if header.format == "ascii":
-        lines = stream.read().splitlines()[header.lines_before :][: header.count]
-        names = header.vertex.names or ()
-        width = len(names)
-        try:
-            table = np.array(b" ".join(lines).split(), dtype=np.bytes_).astype(np.float64)
-        except ValueError as error:
-            raise ValueError(f"{path}: a vertex has something that is not a number ({error})") from error
-        if table.size != header.count * width:
-            raise ValueError(
-                f"{path} is cut short or damaged: {header.count:,} vertices of {width} numbers make "
-                f"{header.count * width:,}, got {table.size:,}"
-            )
-        return table.view([(name, np.float64) for name in names])
-    stream.seek(header.bytes_before, 1)
+        # A number takes two bytes at least, with what stands behind it.
+        if header.lines_before + 2 * header.count * numbers > there + 1:
+            raise ValueError(_cut_short(path, header, f"{there:,} bytes"))
+        return _read_lines(stream, header, path)
     expected = header.count * header.vertex.itemsize
-    content = stream.read(expected)
-    if len(content) != expected:
+    if header.bytes_before + expected > there:
         raise ValueError(
-            f"{path} is cut short: {header.count:,} vertices take {expected:,} bytes, got {len(content):,}; "
-            "copy or export it again"
+            f"{path} is cut short: {header.count:,} vertices take {expected:,} bytes, got "
+            f"{max(0, there - header.bytes_before):,}; copy or export it again"
         )
-    return np.frombuffer(content, dtype=header.vertex)
+    stream.seek(header.bytes_before, 1)
+    return np.frombuffer(stream.read(expected), dtype=header.vertex)
+
+
+def _cut_short(path: Path, header: _Header, got: str) -> str:
+    numbers = len(header.vertex.names or ())
+    return (
+        f"{path} is cut short or damaged: {header.count:,} vertices of {numbers} numbers make "
+        f"{header.count * numbers:,}, got {got}"
+    )
+
+
+def _read_lines(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray:
+    """A vertex a line, some lines at a time: a file of single digits must not become many times as large in memory."""
+    names = header.vertex.names or ()
+    longest = LONGEST_NUMBER * max(1, len(names))
+    for _ in range(header.lines_before):
+        if not _line(stream, LONGEST_NUMBER * MOST_PROPERTIES, path):
+            break
+    table = np.empty((header.count, len(names)), dtype=np.float64)
+    for row in range(header.count):
+        words = _line(stream, longest, path).split()
+        if len(words) != len(names):
+            raise ValueError(_cut_short(path, header, f"{len(words):,} in vertex {row:,}"))
+        try:
+            # numpy reads what Python's float reads, but for 1_000.
+            table[row] = words if b"_" not in b"".join(words) else [float("_")]
+        except ValueError as error:
+            raise ValueError(f"{path}: vertex {row:,} has something that is not a number ({error})") from error
+    return table.reshape(-1).view([(name, np.float64) for name in names])
+
+
+def _line(stream: IO[bytes], longest: int, path: Path) -> bytes:
+    line = stream.readline(longest)
+    if len(line) == longest and not line.endswith(b"\n"):
+        raise ValueError(f"{path} has a line of more than {longest:,} bytes, which is no vertex; is it damaged?")
+    return line
 
 
 def gaussians_of_vertices(vertices: np.ndarray, path: Path) -> Gaussians:

@@ -1,0 +1,91 @@
+"""What a file says about its size, compared with its size on the disk and with a limit before anything is allocated.
+
+numpy alone believes a header of 100 bytes that promises a terabyte, and unpacks a megabyte of zeros to a gigabyte.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+LARGEST_ARRAY = 200 * 10**6
+"""Bytes of an array that is unpacked from a file: weights of 50 million Gaussians."""
+_ENTRIES = 64
+"""Of an archive; ours have three."""
+
+
+def bytes_left(stream: IO[bytes]) -> int:
+    """Of a file on the disk, from where the stream stands."""
+    return max(0, os.fstat(stream.fileno()).st_size - stream.tell())
+
+
+def read_arrays(path: Path, names: tuple[str, ...]) -> Mapping[str, np.ndarray]:
+    """Those of the named arrays that a .npz holds, or the one of a .npy under the first of the names.
+
+    Raises:
+        ValueError: neither of both, damaged, or an array that is larger than `LARGEST_ARRAY`.
+        OSError: it cannot be opened.
+    """
+    with open(path, "rb") as stream:
+        if stream.read(6) == b"\x93NUMPY":
+            stream.seek(0)
+            with _damaged(path):
+                return {names[0]: _array(stream, bytes_left(stream), f"{path}")}
+        with _damaged(path), zipfile.ZipFile(stream) as archive:
+            entries = archive.infolist()
+            if len(entries) > _ENTRIES:
+                raise ValueError(f"{path} holds {len(entries):,} entries, expected arrays such as {', '.join(names)}")
+            found = {entry.filename.removesuffix(".npy"): entry for entry in entries}
+            arrays = {}
+            for name in names:
+                if name in found:
+                    with archive.open(found[name]) as entry:
+                        arrays[name] = _array(entry, found[name].file_size, f"{name} in {path}")
+            if not arrays:
+                raise ValueError(f"{path} has {sorted(found)[:8]}, not {names[0]}")
+            return arrays
+
+
+def _array(stream: IO[bytes], size: int, where: str) -> np.ndarray:
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{where} is of version {version} of numpy's format, expected 1 or 2")
+    read_header: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    count = 1
+    for length in shape:
+        count *= int(length)  # Python's own integers: they do not overflow
+    needed = count * dtype.itemsize
+    if count < 0 or dtype.hasobject or needed > min(size, LARGEST_ARRAY):
+        raise ValueError(
+            f"{where} promises {list(shape)} values of {dtype.itemsize} bytes: {needed:,} bytes, of which there are "
+            f"{size:,}; at most {LARGEST_ARRAY:,} are read"
+        )
+    content = bytearray(needed)
+    view, filled = memoryview(content), 0
+    while filled < needed:
+        block = stream.read(min(1 << 20, needed - filled))
+        if not block:
+            raise ValueError(f"{where} is cut short: {filled:,} of {needed:,} bytes are there")
+        view[filled : filled + len(block)] = block
+        filled += len(block)
+    return np.frombuffer(content, dtype=dtype).reshape(shape)
+
+
+@contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    """What numpy and zipfile raise for files that are none of theirs is as many kinds as there are damages."""
+    try:
+        yield
+    except Exception as error:
+        said = str(error)
+        raise ValueError(
+            said if str(path) in said else f"{path} is damaged ({type(error).__name__}: {error})"
+        ) from error

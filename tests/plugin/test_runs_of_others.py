@@ -1,0 +1,116 @@
+"""Runs that somebody else made are opened by ft2s without running anything that they say."""
+
+import shutil
+import sys
+
+import pytest
+import yaml
+
+from fasttext2style.cli import entrypoint
+from fasttext2style.plugin.host.old_runs import read_config
+from tests.history.test_accidents import files
+from tests.plugin.rounds_host import rounds_capture, rounds_config
+
+COMMANDS = {
+    "select": ("select", "{}", "--by", "auto"),
+    "undo": ("history", "undo", "{}"),
+    "redo": ("history", "redo", "{}"),
+    "drop": ("history", "drop", "{}", "1"),
+    "blend": ("history", "blend", "{}", "1", "0.5"),
+    "export": ("export", "{}"),
+    "turntable": ("turntable", "{}"),
+    "evaluate": ("evaluate", "{}"),
+    "reset": ("rounds", "reset", "{}", "--to", "0"),
+    "resume": ("rounds", "resume", "{}"),
+}
+
+
+def ft2s(monkeypatch, *words) -> int:
+    monkeypatch.setattr(sys, "argv", ["ft2s", *map(str, words)])
+    try:
+        entrypoint()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    return rounds_capture(tmp_path_factory.mktemp("capture"))
+
+
+@pytest.fixture
+def run_folder(capture, tmp_path):
+    """A run of rounds that has not begun, of this user."""
+    config = rounds_config(capture, tmp_path / "outputs", rounds=1, steps=1)
+    config.pipeline.video_seconds = 0.0
+    config.save_config()
+    return config.get_base_dir()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_runs_what_a_config_says(tmp_path, monkeypatch, capsys, command):
+    touched, run = tmp_path / "touched", tmp_path / "run"
+    run.mkdir()
+    (run / "config.yml").write_text(f"!!python/object/apply:os.system ['touch {touched}']")
+    assert ft2s(monkeypatch, *(str(run) if word == "{}" else word for word in COMMANDS[command])) == 1
+    assert "config.yml cannot be read: " in capsys.readouterr().out.replace("\n", " ")
+    assert not touched.exists()
+
+
+def test_what_our_runs_write_is_read_as_pyyaml_reads_it(run_folder):
+    path = run_folder / "config.yml"
+    assert read_config(path) == yaml.load(path.read_text(), Loader=yaml.Loader)
+
+
+ASKS = [
+    *("editor: trust_evil:Editor", "encoder: trust_evil:Encoder", "loss: trust_evil:loss"),
+    *("make_share_url: true", "websocket_host: 0.0.0.0", "vis: wandb"),
+]
+
+
+def _with(lines: list[str], name: str, value: str) -> list[str]:
+    """Lines of a config in which a setting has another value."""
+    at = [line.strip().startswith(f"{name}:") for line in lines]
+    assert any(at)
+    return [f"{line.partition(name)[0]}{name}: {value}" if here else line for line, here in zip(lines, at)]
+
+
+@pytest.mark.parametrize("asks", ASKS)
+def test_resuming_the_run_of_another_needs_trust_for_code_and_for_being_seen(
+    run_folder, tmp_path, monkeypatch, capsys, asks
+):
+    name, value = asks.split(": ")
+    touched = tmp_path / "touched"
+    (tmp_path / "trust_evil.py").write_text(f"open({str(touched)!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = run_folder / "config.yml"
+    lines = path.read_text().splitlines()
+    changed = _with(lines, name, value)
+    if name in ("loss", "encoder"):  # what is asked for is only loaded when it counts
+        changed = _with(_with(changed, "text_weight", "1.0"), "editor", "tiny")
+    if name == "loss":
+        changed = _with(changed, "encoder", "tiny")
+    path.write_text("\n".join(changed) + "\n")
+    before = files(run_folder)
+    assert ft2s(monkeypatch, "rounds", "resume", run_folder) == 1
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "--trust" in said and value in said, said
+    assert not touched.exists() and "trust_evil" not in sys.modules
+    left = files(run_folder)
+    for it in (left, before):
+        it.pop(".lock", None)
+    assert left == before
+
+
+def test_a_run_of_this_user_is_resumed_without_asking_and_a_changed_one_with_trust(
+    run_folder, tmp_path, monkeypatch, capsys
+):
+    moved = tmp_path / "moved"
+    shutil.move(run_folder, moved)
+    assert ft2s(monkeypatch, "rounds", "resume", moved) == 0, capsys.readouterr().out
+    with open(moved / "config.yml", "a") as stream:
+        stream.write("# changed\n")
+    assert ft2s(monkeypatch, "rounds", "resume", moved, "--refine", "1") == 1
+    assert "--trust" in capsys.readouterr().out
+    assert ft2s(monkeypatch, "rounds", "resume", moved, "--refine", "1", "--trust") == 0

@@ -1,0 +1,114 @@
+"""Files that promise more than they are: refused in words before anything is allocated for what they promise."""
+
+import io
+import time
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fasttext2style.scene.files.on_disk import SceneOnDisk
+from fasttext2style.scene.files.ply import map_vertices, read_ply, read_points
+from fasttext2style.selection.selection import Selection
+from fasttext2style.trust import sizes
+
+READERS = {
+    ".ply": (read_ply, read_points, map_vertices, SceneOnDisk),
+    ".npz": (Selection.load,),
+    ".npy": (Selection.load,),
+}
+NAMES = [
+    "x",
+    "y",
+    "z",
+    "f_dc_0",
+    "f_dc_1",
+    "f_dc_2",
+    "opacity",
+    "scale_0",
+    "scale_1",
+    "scale_2",
+    "rot_0",
+    "rot_1",
+    "rot_2",
+    "rot_3",
+]
+
+
+def ply(format: str, count: int | str, body: bytes, before: str = "") -> bytes:
+    header = f"ply\nformat {format} 1.0\n{before}element vertex {count}\n"
+    return (header + "".join(f"property float {name}\n" for name in NAMES) + "end_header\n").encode() + body
+
+
+def npy(shape: tuple[int, ...], dtype: str = "<f4", body: bytes = b"") -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"shape": shape, "fortran_order": False, "descr": dtype})
+    return stream.getvalue() + body
+
+
+def npz(**entries: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(f"{name}.npy", content)
+    return stream.getvalue()
+
+
+def zeros(megabytes: int) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("weights.npy", "w") as entry:
+        entry.write(npy((megabytes * 250_000,)))
+        for _ in range(megabytes):
+            entry.write(bytes(10**6))
+    return stream.getvalue()
+
+
+LIARS = {
+    "a million million vertices": (".ply", ply("binary_little_endian", 10**12, b"12345678")),
+    "as many, in ascii": (".ply", ply("ascii", 10**12, b"1 2 3\n")),
+    "more vertices than fit into 64 bits": (".ply", ply("binary_little_endian", 10**18, b"")),
+    "a number of 5,000 digits": (".ply", ply("binary_little_endian", "9" * 5000, b"")),
+    "a great element before the vertices": (
+        ".ply", ply("binary_little_endian", 1, bytes(56), f"element face {10**15}\nproperty double a\n")),
+    "the same, in ascii": (".ply", ply("ascii", 1, b"1 " * 14, f"element face {10**15}\nproperty double a\n")),
+    "one number of 20,000 digits": (
+        ".ply", ply("ascii", 80_000, b"1 " * 13 + b"9" * 20_000 + b"\n" + (b"1 " * 14 + b"\n") * 79_999)),
+    "a line that never ends": (".ply", ply("ascii", 10, b"1" * 10**7)),
+    "an array of a terabyte": (".npy", npy((10**12,))),
+    "an array whose size overflows": (".npy", npy((2**40, 2**40))),
+    "an array of a negative length": (".npy", npy((-5,))),
+    "the same in an archive": (".npz", npz(weights=npy((10**12,)))),
+    "a gigabyte of zeros in a megabyte": (".npz", zeros(1000)),
+    "many dimensions": (".npy", npy((10**9,) * 4)),
+    "objects": (".npy", npy((5,), "|O", b"cos\nsystem\n(S'true'\ntR." + bytes(40))),
+    "objects in an archive": (".npz", npz(weights=npy((5,), "|O", bytes(80)))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LIARS)
+def test_what_a_file_promises_is_not_allocated(tmp_path: Path, what: str):
+    suffix, content = LIARS[what]
+    path = tmp_path / f"liar{suffix}"
+    path.write_bytes(content)
+    for reader in READERS[suffix]:
+        tracemalloc.start()
+        began = time.process_time()
+        with pytest.raises(ValueError, match=r"liar\."):
+            reader(path)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak <= 3 * len(content) + 200e6, f"{peak / 1e6:.0f} MB"
+        assert time.process_time() - began < 5
+
+
+def test_a_selection_as_large_as_is_allowed_is_read(tmp_path: Path, monkeypatch):
+    assert sizes.LARGEST_ARRAY == 4 * 50_000_000, "the limit that is stated, in 32 bit floats"
+    monkeypatch.setattr(sizes, "LARGEST_ARRAY", 2 * 10**6)
+    path = tmp_path / "object.npz"
+    path.write_bytes(zeros(2))
+    assert len(Selection.load(path)) == 500_000
+    path.write_bytes(zeros(3))
+    with pytest.raises(ValueError, match="at most 2,000,000 are read"):
+        Selection.load(path)
