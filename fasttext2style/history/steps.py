@@ -1,7 +1,7 @@
 """The steps of a history as they lie on disk: which there are (history.json), and a folder for each.
 
     history/
-      history.json               order, strengths, how many are done
+      history.json               what was done, in order, and how much of it is done
       steps/0001/step.json       name, prompt, settings, seed, times, metrics
       steps/0001/delta.safetensors
       steps/0001/thumbnail.png
@@ -12,12 +12,15 @@ Reading is all that is done here, and without torch, for a list of steps should 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-FORMAT = "fasttext2style-history-1"
+FORMAT = "fasttext2style-history-2"
 """Marks history.json."""
+FIRST_FORMAT = "fasttext2style-history-1"
+"""It kept the strengths alone, not how they came about."""
 Kind = Literal["edit", "selection"]
 
 
@@ -53,17 +56,38 @@ class Step:
         return path if path.is_file() else None
 
 
+class Move(NamedTuple):
+    """Something that was done: a step was made (its first move), or its strength was changed."""
+
+    step: int
+    old: float
+    """Strength before; 0 for a step that is made."""
+    new: float
+
+
 @dataclass(frozen=True)
 class Index:
     """What history.json says."""
 
-    strengths: dict[int, float] = field(default_factory=dict)
-    """Step -> strength, in the order in which they were made."""
+    moves: tuple[Move, ...] = ()
+    """Everything that was done and not forgotten, in that order."""
     done: int = 0
-    """The first so many steps are done, the others undone."""
+    """The first so many moves are done, the others undone."""
     next_step_id: int = 1
     next_gaussian_id: int = 0
     """No Gaussian of any step has this identity or a larger one."""
+
+    @cached_property
+    def strengths(self) -> dict[int, float]:
+        """Step -> strength, in the order in which they were made; of undone steps the one that they had at first."""
+        strengths = {move.step: move.new for move in reversed(self.moves)}
+        strengths |= {move.step: move.new for move in self.moves[: self.done]}
+        return {step_id: strengths[step_id] for step_id in dict.fromkeys(move.step for move in self.moves)}
+
+    @cached_property
+    def done_steps(self) -> set[int]:
+        """Steps that are not undone; those that were taken out are among them."""
+        return {move.step for move in self.moves[: self.done]}
 
 
 class SavedSteps:
@@ -108,7 +132,8 @@ class SavedSteps:
         Raises:
             ValueError: there is no such step, or its step.json is missing or damaged.
         """
-        done = self.position(step_id) < self.index.done
+        self.position(step_id)
+        done = step_id in self.index.done_steps
         path, strength = self.step_folder(step_id) / "step.json", self.index.strengths[step_id]
         try:
             return Step(
@@ -129,13 +154,16 @@ class SavedSteps:
         try:
             content = json.loads(content_bytes)
             kind = content.pop("format")
-            strengths = {int(entry["step"]): float(entry["strength"]) for entry in content.pop("strengths")}
-            index = Index(strengths, **content)
+            if kind not in (FORMAT, FIRST_FORMAT):
+                raise ValueError(f"format {kind}, expected {FORMAT}")
+            if kind == FIRST_FORMAT:
+                moves = [Move(int(entry["step"]), 0.0, float(entry["strength"])) for entry in content.pop("strengths")]
+            else:
+                moves = [Move(int(step), float(old), float(new)) for step, old, new in content.pop("moves")]
+            index = Index(tuple(moves), **content)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.index_path} is no history of ours, or damaged ({error!r})") from error
-        if kind != FORMAT:
-            raise ValueError(f"{self.index_path} has format {kind}, expected {FORMAT}")
-        missing = [step_id for step_id in strengths if not self.delta_path(step_id).is_file()]
+        missing = [step_id for step_id in index.strengths if not self.delta_path(step_id).is_file()]
         if missing:
             raise ValueError(f"Files of the steps {missing} are missing in {self.folder}; was the folder copied whole?")
         return index
