@@ -18,7 +18,7 @@ ARGUMENTS = [
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 WIDTH, HEIGHT = 1200, 900
-_PANEL, _TITLE = 322, 52
+_PANEL, _TITLE = 322, 0
 
 
 class LivePage:
@@ -63,6 +63,19 @@ class LivePage:
         """Whether a text stands somewhere on the page, visibly."""
         return any(found.is_visible() for found in self.page.get_by_text(text).all())
 
+    def pictures(self) -> int:
+        """How many pictures the panel shows that have arrived."""
+        return self.page.evaluate(
+            "[...document.querySelectorAll('img')].filter(it => it.offsetParent && it.naturalWidth > 1).length"
+        )
+
+    def panel_fits(self) -> bool:
+        """Nothing in the panel is wider than the panel."""
+        return self.page.evaluate(
+            "[...document.querySelectorAll('.mantine-ScrollArea-viewport')].every("
+            "it => it.scrollWidth <= it.clientWidth + 1)"
+        )
+
     def wait_for_text(self, text: str | re.Pattern[str], seconds: float) -> None:
         self.wait_for(lambda: self.says(text), seconds, f"the text {text!r}")
 
@@ -106,6 +119,10 @@ class LivePage:
         field = self._field(label)
         field.fill(text)
         field.press("Tab")
+
+    def enter(self, label: str) -> None:
+        """Press Enter in a field."""
+        self._field(label).press("Enter")
 
     def choose(self, label: str, option: str) -> None:
         self._field(label).click()
