@@ -45,7 +45,7 @@ class LivePage:
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
     def settled(self, seconds: float = 180) -> np.ndarray:
-        """The picture once it has stayed the same for 1.5 s: full resolution, nothing on its way or before it."""
+        """The picture once it has stayed the same for 2.5 s: full resolution, nothing on its way or before it."""
         for notification in self.page.locator(".mantine-Notification-closeButton").all():
             notification.evaluate("it => it.click()")
         self.wait_for(lambda: not self.says("That did not work"), 60, "notifications to close")
@@ -55,9 +55,13 @@ class LivePage:
             now = self.picture()
             if difference(now, last) > 0.02:
                 since, last = time.monotonic(), now
-            elif time.monotonic() - since > 1.5:
+            elif time.monotonic() - since > 2.5:
                 return now
         raise AssertionError("the picture does not come to rest")
+
+    def becomes(self, picture: np.ndarray, most: float) -> None:
+        """Wait until one sees what was seen before, up to this mean difference of 255."""
+        self.wait_for(lambda: difference(self.picture(), picture) < most, 60, "what was seen before")
 
     def says(self, text: str | re.Pattern[str]) -> bool:
         """Whether a text stands somewhere on the page, visibly."""
