@@ -10,6 +10,7 @@ import tyro
 from fasttext2style.commands.demo import Demo
 from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.commands.export import Export
+from fasttext2style.commands.grade import Grade
 from fasttext2style.commands.history import History
 from fasttext2style.commands.new import New
 from fasttext2style.commands.rounds import Rounds
@@ -24,6 +25,7 @@ Command = (
     Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
+    | Annotated[Grade, tyro.conf.subcommand("grade", prefix_name=False)]
     | Annotated[History, tyro.conf.subcommand("history", prefix_name=False)]
     | Annotated[New, tyro.conf.subcommand("new", prefix_name=False)]
     | Annotated[Rounds, tyro.conf.subcommand("rounds", prefix_name=False)]

@@ -1,5 +1,7 @@
 """The steps of one scene: undo, redo, drop and blend, each bit by bit, also after a restart.
 
+Making a step and changing its strength (dropping is strength 0) are moves; undo and redo go through the moves.
+
 A scene is always what the steps in force make of the scene that the history began with, one after the other. Steps that
 touch other Gaussians, or other columns, can therefore be taken out of the middle.
 """
@@ -20,7 +22,7 @@ from torch import Tensor
 
 from fasttext2style.history.delta import Delta, Footprint
 from fasttext2style.history.state import SELECTION, SceneState
-from fasttext2style.history.steps import Index, Kind, Step
+from fasttext2style.history.steps import Index, Kind, Move, Step
 from fasttext2style.history.store import Store
 
 
@@ -32,7 +34,9 @@ class Applied(NamedTuple):
 
 
 class History:
-    """Steps in the order in which they were made: done ones, then undone ones.
+    """Steps in the order in which they were made, and everything that was done to their strengths.
+
+    Whatever is done is taken back in the opposite order; something new ends what could be done again.
 
     Methods that take a state return the state to go on with (the same tensors, written to, as long as the number of
     Gaussians stays). They check it and write history.json before they touch it, so an error leaves both as they were.
@@ -70,16 +74,33 @@ class History:
     @property
     def applied(self) -> list[Applied]:
         """The steps in force, oldest first; a checkpoint keeps this beside its scene (`checkpoint.py`)."""
-        done = list(self._strengths.items())[: self._store.index.done]
-        return [Applied(step_id, strength) for step_id, strength in done if strength > 0]
+        index = self._store.index
+        return [Applied(step, strength) for step, strength in index.strengths.items()
+                if strength > 0 and step in index.done_steps]  # fmt: skip
 
     @property
     def can_undo(self) -> bool:
-        return bool(self.applied)
+        return self.last_move is not None
 
     @property
     def can_redo(self) -> bool:
-        return self._next_undone() is not None
+        return self.next_move is not None
+
+    @property
+    def last_move(self) -> Move | None:
+        """What `undo` would take back."""
+        position = self._last_position()
+        return None if position is None else self._store.index.moves[position]
+
+    @property
+    def next_move(self) -> Move | None:
+        """What `redo` would do again."""
+        position = self._next_position()
+        return None if position is None else self._store.index.moves[position]
+
+    def is_done(self, step_id: int) -> bool:
+        """It was made and not undone; it may have been taken out."""
+        return step_id in self._store.index.done_steps
 
     def step(self, step_id: int) -> Step:
         """One step.
@@ -152,11 +173,12 @@ class History:
         }
         with self._store.changing():
             index = self._store.index
-            step_id, done = index.next_step_id, dict(list(index.strengths.items())[: index.done])
+            step_id, done = index.next_step_id, index.moves[: index.done]
             self._store.write_step(step_id, delta, facts, thumbnail)
             next_gaussian_id = max(index.next_gaussian_id, delta.added.next_id)
             try:
-                self._store.write_index(Index(done | {step_id: 1.0}, len(done) + 1, step_id + 1, next_gaussian_id))
+                moves = (*done, Move(step_id, 0.0, 1.0))
+                self._store.write_index(Index(moves, len(moves), step_id + 1, next_gaussian_id))
             except ValueError:
                 self._store.remove_step(step_id)
                 raise
@@ -173,38 +195,42 @@ class History:
     # --- moving through the steps ---------------------------------------------------------------------------------
 
     def undo(self, state: SceneState) -> SceneState:
-        """Take the latest step in force back.
+        """Take back what was done last: a step, or a change of a step's strength.
 
         Raises:
-            ValueError: there is none, or the scene is not the one that it was made on.
+            ValueError: there is nothing, or the scene is not the one that it was done to.
         """
-        if not self.can_undo:
+        position = self._last_position()
+        if position is None:
             raise ValueError("There is nothing to undo: this is the scene that the history began with")
-        step_id, strength = self.applied[-1]
-        return self._moved(state, step_id, strength, 0.0, replace(self._store.index, done=self._position(step_id)))
+        step_id, old, new = self._store.index.moves[position]
+        return self._moved(state, step_id, new, old, replace(self._store.index, done=position))
 
     def redo(self, state: SceneState) -> SceneState:
-        """Do the step again that was undone last.
+        """Do again what was undone last.
 
         Raises:
-            ValueError: there is none, or an earlier step that it builds on has another strength now.
+            ValueError: there is nothing, or the scene is not the one that it was done to.
         """
-        step_id = self._next_undone()
-        if step_id is None:
-            raise ValueError("There is nothing to redo: no step was undone since the last one was made")
-        index = replace(self._store.index, done=self._position(step_id) + 1)
-        return self._moved(state, step_id, 0.0, self._strengths[step_id], index)
+        position = self._next_position()
+        if position is None:
+            raise ValueError("There is nothing to redo: nothing was undone since the last change")
+        step_id, old, new = self._store.index.moves[position]
+        return self._moved(state, step_id, old, new, replace(self._store.index, done=position + 1))
 
     def drop(self, step_id: int, state: SceneState) -> SceneState:
-        """Take one step out and leave the later ones; `blend` with strength 1 brings it back.
+        """Take one step out and leave the later ones; `undo` or `blend` with strength 1 brings it back.
 
         Raises:
             ValueError: no such step, it was undone, or a later one builds on it.
         """
         return self.blend(step_id, 0.0, state)
 
-    def blend(self, step_id: int, strength: float, state: SceneState) -> SceneState:
+    def blend(self, step_id: int, strength: float, state: SceneState, goes_on: bool = False) -> SceneState:
         """Set how much of a step is in force: 0 as before it, bit by bit, 1 as after it, bit by bit.
+
+        With `goes_on` it belongs to the last change, if that was to this step's strength, and is undone together with
+        it: the positions of a slider on its way.
 
         Raises:
             ValueError: no such step, it was undone, a later one builds on it, or it cannot be blended (selections, and
@@ -212,7 +238,9 @@ class History:
         """
         if not 0.0 <= strength <= 1.0:
             raise ValueError(f"A strength lies between 0 (without the step) and 1 (the step as made), got {strength}")
-        if self._position(step_id) >= self._store.index.done:
+        self._position(step_id)
+        index = self._store.index
+        if step_id not in index.done_steps:
             raise ValueError(f"Step {step_id} was undone: redo it first")
         footprint = self.footprint(step_id)
         for later in self._later(step_id):
@@ -221,8 +249,14 @@ class History:
                     f"Step {later.id} ({self.step(later.id).name}) builds on step {step_id}: it changed the same "
                     f"Gaussians. Undo or drop step {later.id} first"
                 )
-        index = replace(self._store.index, strengths=self._strengths | {step_id: float(strength)})
-        return self._moved(state, step_id, self._strengths[step_id], float(strength), index)
+        moves, old = index.moves[: index.done], self._strengths[step_id]
+        if strength == old:
+            return state
+        begun = old
+        if goes_on and moves[-1].step == step_id and any(move.step == step_id for move in moves[:-1]):
+            moves, begun = moves[:-1], moves[-1].old
+        moves = (*moves, Move(step_id, begun, float(strength)))
+        return self._moved(state, step_id, old, float(strength), replace(index, moves=moves, done=len(moves)))
 
     def before(self, state: SceneState, step_id: int) -> SceneState:
         """The scene as it was before a step: that one and all later ones taken back, on a copy.
@@ -261,7 +295,7 @@ class History:
             ValueError: there is a history already, or it could not be written.
         """
         other = Store(Path(folder))
-        if other.index.strengths:
+        if other.index.moves:
             raise ValueError(f"{folder} has a history of {len(other.index.strengths)} steps already")
         self._store.link_steps_to(other)
         return History(other)
@@ -290,7 +324,12 @@ class History:
     def _later(self, step_id: int) -> list[Applied]:
         return [step for step in self.applied if self._position(step.id) > self._position(step_id)]
 
-    def _next_undone(self) -> int | None:
-        """The step that `redo` would do; dropped ones are passed over."""
-        undone = list(self._strengths.items())[self._store.index.done :]
-        return next((step_id for step_id, strength in undone if strength > 0), None)
+    def _last_position(self) -> int | None:
+        """Of the last move that is done and changed something."""
+        index = self._store.index
+        return next((at for at in reversed(range(index.done)) if index.moves[at].old != index.moves[at].new), None)
+
+    def _next_position(self) -> int | None:
+        """Of the first move that is undone and changed something."""
+        moves = self._store.index.moves
+        return next((at for at in range(self._store.index.done, len(moves)) if moves[at].old != moves[at].new), None)

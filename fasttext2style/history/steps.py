@@ -1,7 +1,7 @@
 """The steps of a history as they lie on disk: which there are (history.json), and a folder for each.
 
     history/
-      history.json               order, strengths, how many are done
+      history.json               what was done, in order, and how much of it is done
       steps/0001/step.json       name, prompt, settings, seed, times, metrics
       steps/0001/delta.safetensors
       steps/0001/thumbnail.png
@@ -11,9 +11,10 @@ Reading is all that is done here, and without torch, for a list of steps should 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from fasttext2style.trust.documents import (
     COUNT,
@@ -29,8 +30,10 @@ from fasttext2style.trust.documents import (
     read_document,
 )
 
-FORMAT = "fasttext2style-history-1"
+FORMAT = "fasttext2style-history-2"
 """Marks history.json."""
+FIRST_FORMAT = "fasttext2style-history-1"
+"""It kept the strengths alone, not how they came about."""
 Kind = Literal["edit", "selection"]
 LARGEST_THUMBNAIL = 1024
 """Side in pixels; ours have 96."""
@@ -75,17 +78,38 @@ class Step:
         return path if start.startswith(b"\x89PNG\r\n\x1a\n") and max(sides) <= LARGEST_THUMBNAIL else None
 
 
+class Move(NamedTuple):
+    """Something that was done: a step was made (its first move), or its strength was changed."""
+
+    step: int
+    old: float
+    """Strength before; 0 for a step that is made."""
+    new: float
+
+
 @dataclass(frozen=True)
 class Index:
     """What history.json says."""
 
-    strengths: dict[int, float] = field(default_factory=dict)
-    """Step -> strength, in the order in which they were made."""
+    moves: tuple[Move, ...] = ()
+    """Everything that was done and not forgotten, in that order."""
     done: int = 0
-    """The first so many steps are done, the others undone."""
+    """The first so many moves are done, the others undone."""
     next_step_id: int = 1
     next_gaussian_id: int = 0
     """No Gaussian of any step has this identity or a larger one."""
+
+    @cached_property
+    def strengths(self) -> dict[int, float]:
+        """Step -> strength, in the order in which they were made; of undone steps the one that they had at first."""
+        strengths = {move.step: move.new for move in reversed(self.moves)}
+        strengths |= {move.step: move.new for move in self.moves[: self.done]}
+        return {step_id: strengths[step_id] for step_id in dict.fromkeys(move.step for move in self.moves)}
+
+    @cached_property
+    def done_steps(self) -> set[int]:
+        """Steps that are not undone; those that were taken out are among them."""
+        return {move.step for move in self.moves[: self.done]}
 
 
 _FACTS = {
@@ -100,7 +124,15 @@ _FACTS = {
     "gaussians_changed": COUNT,
 }
 """Of step.json."""
-_INDEX = {
+_COUNTS = {"done": COUNT, "next_step_id": COUNT, "next_gaussian_id": COUNT}
+_INDEX = _COUNTS | {
+    "moves": (
+        "a list of moves, each a step and its strengths before and after, from 0 to 1",
+        lambda value: isinstance(value, list) and all(_is_move(entry) for entry in value),
+    ),
+}
+"""Of history.json."""
+_FIRST_INDEX = _COUNTS | {
     "strengths": (
         "a list of steps and their strengths from 0 to 1, none twice",
         lambda value: (
@@ -110,11 +142,14 @@ _INDEX = {
             and len({entry["step"] for entry in value}) == len(value)
         ),
     ),
-    "done": COUNT,
-    "next_step_id": COUNT,
-    "next_gaussian_id": COUNT,
 }
-"""Of history.json."""
+"""Of the first format's."""
+
+
+def _is_move(entry: Any) -> bool:
+    if not isinstance(entry, list) or len(entry) != 3 or not is_count(entry[0]):
+        return False
+    return all(is_number(strength) and 0 <= strength <= 1 for strength in entry[1:])
 
 
 class SavedSteps:
@@ -159,7 +194,8 @@ class SavedSteps:
         Raises:
             ValueError: there is no such step, or its step.json is missing or damaged.
         """
-        done = self.position(step_id) < self.index.done
+        self.position(step_id)
+        done = step_id in self.index.done_steps
         path, strength = self.step_folder(step_id) / "step.json", self.index.strengths[step_id]
         try:
             facts = read_document(path)
@@ -185,16 +221,20 @@ class SavedSteps:
         try:
             content = parsed_document(content_bytes)
             kind = content.pop("format", None)
-            if kind != FORMAT:
+            if kind == FORMAT:
+                check_fields(content, _INDEX)
+                moves = [Move(step, float(old), float(new)) for step, old, new in content.pop("moves")]
+            elif kind == FIRST_FORMAT:
+                check_fields(content, _FIRST_INDEX)
+                moves = [Move(entry["step"], 0.0, float(entry["strength"])) for entry in content.pop("strengths")]
+            else:
                 raise ValueError(f"it has format {str(kind)[:80]!r}, expected {FORMAT}")
-            check_fields(content, _INDEX)
-            strengths = {entry["step"]: float(entry["strength"]) for entry in content.pop("strengths")}
-            index = Index(strengths, **content)
-            if not index.done <= len(strengths) or any(step_id >= index.next_step_id for step_id in strengths):
+            index = Index(tuple(moves), **content)
+            if not index.done <= len(moves) or any(move.step >= index.next_step_id for move in moves):
                 raise ValueError("its numbers contradict each other")
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.index_path} is no history of ours, or damaged ({error})") from error
-        missing = [step_id for step_id in strengths if not self.delta_path(step_id).is_file()]
+        missing = [step_id for step_id in index.strengths if not self.delta_path(step_id).is_file()]
         if missing:
             raise ValueError(f"Files of the steps {missing} are missing in {self.folder}; was the folder copied whole?")
         return index

@@ -87,7 +87,6 @@ class Store(SavedSteps):
             self.index = index
             return
         content = asdict(index) | {"format": FORMAT}
-        content["strengths"] = [{"step": step_id, "strength": value} for step_id, value in index.strengths.items()]
         content_bytes = (json.dumps(content, indent=1) + "\n").encode()
         try:
             with self.changing(), atomic_write(self.index_path) as stream:

@@ -14,7 +14,7 @@ class Order(NamedTuple):
 
     prompt: str
     quality: str
-    strength: float = 1.0
+    speed: float = 1.0
     form: str = ""
 
 
@@ -28,10 +28,8 @@ class Action:
     """A sentence that it understands."""
     qualities: Mapping[str, str]
     """Name -> what it means; "normal" is among them."""
-    strength_hint: str = ""
-    """What the strength does; empty: there is none."""
+    speed_hint: str = ""
+    """What the speed does; empty: there is none."""
     forms: tuple[str, ...] = ()
     """What may change, if that can be chosen; the first one is the default."""
     forms_hint: str = ""
-    stop: str = "Stop"
-    """Label of the button that ends what is being done, keeping it."""

@@ -4,107 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 import torch
 
+from fasttext2style.history.steps import Move
+from fasttext2style.live.pointing import Combine, combined
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
-from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.export import What, export
 from fasttext2style.selection import algebra
 from fasttext2style.selection.automatic import select_automatic
-from fasttext2style.selection.clicks import TOLERANCE
-from fasttext2style.selection.colors import select_color
-from fasttext2style.selection.picking import pick_ray
-from fasttext2style.selection.rectangle import select_rectangle
 from fasttext2style.selection.selection import Selection
 
-Combine = Literal["add", "take away", "keep common", "new"]
-"""How what is pointed at and the present object become the new object."""
-_SHADES = 0.1
-"""CIELAB / 100: what still is a shade of the same colour."""
+_RESHAPED = {"grow": "grown", "shrink": "shrunk", "invert": "inverted", "largest part": "its largest part"}
 _SMALL_STEP = 0.03
 """Grow and shrink, relative to the object's size."""
 
 
 # --- choosing the object ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Click:
-    """A point of the object, or of what is not the object; with the clicks before it, it says what the object is."""
-
-    origin: tuple[float, float, float]
-    direction: tuple[float, float, float]
-    """The ray of the click, in world coordinates."""
-    combine: Combine = "add"
-    tolerance: float = TOLERANCE
-
-    @property
-    def title(self) -> str:
-        return "Click"
-
-    def run(self, scene: LiveScene, progress: Progress) -> str:
-        picked = pick_ray(scene.gaussians, torch.tensor(self.origin), torch.tensor(self.direction))
-        click = (tuple(picked.position.tolist()), self.combine != "take away")
-        begins = self.combine == "new" or (self.combine == "add" and scene.selection.count == 0)
-        series = [] if begins else clicks_of(scene)
-        if not begins and (not series or self.combine == "keep common"):
-            return _combined(scene, _region(scene, [(click[0], True)], self.tolerance), self.combine)
-        series.append(click)
-        settings = {"clicks": [[*position, positive] for position, positive in series], "tolerance": self.tolerance}
-        name = "1 click" if len(series) == 1 else f"{len(series)} clicks"
-        return scene.select(_region(scene, series, self.tolerance), name, settings)
-
-
-Position = tuple[float, ...]
-
-
-def clicks_of(scene: LiveScene) -> list[tuple[Position, bool]]:
-    """Position and whether it is the object, of the clicks that made the present object; empty if others made it."""
-    steps = [step for step in scene.history.steps if step.kind == "selection" and step.active]
-    clicks = steps[-1].settings.get("clicks", []) if steps else []
-    return [(tuple(position), bool(positive)) for *position, positive in clicks]
-
-
-def _region(scene: LiveScene, clicks: list[tuple[Position, bool]], tolerance: float) -> Selection:
-    positive, negative = (
-        torch.tensor([position for position, inside in clicks if inside is wanted]).reshape(-1, 3)
-        for wanted in (True, False)
-    )
-    return scene.click_selector().select(positive, negative, tolerance)
-
-
-@dataclass(frozen=True)
-class SelectRectangle:
-    """What is seen in front inside a rectangle of a view."""
-
-    camera: Cameras
-    corners: tuple[float, float, float, float]
-    """x0, y0, x1, y1 in pixels of the view."""
-    combine: Combine = "add"
-    title: str = "Select by rectangle"
-
-    def run(self, scene: LiveScene, progress: Progress) -> str:
-        return _combined(scene, select_rectangle(scene.gaussians, self.camera, self.corners), self.combine)
-
-
-@dataclass(frozen=True)
-class SelectColor:
-    """Everything of the colour under the mouse."""
-
-    origin: tuple[float, float, float]
-    direction: tuple[float, float, float]
-    combine: Combine = "add"
-    tolerance: float = TOLERANCE
-    """As for clicks: the default takes shades of the colour."""
-    title: str = "Select by color"
-
-    def run(self, scene: LiveScene, progress: Progress) -> str:
-        picked = pick_ray(scene.gaussians, torch.tensor(self.origin), torch.tensor(self.direction))
-        tolerance = _SHADES * self.tolerance / TOLERANCE
-        return _combined(scene, select_color(scene.gaussians, picked.color, tolerance), self.combine)
 
 
 @dataclass(frozen=True)
@@ -125,7 +46,7 @@ class SelectText:
         if not self.text.strip():
             raise ValueError('There is no name yet. Type what to select, such as "the bear".')
         segmenter = scene.segmenter(self.segmenter)
-        return _combined(
+        return combined(
             scene, select_by_text(scene.gaussians, scene.cameras, segmenter, self.text.strip()), self.combine
         )
 
@@ -138,7 +59,7 @@ class SelectAutomatic:
     title: str = "Find the object"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        return _combined(scene, select_automatic(scene.gaussians, scene.cameras), self.combine)
+        return combined(scene, select_automatic(scene.gaussians, scene.cameras), self.combine)
 
 
 @dataclass(frozen=True)
@@ -182,7 +103,7 @@ class Reshape:
             "invert": lambda: algebra.invert(present),
             "largest part": lambda: algebra.largest_component(gaussians, present),
         }
-        return scene.select(changes[self.how](), f"{present.origin}, {self.how}")
+        return scene.select(changes[self.how](), _RESHAPED[self.how])
 
 
 @dataclass(frozen=True)
@@ -203,21 +124,9 @@ class Threshold:
         present = scene.selection
         if present.count == 0:
             raise ValueError("Nothing is selected yet. Click on the object first.")
-        name = f"{present.origin}, above {self.value:g}"
-        return scene.select(algebra.thresholded(present, self.value), name, {"threshold": self.value})
-
-
-def _combined(scene: LiveScene, found: Selection, combine: Combine) -> str:
-    present = scene.selection
-    if combine == "new" or (combine == "add" and present.count == 0):
-        return scene.select(found, found.origin)
-    if combine == "add":
-        return scene.select(algebra.union(present, found), f"{present.origin} + {found.origin}")
-    if present.count == 0:
-        raise ValueError("Nothing is selected yet. Select the object first.")
-    if combine == "take away":
-        return scene.select(algebra.minus(present, found), f"{present.origin} - {found.origin}")
-    return scene.select(algebra.intersect(present, found), f"{present.origin} and {found.origin}")
+        return scene.select(
+            algebra.thresholded(present, self.value), f"above {self.value:g}", {"threshold": self.value}
+        )
 
 
 def _size_of(points: torch.Tensor) -> float:
@@ -232,27 +141,33 @@ def _size_of(points: torch.Tensor) -> float:
 
 @dataclass(frozen=True)
 class Undo:
-    """Take the latest step back."""
+    """Take back what was done last, whatever it was."""
 
     title: str = "Undo"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        history = scene.history
-        name = history.step(history.applied[-1].id).name if history.can_undo else ""
-        scene.move(history.undo)
-        return f"Undone: {name}."
+        move = scene.history.last_move
+        scene.move(scene.history.undo)
+        return f"Undone: {_described(scene, move and Move(move.step, move.new, move.old))}."
 
 
 @dataclass(frozen=True)
 class Redo:
-    """Do the step again that was undone last."""
+    """Do again what was undone last."""
 
     title: str = "Redo"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        history = scene.history
-        scene.move(history.redo)
-        return f"Redone: {history.step(history.applied[-1].id).name}."
+        move = scene.history.next_move
+        scene.move(scene.history.redo)
+        return f"Redone: {_described(scene, move)}."
+
+
+def _described(scene: LiveScene, move: Move | None) -> str:
+    """The name of a step that came or went, or how strong it is now."""
+    assert move is not None, "the history would have refused"
+    name = scene.history.step(move.step).name
+    return name if 0 in (move.old, move.new) else f"{name} is at {move.new:.0%} again"
 
 
 @dataclass(frozen=True)
@@ -268,8 +183,10 @@ class Blend:
         return f"Strength of step {self.step_id}"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        history = scene.history
-        scene.move(lambda state: history.blend(self.step_id, self.strength, state))
+        history, this = scene.history, f"strength of {self.step_id}"
+        goes_on = scene.goes_on(this)
+        scene.move(lambda state: history.blend(self.step_id, self.strength, state, goes_on))
+        scene.did(this)
         name = history.step(self.step_id).name
         return f"Taken out: {name}." if self.strength == 0 else f"{name}: strength {self.strength:.0%}."
 
@@ -284,7 +201,8 @@ class Save:
     title: str = "Save"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        return f"Saved: {scene.save()}"
+        path, config = scene.save(), scene.folder / "config.yml"
+        return f"Saved: ns-viewer --load-config {quote(str(config))}" if config.is_file() else f"Saved: {path}"
 
 
 @dataclass(frozen=True)
@@ -294,9 +212,29 @@ class Export:
     what: What = "scene"
     format: str = "ply"
     """One of `scene.files.export.WRITERS`."""
+    name: str = ""
+    """Of the file, without ending; empty: what is exported."""
     title: str = "Export"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        path = scene.folder / "exports" / f"{self.what}.{self.format}"
-        count = export(path, scene.gaussians, scene.state.selection, self.what)
-        return f"Exported {count:,} Gaussians: {path}"
+        path = _free(scene.folder / "exports", file_name(self.name) or self.what, self.format)
+        written = export(path, scene.gaussians, scene.state.selection, self.what)
+        return f"Exported {written:,} Gaussians: {path}"
+
+
+def file_name(name: str) -> str:
+    """What was typed, as the name of a file in a folder of ours; empty for nothing.
+
+    Raises:
+        ValueError: a name that would lead to another folder, or that no disk takes.
+    """
+    name = name.strip()
+    if any(letter in name for letter in '/\\:*?"<>|\0\n') or name.startswith(".") or len(name.encode()) > 200:
+        raise ValueError(f'{name!r} cannot be the name of a file: leave out / \\ : * ? " < > | and a dot at the front')
+    return name
+
+
+def _free(folder: Path, name: str, ending: str) -> Path:
+    """The path of a new file."""
+    paths = (folder / f"{name}{f' {number}' if number > 1 else ''}.{ending}" for number in count(1))
+    return next(path for path in paths if not path.exists())

@@ -27,10 +27,13 @@ class Progress:
     Args:
         tell: called with how far it is, at most a few times a second.
         stopping: tells whether somebody wants the job to end.
+        rest: returns when the job may go on (at once, unless somebody wants it to pause), and how long it waited.
     """
 
-    def __init__(self, tell: Callable[[Steps], None], stopping: Callable[[], bool]) -> None:
-        self._tell, self._stopping = tell, stopping
+    def __init__(
+        self, tell: Callable[[Steps], None], stopping: Callable[[], bool], rest: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        self._tell, self._stopping, self._rest = tell, stopping, rest
         self._started = self._last = 0.0
 
     @property
@@ -39,7 +42,8 @@ class Progress:
         return self._stopping()
 
     def report(self, done: int, total: int, doing: str = "step") -> None:
-        """So many steps are done; the time left is counted anew from step 0."""
+        """So many steps are done; the time left is counted anew from step 0. While the job is paused it stays here."""
+        self._started += self._rest()
         now = time.monotonic()
         if done == 0:
             self._started = now

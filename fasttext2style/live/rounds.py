@@ -43,10 +43,9 @@ def rounds_action(rounds: LiveRounds) -> Action:
         return lambda order: EditRound(rounds, order.prompt, order.quality, refines)
 
     return Action(
-        {"Next round": job(False), "Refine": job(True)},
+        {"Next round": job(False), "Train on": job(True)},
         example="turn the bear into gold",
         qualities={name: f"{factor:g} times the steps" for name, factor in QUALITIES.items()},
-        stop="Pause",
     )
 
 
@@ -61,7 +60,7 @@ class EditRound:
 
     @property
     def title(self) -> str:
-        return f"{'Refine' if self.refines else 'Round'}: {self.instruction.strip() or '(no instruction)'}"
+        return f"{'Train on' if self.refines else 'Round'}: {self.instruction.strip() or '(no instruction)'}"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         if not self.instruction.strip():
@@ -119,7 +118,7 @@ class LiveRounds:
                     self._take_back(series)
                 else:
                     scene.move(lambda state: state)  # "before" is again what it was
-                return "Paused before the first step: nothing has changed."
+                return "Stopped before the first step: nothing has changed."
             metrics = list(finished.manifest["metrics"].values())[-1]
             scene.history.record(
                 series.live.delta(),
@@ -164,15 +163,14 @@ class LiveRounds:
 
 
 def _told(finished: Round, instruction: str, refines: bool) -> str:
-    metrics = list(finished.manifest["metrics"].values())[-1]
     failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
     views = f"; {failed} views could not be edited, see {finished.folder / 'manifest.json'}" if failed else ""
-    done = f"Round {finished.number} {'refined' if refines else 'done'}: {instruction}"
-    return f"{done}, {metrics['inside']['psnr']:.1f} dB to the edited views (Show Train Cams shows them){views}."
+    done = f"Round {finished.number} {'trained on' if refines else 'done'}: {instruction}"
+    return f"{done} (Show Train Cams shows the edited views){views}."
 
 
-class _PausedWhileEditing(Exception):
-    """Somebody pressed Pause before the first training step."""
+class _StoppedWhileEditing(Exception):
+    """Somebody pressed Stop before the first training step."""
 
 
 class _Series:
@@ -207,7 +205,7 @@ class _Series:
             self.live = LiveEdit(self.scene, self.live.edit, self.scene.state.at(self.live.ids))
 
     def round(self, length: float, refines: bool) -> Round | None:
-        """Edit and train, or only train; None if paused before the first step, with the scene untouched."""
+        """Edit and train, or only train; None if stopped before the first step, with the scene untouched."""
         if len(self.live.edit) != len(self.live.ids):  # most of what is removed goes at once
             self.live.replace_object()
         steps = max(1, round(self.plan.steps * length))
@@ -217,7 +215,7 @@ class _Series:
             self.rounds.plan_round(steps)
         try:
             return self._steps(self.rounds.steps_left_in_round)
-        except _PausedWhileEditing:
+        except _StoppedWhileEditing:
             return None
 
     def _steps(self, total: int) -> Round:
@@ -250,7 +248,7 @@ class _Series:
     def _after_denoising_step(self, done: int, total: int) -> None:
         self.progress.report(done, total, "editing")
         if self.progress.stopping and self.rounds.step == 0:
-            raise _PausedWhileEditing
+            raise _StoppedWhileEditing
 
     def close(self) -> None:
         """No more rounds: let go of what only they need."""

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -25,8 +25,25 @@ from fasttext2style.selection.selection import Selection
 Event = Literal["status", "scene", "history", "pictures"]
 """What listeners hear of: a new status, a scene that looks different, other steps or another selection, pictures that
 views are trained towards."""
+_ONE_MOVE = 2.0
+"""Seconds between two positions of a slider that is still being moved."""
 _QUICKLY_CUT = 300_000
 """Scenes up to this size are cut into patches for clicks before the first click (6 s of CPU for 200,000)."""
+
+
+class Unsettled(Protocol):
+    """A change that is seen already and still being made: a slider on its way."""
+
+    last: float
+    """When it was changed last, by time.monotonic."""
+
+    def settle(self) -> None:
+        """Make it a step of the history.
+
+        Raises:
+            ValueError: it cannot be written; the scene is as it was.
+        """
+        ...
 
 
 class LiveScene:
@@ -55,9 +72,32 @@ class LiveScene:
         self.pictures: dict[int, Tensor] = {}
         """View -> [height, width, 3] picture as 8 bits that it is trained towards, of the last edit."""
         self._clicks: tuple[Tensor, ClickSelector] | None = None
+        self.unsettled: Unsettled | None = None
+        """What becomes a step when something else is done, or after a while."""
+        self._done = ("", 0.0)
         self._segmenter: tuple[str, Segmenter] | None = None
         with self.lock:
             self.state = host.open(history)
+
+    def goes_on(self, what: str) -> bool:
+        """Whether the very same was done a moment ago: positions of a slider on its way are undone as one."""
+        before, when = self._done
+        return before == what and time.monotonic() - when < _ONE_MOVE
+
+    def did(self, what: str) -> None:
+        """This was done, and may go on."""
+        self._done = (what, time.monotonic())
+
+    def settle(self, after: float = 0.0) -> None:
+        """Make a step of what is on its way, if it was not changed for so many seconds.
+
+        Raises:
+            ValueError: it cannot be written; the scene is as it was before it.
+        """
+        change = self.unsettled
+        if change is not None and time.monotonic() - change.last >= after:
+            self.unsettled = None
+            change.settle()
 
     def tell(self, event: Event) -> None:
         """Let everyone who listens know."""
@@ -77,6 +117,14 @@ class LiveScene:
         steps = [step for step in self.history.steps if step.kind == "selection" and step.active]
         origin = steps[-1].name if steps else "the loaded run"
         return Selection(self.state.selection, origin).for_scene(self.gaussians)
+
+    def object_ball(self) -> tuple[Tensor, float]:
+        """Middle [3] and radius of the object, or of the scene if nothing is selected; without the farthest tenth."""
+        chosen = self.state.selection > 0
+        means = self.gaussians.means[chosen] if bool(chosen.any()) else self.gaussians.means
+        some = means[:: -(-len(means) // 100_000)]
+        middle = some.median(dim=0).values
+        return middle, max(float((some - middle).norm(dim=1).quantile(0.9)), 1e-6)
 
     def select(self, selection: Selection, name: str, settings: dict | None = None) -> str:
         """Make this the object, as a step of the history; returns what came of it, in words.
@@ -131,6 +179,9 @@ class LiveScene:
         with self.lock:
             self.adopt(move(self.state))
             self.host.note(self.history, self.state)
+        if self.pictures:  # those of an edit that may be gone
+            self.pictures = {}
+            self.tell("pictures")
         self.tell("scene")
         self.tell("history")
 
@@ -151,6 +202,7 @@ class LiveScene:
                 "opened without them. Put them back; or choose scene and ply under Export and press Write file, which "
                 "keeps every bit of the scene as it is now."
             )
+        self.settle()
         with self.lock:
             self.host.note(self.history, self.state)
         path = self.host.save()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ from typing import Any, Protocol, runtime_checkable
 from fasttext2style.live.progress import Progress, Steps
 from fasttext2style.live.scene import LiveScene
 
+_AT_REST = 1.0
+"""Seconds after which a slider has come to rest."""
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +51,8 @@ class Status:
     """What came of the last job, in words."""
     failed: bool = False
     """The message is an error."""
+    paused: bool = False
+    """The present job waits for `resume`."""
 
 
 class LiveSession:
@@ -57,8 +62,9 @@ class LiveSession:
         self.scene = scene
         self._jobs: deque[Job] = deque()
         self._wake = threading.Condition()
-        self._stop = self._closing = False
+        self._stop = self._closing = self._paused = False
         self._status = Status()
+        self._present: Job | None = None
 
     # --- for everyone, from any thread ------------------------------------------------------------------------------
 
@@ -67,8 +73,11 @@ class LiveSession:
         return self._status
 
     def submit(self, job: Job) -> None:
-        """Do this job when those before it are done. Of sliders, only the last position waits."""
+        """Do this job when those before it are done. Of sliders, only the last position waits; what changes the scene
+        for some time is not begun again by the second press of a button."""
         with self._wake:
+            if getattr(job, "once", False) and job == (self._jobs[-1] if self._jobs else self._present):
+                return
             if getattr(job, "replaces_waiting", False):
                 self._jobs = deque(other for other in self._jobs if type(other) is not type(job))
             self._jobs.append(job)
@@ -80,7 +89,19 @@ class LiveSession:
         with self._wake:
             self._jobs.clear()
             self._stop = bool(self._status.job)
-        self._update()
+        self.resume()
+
+    def pause(self) -> None:
+        """Let the present job wait at its next step, with all that it did; nothing is lost."""
+        self._paused = bool(self._status.job)
+        self._update(paused=self._paused)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        with self._wake:
+            self._paused = False
+            self._wake.notify_all()
+        self._update(paused=False)
 
     def close(self) -> None:
         """Let `run` return; the present job ends at its next step. Only sets a flag: signal handlers may call it."""
@@ -100,27 +121,48 @@ class LiveSession:
                     self._wake.wait(timeout=0.2)
                 job = self._jobs.popleft() if self._jobs and not self._closing else None
                 if job is not None:  # said under the lock: a Stop from now on means this job
-                    self._status, self._stop = Status(job=job.title), False
+                    self._status, self._stop, self._present = Status(job=job.title), False, job
             if job is None:
+                self._settle()
                 idle()
             else:
                 self.do(job)
 
     def do(self, job: Job) -> bool:
         """Do one job now; tells whether it succeeded. What went wrong is in the status, and fully in the log."""
+        self._present = job
         self._update(job=job.title, message="", failed=False)
-        progress = Progress(lambda steps: self._update(steps=steps), lambda: self._stop or self._closing)
+        progress = Progress(lambda steps: self._update(steps=steps), lambda: self._stop or self._closing, self._rest)
         try:
+            if not getattr(job, "goes_on", False):
+                self.scene.settle()
             message, failed = job.run(self.scene, progress), False
         except (ValueError, OSError) as error:  # an OSError names the file, and what is wrong with the disk
             message, failed = str(error), True
         except Exception as error:  # whatever a job does, the session goes on
             _log.exception("%s failed", job.title)
             message, failed = f"Unexpected {type(error).__name__}: {error}. See the terminal for details.", True
-        gc.collect()  # optimizers and their hooks hold each other, and with them the object's tensors
-        self._stop = False
-        self._update(job="", steps=Steps(), message=message, failed=failed)
+        if not getattr(job, "goes_on", False):
+            gc.collect()  # optimizers and their hooks hold each other, and with them the object's tensors
+        self._stop, self._paused, self._present = False, False, None
+        self._update(job="", steps=Steps(), message=message, failed=failed, paused=False)
         return not failed
+
+    def _settle(self) -> None:
+        try:
+            self.scene.settle(after=_AT_REST)
+        except ValueError as error:
+            self.say(str(error), failed=True)
+
+    def _rest(self) -> float:
+        """Wait as long as the job is paused; returns the seconds."""
+        if not self._paused:
+            return 0.0
+        began = time.monotonic()
+        with self._wake:
+            while self._paused and not self._closing:
+                self._wake.wait(timeout=0.2)  # `close` notifies nobody
+        return time.monotonic() - began
 
     def _update(self, **changes: Any) -> None:
         with self._wake:

@@ -48,13 +48,13 @@ def style_action(settings: StyleSettings) -> Action:
     """CLIP styling, as the panel offers it."""
 
     def job(order: Order) -> ApplyStyle:
-        return ApplyStyle(settings, order.prompt, order.strength, order.quality, order.form)
+        return ApplyStyle(settings, order.prompt, order.speed, order.quality, order.form)
 
     return Action(
         {"Apply": job},
         example="a bear made of gold",
         qualities={name: f"{steps} steps" for name, steps in PRESETS.items()},
-        strength_hint="How fast it changes. A finished edit can be weakened under History.",
+        speed_hint="How fast it changes. How much of a finished edit is in force: see History.",
         forms=tuple(FORMS),
         forms_hint="Form is rougher: surfaces may become flaky.",
     )
@@ -66,10 +66,11 @@ class ApplyStyle:
 
     settings: StyleSettings
     prompt: str
-    strength: float = 1.0
+    speed: float = 1.0
     """Scales the learning rates: 0.5 changes colours half as fast."""
     preset: str = "normal"
     form: str = "colors"
+    once: bool = True
 
     @property
     def title(self) -> str:
@@ -97,7 +98,7 @@ class ApplyStyle:
                 style.live.take_back()
                 return "Stopped before the first step: nothing has changed."
             metrics = style.metrics()
-            facts = {"steps": done, "strength": self.strength, "preset": self.preset, "form": self.form}
+            facts = {"steps": done, "speed": self.speed, "preset": self.preset, "form": self.form}
             scene.history.record(
                 style.live.delta(),
                 self.prompt.strip(),
@@ -118,8 +119,8 @@ class ApplyStyle:
             style.close()
         scene.tell("history")
         ended = "Done" if done == steps else f"Stopped after {done} of {steps} steps (Undo takes it back)"
-        similarity = f"similarity {metrics['similarity_before']:.3f} -> {metrics['similarity_after']:.3f}"
-        return f"{ended}: {self.prompt.strip()}, {similarity}."
+        nearer = metrics["similarity_after"] > metrics["similarity_before"]
+        return f"{ended}: {self.prompt.strip()}." + ("" if nearer else " It does not look more like that than before.")
 
 
 def rehearse(encoder: TextImageEncoder, cameras: Cameras) -> None:
@@ -155,7 +156,7 @@ class _Style:
         self.live = LiveEdit(scene, self.edit, object_before(scene.state, self.edit))
         cameras = scene.cameras.evenly(_VIEWS)
         self.styler = ObjectStyler(self.edit, cameras, settings.encoder, order.prompt, config, settings.seed)
-        optimizers = settings.make_optimizers(self.edit.parameters, order.strength, order.strength)
+        optimizers = settings.make_optimizers(self.edit.parameters, order.speed, order.speed)
         densification = ObjectGrowth(growth, self.edit, optimizers, PRESETS[order.preset])
         self.steps = ObjectSteps(self.edit, optimizers, densification, self._grown)
 
@@ -168,7 +169,7 @@ class _Style:
         try:
             self.steps.take(*self.styler.losses(), number)
         except TrainingDiverged as error:
-            raise ValueError(f"{error} Try a smaller strength, or colors only.") from error
+            raise ValueError(f"{error} Try a lower speed, or colors only.") from error
 
     def _grown(self) -> None:
         self.styler.re_anchor()

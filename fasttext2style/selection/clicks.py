@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components, maximum_flow
 from scipy.spatial import KDTree
@@ -124,6 +124,28 @@ class ClickSelector:
         origin = f"{len(positive)} points on it" + (f", {len(negative)} beside it" if len(negative) else "")
         return Selection(weights, origin, self._mark)
 
+    def part(
+        self, gaussians: Gaussians, point: Float[Tensor, "3"], reach: float, tolerance: float | int = TOLERANCE
+    ) -> Selection:
+        """What lies around a point of what it is on: no farther than `reach`, in the scene's units, and of its colour.
+
+        Patches join as long as their colours differ from the point's by less than `tolerance`, as in `select`.
+        """
+        patches, clicked = self._patches, self._clicked(point[None])
+        color = _color_unlikeness(patches, int(clicked.patches[0]))
+        chosen = _connected(patches, color < tolerance**2, clicked.patches)[self._patch_of]
+        near = (gaussians.means - point.to(gaussians.means)).norm(dim=1) < reach
+        weights = (torch.from_numpy(chosen).to(near.device) & near).to(self._like)
+        return Selection(weights, "a part", self._mark)
+
+    def thing_at(self, point: Float[Tensor, "3"]) -> Bool[Tensor, " gaussians"] | None:
+        """The Gaussians of the thing at this point, and of what stands on it; None where nothing stands free."""
+        (thing,) = self._things_meant(self._clicked(point[None]))
+        if thing < 0:
+            return None
+        members = np.isin(self._thing_of[self._patch_of], self._things.on(int(thing)))
+        return torch.from_numpy(members).to(self._like.device)
+
     def _clicked(self, points: Float[Tensor, "points 3"]) -> _Clicked:
         if len(points) == 0:
             return _Clicked(np.zeros((0, 3)), np.zeros(0, np.int64))
@@ -189,9 +211,8 @@ def _unlikeness(patches: Patches, clicked: _Clicked, spread: float, flats: bool 
     With `flats` a point on something flat means what lies in its plane.
     """
     least = np.full(len(patches.sizes), np.inf)
-    lightness = np.array([LIGHT_SHARE, 1.0, 1.0])
     for point, patch in zip(clicked.points, clicked.patches):
-        color = (((patches.colors - patches.colors[patch]) * lightness / COLOR_UNIT) ** 2).sum(axis=1)
+        color = _color_unlikeness(patches, int(patch))
         steps = (patches.means - point) / spread
         normal, flat = _plane(steps, patches.sizes) if flats else (np.array([0.0, 0.0, 1.0]), 0.0)
         across = (steps @ normal) ** 2
@@ -199,6 +220,12 @@ def _unlikeness(patches: Patches, clicked: _Clicked, spread: float, flats: bool 
         unit_across, unit_along = (flat * unit + (1 - flat) * PLACE_UNIT for unit in (FLAT_ACROSS, FLAT_ALONG))
         least = np.minimum(least, color + across / unit_across**2 + along / unit_along**2)
     return np.sqrt(least)
+
+
+def _color_unlikeness(patches: Patches, patch: int) -> np.ndarray:
+    """[patches]: squared, from the colour of one patch."""
+    lightness = np.array([LIGHT_SHARE, 1.0, 1.0])
+    return (((patches.colors - patches.colors[patch]) * lightness / COLOR_UNIT) ** 2).sum(axis=1)
 
 
 def _plane(steps: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, float]:

@@ -6,11 +6,8 @@ import torch
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import contributions
+from fasttext2style.selection.drawn import select_seen
 from fasttext2style.selection.selection import Selection
-
-SEEN = 0.05
-"""Pixels that a Gaussian must fill (its opacities summed, seen through what is before it) to count as seen."""
 
 
 @torch.no_grad()
@@ -34,12 +31,6 @@ def select_rectangle(
             f"The rectangle from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) holds no pixel of the image of "
             f"{camera.width} x {camera.height}: drag over the object"
         )
-    masks = torch.zeros(1, camera.height, camera.width, 2, device=gaussians.device)
-    masks[:, top:bottom, left:right, 0] = 1.0
-    masks[..., 1] = 1.0
-    inside, everywhere = contributions(gaussians, camera, masks).unbind(dim=1)
-    chosen = (inside > SEEN) & (inside > 0.5 * everywhere)
-    if not bool(chosen.any()):
-        raise ValueError("There is nothing solid inside the rectangle: drag it over the object")
-    name = f"rectangle ({left}, {top}) to ({right}, {bottom})"
-    return Selection(chosen.to(gaussians.means), name).for_scene(gaussians)
+    mask = torch.zeros(camera.height, camera.width)
+    mask[top:bottom, left:right] = 1.0
+    return select_seen(gaussians, camera, mask, "a rectangle")

@@ -18,7 +18,7 @@ ARGUMENTS = [
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 WIDTH, HEIGHT = 1200, 900
-_PANEL, _TITLE = 322, 52
+_PANEL, _TITLE = 322, 0
 
 
 class LivePage:
@@ -45,7 +45,7 @@ class LivePage:
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
     def settled(self, seconds: float = 180) -> np.ndarray:
-        """The picture once it has stayed the same for 1.5 s: full resolution, nothing on its way or before it."""
+        """The picture once it has stayed the same for 2.5 s: full resolution, nothing on its way or before it."""
         for notification in self.page.locator(".mantine-Notification-closeButton").all():
             notification.evaluate("it => it.click()")
         self.wait_for(lambda: not self.says("That did not work"), 60, "notifications to close")
@@ -55,13 +55,30 @@ class LivePage:
             now = self.picture()
             if difference(now, last) > 0.02:
                 since, last = time.monotonic(), now
-            elif time.monotonic() - since > 1.5:
+            elif time.monotonic() - since > 2.5:
                 return now
         raise AssertionError("the picture does not come to rest")
+
+    def becomes(self, picture: np.ndarray, most: float) -> None:
+        """Wait until one sees what was seen before, up to this mean difference of 255."""
+        self.wait_for(lambda: difference(self.picture(), picture) < most, 60, "what was seen before")
 
     def says(self, text: str | re.Pattern[str]) -> bool:
         """Whether a text stands somewhere on the page, visibly."""
         return any(found.is_visible() for found in self.page.get_by_text(text).all())
+
+    def pictures(self) -> int:
+        """How many pictures the panel shows that have arrived."""
+        return self.page.evaluate(
+            "[...document.querySelectorAll('img')].filter(it => it.offsetParent && it.naturalWidth > 1).length"
+        )
+
+    def panel_fits(self) -> bool:
+        """Nothing in the panel is wider than the panel."""
+        return self.page.evaluate(
+            "[...document.querySelectorAll('.mantine-ScrollArea-viewport')].every("
+            "it => it.scrollWidth <= it.clientWidth + 1)"
+        )
 
     def wait_for_text(self, text: str | re.Pattern[str], seconds: float) -> None:
         self.wait_for(lambda: self.says(text), seconds, f"the text {text!r}")
@@ -106,6 +123,10 @@ class LivePage:
         field = self._field(label)
         field.fill(text)
         field.press("Tab")
+
+    def enter(self, label: str) -> None:
+        """Press Enter in a field."""
+        self._field(label).press("Enter")
 
     def choose(self, label: str, option: str) -> None:
         self._field(label).click()

@@ -7,7 +7,7 @@ import viser
 
 from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
-from fasttext2style.live.texts import history_text, status_text
+from fasttext2style.live.texts import edit_text, selections_text, status_text
 from fasttext2style.trust.text import one_line
 from tests.trust.test_text import NASTY
 
@@ -27,11 +27,12 @@ def server():
 def test_names_of_steps_and_messages_show_as_they_are(browser, server):
     names = [f"{number} {name}{RAN}" for number, name in enumerate(NASTY)] + [RAN.strip(), "last of all"]
     steps = [
-        Step(n, name, "edit", "", {}, 0, 1.0, {}, "2026", 5, 0.1, Path("none"), 1.0, n % 2 == 0)
+        Step(n, name, "selection", "", {}, 0, 1.0, {}, "2026", 5, 0.1, Path("none"), 1.0, n % 2 == 0)
         for n, name in enumerate(names, 1)
     ]
-    server.gui.add_markdown(history_text(steps))
-    for name in names:
+    server.gui.add_markdown(selections_text(steps))
+    for step, name in zip(steps, names):
+        server.gui.add_markdown(edit_text(step))
         server.gui.add_markdown(status_text(Status(message=name)))
         server.gui.add_markdown(status_text(Status(job=name, waiting=(name,))))
         server.gui.add_markdown(status_text(Status(message=name, failed=True)))
@@ -43,7 +44,7 @@ def test_names_of_steps_and_messages_show_as_they_are(browser, server):
     shown = " ".join(page.evaluate("document.body.textContent").replace("\u2060", "").split())
     for name in names:
         said = " ".join(one_line(name).replace("\u2060", "").split())
-        assert shown.count(said) >= 4, name
+        assert shown.count(said) >= 5, name
     assert page.locator("a[href*=example]").count() == 0
     page.close()
 

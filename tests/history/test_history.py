@@ -1,5 +1,6 @@
 """Steps on disk: undo, redo, drop and blend bit by bit, also after a restart."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -122,10 +123,13 @@ def test_steps_on_disjoint_objects_are_dropped_independently(history):
     state = history.redo(without.copied())
     state = do(history, state, reselected(state, [5, 6]))
     state = do(history, state, recolored(state, [5, 6], 0.5))
+    both = state.copied()
     state = history.drop(2, state)
     assert 1 in state.ids and 9 not in state.ids
     assert not history.step(2).active and history.step(4).active
-    state = history.undo(history.undo(state))
+    state = history.undo(state)
+    assert_same(state, both)
+    state = history.drop(4, history.drop(3, history.drop(2, state)))
     assert_same(state, without)
     state = history.blend(2, 1.0, state)
     assert 9 in state.ids and history.step(2).active
@@ -163,28 +167,65 @@ def test_steps_on_other_columns_of_the_same_gaussians_are_dropped_independently(
     assert_same(state, expected)
 
 
-def test_redo_passes_over_dropped_steps(history):
+def test_a_change_of_strength_is_undone_and_done_again_in_its_turn(history):
     state = random_state(9)
     for number in (1, 2, 3):
         state = do(history, state, recolored(state, [number], 0.5))
-    without = history.drop(2, state).copied()
-    state = history.undo(history.undo(without.copied()))
-    assert_same(state, random_state(9))
-    state = history.redo(state)
-    assert [step.id for step in history.applied] == [1] and history.can_redo
-    state = history.redo(state)
-    assert_same(state, without)
-    assert [step.id for step in history.applied] == [1, 3] and not history.can_redo
+    moments = [state.copied()]
+    for step_id, strength in ((2, 0.0), (1, 0.25), (2, 0.5)):
+        state = history.blend(step_id, strength, state)
+        moments.append(state.copied())
+    history = History.open(history.folder)
+    for moment in moments[-2::-1]:
+        state = history.undo(state)
+        assert_same(state, moment)
+    assert [step.strength for step in history.steps] == [1.0, 1.0, 1.0]
+    for moment in moments[1:]:
+        state = history.redo(state)
+        assert_same(state, moment)
+    assert not history.can_redo and [step.strength for step in history.steps] == [0.25, 0.5, 1.0]
 
 
-def test_a_dropped_last_step_leaves_nothing_to_redo(history):
+def test_positions_of_a_slider_are_undone_as_one(history):
+    state = random_state(9)
+    state = do(history, state, recolored(state, [1], 0.5))
+    made = state.copied()
+    for strength in (0.9, 0.5, 0.2):
+        state = history.blend(1, strength, state, goes_on=True)
+    assert history.last_move == (1, 1.0, 0.2)
+    assert_same(history.undo(state), made)
+    state = history.blend(1, 0.7, state)
+    state = history.blend(1, 1.0, state, goes_on=True)
+    assert history.last_move == (1, 0.0, 1.0), "back where it began is nothing to undo"
+    assert history.undo(state) is not None and not history.can_undo
+
+
+def test_a_change_of_strength_ends_redo(history):
     state = random_state(9)
     state = do(history, do(history, state, recolored(state, [1], 0.5)), recolored(state, [2], 0.5))
-    state = history.undo(history.drop(2, state))
-    state = history.redo(state)
-    assert not history.can_redo
+    state = history.undo(state)
+    state = history.blend(1, 1.0, state)
+    assert history.can_redo, "nothing has changed"
+    state = history.blend(1, 0.5, state)
+    assert not history.can_redo and [step.id for step in history.steps] == [1]
     with pytest.raises(ValueError, match="nothing to redo"):
         history.redo(state)
+
+
+def test_a_history_of_an_earlier_version_is_read(history):
+    """It knew strengths, and how many of the steps are done."""
+    state = random_state(9)
+    for number in (1, 2, 3):
+        state = do(history, state, recolored(state, [number], 0.5))
+    state = history.blend(1, 0.5, history.undo(history.undo(state)))
+    steps = [{"step": 1, "strength": 0.5}, {"step": 2, "strength": 0.0}, {"step": 3, "strength": 1.0}]
+    index = {"strengths": steps, "done": 1, "next_step_id": 4, "next_gaussian_id": 9}
+    (history.folder / "history.json").write_text(json.dumps(index | {"format": "fasttext2style-history-1"}))
+    history = History.open(history.folder)
+    assert [(step.id, step.strength, step.active) for step in history.steps] == [
+        (1, 0.5, True), (2, 0.0, False), (3, 1.0, False)]  # fmt: skip
+    assert history.next_move == (3, 0.0, 1.0), "dropped steps are passed over"
+    assert_same(history.undo(state), random_state(9))
 
 
 def test_the_first_gaussian_of_an_empty_scene_has_identity_0(history):
@@ -218,17 +259,6 @@ def test_a_step_is_blended_between_before_and_after(history):
     state = history.redo(history.undo(state))
     torch.testing.assert_close(state.columns["features_dc"][1], before + 0.25 * (0.5 - before))
     assert history.blend(1, 1.0, state).columns["features_dc"][1].tolist() == [0.5] * 3
-
-
-def test_redo_on_another_strength_than_it_was_made_on_is_refused(history):
-    state = random_state(9)
-    state = do(history, state, recolored(state, [1], 0.25))
-    state = do(history, state, recolored(state, [1], 0.5))
-    state = history.blend(1, 0.5, history.undo(state))
-    with pytest.raises(ValueError, match="not the one that this step was made on"):
-        history.redo(state)
-    state = history.redo(history.blend(1, 1.0, state))
-    assert state.columns["features_dc"][1].tolist() == [0.5] * 3
 
 
 def test_the_scene_before_a_step_is_a_copy(history):
@@ -302,6 +332,7 @@ class AnyOrderOfActions(RuleBasedStateMachine):
         self.history = History.open(Path(self.folder.name) / "history")
         self.state = random_state(8)
         self.first = as_ledger(self.state)
+        self.past, self.future = [], []
 
     def teardown(self):
         self.folder.cleanup()
@@ -321,12 +352,20 @@ class AnyOrderOfActions(RuleBasedStateMachine):
     @precondition(lambda self: self.history.can_undo)
     @rule()
     def undo(self):
+        self.future.append(as_ledger(self.state))
         self.state = self.history.undo(self.state)
+        np.testing.assert_equal(as_ledger(self.state), self.past.pop())
 
     @precondition(lambda self: self.history.can_redo)
     @rule()
     def redo(self):
-        self._if_allowed(lambda: self.history.redo(self.state))
+        self.past.append(as_ledger(self.state))
+        self.state = self.history.redo(self.state)
+        np.testing.assert_equal(as_ledger(self.state), self.future.pop())
+
+    @invariant()
+    def there_is_as_much_to_undo_and_redo_as_was_done(self):
+        assert self.history.can_undo == bool(self.past) and self.history.can_redo == bool(self.future)
 
     @precondition(lambda self: self.history.steps)
     @rule(which=st.integers(0, 5), strength=st.sampled_from([0.0, 0.0, 0.3, 1.0]))
@@ -356,12 +395,15 @@ class AnyOrderOfActions(RuleBasedStateMachine):
 
     def _do(self, delta):
         if not delta.is_empty:
+            self.past, self.future = [*self.past, as_ledger(self.state)], []
             self.state = do(self.history, self.state, delta)
 
     def _if_allowed(self, action):
         before, index = as_ledger(self.state), (self.history.folder / "history.json").read_bytes()
         try:
             self.state = action()
+            if (self.history.folder / "history.json").read_bytes() != index:
+                self.past, self.future = [*self.past, before], []
         except ValueError:
             np.testing.assert_equal(as_ledger(self.state), before)
             assert (self.history.folder / "history.json").read_bytes() == index

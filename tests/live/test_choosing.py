@@ -10,6 +10,7 @@ from scipy.spatial import KDTree
 from skimage.color import rgb2lab
 
 from fasttext2style.live import jobs
+from fasttext2style.live.pointing import Click, ClickAgain, Draw, clicks_of
 from fasttext2style.live.session import LiveSession
 from fasttext2style.scene.gaussians import SH_C0
 from fasttext2style.selection.selection import Selection
@@ -48,6 +49,15 @@ def _found(session: LiveSession) -> torch.Tensor:
     return session.scene.selection.mask
 
 
+def _views_of(session: LiveSession) -> tuple[tuple, tuple, tuple]:
+    """Where one stands to see the bear and the crate, and where they are from there."""
+    scene, camera = toy().gaussians, toy().train_cameras
+    seen = coverage(scene, _rows(len(scene), CRATE), camera).gt(0.5).sum(dim=(1, 2))
+    eye = camera.centers[int(seen.argmax())]
+    bear, crate = scene.means[STATUE].mean(dim=0), scene.means[CRATE].mean(dim=0)
+    return tuple(eye.tolist()), tuple((bear - eye).tolist()), tuple((crate - eye).tolist())
+
+
 def _iou(found: torch.Tensor, truth: torch.Tensor) -> float:
     return float((found & truth).sum() / (found | truth).sum())
 
@@ -56,25 +66,78 @@ def _iou(found: torch.Tensor, truth: torch.Tensor) -> float:
 
 
 def test_a_click_takes_the_ball_and_another_one_adds_the_floor(session):
-    assert session.do(jobs.Click(EYE, AT_BALL)), session.status.message
+    assert session.do(Click(EYE, AT_BALL)), session.status.message
     assert _found(session)[:BALL].float().mean() > 0.95 and _found(session)[BALL:].float().mean() < 0.05
-    ((position, inside),) = jobs.clicks_of(session.scene)
+    ((position, inside),) = clicks_of(session.scene)
     assert inside and 0.25 < torch.tensor(position).norm() < 0.36, "on the ball, whose radius is 0.3"
-    session.do(jobs.Click(EYE, AT_FLOOR, "add"))
-    assert len(jobs.clicks_of(session.scene)) == 2 and _found(session)[BALL:].float().mean() > 0.2
+    session.do(Click(EYE, AT_FLOOR, "add"))
+    assert len(clicks_of(session.scene)) == 2 and _found(session)[BALL:].float().mean() > 0.2
     session.do(jobs.Undo())
-    assert _found(session)[BALL:].float().mean() < 0.05 and len(jobs.clicks_of(session.scene)) == 1
+    assert _found(session)[BALL:].float().mean() < 0.05 and len(clicks_of(session.scene)) == 1
 
 
 def test_a_click_that_takes_away_leaves_the_rest(session):
     session.do(jobs.SelectEverything())
-    assert session.do(jobs.Click(EYE, AT_BALL, "take away")), session.status.message
+    assert session.do(Click(EYE, AT_BALL, "take away")), session.status.message
     assert _found(session)[:BALL].float().mean() < 0.05 and _found(session)[BALL:].float().mean() > 0.95
 
 
+def test_what_was_added_by_mistake_is_taken_away_by_the_same_click(statue):
+    """The crate beside the bear, added and taken away: what is left is the bear alone, to the last Gaussian."""
+    eye, bear, crate = _views_of(statue)
+    assert statue.do(Click(eye, bear, "new")), statue.status.message
+    alone = _found(statue)
+    assert statue.do(Click(eye, crate, "add")) and _found(statue)[CRATE].float().mean() > 0.9
+    assert statue.do(Click(eye, crate, "take away")), statue.status.message
+    assert torch.equal(_found(statue), alone)
+
+
+@pytest.mark.parametrize("size", [0.1, 0.3])
+@pytest.mark.parametrize("opening", [0.9, 0.3])
+def test_what_is_taken_from_the_object_itself_lies_around_the_click(statue, opening, size):
+    """Within half the size times the height of what is seen there; the nearer one looks, the less."""
+    eye, bear, _ = _views_of(statue)
+    assert statue.do(Click(eye, bear, "new")), statue.status.message
+    before = _found(statue)
+    assert statue.do(Click(eye, bear, "take away", size=size, opening=opening)), statue.status.message
+    ((position, added),) = clicks_of(statue.scene)[1:]
+    gone, means = before & ~_found(statue), toy().gaussians.means
+    reach = size * opening * float((torch.tensor(position) - torch.tensor(eye)).norm()) / 2
+    assert not added and gone.any()
+    assert float((means[gone] - torch.tensor(position)).norm(dim=1).max()) <= reach
+
+
+def test_from_near_a_part_is_added_and_from_afar_the_thing(statue):
+    eye, bear, crate = _views_of(statue)
+    found = {}
+    for opening in (0.9, 0.1):
+        statue.do(Click(eye, bear, "new"))
+        alone = _found(statue)
+        assert statue.do(Click(eye, crate, "add", size=0.3, opening=opening)), statue.status.message
+        found[opening] = (_found(statue) & ~alone)[CRATE].float().mean()
+    assert found[0.9] > 0.9 and 0 < found[0.1] < 0.5, found
+
+
+def test_a_slider_makes_the_last_click_anew(session):
+    """The step is replaced, and nothing else is taken back."""
+    session.do(SelectRows(0, BALL))
+    expected = {}
+    for size in (0.1, 0.2):
+        assert session.do(Click(EYE, AT_BALL, "take away", size=size)), session.status.message
+        expected[size] = _found(session)
+        session.do(jobs.Undo())
+    assert expected[0.2].sum() < expected[0.1].sum() < BALL
+    session.do(Click(EYE, AT_BALL, "take away", size=0.1))
+    steps = len(session.scene.history.steps)
+    assert session.do(ClickAgain(2.0, 0.2)), session.status.message
+    assert torch.equal(_found(session), expected[0.2]) and len(session.scene.history.steps) == steps
+    session.do(jobs.Undo())
+    assert session.do(ClickAgain(8.0, 0.2)) and torch.equal(_found(session), _rows(300, slice(0, BALL)))
+
+
 def test_a_click_into_the_sky_and_one_that_takes_from_nothing_are_refused(session):
-    assert not session.do(jobs.Click(EYE, (0.0, 0.0, 1.0))) and "Nothing solid there" in session.status.message
-    assert not session.do(jobs.Click(EYE, AT_BALL, "take away")) and "Nothing is selected" in session.status.message
+    assert not session.do(Click(EYE, (0.0, 0.0, 1.0))) and "Nothing solid there" in session.status.message
+    assert not session.do(Click(EYE, AT_BALL, "take away")) and "Nothing is selected" in session.status.message
 
 
 def test_the_tolerance_of_a_click_is_how_unlike_it_may_be(tmp_path):
@@ -84,29 +147,39 @@ def test_the_tolerance_of_a_click_is_how_unlike_it_may_be(tmp_path):
     scene.sh_dc[back] = (torch.tensor([0.45, 0.5, 0.65]) - 0.5) / SH_C0
     session, found = _session(scene, tmp_path, slice(2)), {}
     for tolerance in (0.5, 8.0):
-        assert session.do(jobs.Click(EYE, AT_BALL, "new", tolerance)), session.status.message
+        assert session.do(Click(EYE, AT_BALL, "new", tolerance)), session.status.message
         found[tolerance] = _found(session)[back].float().mean()
     assert found[0.5] < 0.1 and found[8.0] > 0.9, found
 
 
-def test_a_rectangle_takes_what_shows_inside_it(statue):
-    """Rendered alone, in the view in which it was drawn, what was taken fills the rectangle and nothing else."""
+@pytest.mark.parametrize("drawing", ["rectangle", "lasso", "brush"])
+def test_a_drawing_takes_what_shows_inside_it(statue, drawing):
+    """Rendered alone, in the view in which it was drawn, what was taken fills what was drawn and nothing else."""
     seen = coverage(toy().gaussians, _rows(len(toy().gaussians), CRATE), toy().train_cameras) > 0.5
     best = int(seen.sum(dim=(1, 2)).argmax())
     view, crate = toy().train_cameras[best], seen[best]
     ys, xs = crate.nonzero().unbind(dim=1)
-    corners = (int(xs.min()) - 6, int(ys.min()) - 6, int(xs.max()) + 7, int(ys.max()) + 7)
-    assert statue.do(jobs.SelectRectangle(view, tuple(map(float, corners)))), statue.status.message
+    x0, y0, x1, y1 = int(xs.min()) - 6, int(ys.min()) - 6, int(xs.max()) + 7, int(ys.max()) + 7
+    points = {
+        "rectangle": [(x1, y1), (x0, y0)],
+        "lasso": [(x0, y0), (x1, y0), (x1, y1), (x0, y1)],
+        "brush": [(x0 + (y1 - y0) / 2, (y0 + y1) / 2), (x1 - (y1 - y0) / 2, (y0 + y1) / 2)],
+    }[drawing]
+    shares = [(x / view.width, y / view.height) for x, y in points]
+    size = (y1 - y0) / view.height
+    assert statue.do(Draw(drawing, view, shares, size=size)), statue.status.message
     shown = coverage(toy().gaussians, _found(statue), view)[0] > 0.5
-    rectangle = torch.zeros_like(shown)
-    rectangle[max(0, corners[1]) : corners[3], max(0, corners[0]) : corners[2]] = True
-    assert _iou(shown, rectangle) > 0.85
-    assert (shown & crate).sum() > 0.98 * crate.sum()
+    inside = torch.zeros_like(shown)
+    inside[max(0, y0) : y1, max(0, x0) : x1] = True
+    assert (shown & ~inside).sum() < 0.1 * shown.sum()
+    if drawing != "brush":  # whose ends are round
+        assert _iou(shown, inside) > 0.85
+    assert (shown & crate).sum() > 0.9 * crate.sum()
 
 
 @pytest.mark.parametrize(("direction", "expected"), [(AT_BALL, slice(0, BALL)), (AT_FLOOR, slice(BALL, 300))])
 def test_a_color_takes_everything_of_the_color_under_the_mouse(session, direction, expected):
-    assert session.do(jobs.SelectColor(EYE, direction)), session.status.message
+    assert session.do(Click(EYE, direction, by_color=True)), session.status.message
     assert torch.equal(_found(session), _rows(300, expected))
 
 
@@ -120,7 +193,7 @@ def test_the_tolerance_of_a_color_is_how_far_another_shade_may_be(tmp_path, tole
     assert 0.12 < apart < 0.18
     scene.sh_dc[:BALL][back] = (shades["back"] - 0.5) / SH_C0
     session = _session(scene, tmp_path)
-    assert session.do(jobs.SelectColor(EYE, AT_BALL, tolerance=tolerance)), session.status.message
+    assert session.do(Click(EYE, AT_BALL, tolerance=tolerance, by_color=True)), session.status.message
     expected = torch.zeros(300, dtype=torch.bool)
     expected[:BALL] = True if takes_both else ~back
     assert torch.equal(_found(session), expected)
@@ -153,9 +226,11 @@ def test_all_and_clear(session):
 # --- how it is combined and reshaped ---------------------------------------------------------------------------------
 
 WAYS = {
-    "click": lambda combine: jobs.Click(EYE, AT_BALL, combine),
-    "color": lambda combine: jobs.SelectColor(EYE, AT_BALL, combine),
-    "rectangle": lambda combine: jobs.SelectRectangle(capture_cameras()[0], (18.0, 18.0, 30.0, 30.0), combine),
+    "click": lambda combine: Click(EYE, AT_BALL, combine),
+    "color": lambda combine: Click(EYE, AT_BALL, combine, by_color=True),
+    "rectangle": lambda combine: Draw("rectangle", capture_cameras()[0], [(0.375, 0.375), (0.625, 0.625)], combine),
+    "lasso": lambda combine: Draw("lasso", capture_cameras()[0], [(0.4, 0.4), (0.6, 0.4), (0.5, 0.6)], combine),
+    "brush": lambda combine: Draw("brush", capture_cameras()[0], [(0.45, 0.5), (0.55, 0.5)], combine),
     "find it": lambda combine: jobs.SelectAutomatic(combine),
 }
 COMBINATIONS = {

@@ -8,13 +8,14 @@ import torch
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
+from fasttext2style.live.pointing import Click
 from fasttext2style.live.session import LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
 from fasttext2style.styling.growth import GrowthConfig
 from tests.ball import BALL, ball_on_floor, capture_cameras
 from tests.live.plain_host import RATES, PlainHost, adam, open_session
 
-CLICK = jobs.Click((0.0, -1.4, 0.3), (0.0, 1.4, -0.3), combine="new")
+CLICK = Click((0.0, -1.4, 0.3), (0.0, 1.4, -0.3), combine="new")
 """From the first view's side onto the ball."""
 
 

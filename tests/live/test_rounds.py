@@ -1,4 +1,4 @@
-"""Rounds of edits in a live session: each is a step that can be undone, the next goes on, Pause keeps what was done."""
+"""Rounds of edits in a live session: each is a step that can be undone, the next goes on, Stop keeps what was done."""
 
 import itertools
 import threading
@@ -65,8 +65,8 @@ def _red(session) -> float:
     return float(object_.sh_dc[:, 0].mean() - object_.sh_dc[:, 1].mean())
 
 
-def _pause_while_editing(session) -> None:
-    """Press Pause, once, as soon as the editor says how far it is."""
+def _stop_while_editing(session) -> None:
+    """Press Stop, once, as soon as the editor says how far it is."""
 
     def press(event):
         if session.status.steps.doing == "editing":
@@ -126,9 +126,11 @@ def test_edited_pictures_are_told_before_training(session, tmp_path):
         # Whole photographs, red where the ball is.
         assert picture.shape == PHOTOGRAPHS.shape[1:]
         assert (picture[..., 0].float() - picture[..., 1].float()).max() > 60
+    session.do(jobs.Undo())
+    assert told[-1][2] == {} and [event for event, *_ in told].count("pictures") == 2, "they go with the edit"
 
 
-def test_pause_keeps_the_steps_and_refine_goes_on(session, tmp_path):
+def test_stop_keeps_the_steps_and_training_goes_on(session, tmp_path):
     live = _live(tmp_path, steps=2000)
     running = threading.Thread(target=session.run, daemon=True)
     running.start()
@@ -151,14 +153,53 @@ def test_pause_keeps_the_steps_and_refine_goes_on(session, tmp_path):
     assert session.scene.history.steps[-1].settings["steps"] == paused.settings["steps"] + STEPS // 2
 
 
-def test_pause_while_the_editor_works_changes_nothing(session, tmp_path):
+def test_stop_while_the_editor_works_changes_nothing(session, tmp_path):
     live, before = _live(tmp_path, editor=Slow), bits(session)
-    _pause_while_editing(session)
+    _stop_while_editing(session)
     assert session.do(EditRound(live, "make it red"))
     assert "nothing has changed" in session.status.message
     assert same(bits(session), before) and len(session.scene.history.steps) == 1
     assert session.do(EditRound(live, "make it red")), session.status.message
     assert session.scene.history.steps[-1].settings["round"] == 1
+
+
+def test_pause_while_the_editor_works_loses_no_picture(session, tmp_path):
+    """The editor waits where it is, is not asked again, and the round ends as if nobody had paused."""
+    paused = threading.Event()
+
+    class Slower(Painter):
+        def edit(self, request, on_step=None):
+            for done in range(1, 4):
+                time.sleep(0.3)  # longer than the time between two reports
+                on_step(done, 3)
+            return super().edit(request, on_step)
+
+    live = _live(tmp_path, editor=Slower)
+
+    def press(event):
+        if session.status.steps.doing == "editing" and not paused.is_set():
+            paused.set()
+            session.pause()
+
+    session.scene.listeners.append(press)
+    running = threading.Thread(target=session.run, daemon=True)
+    running.start()
+    session.submit(EditRound(live, "make it red"))
+    assert paused.wait(60)
+    before, steps = bits(session), session.status.steps
+    time.sleep(1.5)
+    assert session.status.paused and session.status.steps == steps and steps.done < steps.total
+    assert same(bits(session), before)
+    session.resume()
+    deadline = time.monotonic() + 60
+    while session.status.job:
+        assert time.monotonic() < deadline, session.status
+        time.sleep(0.01)
+    session.close()
+    running.join(10)
+    assert "Round 1 done" in session.status.message and not session.status.paused
+    (edit,) = RoundsFolder(tmp_path / "live_rounds" / "01_make_it_red" / "rounds").rounds()[-1].manifest["edits"]
+    assert not edit["failed"]
 
 
 def test_what_is_refused_in_words(session, tmp_path):
@@ -186,7 +227,7 @@ def test_a_removal_is_a_step_that_can_be_undone(session, tmp_path):
     assert again.do(jobs.Undo()) and same(bits(again), start)
 
 
-def test_pause_in_a_removal_brings_back_what_went_at_once(tmp_path):
+def test_stop_in_a_removal_brings_back_what_went_at_once(tmp_path):
     """Most of what is removed goes when the round begins, before the editor has filled the hole."""
 
     class SlowEraser(Eraser):
@@ -197,7 +238,7 @@ def test_pause_in_a_removal_brings_back_what_went_at_once(tmp_path):
 
     session, counts = _session(sunk_ball(), tmp_path / "sunk"), []
     start = bits(session)
-    _pause_while_editing(session)
+    _stop_while_editing(session)
     assert session.do(EditRound(_live(tmp_path, "remove", SlowEraser), "remove it")), session.status.message
     assert "nothing has changed" in session.status.message
     assert counts[0] < len(start["means"]) and same(bits(session), start)
@@ -237,11 +278,11 @@ def test_a_later_round_that_cannot_begin_leaves_the_one_before(session, tmp_path
     assert session.do(EditRound(live, "make it red")) and session.do(jobs.Undo()) and same(bits(session), done)
 
 
-def test_a_pause_in_a_later_round_leaves_what_was_before_it(session, tmp_path):
+def test_a_stop_in_a_later_round_leaves_what_was_before_it(session, tmp_path):
     live = _live(tmp_path, editor=Slow)
     session.do(EditRound(live, "make it red"))
     done = bits(session)
-    _pause_while_editing(session)
+    _stop_while_editing(session)
     session.do(EditRound(live, "make it red"))
     assert "nothing has changed" in session.status.message and same(bits(session), done)
     assert session.scene.host.earlier is None, "the host was told to show again what was before"

@@ -166,6 +166,39 @@ def test_stop_keeps_what_was_done_as_a_step(running):
     assert not same(bits(running), before)
 
 
+@pytest.mark.parametrize("ends_by", ["resume", "stop", "close"])
+def test_what_is_paused_waits_and_keeps_what_it_did(running, ends_by):
+    running.submit(BALL_ROWS)
+    running.submit(LONG)
+    _wait(lambda: running.status.steps.done >= 2)
+    running.pause()
+    time.sleep(0.3)  # the present step ends
+    before, done = bits(running), running.status.steps.done
+    time.sleep(0.3)
+    assert running.status.paused and same(bits(running), before) and running.status.steps.done == done
+    getattr(running, ends_by)()
+    if ends_by == "resume":
+        _wait(lambda: running.status.steps.done > done + 2)
+        assert not running.status.paused
+        running.stop()
+    _wait(lambda: len(running.scene.history.steps) == 2)
+    assert running.scene.history.steps[-1].settings["steps"] >= done
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_a_button_that_is_pressed_again_starts_one_edit(running, times):
+    running.submit(BALL_ROWS)
+    for _ in range(times):
+        running.submit(LONG)
+    _wait(lambda: running.status.steps.done >= 1)
+    running.submit(LONG)
+    assert running.status.waiting == ()
+    running.submit(jobs.Undo())
+    running.submit(LONG)
+    assert running.status.waiting == ("Undo", LONG.title), "after another job it is another edit"
+    running.stop()
+
+
 def test_stop_before_the_first_step_changes_nothing(session, monkeypatch):
     session.do(BALL_ROWS)
     before = bits(session)

@@ -65,17 +65,17 @@ def test_undo_of_a_style_with_form_brings_every_bit_back(session):
     assert session.do(jobs.Redo()) and same(bits(session), grown)
 
 
-@pytest.mark.parametrize("strength", [0.5, 2.0])
-def test_strength_scales_how_fast_colors_change(session, monkeypatch, strength):
-    """Adam's first step moves every entry with a gradient by its learning rate, and strength scales that."""
+@pytest.mark.parametrize("speed", [0.5, 2.0])
+def test_speed_scales_how_fast_colors_change(session, monkeypatch, speed):
+    """Adam's first step moves every entry with a gradient by its learning rate, and speed scales that."""
     monkeypatch.setitem(PRESETS, "quick", 1)
     session.do(BALL_ROWS)
     before = bits(session)["features_dc"][:BALL]
-    assert session.do(ApplyStyle(SETTINGS, "red", strength, "quick")), session.status.message
+    assert session.do(ApplyStyle(SETTINGS, "red", speed, "quick")), session.status.message
     moved = (bits(session)["features_dc"][:BALL] - before).abs()
     seen = moved[moved > 0]
     assert len(seen) > BALL
-    torch.testing.assert_close(seen, torch.full_like(seen, strength * RATES["features_dc"]), rtol=1e-2, atol=0)
+    torch.testing.assert_close(seen, torch.full_like(seen, speed * RATES["features_dc"]), rtol=1e-2, atol=0)
 
 
 def test_a_style_that_diverges_is_taken_back_and_says_what_to_do(session):
@@ -83,7 +83,7 @@ def test_a_style_that_diverges_is_taken_back_and_says_what_to_do(session):
     before = bits(session)
     assert not session.do(ApplyStyle(SETTINGS, "red", math.inf, "quick"))
     assert "diverged at step 2" in session.status.message
-    assert "Try a smaller strength, or colors only. The scene is unchanged." in session.status.message
+    assert "Try a lower speed, or colors only. The scene is unchanged." in session.status.message
     assert same(bits(session), before) and len(session.scene.history.steps) == 1
 
 
@@ -110,11 +110,11 @@ def test_a_rehearsal_does_what_a_step_does_on_a_small_ball_before_the_first_came
 def test_a_step_keeps_what_one_wants_to_know(session):
     session.do(BALL_ROWS)
     started = time.perf_counter()
-    session.do(ApplyStyle(SETTINGS, "  red ", strength=2.0, preset="quick"))
+    session.do(ApplyStyle(SETTINGS, "  red ", speed=2.0, preset="quick"))
     step = session.scene.history.steps[-1]
     assert (step.name, step.prompt, step.seed, step.gaussians_changed) == ("red", "red", 0, BALL)
     assert step.settings == {
-        **{"steps": 6, "strength": 2.0, "preset": "quick", "form": "colors"},
+        **{"steps": 6, "speed": 2.0, "preset": "quick", "form": "colors"},
         **{"object": "rows 0 to 150", "encoder": SETTINGS.encoder.name},
     }
     assert step.metrics["similarity_after"] > step.metrics["similarity_before"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import msgspec
 import viser
-from viser._messages import GuiUpdateMessage, Message, ScenePointerMessage, ViewerCameraMessage
+from viser._messages import GuiUpdateMessage, Message, SceneNodeClickMessage, ViewerCameraMessage
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -29,7 +30,7 @@ class Tab:
         self.nodes: dict[str, dict[str, Any]] = {}
         """Name -> what stands in the scene under it."""
         self._by_id: dict[str, dict[str, Any]] = {}
-        self._server = server
+        self._server, self._said = server, 0
         self._socket = connect(f"ws://127.0.0.1:{server.get_port()}", max_size=None, compression=None)
         threading.Thread(target=self._listen, daemon=True).start()
         self._show_from((0.0, 0.0, -10.0))
@@ -56,13 +57,15 @@ class Tab:
         assert label in self.elements[group]["options"]
         self._send(GuiUpdateMessage(self.elements[group]["id"], {"value": label}))
 
-    def click(self, origin: tuple[float, float, float], direction: tuple[float, float, float]) -> None:
-        """Click into the scene, along a ray in viser's coordinates."""
-        self._send(ScenePointerMessage("click", origin, direction, ((0.5, 0.5),)))
+    def click(self, x: float, y: float) -> None:
+        """Click into the scene, at shares of the width and height; viser's page always names the same ray."""
+        self._send(SceneNodeClickMessage("/sky", None, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (x, y)))
 
-    def drag(self, *corners: tuple[float, float]) -> None:
-        """Draw a rectangle from one corner to the other, in shares of the width and height."""
-        self._send(ScenePointerMessage("rect-select", None, None, corners))
+    def say(self, **message: Any) -> None:
+        """What the script on the page says; it counts, for viser passes over what is said twice."""
+        self._said += 1
+        value = json.dumps(message | {"number": self._said})
+        self._send(GuiUpdateMessage(self.elements["page"]["id"], {"value": value}))
 
     def look_from(self, distance: float) -> None:
         """Go to so far from the middle of the world, on the negative z axis; returns when the server knows."""
@@ -78,7 +81,8 @@ class Tab:
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}: {self.texts}"
+            said = [text for text in self.texts.values() if len(text) < 1000]
+            assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}: {said}"
             time.sleep(0.005)
 
     def _show_from(self, position: tuple[float, float, float]) -> None:
@@ -104,9 +108,14 @@ class Tab:
                 known.update(updates)
             if "markdown" in updates:
                 self.texts[message["id"]] = updates["markdown"]
+        elif message["type"] == "GuiRemoveMessage":
+            self._by_id.pop(message["id"], None)
+            self.texts.pop(message["id"], None)
+            self.elements = {label: it for label, it in self.elements.items() if it["id"] != message["id"]}
         elif "id" in message and "label" in message:
             self._by_id[message["id"]] = self.elements[message["label"]] = message
         elif message["type"] == "GuiAddMarkdownMessage":
+            self._by_id[message["id"]] = message
             self.texts[message["id"]] = message["markdown"]
         elif message["type"] == "RemoveSceneNodeMessage":
             self.nodes.pop(message["name"], None)

@@ -2,12 +2,15 @@
 
 import logging
 import os
+import shlex
 import signal
 
 from fasttext2style.live.session import LiveSession
+from fasttext2style.plugin.runs.recipe import parse_line
 from fasttext2style.plugin.viewer import run_live
 from tests.ball import ball_on_floor, capture_cameras
 from tests.live.plain_host import PlainHost, open_session
+from tests.plugin.hosts import make_capture, style_config
 
 
 class Broken:
@@ -45,3 +48,15 @@ def test_ctrl_c_ends_after_the_present_step_and_the_second_one_at_once(tmp_path,
             quits = True
         assert quits
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_line_that_goes_on_with_a_session_can_be_pasted(tmp_path):
+    """The folder has a blank and a quote in its name; the capture needs options of its parser."""
+    config = style_config(make_capture(tmp_path / "my capture"), tmp_path / "it's here", prompt="a bear of gold")
+    config.live, config.load_ply = True, tmp_path / "scene.ply"
+    checkpoints = tmp_path / "it's here" / "nerfstudio_models"
+    name, *words = shlex.split(run_live.command_to_continue(config, checkpoints))
+    again = parse_line(words)
+    assert (name, again.live, again.load_dir, again.load_ply) == ("ns-train", True, checkpoints, None)
+    assert (again.data, again.prompt) == (tmp_path / "my capture", "a bear of gold")
+    assert again.pipeline.datamanager.dataparser.orientation_method == "none"

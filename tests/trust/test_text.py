@@ -3,6 +3,7 @@
 import html
 import re
 import unicodedata
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
-from fasttext2style.live.texts import history_text, status_text
+from fasttext2style.live.texts import edit_text, selections_text, status_text
 from fasttext2style.terminal import console as ours
 from fasttext2style.trust.text import INSTEAD, check_text, in_html, in_panel, in_url, on_terminal, one_line
 
@@ -88,10 +89,11 @@ def test_the_panel_is_given_letters_and_references_alone(text):
 
 @all_examples
 def test_a_line_of_the_panel_begins_with_nothing_of_the_users(text):
-    step = Step(1, text, "edit", text, {}, 0, 1.0, {}, "2026", 5, 0.1, Path("none"), 1.0, True)
-    said = history_text([step]), status_text(Status(message=text)), status_text(Status(job=text, waiting=(text, text)))
+    step = Step(1, text, "edit", text, {}, 0, 1.0, {}, "2026-01-31T12:34:56", 5, 0.1, Path("none"), 1.0, True)
+    statuses = status_text(Status(message=text)), status_text(Status(job=text, waiting=(text, text)))
+    said = edit_text(step), selections_text([replace(step, kind="selection")]), *statuses
     for line in "\n".join(said).splitlines():
-        assert re.match(r"\*\*1\. |\*\*&|&#|Next: &|Ready|5 Gaussians|\*\*\*\*|Next: |$", line), line
+        assert re.match(r"12:34|\*\*&|&#|Next: &|Ready|\*\*\*\*|Next: |$", line), line
         assert not re.search(r"[{}<>`]", line)
 
 

@@ -27,7 +27,7 @@ from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
 from fasttext2style.plugin.host.start_checks import NamedScene
 from fasttext2style.plugin.host.visitors import own_pages_only
-from fasttext2style.terminal.console import errors_in_words, say, warn
+from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.terminal.progress import PhaseProgress
 from fasttext2style.trust.lock import WriteLock
 

@@ -1,1 +1,1 @@
-"""nerfstudio's viewer around a live session: the panel, what is shown, what the mouse points at."""
+"""nerfstudio's viewer around a live session: what is shown, and from where."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
-from shlex import quote
 from typing import cast
 
-from nerfstudio.engine.trainer import Trainer
+from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils import writer
 from nerfstudio.viewer.viewer import Viewer
 
@@ -18,13 +19,15 @@ from fasttext2style.history.history import History
 from fasttext2style.live.action import Action
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
+from fasttext2style.panel.panel import LivePanel
 from fasttext2style.plugin.host.allocator import share_arenas
 from fasttext2style.plugin.host.chatter import address
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.viewer.model_host import ModelHost
-from fasttext2style.plugin.viewer.panel import LivePanel
 from fasttext2style.plugin.viewer.viewer import LiveViewer
+from fasttext2style.recipes.recipe import parse_recipe
+from fasttext2style.recipes.written import recipe_of
 from fasttext2style.terminal.console import say
 
 
@@ -51,10 +54,18 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
     except (ValueError, OSError) as error:
         shown.close()
         raise ValueError(f"{error} The scene was written to {session.scene.rescue()}.") from error
-    command = f"ns-train {trainer.config.method_name} --live True --load-dir {quote(str(path))} ..."
-    say(f"Saved: {path}\nTo continue:  {command}")
+    say(f"Saved: {path}")
+    say(f"To continue:  {command_to_continue(trainer.config, path)}", wrap=False)
     shown.close()
     trainer.shutdown()
+
+
+def command_to_continue(config: TrainerConfig, checkpoints: Path) -> str:
+    """The line that opens this session again, to be pasted into a terminal."""
+    again = copy(config)
+    again.load_dir, again.load_checkpoint = checkpoints, None
+    again.load_ply = None  # pyright: ignore[reportAttributeAccessIssue]
+    return shlex.join(["ns-train", *parse_recipe(recipe_of(again, "a session to go on with")).words()])
 
 
 def open_session(

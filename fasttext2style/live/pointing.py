@@ -1,0 +1,144 @@
+"""Choosing the object with the mouse: clicks and drawings over the view, and how they are combined with what is there.
+
+Each of them adds what it points at to the object, or takes it away, whatever came before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import torch
+
+from fasttext2style.live.progress import Progress
+from fasttext2style.live.scene import LiveScene
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.selection import algebra
+from fasttext2style.selection.clicks import TOLERANCE
+from fasttext2style.selection.colors import select_color
+from fasttext2style.selection.drawn import Drawing, Point, drawn_mask, select_seen
+from fasttext2style.selection.picking import pick_ray
+from fasttext2style.selection.pointed import SIZE, Pointer, select_pointed
+from fasttext2style.selection.selection import Selection
+
+Combine = Literal["add", "take away", "keep common", "new"]
+"""How what is pointed at and the present object become the new object."""
+Triple = tuple[float, float, float]
+_SHADES = 0.1
+"""CIELAB / 100: what still is a shade of the same colour."""
+
+
+@dataclass(frozen=True)
+class Click:
+    """What is under the mouse: a thing, or a part of one (`selection.pointed` says when), or all of its colour."""
+
+    origin: Triple
+    direction: Triple
+    """The ray of the click, in world coordinates."""
+    combine: Combine = "add"
+    tolerance: float = TOLERANCE
+    size: float = SIZE
+    """Diameter of a part, as a share of the height of what is seen."""
+    opening: float = 1.5
+    """How high what is seen is, relative to its distance: twice the tangent of half the vertical field of view."""
+    by_color: bool = False
+
+    @property
+    def title(self) -> str:
+        return "Select by color" if self.by_color else "Click"
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        origin = torch.tensor(self.origin)
+        picked = pick_ray(scene.gaussians, origin, torch.tensor(self.direction))
+        position = tuple(picked.position.tolist())
+        if self.by_color:
+            found = select_color(scene.gaussians, picked.color, _SHADES * self.tolerance / TOLERANCE)
+        else:
+            height = self.opening * float((picked.position.cpu() - origin).norm())
+            pointer = Pointer(picked.position, height, self.size, self.tolerance)
+            present = scene.selection
+            if self.combine in ("new", "keep common"):  # what was selected says nothing about it
+                present = replace(present, weights=torch.zeros_like(present.weights))
+            found = select_pointed(
+                scene.gaussians, scene.click_selector(), present, pointer, self.combine == "take away"
+            )
+            found = replace(found, origin="a click")
+        begins = self.combine == "new" or scene.selection.count == 0
+        clicks = [*([] if begins else clicks_of(scene)), (position, self.combine != "take away")]
+        settings = {"clicks": [[*position, added] for position, added in clicks], "click": asdict(self)}
+        return combined(scene, found, self.combine, settings)
+
+
+def clicks_of(scene: LiveScene) -> list[tuple[tuple[float, ...], bool]]:
+    """Position and whether it was added, of the clicks that made the present object; empty if others made it."""
+    clicks = _last_selection(scene).get("clicks", [])
+    return [(tuple(position), bool(added)) for *position, added in clicks]
+
+
+@dataclass(frozen=True)
+class ClickAgain:
+    """The last click, if nothing was done since, with another tolerance or size: a slider on its way."""
+
+    tolerance: float
+    size: float
+    title: str = "Click again"
+    replaces_waiting: bool = True
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        last = scene.history.last_move
+        settings = scene.history.step(last.step).settings if last is not None and last.old == 0 else {}
+        if "click" not in settings:
+            return f"The next click has a tolerance of {self.tolerance:g} and a size of {self.size:.0%}."
+        rays = {name: tuple(settings["click"][name]) for name in ("origin", "direction")}
+        again = Click(**settings["click"] | rays | {"tolerance": self.tolerance, "size": self.size})
+        scene.move(scene.history.undo)
+        before = scene.history.last_move
+        try:
+            return again.run(scene, progress)
+        finally:
+            if scene.history.last_move == before:  # it failed, or made no difference
+                scene.move(scene.history.redo)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is seen in front inside of something that was drawn over a view."""
+
+    drawing: Drawing
+    camera: Cameras
+    points: Sequence[Point]
+    combine: Combine = "add"
+    size: float = SIZE
+
+    @property
+    def title(self) -> str:
+        return f"Select by {self.drawing}"
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        mask = drawn_mask(self.drawing, self.points, self.camera.width, self.camera.height, self.size)
+        return combined(scene, select_seen(scene.gaussians, self.camera, mask, f"the {self.drawing}"), self.combine)
+
+
+def combined(scene: LiveScene, found: Selection, combine: Combine, settings: dict[str, Any] | None = None) -> str:
+    """Make the object of what was found and of what it is now; as a step, which is named by what was done.
+
+    Raises:
+        ValueError: nothing is selected that something could be taken away from, or kept of.
+    """
+    present = scene.selection
+    if combine == "new" or (combine == "add" and present.count == 0):
+        return scene.select(found, found.origin, settings)
+    if combine == "add":
+        return scene.select(algebra.union(present, found), f"added {found.origin}", settings)
+    if present.count == 0:
+        raise ValueError("Nothing is selected yet. Select the object first.")
+    if combine == "take away":
+        return scene.select(algebra.minus(present, found), f"took away {found.origin}", settings)
+    return scene.select(algebra.intersect(present, found), f"kept what is in {found.origin}", settings)
+
+
+def _last_selection(scene: LiveScene) -> dict[str, Any]:
+    """Settings of the step that made the present object."""
+    steps = [step for step in scene.history.steps if step.kind == "selection" and step.active]
+    return steps[-1].settings if steps else {}

@@ -1,0 +1,200 @@
+"""The tab in which one points at the object, says what it becomes, and compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast, get_args
+
+import viser
+
+from fasttext2style.live import jobs
+from fasttext2style.live.action import Action, Order
+from fasttext2style.live.pointing import Click, ClickAgain, Combine, Draw
+from fasttext2style.live.session import Job
+from fasttext2style.panel.elements import Elements
+from fasttext2style.panel.mouse import TOOLS, Clicked, Drawn, Mouse
+from fasttext2style.panel.page import Message, Page
+from fasttext2style.panel.view import Look, View
+from fasttext2style.selection.clicks import TOLERANCE
+from fasttext2style.selection.pointed import SIZE
+
+_SIZES = (2.0, 60.0)
+"""Of brushes, in percent of the height of what is seen."""
+
+
+class EditTab:
+    """Its elements, and what they ask for.
+
+    Args:
+        elements: makes them.
+        view: the viewer.
+        page: draws, and tells of keys.
+        action: what is done with the object.
+        prompt: stands in the sentence's field at first.
+        segmenter: finds an object by a text.
+    """
+
+    def __init__(self, elements: Elements, view: View, page: Page, action: Action, prompt: str, segmenter: str) -> None:
+        self.elements, self.gui, self.session = elements, elements.gui, elements.session
+        self.view, self.action, self.segmenter = view, action, segmenter
+        safe = elements.safe
+        self.mouse = Mouse(view, page, safe(self._click), safe(self._draw))
+        page.on_message(safe(self._hear))
+        with self.gui.add_folder("1. Point at the object"):
+            self._add_pointing()
+            with self.gui.add_folder("More", expand_by_default=False):
+                self._add_more()
+        with self.gui.add_folder("2. Say what it becomes"):
+            self._add_style(prompt)
+        with self.gui.add_folder("3. Compare"):
+            self._add_compare()
+        self._use_tool()
+
+    # --- what is there ------------------------------------------------------------------------------------------------
+
+    def _add_pointing(self) -> None:
+        gui = self.gui
+        self.object = gui.add_markdown("")
+        self.tool = gui.add_dropdown(
+            "Mouse",
+            TOOLS,
+            initial_value="click",
+            hint="click: on the object. color: everything that has the color under the mouse. rectangle, lasso, brush: "
+            "drawn over the object. With click and color, dragging turns the view; while drawing, hold Space for that.",
+        )
+        self.tool.on_update(self.elements.guarded(self._use_tool))
+        self.combine = gui.add_dropdown(
+            "Then",
+            get_args(Combine),
+            initial_value="add",
+            hint="What to do with what you point at: add it to the object (Shift), take it away (Alt), keep only what "
+            "both have in common, or start a new object. Of the object itself, and of what is seen from near, a part "
+            "as large as Size is meant.",
+        )
+        self.elements.buttons("Or", {
+            "Find it": lambda: jobs.SelectAutomatic(self._combine), "All": jobs.SelectEverything,
+            "Clear": jobs.SelectNothing,
+        }, "Find it: what the cameras circle around. All: the whole scene. Clear: nothing.")  # fmt: skip
+
+    def _add_more(self) -> None:
+        gui, elements = self.gui, self.elements
+        self.size = gui.add_slider(
+            "Size %", *_SIZES, 1.0, 100 * SIZE, hint="Of the brush, and of parts: diameter, of the height of the view."
+        )
+        self.tolerance = gui.add_slider(
+            "Tolerance",
+            0.5,
+            8.0,
+            0.5,
+            TOLERANCE,
+            hint="Of clicks on what touches other things, and of colors: higher takes in what looks less alike.",
+        )
+        for slider in (self.size, self.tolerance):
+            elements.on_change(slider, self._click_again)
+        self.size.on_update(elements.guarded(self._use_tool))
+        self.highlight = gui.add_checkbox("Highlight", True, hint="Tint and outline the object.")
+        self.highlight.on_update(elements.guarded(self.mark))
+        elements.buttons("Edge", {"Grow": lambda: jobs.Reshape("grow"), "Shrink": lambda: jobs.Reshape("shrink")},
+                         "By 3% of the object's size.")  # fmt: skip
+        elements.buttons("Shape", {
+            "Invert": lambda: jobs.Reshape("invert"), "Largest": lambda: jobs.Reshape("largest part"),
+        }, "Invert: everything but the object. Largest: keep only its largest part.")  # fmt: skip
+        self.threshold = gui.add_slider(
+            "Threshold", 0.0, 0.95, 0.05, 0.0, hint="Keep only what belongs to the object by more than this."
+        )
+        elements.on_change(self.threshold, lambda: self.session.submit(jobs.Threshold(self.threshold.value)))
+        self.text = gui.add_text("Name", "", hint='What to select, such as "the blue crate".')
+        elements.button("Select by name", self._select_text, icon=viser.Icon.LETTER_CASE)
+
+    def _add_style(self, prompt: str) -> None:
+        gui, action = self.gui, self.action
+        self.prompt = gui.add_text("Sentence", prompt, hint=f'Such as "{action.example}". Enter applies it.')
+        self.quality = gui.add_dropdown(
+            "Quality",
+            tuple(action.qualities),
+            initial_value="normal",
+            hint=", ".join(f"{name}: {meaning}" for name, meaning in action.qualities.items()),
+        )
+        self.speed = self.form = None
+        for label, job in action.buttons.items():
+            self.elements.button(label, partial(self._apply, job), icon=viser.Icon.WAND, color="green")
+        if action.speed_hint or action.forms:
+            with gui.add_folder("How", expand_by_default=False):
+                if action.speed_hint:
+                    self.speed = gui.add_slider("Speed", 0.1, 2.0, 0.1, 1.0, hint=action.speed_hint)
+                if action.forms:
+                    self.form = gui.add_dropdown(
+                        "Changes", action.forms, initial_value=action.forms[0], hint=action.forms_hint
+                    )
+
+    def _add_compare(self) -> None:
+        self.look = self.gui.add_dropdown(
+            "Show",
+            get_args(Look),
+            initial_value="after",
+            hint="before: the scene before the last edit. The divider between after and before can be dragged.",
+        )
+        self.look.on_update(self.elements.guarded(lambda: self.view.look(cast(Look, self.look.value))))
+        self.elements.buttons(
+            "Steps", {"Undo": jobs.Undo, "Redo": jobs.Redo}, "Ctrl+Z, Ctrl+Shift+Z: whatever was done."
+        )
+
+    # --- what one does ------------------------------------------------------------------------------------------------
+
+    def _use_tool(self) -> None:
+        self.mouse.use(self.tool.value, self.size.value / 100)
+
+    @property
+    def _combine(self) -> Combine:
+        return cast(Combine, self.combine.value)
+
+    def _click(self, clicked: Clicked) -> None:
+        self.session.submit(
+            Click(
+                clicked.origin,
+                clicked.direction,
+                clicked.combine or self._combine,
+                self.tolerance.value,
+                self.size.value / 100,
+                clicked.opening,
+                by_color=self.tool.value == "color",
+            )
+        )
+
+    def _draw(self, drawn: Drawn) -> None:
+        combine = drawn.combine or self._combine
+        self.session.submit(Draw(drawn.drawing, drawn.camera, drawn.points, combine, self.size.value / 100))
+
+    def _click_again(self) -> None:
+        self.session.submit(ClickAgain(self.tolerance.value, self.size.value / 100))
+
+    def _hear(self, client: viser.ClientHandle, message: Message) -> None:
+        kind = message.get("kind")
+        if kind == "tool" and message.get("tool") in TOOLS:
+            self.tool.value = message["tool"]
+        elif kind == "size":
+            factor = 1.25 if message.get("larger") else 0.8
+            self.size.value = float(min(max(round(self.size.value * factor), _SIZES[0]), _SIZES[1]))
+        elif kind == "frame":
+            self.view.frame(client, *self.session.scene.object_ball())
+        elif kind == "split":
+            self.view.split_at(float(message["at"]))
+        elif kind in ("held", "click", "drawing"):
+            self.mouse.hear(client, message)
+
+    def _select_text(self) -> None:
+        self.session.submit(jobs.SelectText(self.text.value, self.segmenter, self._combine))
+
+    def _apply(self, job: Callable[[Order], Job]) -> None:
+        speed = 1.0 if self.speed is None else self.speed.value
+        form = "" if self.form is None else self.form.value
+        self.session.submit(job(Order(self.prompt.value, self.quality.value, speed, form)))
+
+    def mark(self) -> None:
+        """Mark the object, if that is wanted; tinted, too, while one selects: elsewhere it would hide the colours."""
+        scene = self.session.scene
+        history = scene.history
+        selecting = not history.applied or history.step(history.applied[-1].id).kind == "selection"
+        changing = self.session.status.steps.total > 0 or scene.unsettled is not None
+        self.view.mark(self.highlight.value, selecting and not changing)

@@ -1,0 +1,56 @@
+"""How the panel's elements are made: what a callback raises is shown in the panel, not lost on stderr."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import viser
+
+from fasttext2style.live.session import Job, LiveSession
+
+_log = logging.getLogger(__name__)
+
+
+class Elements:
+    """Makes elements whose callbacks only submit jobs: they run in viser's threads and must neither wait nor touch the
+    scene."""
+
+    def __init__(self, gui: viser.GuiApi, session: LiveSession) -> None:
+        self.gui, self.session = gui, session
+
+    def safe(self, callback: Callable[..., object]) -> Callable[..., None]:
+        """The same, with errors shown to whoever pressed."""
+
+        def safe(*arguments: Any) -> None:
+            try:
+                callback(*arguments)
+            except Exception as error:
+                if not isinstance(error, ValueError):
+                    _log.error("The panel failed", exc_info=error)
+                self.session.say(str(error), failed=True)
+
+        return safe
+
+    def guarded(self, callback: Callable[[], object]) -> Callable[[viser.GuiEvent], None]:
+        """For `on_click` and `on_update`."""
+        safe = self.safe(callback)
+        return lambda _: safe()
+
+    def button(self, label: str, callback: Callable[[], object], **look: Any) -> viser.GuiButtonHandle:
+        button = self.gui.add_button(label, **look)
+        button.on_click(self.guarded(callback))
+        return button
+
+    def buttons(self, label: str, choices: dict[str, Callable[[], Job]], hint: str) -> None:
+        """A row of buttons, each of which submits a job."""
+        group = self.gui.add_button_group(label, tuple(choices), hint=hint)
+        # Else viser 0.2.7 passes over a button that is pressed twice, and over the first one.
+        group._impl.is_button = True
+        group.on_click(self.guarded(lambda: self.session.submit(choices[group.value]())))
+
+    def on_change(self, element: viser.GuiInputHandle, callback: Callable[[], object]) -> None:
+        """Call when somebody changes it, but not when we set it."""
+        safe = self.safe(callback)
+        element.on_update(lambda event: safe() if event.client_id is not None else None)

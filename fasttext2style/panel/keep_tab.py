@@ -1,0 +1,40 @@
+"""The tab in which the result is kept: checkpoints, and files for other programs."""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+import viser
+
+from fasttext2style.live import jobs
+from fasttext2style.panel.elements import Elements
+from fasttext2style.scene.files.export import WRITERS, What
+from fasttext2style.trust.text import in_panel
+
+
+class KeepTab:
+    """Its elements, and what they ask for."""
+
+    def __init__(self, elements: Elements) -> None:
+        gui, self.elements, self.session = elements.gui, elements, elements.session
+        elements.button(
+            "Save",
+            lambda: self.session.submit(jobs.Save()),
+            icon=viser.Icon.DEVICE_FLOPPY,
+            color="green",
+            hint="A checkpoint for ns-viewer, ns-render, ns-export, and for a later session.",
+        )
+        self.what = gui.add_dropdown(
+            "Export", get_args(What), initial_value="scene", hint="rest: everything but the selection."
+        )
+        self.format = gui.add_dropdown(
+            "Format", tuple(WRITERS), initial_value="ply", hint="ply keeps everything; spz and splat are small."
+        )
+        self.name = gui.add_text("File", "", hint="Its name, without ending. Empty: as what is exported. Nothing is "
+                                 "written over: a second file of a name gets a number.")  # fmt: skip
+        elements.button("Write file", self._export, icon=viser.Icon.PACKAGE_EXPORT)
+        gui.add_markdown(f"Files go to {in_panel(str(self.session.scene.folder / 'exports'))}.")
+
+    def _export(self) -> None:
+        what = cast(What, self.what.value)
+        self.session.submit(jobs.Export(what, self.format.value, self.name.value))

@@ -1,0 +1,250 @@
+// What viser's page lacks: keys, and drawing over the scene. Runs once in each tab; page.py brings it there.
+//
+// It talks to the server through a text field of viser's that it hides, and presses buttons of viser's by their labels;
+// nothing of viser is replaced. ASCII only.
+(() => {
+  if (window.ft2s) return;
+  const state = { tool: "click", size: 0.2, split: null };
+  Object.assign(state, window.ft2sState);
+  window.ft2s = { set: (changes) => { Object.assign(state, changes); showSplit(); showCursor(null); } };
+  const drawings = ["rectangle", "lasso", "brush"];
+
+  // --- the looks ---
+  const style = document.createElement("style");
+  style.textContent = `
+    code, p { overflow-wrap: anywhere; }
+    .ft2s-hidden { display: none !important; }
+    .ft2s-bottom { max-height: 50vh; overflow-y: auto !important; }
+    @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
+    .ft2s-over { position: fixed; z-index: 5; pointer-events: none; }
+    .ft2s-label { position: fixed; z-index: 6; pointer-events: none; background: #000a; color: #fff; border-radius: 4px;
+      padding: 2px 8px; font: 13px sans-serif; }
+    .ft2s-help { position: fixed; inset: 0; z-index: 300; background: #000a; display: flex; align-items: center;
+      justify-content: center; font: 15px sans-serif; }
+    .ft2s-help table { background: #222; color: #eee; padding: 16px 24px; border-radius: 8px; border-spacing: 16px 5px; }
+    .ft2s-help kbd { background: #444; border-radius: 4px; padding: 1px 7px; }`;
+  document.head.append(style);
+
+  // --- to the server ---
+  const waiting = [];
+  let sending = false, number = 0;
+  function rowOf(label) {
+    for (const found of document.querySelectorAll("label")) {
+      if (found.textContent !== label) continue;
+      let row = found;
+      while (row && !row.querySelector("input")) row = row.parentElement;
+      if (row) return row.parentElement;
+    }
+    return null;
+  }
+  function send(message) {
+    waiting.push({ ...message, number: ++number });
+    pump();
+  }
+  function pump() {
+    if (sending || !waiting.length) return;
+    const row = rowOf("page");
+    sending = true;
+    // viser sends one message in 50 ms and forgets all but the last of those between.
+    setTimeout(() => { sending = false; pump(); }, 70);
+    if (row === null) return;
+    const input = row.querySelector("input");
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, JSON.stringify(waiting.shift()));
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  function press(...labels) {
+    for (const label of labels)
+      for (const button of document.querySelectorAll("button"))
+        if (button.textContent.trim() === label && !button.disabled) return button.click();
+  }
+  new MutationObserver(() => {
+    const row = rowOf("page");
+    if (row === null) return;
+    row.classList.add("ft2s-hidden");
+    for (let box = row; box !== document.body; box = box.parentElement)
+      if (getComputedStyle(box).position === "fixed") box.classList.add("ft2s-bottom");
+    scene()?.parentElement.parentElement.classList.add("ft2s-scene");
+  }).observe(document.body, { childList: true, subtree: true });
+
+  // --- keys ---
+  const tools = { c: "click", k: "color", r: "rectangle", l: "lasso", b: "brush", v: "look around" };
+  const help = [
+    ["Enter (in Sentence), Ctrl Enter", "apply"], ["P", "pause, resume"], ["Esc", "stop"], ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
+    ["C K R L B V", "click, color, rectangle, lasso, brush, look around"], ["[ ]", "size of the brush and of parts"],
+    ["Shift, Alt held", "add, take away"], ["Space held", "turn the view while drawing"],
+    ["F", "the object into view"], ["H", "hide the panel"], ["W A S D Q E, arrows", "move, turn"], ["?", "this help"]];
+  let held = "", space = false;
+  function hold(what) { if (what !== held) send({ kind: "held", combine: (held = what) }); }
+  function showHelp() {
+    const shown = document.querySelector(".ft2s-help");
+    if (shown) return shown.remove();
+    const box = document.createElement("div");
+    box.className = "ft2s-help";
+    const table = box.appendChild(document.createElement("table"));
+    for (const [keys, what] of help) {
+      const row = table.insertRow();
+      row.insertCell().appendChild(document.createElement("kbd")).textContent = keys;
+      row.insertCell().textContent = what;
+    }
+    box.onclick = () => box.remove();
+    document.body.append(box);
+  }
+  window.addEventListener("keydown", (event) => {
+    const key = event.key.toLowerCase(), control = event.ctrlKey || event.metaKey;
+    if (event.target instanceof HTMLInputElement && event.target.type !== "checkbox") {
+      const sentence = rowOf("Sentence")?.contains(event.target);
+      if (key === "enter" && sentence) {
+        event.target.blur();
+        setTimeout(() => press("Apply", "Next round"), 150); // after the last letters, see pump
+      } else if (key === "escape") event.target.blur();
+      // viser moves the camera by these, also while one types.
+      else if ("wasdqe".includes(key)) event.stopPropagation();
+      return;
+    }
+    if (control && key === "z") press(event.shiftKey ? "Redo" : "Undo");
+    else if (control && key === "y") press("Redo");
+    else if (control && key === "enter") press("Apply", "Next round");
+    else if (control) return;
+    else if (key === "escape") press("Stop");
+    else if (key === "shift") return hold("add");
+    else if (key === "alt") hold("take away");
+    else if (key === " ") space = true;
+    else if (key in tools) send({ kind: "tool", tool: tools[key] });
+    else if (key === "[" || key === "]") send({ kind: "size", larger: key === "]" });
+    else if (key === "f") send({ kind: "frame" });
+    else if (key === "h") document.querySelector(".tabler-icon-chevron-right, .tabler-icon-chevron-left")?.closest("button")?.click();
+    else if (key === "p") press("Pause", "Resume");
+    else if (key === "?") showHelp();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, true);
+  window.addEventListener("keyup", (event) => {
+    if (event.key === "Shift" || event.key === "Alt") hold("");
+    if (event.key === " ") space = false;
+  }, true);
+  window.addEventListener("blur", () => { hold(""); space = false; });
+
+  // --- drawing ---
+  const over = document.createElement("canvas");
+  over.className = "ft2s-over";
+  document.body.append(over);
+  const brush = over.getContext("2d");
+  let line = null, pointers = 0, sliding = false;
+  const isScene = (it) => it instanceof HTMLCanvasElement && it.dataset.engine !== undefined;
+  const scene = () => document.querySelector("canvas[data-engine]");
+  function place() {
+    const box = scene().getBoundingClientRect();
+    Object.assign(over.style, { left: box.left + "px", top: box.top + "px" });
+    if (over.width !== Math.round(box.width) || over.height !== Math.round(box.height)) {
+      over.width = Math.round(box.width);
+      over.height = Math.round(box.height);
+    }
+    brush.clearRect(0, 0, over.width, over.height);
+    over.classList.add("ft2s-hidden"); // a busy browser may show for long what was cleared
+    return box;
+  }
+  function at(event) {
+    const box = scene().getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  }
+  function showCursor(event) {
+    if (scene() === null) return;
+    const box = place(), [w, h] = [box.width, box.height];
+    const points = (line ?? (event ? [at(event)] : [])).map(([x, y]) => [x * w, y * h]);
+    if (!points.length || (!line && state.tool !== "brush")) return;
+    over.classList.remove("ft2s-hidden");
+    brush.strokeStyle = "#19d9ff";
+    brush.fillStyle = brush.strokeStyle;
+    brush.lineWidth = 1.5;
+    if (state.tool === "brush") {
+      const [x, y] = points[points.length - 1], radius = (state.size * h) / 2;
+      brush.beginPath();
+      brush.arc(x, y, radius, 0, 2 * Math.PI);
+      brush.stroke();
+      if (!line) return;
+      brush.globalAlpha = 0.35;
+      brush.lineWidth = 2 * radius;
+      brush.lineCap = brush.lineJoin = "round";
+      brush.beginPath();
+      points.forEach(([px, py]) => brush.lineTo(px, py));
+      brush.lineTo(x + 0.01, y);
+      brush.stroke();
+    } else if (line) {
+      brush.beginPath();
+      if (state.tool === "lasso") points.forEach(([px, py]) => brush.lineTo(px, py));
+      else {
+        const [[x0, y0], [x1, y1]] = [points[0], points[points.length - 1]];
+        brush.rect(x0, y0, x1 - x0, y1 - y0);
+      }
+      brush.closePath();
+      brush.stroke();
+      brush.globalAlpha = 0.15;
+      brush.fill();
+    }
+    brush.globalAlpha = 1;
+  }
+  window.addEventListener("pointerdown", (event) => {
+    if (!isScene(event.target)) return;
+    if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+    pointers += 1;
+    if (event.button !== 0 || space) return;
+    if (nearSplit(event)) sliding = true;
+    else if (drawings.includes(state.tool)) line = pointers === 1 ? [at(event)] : null;
+    if (sliding || line) event.stopPropagation();
+  }, true);
+  window.addEventListener("pointermove", (event) => {
+    if (sliding) return slide(event);
+    if (line) {
+      const [x, y] = at(event), [lx, ly] = line[line.length - 1];
+      if (Math.hypot(x - lx, y - ly) > 0.003) line.push([x, y]);
+      event.stopPropagation();
+    }
+    if (drawings.includes(state.tool)) showCursor(isScene(event.target) ? event : null);
+  }, true);
+  function ended(event) {
+    pointers = 0;
+    sliding = false;
+    if (!line) return;
+    const points = line, combine = event.shiftKey ? "add" : event.altKey ? "take away" : "";
+    line = null;
+    place();
+    const step = Math.ceil(points.length / 200);
+    const some = points.filter((_, i) => i % step === 0 || i === points.length - 1);
+    const kind = points.length === 1 && state.tool !== "brush" ? "click" : "drawing";
+    send({ kind, drawing: state.tool, combine, points: some.map((p) => p.map((v) => Math.round(v * 1e4) / 1e4)) });
+  }
+  window.addEventListener("pointerup", ended, true);
+  window.addEventListener("pointercancel", () => { pointers = 0; line = null; sliding = false; }, true);
+
+  // --- before and after beside each other ---
+  const labels = ["after", "before"].map((text) => {
+    const label = document.createElement("div");
+    label.className = "ft2s-label ft2s-hidden";
+    label.textContent = text;
+    document.body.append(label);
+    return label;
+  });
+  function dividerX() {
+    const box = scene().getBoundingClientRect();
+    return box.left + state.split * box.width;
+  }
+  function nearSplit(event) { return state.split !== null && Math.abs(event.clientX - dividerX()) < 9; }
+  function showSplit() {
+    labels.forEach((label) => label.classList.toggle("ft2s-hidden", state.split === null));
+    if (state.split === null || scene() === null) return;
+    const box = scene().getBoundingClientRect(), x = dividerX();
+    labels[0].style.right = window.innerWidth - x + 8 + "px";
+    labels[1].style.left = x + 8 + "px";
+    labels.forEach((label) => { label.style.top = box.top + 12 + "px"; });
+  }
+  function slide(event) {
+    state.split = Math.min(0.95, Math.max(0.05, at(event)[0]));
+    showSplit();
+    const last = waiting[waiting.length - 1];
+    if (last?.kind === "split") last.at = state.split;
+    else send({ kind: "split", at: state.split });
+    event.stopPropagation();
+  }
+  window.addEventListener("resize", showSplit);
+})();

@@ -1,0 +1,104 @@
+"""The session's panel in the viewer: what one points at, types and presses becomes jobs; what comes of them is told."""
+
+from __future__ import annotations
+
+import threading
+from typing import get_args
+
+import viser
+
+from fasttext2style.live.action import Action
+from fasttext2style.live.pointing import clicks_of
+from fasttext2style.live.scene import Event
+from fasttext2style.live.session import LiveSession
+from fasttext2style.live.texts import object_text, status_text
+from fasttext2style.panel.colors_tab import ColorsTab
+from fasttext2style.panel.edit_tab import EditTab
+from fasttext2style.panel.elements import Elements
+from fasttext2style.panel.history_tab import HistoryTab
+from fasttext2style.panel.keep_tab import KeepTab
+from fasttext2style.panel.page import Page
+from fasttext2style.panel.view import View
+from fasttext2style.trust.text import one_line
+
+_TOP, _BOTTOM = -10.0, 1e6
+"""Above and below nerfstudio's own elements."""
+
+
+class LivePanel:
+    """The panel, for all tabs alike.
+
+    Args:
+        session: gets the jobs.
+        view: the viewer.
+        action: what is done with the object.
+        prompt: stands in the sentence's field at first.
+        segmenter: finds an object by a text.
+    """
+
+    def __init__(self, session: LiveSession, view: View, action: Action, prompt: str = "", segmenter: str = "") -> None:
+        self.session, self.scene, self.view, self.action = session, session.scene, view, action
+        gui, elements = view.server.gui, Elements(view.server.gui, session)
+        self._told = ("", False)
+        self._telling = threading.RLock()
+        gui.set_panel_label("fasttext2style")
+        page = Page(view.server, order=_BOTTOM)
+        view.on_split = lambda at: page.show(split=at)
+        self.status = gui.add_markdown("", order=_TOP)
+        self.progress = gui.add_progress_bar(0.0, order=_TOP, visible=False)
+        shown = {"order": _TOP, "visible": False}
+        self.pause = elements.button("Pause", session.pause, icon=viser.Icon.PLAYER_PAUSE_FILLED, **shown)
+        self.resume = elements.button("Resume", session.resume, icon=viser.Icon.PLAYER_PLAY_FILLED, **shown)
+        self.stop = elements.button("Stop", session.stop, icon=viser.Icon.PLAYER_STOP_FILLED, color="red", **shown)
+        tabs = gui.add_tab_group(order=_TOP)
+        with tabs.add_tab("Edit", viser.Icon.WAND):
+            self.edit = EditTab(elements, view, page, action, prompt, segmenter)
+        with tabs.add_tab("Colors", viser.Icon.PALETTE):
+            self.colors = ColorsTab(elements)
+        self.history = HistoryTab(elements, view, tabs.add_tab("History", viser.Icon.HISTORY))
+        with tabs.add_tab("Keep", viser.Icon.DEVICE_FLOPPY):
+            KeepTab(elements)
+        self.scene.listeners.append(self._on_event)
+        for event in get_args(Event):
+            self._on_event(event)
+
+    def _on_event(self, event: Event) -> None:
+        # One at a time, and what is shown is read in turn: events come from several threads.
+        with self._telling:
+            if event == "scene":
+                self.edit.mark()
+                self.view.refresh(now=not self.session.status.steps.total)
+            elif event == "history":
+                self._show_history()
+            elif event == "pictures":
+                self.view.show_pictures(self.scene.pictures)
+            else:
+                self._show_status()
+
+    def _show_status(self) -> None:
+        status = self.session.status
+        steps, text = status.steps, status_text(status, next(iter(self.action.buttons)))
+        begins_or_ends = (steps.total > 0) != self.progress.visible
+        with self.view.in_order():
+            self.status.content = text
+            self.stop.visible = bool(status.job)
+            self.pause.visible, self.resume.visible = steps.total > 0 and not status.paused, status.paused
+            self.progress.visible = steps.total > 0
+            self.progress.value = 100 * steps.done / steps.total if steps.total else 0.0
+        if begins_or_ends:
+            self.edit.mark()
+        if status.failed and (status.message, True) != self._told:
+            for client in self.view.server.get_clients().values():
+                client.add_notification("That did not work", one_line(status.message), color="red", auto_close=10_000)
+        self._told = (status.message, status.failed)
+        if not status.job:
+            self.view.refresh(now=True)
+
+    def _show_history(self) -> None:
+        self.edit.mark()
+        chosen = object_text(self.scene.selection)
+        with self.view.in_order():
+            self.edit.object.content = chosen
+            self.colors.show()
+        self.history.show()
+        self.view.mark_points(clicks_of(self.scene))

@@ -1,0 +1,66 @@
+"""What somebody means who points at a thing while something is selected already: that thing, or a part of it.
+
+Both are decided by what is seen: whoever points at a thing that is in the picture as a whole means it; whoever has
+moved so close that it is not, or takes something away from the very thing that is selected, means what lies around the
+point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.clicks import TOLERANCE, ClickSelector
+from fasttext2style.selection.selection import Selection
+
+SIZE = 0.2
+"""Default diameter of a part, as a share of the height of what is seen."""
+IN_THE_PICTURE = 1.5
+"""A thing that reaches farther from the point than this many heights of what is seen is not in the picture."""
+THE_REST = 0.1
+"""With less than this share of the object outside of it, a thing is the object; where nothing tells what stands free,
+what looks alike is the object if it is the larger part of it."""
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A point and how it is looked at."""
+
+    position: Float[Tensor, "3"]
+    """In world coordinates, on what is seen."""
+    height: float
+    """Of what the view shows at this distance, in world units."""
+    size: float = SIZE
+    """Diameter of a part, as a share of the height."""
+    tolerance: float = TOLERANCE
+    """How unlike the point may be what belongs to it."""
+
+
+def select_pointed(
+    gaussians: Gaussians, selector: ClickSelector, present: Selection, pointer: Pointer, takes_away: bool = False
+) -> Selection:
+    """What is pointed at: what will be added to the present selection or taken away from it.
+
+    Raises:
+        ValueError: a tolerance that is not above 0.
+    """
+    point = pointer.position.to(gaussians.means)
+    whole = selector.select(point[None], tolerance=pointer.tolerance)
+    if present.count == 0:
+        return whole
+    distances = (gaussians.means[whole.mask] - point).norm(dim=1)
+    farthest = float(torch.quantile(distances[:: -(-len(distances) // 100_000)], 0.95))
+    if farthest > IN_THE_PICTURE * pointer.height or (takes_away and _is_object(selector, whole, present, point)):
+        return selector.part(gaussians, point, pointer.size * pointer.height / 2, pointer.tolerance)
+    return whole
+
+
+def _is_object(selector: ClickSelector, whole: Selection, present: Selection, point: Float[Tensor, "3"]) -> bool:
+    """Little of the present selection is anything else."""
+    thing = selector.thing_at(point)
+    rest = present.mask & ~(whole.mask if thing is None else thing)
+    return int(rest.sum()) < (0.5 if thing is None else THE_REST) * present.count

@@ -1,0 +1,99 @@
+"""The object's colours by sliders: seen at once, one step at rest, and undone as one."""
+
+import pytest
+import torch
+
+from fasttext2style.live import jobs
+from fasttext2style.live.grade import ApplyGrade, grade_of
+from fasttext2style.live.session import LiveSession
+from fasttext2style.styling.grade import graded
+from fasttext2style.styling.grade_settings import Grade
+from tests.ball import BALL, ball_on_floor, capture_cameras
+from tests.live.plain_host import PlainHost, SelectRows, bits, open_session, same
+
+
+@pytest.fixture()
+def session(tmp_path) -> LiveSession:
+    session = open_session(PlainHost(ball_on_floor(), tmp_path / "scene.pt"), capture_cameras(), tmp_path)
+    session.do(SelectRows(0, BALL, weight=0.75))
+    return session
+
+
+DARK, RED = Grade(brightness=0.5), Grade(brightness=0.5, tint=1.0, tint_color=(1.0, 0.1, 0.1), opacity=0.5)
+
+
+def _expected(grade: Grade) -> dict[str, torch.Tensor]:
+    weights = torch.where(torch.arange(300) < BALL, 0.75, 0.0)
+    return graded(ball_on_floor(), weights, grade)
+
+
+def test_sliders_are_seen_at_once_and_become_one_step(session):
+    start = bits(session)
+    for grade in (Grade(brightness=0.8), RED, DARK):
+        assert session.do(ApplyGrade(grade)), session.status.message
+        now, expected = bits(session), _expected(grade)
+        for name in ("features_dc", "features_rest", "opacities"):
+            assert torch.equal(now[name], expected.get(name, start[name])), "as if it were the first one"
+    assert len(session.scene.history.steps) == 1, "nothing is written while a slider moves"
+    session.scene.settle()
+    assert [step.name for step in session.scene.history.steps][1:] == ["colors"] and grade_of(session.scene) == DARK
+    dark = bits(session)
+    assert session.do(jobs.Undo()) and same(bits(session), start)
+    assert session.do(jobs.Redo()) and same(bits(session), dark)
+
+
+def test_whatever_is_done_next_settles_it_first(session):
+    start = bits(session)
+    session.do(ApplyGrade(DARK))
+    dark = bits(session)
+    assert session.do(SelectRows(0, 10))
+    assert [step.kind for step in session.scene.history.steps] == ["selection", "edit", "selection"]
+    assert session.do(jobs.Undo()) and same(bits(session), dark)
+    assert session.do(jobs.Undo()) and same(bits(session), start)
+    session.do(ApplyGrade(DARK))
+    assert session.do(jobs.Undo()) and same(bits(session), start), "undo takes back what is on its way"
+
+
+def test_a_grade_goes_on_where_the_last_one_was_as_long_as_nothing_came_between(session):
+    session.do(ApplyGrade(RED))
+    session.scene.settle()
+    session.do(ApplyGrade(DARK))
+    session.scene.settle()
+    assert torch.equal(bits(session)["features_dc"], _expected(DARK)["features_dc"])
+    assert len([step for step in session.scene.history.steps if step.kind == "edit"]) == 1
+    session.do(SelectRows(0, 10))
+    assert grade_of(session.scene).is_neutral
+    before = session.scene.gaussians.sh_dc[:10].clone()
+    session.do(ApplyGrade(Grade(brightness=0.5)))
+    now = session.scene.gaussians.sh_dc[:10]
+    torch.testing.assert_close(0.5 + 0.28209479 * now, 0.5 * (0.5 + 0.28209479 * before))
+
+
+def test_sliders_that_are_back_leave_nothing(session):
+    start = bits(session)
+    session.do(ApplyGrade(RED))
+    session.do(ApplyGrade(Grade()))
+    session.scene.settle()
+    assert same(bits(session), start) and len(session.scene.history.steps) == 1
+
+
+def test_a_session_that_runs_settles_what_has_come_to_rest(session, monkeypatch):
+    monkeypatch.setattr("fasttext2style.live.session._AT_REST", 0.0)
+    session.do(ApplyGrade(DARK))
+    session.run(idle=session.close)
+    assert [step.name for step in session.scene.history.steps][1:] == ["colors"]
+
+
+def test_what_is_saved_has_the_grade_as_a_step(session, tmp_path):
+    session.do(ApplyGrade(DARK))
+    assert session.do(jobs.Save())
+    again = open_session(PlainHost.load(tmp_path / "scene.pt"), capture_cameras(), tmp_path)
+    assert same(bits(again), bits(session)) and again.do(jobs.Undo())
+
+
+def test_without_an_object_nothing_is_graded(session):
+    session.do(jobs.SelectNothing())
+    before = bits(session)
+    assert not session.do(ApplyGrade(DARK)) and "Nothing is selected" in session.status.message
+    assert not session.do(ApplyGrade(Grade(opacity=2.0)))
+    assert same(bits(session), before)
