@@ -118,8 +118,8 @@ def test_a_small_body_seen_through_few_of_its_gaussians_is_no_obstacle():
         drawn = torch.Generator().manual_seed(seed)
         points = 0.5 * torch.randn(12, 3, generator=drawn) + torch.tensor([0.5, 0.0, 0.6])
         weights = torch.softmax(6 * torch.randn(12, generator=drawn), dim=0)
-        widths, up = torch.full((12,), 0.01), torch.tensor([0.0, 0.0, 1.0])
-        seen = SeenScene(points, widths, weights, weights, torch.zeros(3), 2.0, up)
+        widths, up, solid = torch.full((12,), 0.01), torch.tensor([0.0, 0.0, 1.0]), torch.ones(12, dtype=torch.bool)
+        seen = SeenScene(points, widths, weights, weights, torch.zeros(3), 2.0, up, torch.zeros(3), solid)
         plane = find_plane(seen, torch.arange(12))
         if plane is not None:
             normal, offset = plane
