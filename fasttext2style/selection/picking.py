@@ -90,7 +90,7 @@ def _peaks(
     axes = rotations_of(gaussians.quats)
     variances = gaussians.scales.square() + (spread * (offsets @ direction))[:, None].square()
     along = direction @ axes  # the ray's direction in each Gaussian's own axes
-    across = (offsets[:, None, :] @ axes)[:, 0]
+    across = torch.einsum("gi,gij->gj", offsets, axes)
     depths = (along * across / variances).sum(dim=1) / (along.square() / variances).sum(dim=1)
     misses = across - depths[:, None] * along
     return depths, torch.exp(-0.5 * (misses.square() / variances).sum(dim=1))

@@ -154,3 +154,17 @@ def test_what_was_before_is_shown_while_a_style_is_made(session):
     assert seen and all(seen)
     session.do(jobs.Undo())
     assert host.earlier is None, "the host was told that the edit is gone"
+
+
+def test_what_is_shown_while_a_style_is_made_carries_no_gradients(session):
+    """Else each step would keep all renders before it in memory."""
+    session.do(BALL_ROWS)
+    seen = []
+
+    def look(event):
+        if event == "scene":
+            seen.append(any(column.requires_grad for column in session.scene.host.shown.columns.values()))
+
+    session.scene.listeners.append(look)
+    assert session.do(RED) and session.do(ApplyStyle(SETTINGS, "red", preset="quick", form="colors and form"))
+    assert len(seen) >= 12 and not any(seen)

@@ -148,15 +148,16 @@ def test_a_click_means_the_nearest_solid_thing():
 
 
 def test_a_second_click_at_the_foot_of_a_thing_means_the_thing():
-    """The lowest parts of a ball cannot be told from the ground on which it lies."""
-    ground, thing = disc(3, 0, 4000), ball(0.25, 0.25, 1200)
-    scene = blobs(torch.cat([ground, thing]))
-    select = ClickSelector(scene, orbit(0.25)).select
-    top, foot = torch.tensor([[0.0, 0.0, 0.5]]), thing[thing[:, 2].argmin()][None]
-    chosen = select(torch.cat([top, foot])).mask
-    assert chosen[4000:].float().mean() > 0.9 and chosen[:4000].float().mean() < 0.02
-    # On the ground alone it means the ground.
-    assert select(torch.tensor([[1.5, 0.0, 0.0]])).mask[:4000].float().mean() > 0.5
+    """So near to it, a thirtieth of the cameras' distance, ground cannot be told from the thing that stands there. By
+    itself the click means the deck."""
+    scene, back, deck = toy(1).gaussians, clicked(1, [(4, 128, 100)]), torch.arange(20_900, 29_944)
+    things = selector()._things
+    statue = scene.means[things.of == int(things.of[:17_000].mode().values)]
+    rows = deck[(things.of[deck] == -1) & (scene.opacities[deck] > 0.5)]
+    foot = scene.means[rows[torch.cdist(scene.means[rows], statue).min(dim=1).values < things.foot]][:1]
+    assert selector().select(foot).mask[deck].float().mean() > 0.1
+    chosen = selector().select(torch.cat([back, foot])).mask
+    assert chosen[deck].float().mean() < 0.02 and chosen[:17_000].float().mean() > 0.89
 
 
 # --- how like a point a patch is, by hand ----------------------------------------------------------------------------

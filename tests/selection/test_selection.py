@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_scenes import blobs
 
-from fasttext2style.selection.selection import Selection
+from fasttext2style.selection.selection import SceneMark, Selection
 
 
 @given(weights=st.lists(st.floats(0, 1, width=32), min_size=0, max_size=40), origin=st.text(max_size=30))
@@ -125,6 +125,12 @@ def test_files_from_before_the_mark_are_read_and_match_by_number(tmp_path):
     old.check_matches(cloud(0))
     with pytest.raises(ValueError, match="500 weights but the scene has 400"):
         old.check_matches(cloud(0, 400))
+
+
+def test_the_extent_of_a_mark_is_the_median_distance_from_the_middle():
+    """Places 0, 1, 2, 3 and 100 on each axis: the middle is 2, and the distances are 2, 1, 0, 1, 98 times sqrt(3)."""
+    places = torch.tensor([0.0, 1.0, 2.0, 3.0, 100.0])[:, None].repeat(1, 3)
+    assert SceneMark(5, places).extent == pytest.approx(3**0.5)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])

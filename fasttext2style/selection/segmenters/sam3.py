@@ -35,9 +35,9 @@ class Sam3:
         masks = torch.zeros(images.shape[:3])
         for view, picture in enumerate(pictures_of(images)):
             inputs = self._processor(images=picture, text=text, return_tensors="pt").to(self._model.device)
-            found = self._processor.post_process_instance_segmentation(
+            (found,) = self._processor.post_process_instance_segmentation(
                 self._model(**inputs), threshold=SCORE, target_sizes=[(picture.height, picture.width)]
-            )[0]["masks"]
-            if len(found):
-                masks[view] = (found > 0).any(dim=0).float().cpu()
+            )
+            if len(found["masks"]):
+                masks[view] = (found["masks"] > 0).any(dim=0).float().cpu()
         return masks.to(images)
