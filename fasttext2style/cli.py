@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from fasttext2style.commands.capture import Capture
 from fasttext2style.commands.demo import Demo
 from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.commands.export import Export
@@ -22,7 +23,8 @@ from fasttext2style.commands.words import Words
 from fasttext2style.plugin.host.chatter import silence_known_warnings
 
 Command = (
-    Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
+    Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
+    | Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
     | Annotated[Grade, tyro.conf.subcommand("grade", prefix_name=False)]

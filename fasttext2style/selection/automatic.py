@@ -19,15 +19,13 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render_values
 from fasttext2style.selection.ground import (
     LEAST_BODY,
-    LEAST_VIEWS,
-    SeenScene,
     Standing,
     connected,
-    look_at,
     most_central,
-    some_views,
+    near,
 )
 from fasttext2style.selection.lifting import mask_shares, without_outliers
+from fasttext2style.selection.seen import LEAST_VIEWS, SeenScene, look_at, some_views
 from fasttext2style.selection.selection import Selection
 
 CANDIDATES = 3
@@ -119,7 +117,7 @@ def _closed(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height 
 
 def _bodies(scene: SeenScene) -> list[Int[Tensor, " body"]]:
     """The likeliest object, then what else stands out, the most central first; no two that are nearly the same."""
-    rows = scene.near()
+    rows = near(scene)
     if len(rows) == 0:
         return []
     standing = Standing(scene, rows)

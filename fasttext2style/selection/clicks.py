@@ -22,8 +22,9 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.selection.ground import LEAST_VIEWS, Things, find_things
+from fasttext2style.selection.ground import Things, find_things
 from fasttext2style.selection.patches import Patches, find_patches
+from fasttext2style.selection.seen import LEAST_VIEWS
 from fasttext2style.selection.selection import SceneMark, Selection
 
 TOLERANCE = 2.0

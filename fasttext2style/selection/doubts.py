@@ -15,8 +15,9 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions, render_values
-from fasttext2style.selection.ground import LONGEST_GAP, focus_of, some_views, up_of
+from fasttext2style.selection.ground import LONGEST_GAP
 from fasttext2style.selection.neighbours import bodies, widths_of
+from fasttext2style.selection.seen import focus_of, some_views, up_of
 
 FEW_GAUSSIANS = 300
 SMALL_SHARE = 0.005

@@ -16,7 +16,7 @@ from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render, render_values
-from fasttext2style.selection.ground import some_views
+from fasttext2style.selection.seen import some_views
 from fasttext2style.selection.selection import Selection
 
 VIEWS = 4

@@ -6,24 +6,20 @@ The statue (bear and slab) is the object; its Gaussians and its masks are known 
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
+from fasttext2style.captures.write import write_capture, write_picture
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import render, render_values
+from fasttext2style.scene.rasterize import render_values
 from fasttext2style.toy.geometry import (
-    SH_C0,
     Distance,
     blend,
     ellipsoid,
@@ -115,56 +111,12 @@ def write_dataset(scene: ToyScene, folder: Path | str, masks: bool = False) -> N
         ns-train splatfacto --data toy nerfstudio-data --orientation-method none --center-method none \
             --auto-scale-poses False
     """
-    folder = Path(folder)
-    (folder / "images").mkdir(parents=True, exist_ok=True)
     splits = {"train": scene.train_cameras, "test": scene.test_cameras}
+    names = write_capture(folder, scene.gaussians, splits)
     cameras = Cameras.concatenated(list(splits.values()))
-    names = [f"images/{split}_{view:03d}.png" for split, part in splits.items() for view in range(len(part))]
-    for view, name in enumerate(names):
-        image, _, _ = render(scene.gaussians, cameras[view])
-        _write_png(folder / name, image[0])
-        if masks:
-            _write_png(folder / name.replace("images/", "masks/"), scene.masks(cameras[view])[0])
-    K = cameras.Ks[0]
-    poses = torch.nn.functional.pad(cameras.to_opengl(), (0, 0, 0, 1))
-    poses[:, 3, 3] = 1.0
-    transforms = {
-        "camera_model": "OPENCV",
-        **{"w": cameras.width, "h": cameras.height},
-        **{"fl_x": K[0, 0].item(), "fl_y": K[1, 1].item(), "cx": K[0, 2].item(), "cy": K[1, 2].item()},
-        "frames": [{"file_path": n, "transform_matrix": pose.tolist()} for n, pose in zip(names, poses)],
-        "train_filenames": [name for name in names if "train" in name],
-        "val_filenames": [name for name in names if "test" in name],
-        "test_filenames": [name for name in names if "test" in name],
-        "ply_file_path": "sparse_pc.ply",
-    }
-    _write_points(folder / "sparse_pc.ply", scene.gaussians)
-    with atomic_write(folder / "transforms.json") as stream:
-        stream.write(json.dumps(transforms, indent=1).encode())
-
-
-def _write_png(path: Path, image: Tensor) -> None:
-    with atomic_write(path) as stream:
-        Image.fromarray((image.clamp(0, 1) * 255).round().byte().numpy()).save(stream, format="PNG")
-
-
-def _write_points(path: Path, gaussians: Gaussians, count: int = 6000) -> None:
-    """A point cloud as structure from motion leaves it: few, inexact points with colours."""
-    generator = torch.Generator().manual_seed(0)
-    chosen = gaussians.subset(torch.randperm(len(gaussians), generator=generator)[:count])
-    points = chosen.means + 0.005 * torch.randn(chosen.means.shape, generator=generator)
-    rows = np.empty(
-        len(chosen), dtype=[(axis, "<f4") for axis in "xyz"] + [(c, "u1") for c in ("red", "green", "blue")]
-    )
-    for axis, name in enumerate("xyz"):
-        rows[name] = points[:, axis]
-    for channel, name in enumerate(("red", "green", "blue")):
-        rows[name] = ((0.5 + SH_C0 * chosen.sh_dc[:, channel]).clamp(0, 1) * 255).byte()
-    kinds = ["float"] * 3 + ["uchar"] * 3
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
-    header += [f"property {kind} {name}" for kind, name in zip(kinds, rows.dtype.names or ())] + ["end_header", ""]
-    with atomic_write(path) as stream:
-        stream.write("\n".join(header).encode() + rows.tobytes())
+    if masks:
+        for view, name in enumerate(names):
+            write_picture(Path(folder) / name.replace("images/", "masks/"), scene.masks(cameras[view])[0])
 
 
 def _statue() -> Distance:

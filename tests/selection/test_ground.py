@@ -7,8 +7,9 @@ import torch
 from shared_scenes import ball, blobs, disc, orbit, toy
 
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.selection.ground import SeenScene, find_plane, find_things, focus_of, look_at
+from fasttext2style.selection.ground import find_plane, find_things
 from fasttext2style.selection.neighbours import bodies
+from fasttext2style.selection.seen import SeenScene, focus_of, look_at
 
 
 def test_everything_on_the_deck_is_a_thing_of_its_own():

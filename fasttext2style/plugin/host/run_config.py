@@ -88,7 +88,7 @@ class RunConfig(_Checked, TrainerConfig):
         # Files, by their first bytes.
         scene = self.named_scene()
         # The capture: all photographs are opened.
-        capture = read_capture(self.pipeline.datamanager, self.machine.device_type, self.reconstructs(scene))
+        capture = self.named_capture(scene)
         self.check_scene(scene, capture)
         self.check_disk(scene, capture)
         watch.seconds["checks"] = watch.elapsed
@@ -144,6 +144,14 @@ class RunConfig(_Checked, TrainerConfig):
         """
         path = checkpoint_path(self)
         return None if path is None else scene_of_checkpoint(path, self.pipeline.model.sh_degree)
+
+    def named_capture(self, scene: NamedScene | None) -> Capture:
+        """The capture that the command line names.
+
+        Raises:
+            ValueError: it cannot be read, or not be trained on.
+        """
+        return read_capture(self.pipeline.datamanager, self.machine.device_type, self.reconstructs(scene))
 
     def reconstructs(self, scene: NamedScene | None) -> bool:
         """Whether the run reconstructs the scene, as a whole or from `scene` on."""

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.engine.optimizers import Optimizers
 
+from fasttext2style.captures.from_scene import capture_folder, capture_of_scene
 from fasttext2style.evaluation.locality import LoadedFile
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import load_content_loss
@@ -70,6 +72,26 @@ class StyleTrainerConfig(RunConfig):
     def has_scene(self) -> bool:
         """The run's own folder holds its scene already."""
         return False
+
+    def set_timestamp(self) -> None:
+        data = self.pipeline.datamanager
+        if self.load_ply is not None and data.data is None:
+            # The file came without photographs.
+            self.data = data.data = capture_folder(self.output_dir, self.load_ply)
+            parser: Any = data.dataparser
+            if isinstance(parser, NerfstudioDataParserConfig):
+                parser.orientation_method, parser.center_method, parser.auto_scale_poses = "none", "none", False
+            self.experiment_name = self.experiment_name or self.load_ply.stem
+        super().set_timestamp()
+
+    def named_capture(self, scene: NamedScene | None) -> Capture:
+        folder, ply = self.pipeline.datamanager.data, self.load_ply
+        if ply is None or folder is None or folder.exists():
+            return super().named_capture(scene)
+        if folder.name == capture_folder(self.output_dir, ply).name:
+            say(f"No --data: {ply.name} gets views of its own (ft2s capture sets up axis and direction)")
+            capture_of_scene(ply, folder)
+        return super().named_capture(scene)
 
     def check_settings(self) -> None:
         super().check_settings()

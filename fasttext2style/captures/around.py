@@ -1,0 +1,150 @@
+"""Views of a scene that came without photographs: where up is, what to look at, and from where.
+
+None of it is in the file. Up is across the level surface that carries most; the middle is where Gaussians are densest,
+for that is where photographs were; and the distance is the one from which most of the middle is seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import contributions
+
+Look = Literal["auto", "around", "inside"]
+
+FOV_DEGREES = 50.0
+ELEVATIONS = (12.0, 35.0)
+"""Every other view stands higher."""
+DISTANCES = (2.4, 1.8, 3.2)
+"""In units of the middle's radius: the first fills the picture, the others see past what stands before it."""
+SEES_AS_WELL = 0.7
+"""The first distance is taken that shows so much of what the best one shows."""
+UPS = ((0.0, 0.0, 1.0), (0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
+"""Of nerfstudio and most tools; of COLMAP and what trains in its coordinates; of some others."""
+TILT_DEGREES = 35.0
+LEAST_LEVEL = 0.1
+"""Of what is near must lie in one plane for it to say where up is."""
+LEAST_SEEN = 0.25
+"""Of the middle, beside what is seen of it alone; where views around it show less, walls stand between."""
+PLANE_TOLERANCE = 0.03
+"""In units of the middle's radius."""
+SAMPLES = 20_000
+
+
+@dataclass(frozen=True)
+class Around:
+    """How a scene is looked at."""
+
+    up: Float[Tensor, "3"]
+    middle: Float[Tensor, "3"]
+    radius: float
+    """Of what is looked at."""
+    inside: bool
+    """From the middle outwards, rather than around it."""
+
+    def views(self, count: int, size: int) -> Cameras:
+        """So many square views, once around, every other one higher."""
+        up = tuple(self.up.tolist())
+        if self.inside:
+            from_here = Cameras.orbit(
+                tuple(self.middle.tolist()), self.radius, count, size, size, 75.0, self._levels(count, 0.2), up
+            )
+            # Standing in the middle, looking at where the ring stands.
+            standing = self.middle.expand_as(from_here.centers)
+            turned = [Cameras.looking_at(standing[:1], target, size, size, 75.0, up) for target in from_here.centers]
+            return Cameras.concatenated(turned)
+        return self._ring(count, size, self.radius)
+
+    def at(self, distance: float) -> Around:
+        """The same from so many radii away."""
+        return Around(self.up, self.middle, self.radius * distance, self.inside)
+
+    def _ring(self, count: int, size: int, radius: float) -> Cameras:
+        middle, up = tuple(self.middle.tolist()), tuple(self.up.tolist())
+        return Cameras.orbit(middle, radius, count, size, size, FOV_DEGREES, self._levels(count, 1.0), up)
+
+    @staticmethod
+    def _levels(count: int, share: float) -> Tensor:
+        return share * torch.tensor(ELEVATIONS).repeat(math.ceil(count / 2))[:count]
+
+
+def look_around(gaussians: Gaussians, up: Float[Tensor, "3"] | None = None, look: Look = "auto") -> Around:
+    """How to look at a scene; `up` and `look` are guessed where they are not given.
+
+    Raises:
+        ValueError: nothing solid is in it.
+    """
+    gaussians = gaussians.detach()
+    solid = gaussians.logit_opacities.sigmoid() > 0.2
+    if int(solid.sum()) < 10:
+        raise ValueError(f"Only {int(solid.sum())} of {len(gaussians):,} Gaussians are solid: there is nothing to see.")
+    means = gaussians.means[solid]
+    means = means[:: 1 + len(means) // SAMPLES]
+    middle, radius = _densest(means)
+    up = torch.nn.functional.normalize(up, dim=0) if up is not None else _up_of(means, middle, radius)
+    found = Around(up, middle, radius, look == "inside")
+    if found.inside:
+        return found
+    core = (gaussians.means - middle).norm(dim=1) < radius
+    seen = {distance: _share_seen(gaussians, core, found.at(distance)) for distance in DISTANCES}
+    most = max(seen.values())
+    if look == "auto" and most < LEAST_SEEN:
+        return Around(up, middle, radius, True)
+    return found.at(next(distance for distance in DISTANCES if seen[distance] >= SEES_AS_WELL * most))
+
+
+def _densest(means: Float[Tensor, "points 3"]) -> tuple[Float[Tensor, "3"], float]:
+    """Middle and radius of the densest part: the median of what is near the median, again and again."""
+    kept = means
+    for _ in range(12):
+        middle = kept.median(dim=0).values
+        distances = (kept - middle).norm(dim=1)
+        near = kept[distances <= 1.6 * distances.median()]
+        if len(near) < max(10, len(means) // 8):
+            break
+        kept = near
+    middle = kept.median(dim=0).values
+    return middle, max(1e-6, float(torch.quantile((kept - middle).norm(dim=1), 0.9)))
+
+
+def _up_of(means: Float[Tensor, "points 3"], middle: Float[Tensor, "3"], radius: float) -> Float[Tensor, "3"]:
+    """Across the plane that carries most of what is near, of those that face about one of `UPS`; z if none does."""
+    near = means[(means - middle).norm(dim=1) < 4 * radius]
+    corners = near[torch.randint(len(near), (3000, 3), generator=torch.Generator().manual_seed(0))]
+    normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], dim=1)
+    # A corner may be drawn twice.
+    spans = normals.norm(dim=1) > 1e-6 * radius**2
+    corners, normals = corners[spans], torch.nn.functional.normalize(normals[spans], dim=1)
+    ups = torch.tensor(UPS).to(means)
+    best, most = ups[0], LEAST_LEVEL
+    for up in ups:
+        facing = normals * torch.sign(normals @ up)[:, None]
+        level = facing @ up > math.cos(math.radians(TILT_DEGREES))
+        if not bool(level.any()):
+            continue
+        heights = near[::5] @ facing[level].T - (facing * corners[:, 0]).sum(dim=1)[level]
+        support = (heights.abs() < PLANE_TOLERANCE * radius).float().mean(dim=0)
+        found = int(support.argmax())
+        # Up and down look alike but for what stands there.
+        stands = float((heights[:, found] > PLANE_TOLERANCE * radius).float().mean())
+        sinks = float((heights[:, found] < -PLANE_TOLERANCE * radius).float().mean())
+        if float(support[found]) > most and stands >= sinks:
+            best, most = facing[level][found], float(support[found])
+    return best
+
+
+def _share_seen(gaussians: Gaussians, core: Bool[Tensor, " gaussians"], around: Around) -> float:
+    """Of the middle, how much shows through what stands before it, beside what shows of it alone."""
+    views = around.views(8, 64)
+    everywhere = torch.ones(len(views), 64, 64, 1)
+    among_all = contributions(gaussians, views, everywhere)[core].sum()
+    alone = contributions(gaussians.subset(core), views, everywhere).sum()
+    return float(among_all / alone.clamp_min(1e-6))
