@@ -56,7 +56,7 @@ def _are_metrics(value: Any) -> bool:
             and _is_measured(moment["inside"].get("psnr"))
             and is_mapping(moment.get("outside"))
             and _is_measured(moment["outside"].get("psnr", 0))
-            and is_count(moment.get("gaussians"))
+            and is_count(moment.get("gaussians", 0))
             and all(_is_measured(moment["inside"].get(name, 0)) for name in ("l1", "lpips"))
             and is_count(moment.get("object", 0))
             for moment in value.values()

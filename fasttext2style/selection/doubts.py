@@ -154,6 +154,6 @@ def _about_sides(gaussians: Gaussians, chosen: Tensor, seen: _Seen) -> str:
     if float(gaps.max()) < WIDEST_GAP_DEGREES:
         return ""
     return (
-        f"The object is seen from {360 - float(gaps.max()):.0f} of 360 degrees around it. The sides that no "
-        "photograph shows are guesses: look at the result from where the photographs were taken."
+        f"The object is seen from about {10 * round((360 - float(gaps.max())) / 10)} of 360 degrees around it. The "
+        "sides that no photograph shows are guesses: look at the result from where the photographs were taken."
     )

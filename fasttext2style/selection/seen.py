@@ -96,11 +96,14 @@ def _solid(gaussians: Gaussians, cameras: Cameras, focus: Float[Tensor, "3"]) ->
     """What is neither fog nor floats before a lens, if this is where the cameras look."""
     away = (cameras.centers - focus).norm(dim=1)
     widths, opacities = widths_of(gaussians.scales), gaussians.logit_opacities.sigmoid()
-    is_fog = (widths > FOG_WIDTH * float(away.median())) & (opacities < FOG_OPACITY)
+    # A scene that has hardly been trained is faint all over.
+    usual = float(opacities[:: 1 + len(opacities) // 100_000].quantile(0.9))
+    least, least_of_wide = min(LEAST_OPACITY, 0.5 * usual), min(FOG_OPACITY, 0.5 * usual)
+    is_fog = (widths > FOG_WIDTH * float(away.median())) & (opacities < least_of_wide)
     floats = torch.zeros_like(is_fog)
     for center, reach in zip(cameras.centers, CAMERA_REACH * away):
         floats |= (gaussians.means - center).norm(dim=1) < reach
-    return (opacities >= LEAST_OPACITY) & ~is_fog & ~floats
+    return (opacities >= least) & ~is_fog & ~floats
 
 
 def _seen_in_the_middle(

@@ -24,13 +24,14 @@ from fasttext2style.history.delta import Delta, Footprint
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.history.steps import SavedSteps
-from fasttext2style.live.texts import history_text
+from fasttext2style.live.texts import edit_text, selections_text
 from fasttext2style.recipes.plain_yaml import read_yaml
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene, scene_of_round
 from fasttext2style.rounds.page import write_page
 from fasttext2style.scene.files.on_disk import SceneOnDisk
-from fasttext2style.scene.files.ply import read_ply, read_points, write_ply
+from fasttext2style.scene.files.ply import read_ply, write_ply
+from fasttext2style.scene.files.points import read_points
 from fasttext2style.selection.selection import SceneMark, Selection
 from fasttext2style.trust.objects import Known, load_objects
 from tests.history.scenes import random_state
@@ -125,7 +126,10 @@ def _file_of_history(name: str) -> Callable[[Path], list[bytes]]:
 
 
 def _read_history(folder: Path) -> None:
-    history_text(SavedSteps(folder / "history").all)
+    steps = SavedSteps(folder / "history").all
+    selections_text([step for step in steps if step.kind == "selection"])
+    for step in steps:
+        edit_text(step)
     history = History.open(folder / "history")
     state = _state()
     for step in history.applied:

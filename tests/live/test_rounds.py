@@ -233,7 +233,9 @@ def test_stop_in_a_removal_brings_back_what_went_at_once(tmp_path):
     class SlowEraser(Eraser):
         def edit(self, request, on_step=None):
             counts.append(len(session.scene.state))
-            on_step(1, 2)
+            for done in (1, 2):
+                time.sleep(0.3)  # longer than the time between two reports
+                on_step(done, 2)
             return super().edit(request, on_step)
 
     session, counts = _session(sunk_ball(), tmp_path / "sunk"), []

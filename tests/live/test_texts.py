@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from fasttext2style.history.steps import Step
 from fasttext2style.live.progress import Steps
@@ -89,10 +90,12 @@ def test_an_edit_says_what_it_was_and_when(changes, facts):
 
 
 def test_an_edit_has_its_sentence_and_its_picture(tmp_path):
-    (tmp_path / "thumbnail.png").write_bytes(b"a picture")
+    Image.new("RGB", (96, 96)).save(tmp_path / "thumbnail.png")
     said = edit_text(replace(EDIT, name="short", prompt="a long sentence", folder=tmp_path))
     (data,) = re.findall(r'<img src="data:image/png;base64,([^"]*)"', said)
-    assert base64.b64decode(data) == b"a picture" and "a long sentence" in html.unescape(said)
+    assert base64.b64decode(data) == (tmp_path / "thumbnail.png").read_bytes() and "a long sentence" in html.unescape(
+        said
+    )
 
 
 def test_names_and_messages_are_plain():

@@ -20,6 +20,8 @@ def _round(folder, number, psnr, views=(0,), failed=(), refined=None, kinds=KIND
             **{"edits": [{"failed": dict.fromkeys(failed, "black")}], "round_views": list(views)},
             "metrics": {"trained": {"inside": {"psnr": psnr}, "outside": {}, "object": 150}},
             "seconds": {"editing": 1.0, "all": 10.0},
+            **{"snapshot": "scene.safetensors", "scene": "kept", "peak_memory_gib": 1.0, "plan": {"steps": 3}},
+            **{"settings": {}, "edited_in": {}, "residuals": {}, "edits_so_far": 1, "steps_done": 3},
         },
     )
     if refined is not None:

@@ -52,7 +52,7 @@ def test_one_side_is_said_with_its_angle():
     half = Cameras.concatenated(
         [Cameras.orbit((0, 0, 0.6), 2.0, 1, 96, 96, elevation_degrees=30.0, start_degrees=10.0 * a) for a in range(10)]
     )
-    assert "seen from 90 of 360 degrees" in _said(ON_THE_BALL, half)
+    assert "seen from about 90 of 360 degrees" in _said(ON_THE_BALL, half)
 
 
 def test_views_from_above_see_all_sides():

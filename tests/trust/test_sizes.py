@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fasttext2style.scene.files.on_disk import SceneOnDisk
-from fasttext2style.scene.files.ply import map_vertices, read_ply, read_points
+from fasttext2style.scene.files.ply import map_vertices, read_ply
+from fasttext2style.scene.files.points import read_points
 from fasttext2style.selection.selection import Selection
 from fasttext2style.trust import sizes
 
