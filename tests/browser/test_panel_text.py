@@ -9,7 +9,7 @@ from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
 from fasttext2style.live.texts import edit_text, selections_text, status_text
 from fasttext2style.trust.text import one_line
-from tests.trust.test_text import NASTY
+from tests.trust.test_escaping import NASTY
 
 pytestmark = pytest.mark.browser
 
