@@ -23,8 +23,8 @@ Look = Literal["auto", "around", "inside"]
 FOV_DEGREES = 50.0
 ELEVATIONS = (12.0, 35.0)
 """Every other view stands higher."""
-DISTANCES = (2.4, 1.8, 3.2)
-"""In units of the middle's radius: the first fills the picture, the others see past what stands before it."""
+DISTANCES = (3.0, 2.2, 1.7)
+"""In units of the middle's radius: the first leaves some room around it, the others see past what stands before it."""
 SEES_AS_WELL = 0.7
 """The first distance is taken that shows so much of what the best one shows."""
 UPS = ((0.0, 0.0, 1.0), (0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
