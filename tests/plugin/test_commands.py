@@ -117,15 +117,15 @@ def test_without_weights_the_error_names_the_embedded_encoder(run, tmp_path):
 
 
 def test_the_entry_point_is_light():
-    """Every ns-* command imports it: it adds little to nerfstudio's own imports, and nothing heavy."""
+    """Every ns-* command imports it: beyond nerfstudio's own imports it brings nothing heavy, and few packages at all."""
     code = (
-        "import sys, time, nerfstudio.configs.base_config, nerfstudio.engine.trainer, nerfstudio.models.splatfacto\n"
+        "import sys, nerfstudio.configs.base_config, nerfstudio.engine.trainer, nerfstudio.models.splatfacto\n"
         "import nerfstudio.data.datamanagers.full_images_datamanager, nerfstudio.plugins.types\n"
         "import nerfstudio.data.dataparsers.nerfstudio_dataparser\n"
-        "start = time.process_time(); import fasttext2style.plugin.methods; spent = time.process_time() - start\n"
-        "heavy = {'open_clip', 'diffusers', 'numba', 'lpips', 'transformers'} & set(sys.modules)\n"
-        "print(spent, *heavy)"
+        "before = set(sys.modules); import fasttext2style.plugin.methods\n"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
     )
-    spent, *heavy = _run("python", "-W", "ignore", "-c", code, cwd=Path.cwd()).split()
-    assert not heavy, heavy
-    assert float(spent) < 0.3
+    brought = set(_run("python", "-W", "ignore", "-c", code, cwd=Path.cwd()).split())
+    light = {"filelock", "imageio_ffmpeg", "lazy_loader", "platformdirs", "safetensors", "yaml"}
+    # Parts of scipy that nerfstudio has not loaded.
+    assert brought <= {"fasttext2style", "scipy"} | light, brought
