@@ -117,7 +117,7 @@ def test_without_weights_the_error_names_the_embedded_encoder(run, tmp_path):
 
 
 def test_the_entry_point_is_light():
-    """Every ns-* command imports it: beyond nerfstudio's own imports it brings nothing heavy, and few packages at all."""
+    """Every ns-* command imports it: beyond nerfstudio's own imports it brings nothing heavy, and few packages."""
     code = (
         "import sys, nerfstudio.configs.base_config, nerfstudio.engine.trainer, nerfstudio.models.splatfacto\n"
         "import nerfstudio.data.datamanagers.full_images_datamanager, nerfstudio.plugins.types\n"
