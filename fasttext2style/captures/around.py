@@ -1,14 +1,13 @@
 """Views of a scene that came without photographs: where up is, what to look at, and from where.
 
 None of it is in the file. Up is across the level surface that carries most; the middle is where Gaussians are densest,
-for that is where photographs were; and the distance is the one from which most of the middle is seen.
+for that is where photographs were; and the distance is the farthest from which the middle is seen well.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,11 +17,11 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions
 
-Look = Literal["auto", "around", "inside"]
-
-FOV_DEGREES = 50.0
+FOV_DEGREES, ROOM_FOV_DEGREES = 50.0, 75.0
 ELEVATIONS = (12.0, 35.0)
 """Every other view stands higher."""
+ROOM_SHARE = 0.2
+"""Of these elevations, for views from inside."""
 DISTANCES = (3.0, 2.2, 1.7)
 """In units of the middle's radius: the first leaves some room around it, the others see past what stands before it."""
 SEES_AS_WELL = 0.7
@@ -32,8 +31,6 @@ UPS = ((0.0, 0.0, 1.0), (0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
 TILT_DEGREES = 35.0
 LEAST_LEVEL = 0.1
 """Of what is near must lie in one plane for it to say where up is."""
-LEAST_SEEN = 0.25
-"""Of the middle, beside what is seen of it alone; where views around it show less, walls stand between."""
 PLANE_TOLERANCE = 0.03
 """In units of the middle's radius."""
 SAMPLES = 20_000
@@ -52,32 +49,23 @@ class Around:
 
     def views(self, count: int, size: int) -> Cameras:
         """So many square views, once around, every other one higher."""
-        up = tuple(self.up.tolist())
-        if self.inside:
-            from_here = Cameras.orbit(
-                tuple(self.middle.tolist()), self.radius, count, size, size, 75.0, self._levels(count, 0.2), up
-            )
-            # Standing in the middle, looking at where the ring stands.
-            standing = self.middle.expand_as(from_here.centers)
-            turned = [Cameras.looking_at(standing[:1], target, size, size, 75.0, up) for target in from_here.centers]
-            return Cameras.concatenated(turned)
-        return self._ring(count, size, self.radius)
-
-    def at(self, distance: float) -> Around:
-        """The same from so many radii away."""
-        return Around(self.up, self.middle, self.radius * distance, self.inside)
-
-    def _ring(self, count: int, size: int, radius: float) -> Cameras:
-        middle, up = tuple(self.middle.tolist()), tuple(self.up.tolist())
-        return Cameras.orbit(middle, radius, count, size, size, FOV_DEGREES, self._levels(count, 1.0), up)
-
-    @staticmethod
-    def _levels(count: int, share: float) -> Tensor:
-        return share * torch.tensor(ELEVATIONS).repeat(math.ceil(count / 2))[:count]
+        middle, up = self.middle.tolist(), self.up.tolist()
+        levels = torch.tensor(ELEVATIONS).repeat(math.ceil(count / 2))[:count]
+        if not self.inside:
+            return Cameras.orbit(middle, self.radius, count, size, size, FOV_DEGREES, levels, up)
+        # Standing in the middle, looking at where a ring would stand.
+        ring = Cameras.orbit(middle, self.radius, count, size, size, ROOM_FOV_DEGREES, ROOM_SHARE * levels, up).centers
+        here = self.middle[None]
+        return Cameras.concatenated([Cameras.looking_at(here, at, size, size, ROOM_FOV_DEGREES, up) for at in ring])
 
 
-def look_around(gaussians: Gaussians, up: Float[Tensor, "3"] | None = None, look: Look = "auto") -> Around:
-    """How to look at a scene; `up` and `look` are guessed where they are not given.
+def look_around(gaussians: Gaussians, up: Float[Tensor, "3"] | None = None, inside: bool = False) -> Around:
+    """How to look at a scene; `up` is guessed where it is not given.
+
+    Whether a scene is a room cannot be told from its Gaussians: they have no back, so from outside a room is a box.
+
+    Args:
+        inside: from the middle outwards.
 
     Raises:
         ValueError: nothing solid is in it.
@@ -90,15 +78,12 @@ def look_around(gaussians: Gaussians, up: Float[Tensor, "3"] | None = None, look
     means = means[:: 1 + len(means) // SAMPLES]
     middle, radius = _densest(means)
     up = torch.nn.functional.normalize(up, dim=0) if up is not None else _up_of(means, middle, radius)
-    found = Around(up, middle, radius, look == "inside")
-    if found.inside:
-        return found
-    core = (gaussians.means - middle).norm(dim=1) < radius
-    seen = {distance: _share_seen(gaussians, core, found.at(distance)) for distance in DISTANCES}
-    most = max(seen.values())
-    if look == "auto" and most < LEAST_SEEN:
+    if inside:
         return Around(up, middle, radius, True)
-    return found.at(next(distance for distance in DISTANCES if seen[distance] >= SEES_AS_WELL * most))
+    rings = [Around(up, middle, radius * distance, False) for distance in DISTANCES]
+    core = (gaussians.means - middle).norm(dim=1) < radius
+    seen = [_share_seen(gaussians, core, ring) for ring in rings]
+    return next(ring for ring, share in zip(rings, seen) if share >= SEES_AS_WELL * max(seen))
 
 
 def _densest(means: Float[Tensor, "points 3"]) -> tuple[Float[Tensor, "3"], float]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from fasttext2style.captures.around import Around, Look, look_around
+from fasttext2style.captures.around import Around, look_around
 from fasttext2style.captures.write import write_capture
-from fasttext2style.scene.files.ply import read_ply
+from fasttext2style.scene.files.ply import WITHOUT_INVALID, read_ply
 from fasttext2style.terminal.console import say
 
 VIEWS, HELD_OUT = 36, 6
@@ -39,13 +39,16 @@ def capture_folder(output: Path, ply: Path) -> Path:
     return output / ply.stem / f"capture-{digest.hexdigest()}"
 
 
-def capture_of_scene(ply: Path, folder: Path, up: str = "auto", look: Look = "auto", size: int = 256) -> Around:
+def capture_of_scene(
+    ply: Path, folder: Path, up: str = "auto", inside: bool = False, size: int = 256, drop_invalid: bool = False
+) -> Around:
     """Write a capture of a 3DGS .ply into a folder, and say what was guessed.
 
     Args:
         up: "auto", or an axis of `UP`.
-        look: around the middle of the scene, from inside it outwards, or "auto".
+        inside: from the middle of the scene outwards, rather than around it.
         size: of the square photographs, in pixels.
+        drop_invalid: leave out Gaussians that are no numbers.
 
     Raises:
         ValueError: no such .ply, nothing solid in it, settings out of range, or a folder that holds another capture.
@@ -56,8 +59,8 @@ def capture_of_scene(ply: Path, folder: Path, up: str = "auto", look: Look = "au
         raise ValueError(f"Photographs of at least 32 pixels are needed, got {size}.")
     if (folder / "transforms.json").exists():
         raise ValueError(f"{folder} holds a capture already: name another folder, or use it by --data {folder}.")
-    gaussians = read_ply(ply)
-    around = look_around(gaussians, None if up == "auto" else torch.tensor(UP[up]), look)
+    gaussians = read_ply(ply, drop_invalid, f"add --drop-invalid, or {WITHOUT_INVALID}")
+    around = look_around(gaussians, None if up == "auto" else torch.tensor(UP[up]), inside)
     views = around.views(VIEWS, size)
     held_out = list(range(2, VIEWS, VIEWS // HELD_OUT))
     train = [view for view in range(VIEWS) if view not in held_out]

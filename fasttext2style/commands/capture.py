@@ -16,7 +16,7 @@ from fasttext2style.commands.shared import errors_in_words
 class Capture:
     """Make a capture of a 3DGS .ply that came without one: cameras around it, its renders as photographs.
 
-    Look at the images first: if the scene stands on its head or is seen from a bad side, set --up and --look.
+    Look at the images first: if the scene stands on its head or is seen from a bad side, set --up and --inside.
     """
 
     ply: tyro.conf.Positional[Path]
@@ -25,8 +25,10 @@ class Capture:
     """The folder; capture-of-NAME beside the .ply by default."""
     up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto"
     """Where up is; guessed by level surfaces."""
-    look: Literal["auto", "around", "inside"] = "auto"
-    """Around the middle of the scene, or from inside it outwards (rooms)."""
+    inside: bool = False
+    """From the middle of the scene outwards, for rooms; otherwise around it."""
+    drop_invalid: bool = False
+    """Leave out Gaussians that are no numbers, as in ns-train."""
     size: int = 256
     """Side of the photographs in pixels."""
 
@@ -35,7 +37,7 @@ class Capture:
 
         with errors_in_words():
             folder = self.output or self.ply.parent / f"capture-of-{self.ply.stem}"
-            capture_of_scene(self.ply, folder, self.up, self.look, self.size)
+            capture_of_scene(self.ply, folder, self.up, self.inside, self.size, self.drop_invalid)
             print("Style it with:")
             print(
                 f"  ns-train fasttext2style --data {quote(str(folder))} --load-ply {quote(str(self.ply))} --prompt "

@@ -45,7 +45,7 @@ def marked(image: Tensor, coverage: Tensor, tint: float) -> Tensor:
 def highlighted(
     gaussians: Gaussians, weights: Float[Tensor, " gaussians"], cameras: Cameras
 ) -> Float[Tensor, "views height width 3"]:
-    """Renders with the object tinted and outlined; the views do not tell how sure the weights are."""
+    """Renders with the object tinted, as much as it is selected and seen, and outlined."""
     pictures = []
     for view in cameras:
         coverage, _, _ = render_values(gaussians, view, weights.to(gaussians.means)[:, None])

@@ -13,7 +13,7 @@ from fasttext2style.scene.gaussians import Gaussians
 def orbit(target: Gaussians, cameras: Cameras, views: int, width: int, height: int) -> Cameras:
     """Once around an object, from as far and as high as the capture's own cameras stand: there the scene is known.
 
-    World z is up, as nerfstudio lays scenes. The field of view takes in what lies within the 95th percentile of the
+    Up is where the capture's cameras have it. The field of view takes in what lies within the 95th percentile of the
     distances from the object's middle.
 
     Raises:
@@ -27,8 +27,10 @@ def orbit(target: Gaussians, cameras: Cameras, views: int, width: int, height: i
     distance = float(offsets.norm(dim=1).median())
     if distance <= 0:
         raise ValueError("The capture's cameras stand in the middle of the object, so there is no way around it")
-    elevations = torch.rad2deg(torch.asin(offsets[:, 2] / offsets.norm(dim=1)))
+    up = cameras.up.to(center)
+    elevations = torch.rad2deg(torch.asin((offsets @ up) / offsets.norm(dim=1)))
     # Neither from straight above, where upright means nothing, nor from under the floor.
     elevation = float(elevations.median().clamp(0, 60))
     fov = 2 * math.degrees(math.asin(min(1.25 * extent / distance, math.sin(math.radians(40)))))
-    return Cameras.orbit(center.cpu(), distance, views, width, height, max(fov, 5.0), elevation).to(cameras.device)
+    around = Cameras.orbit(center.cpu(), distance, views, width, height, max(fov, 5.0), elevation, up.tolist())
+    return around.to(cameras.device)

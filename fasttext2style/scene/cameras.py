@@ -17,6 +17,9 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation, RotationSpline
 from torch import Tensor
 
+LEAST_TURN = 0.15
+"""Root mean square of how far the cameras' right-hand sides leave their main direction, below which they are alike."""
+
 
 @dataclass(frozen=True)
 class Cameras:
@@ -65,6 +68,23 @@ class Cameras:
     def directions(self) -> Float[Tensor, "views 3"]:
         """Unit vectors along which the cameras look, in world coordinates."""
         return self.viewmats[:, 2, :3]
+
+    @property
+    def up(self) -> Float[Tensor, "3"]:
+        """Up, a unit vector, for cameras held upright on the whole: they look up and down, but their right is level.
+
+        So it is the direction across which all right-hand sides lie. The mean of the cameras' own up would lean back
+        with cameras that look down from one side; it is taken where all right-hand sides are alike (views that are only
+        shifted), or lie in no plane (cameras that roll).
+        """
+        own = torch.nn.functional.normalize(-self.viewmats[:, 1, :3].mean(dim=0), dim=0)
+        if len(self) < 3:
+            return own
+        _, strengths, axes = torch.linalg.svd(self.viewmats[:, 0, :3], full_matrices=False)
+        if float(strengths[1]) < LEAST_TURN * len(self) ** 0.5 or float(strengths[2]) > 0.5 * float(strengths[1]):
+            return own
+        # Cameras look down on things rather than up, and have their own up above rather than below.
+        return axes[2] if float(axes[2] @ (own - self.directions.mean(dim=0))) >= 0 else -axes[2]
 
     def to(self, device: torch.device | str) -> Cameras:
         return replace(self, viewmats=self.viewmats.to(device), Ks=self.Ks.to(device))

@@ -49,7 +49,7 @@ def select_automatic(gaussians: Gaussians, cameras: Cameras, number: int = 1) ->
     Raises:
         ValueError: fewer than three views, nothing solid where they look, or no such candidate.
     """
-    scene, views, found = _found(gaussians, cameras)
+    scene, views, found = _found(gaussians, cameras, 1 if number == 1 else CANDIDATES)
     if not 1 <= number <= len(found):
         raise ValueError(no_candidate(number, len(found)))
     return _voted(gaussians, scene, views, found[number - 1], "" if number == 1 else f", candidate {number}")
@@ -61,7 +61,7 @@ def candidates(gaussians: Gaussians, cameras: Cameras) -> list[Selection]:
     Raises:
         ValueError: fewer than three views, or nothing solid where they look.
     """
-    scene, views, found = _found(gaussians, cameras)
+    scene, views, found = _found(gaussians, cameras, CANDIDATES)
     return [
         _voted(gaussians, scene, views, body, "" if number == 0 else f", candidate {number + 1}")
         for number, body in enumerate(found)
@@ -77,14 +77,14 @@ def no_candidate(number: int, there_are: int) -> str:
     )
 
 
-def _found(gaussians: Gaussians, cameras: Cameras) -> tuple[SeenScene, Cameras, list[Tensor]]:
+def _found(gaussians: Gaussians, cameras: Cameras, most: int) -> tuple[SeenScene, Cameras, list[Tensor]]:
     if len(cameras) < LEAST_VIEWS:
         raise ValueError(
             f"Finding the object takes at least {LEAST_VIEWS} views, got {len(cameras)}; select a box or give masks"
         )
     views = some_views(cameras)
     scene = look_at(gaussians, views)
-    found = _bodies(scene)
+    found = _bodies(scene, most)
     if not found:
         raise ValueError(
             "Nothing solid where the cameras look; does the capture go around an object? Select it by a box or masks"
@@ -115,24 +115,28 @@ def _closed(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height 
     return np.logical_or(closed, np.isin(holes, small))[2:-2, 2:-2]
 
 
-def _bodies(scene: SeenScene) -> list[Int[Tensor, " body"]]:
+def _bodies(scene: SeenScene, most: int) -> list[Int[Tensor, " body"]]:
     """The likeliest object, then what else stands out, the most central first; no two that are nearly the same."""
     rows = near(scene)
     if len(rows) == 0:
         return []
     standing = Standing(scene, rows)
     central = standing.central_body()
-    labels = connected(scene, rows)
-    first = rows[labels == most_central(scene, rows, labels)] if central is None else central.rows
-    others = [body.rows for body in standing.all_bodies()] + [standing.carrier(first)]
-    if central is None:
-        counts = labels.bincount()
-        others += [rows[labels == label] for label in (counts >= LEAST_BODY).nonzero()[:, 0].tolist()]
+    others = []
+    if central is None:  # what stands on no ground that is seen
+        labels = connected(scene, rows)
+        first = rows[labels == most_central(scene, rows, labels)]
+        others = [rows[labels == label] for label in (labels.bincount() >= LEAST_BODY).nonzero()[:, 0].tolist()]
+    else:
+        first = central.rows
+    if most == 1:
+        return [first]
+    others += [body.rows for body in standing.all_bodies()] + [standing.carrier(first)]
     shown = [float(scene.central[body].sum()) for body in others]
     least = LEAST_CENTRAL * float(scene.central.sum())
     found = [first]
     for number in sorted(range(len(others)), key=lambda number: -shown[number]):
-        if len(found) < CANDIDATES and shown[number] > least and all(_apart(others[number], one) for one in found):
+        if len(found) < most and shown[number] > least and all(_apart(others[number], one) for one in found):
             found.append(others[number])
     return found
 

@@ -17,7 +17,7 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions, render_values
 from fasttext2style.selection.ground import LONGEST_GAP
 from fasttext2style.selection.neighbours import bodies, widths_of
-from fasttext2style.selection.seen import focus_of, some_views, up_of
+from fasttext2style.selection.seen import focus_of, some_views
 
 FEW_GAUSSIANS = 300
 SMALL_SHARE = 0.005
@@ -142,7 +142,7 @@ def _about_the_frame(seen: _Seen) -> str:
 
 def _about_sides(gaussians: Gaussians, chosen: Tensor, seen: _Seen) -> str:
     middle = gaussians.means[chosen].median(dim=0).values
-    up = up_of(seen.cameras)
+    up = seen.cameras.up
     away = seen.cameras.centers - middle
     # From straight above all sides are seen alike.
     high = float((torch.nn.functional.normalize(away, dim=1) @ up).median()) > math.sin(math.radians(65.0))

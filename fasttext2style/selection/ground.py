@@ -134,6 +134,7 @@ class Standing:
         else:  # where nothing stands on a ground, what touches nothing is free
             self._above = rows if floor == 0 else rows[:0]
         self._labels = connected(scene, self._above)
+        self._bodies: dict[int, Standing | None] = {}
 
     def _ground(self, normal: Float[Tensor, "3"], offset: float) -> tuple[Int[Tensor, " above"], float, Tensor] | None:
         """Rows above the plane, its area, and two directions [3, 2] along it; None if it is part of the object."""
@@ -193,6 +194,12 @@ class Standing:
         return body and (body.central_body() or body)
 
     def _free(self, label: int) -> Standing | None:
+        """The body of this number if it is free; looked at once."""
+        if label not in self._bodies:
+            self._bodies[label] = self._freed(label)
+        return self._bodies[label]
+
+    def _freed(self, label: int) -> Standing | None:
         body, scene = self._above[self._labels == label], self.scene
         if len(body) < LEAST_BODY:
             return None

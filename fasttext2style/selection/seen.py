@@ -30,8 +30,6 @@ CAMERA_REACH = 0.25
 ONE_SIDED = 0.7
 """Length of the mean of the directions in which the cameras look, above which they stand on one side of what they see:
 within some 120 degrees."""
-LEAST_TURN = 0.15
-"""Root mean square of how far the cameras' right-hand sides leave their main direction, below which they are alike."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def look_at(gaussians: Gaussians, cameras: Cameras) -> SeenScene:
         central,
         focus,
         float(away.norm(dim=1).median()),
-        up_of(cameras),
+        cameras.up,
         torch.nn.functional.normalize(away, dim=1).mean(dim=0),
         solid,
     )
@@ -117,22 +115,6 @@ def _seen_in_the_middle(
     if float(shown.sum()) <= 0:
         return focus_of(cameras)
     return torch.stack([weighted_median(axis, shown) for axis in gaussians.means.T])
-
-
-def up_of(cameras: Cameras) -> Float[Tensor, "3"]:
-    """Up, a unit vector, for cameras held upright on the whole: they look up and down, but their right is level.
-
-    So it is the direction across which all cameras' right-hand sides lie. Where these are all alike (views that are
-    only shifted) it is the mean of the cameras' own up.
-    """
-    own = torch.nn.functional.normalize(-cameras.viewmats[:, 1, :3].mean(dim=0), dim=0)
-    _, strengths, directions = torch.linalg.svd(cameras.viewmats[:, 0, :3], full_matrices=True)
-    if len(strengths) < 3 or float(strengths[1]) < LEAST_TURN * len(cameras) ** 0.5:
-        return own
-    if float(strengths[2]) > 0.5 * float(strengths[1]):
-        return own  # rolled, or held upright by nobody
-    # Cameras look down on things rather than up, and have their own up above rather than below.
-    return directions[2] * torch.sign(directions[2] @ (own - cameras.directions.mean(dim=0)))
 
 
 def focus_of(cameras: Cameras) -> Float[Tensor, "3"]:

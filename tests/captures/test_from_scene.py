@@ -3,9 +3,11 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from fasttext2style.captures.around import look_around
@@ -34,7 +36,9 @@ COLMAP = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 """z up becomes -y up."""
 
 
-@pytest.mark.parametrize("name, turn, up", [("z", torch.eye(3), (0, 0, 1)), ("-y", COLMAP, (0, -1, 0))])
+@pytest.mark.parametrize(
+    "name, turn, up", [("z", torch.eye(3), (0, 0, 1)), ("-y", COLMAP, (0, -1, 0)), ("y", COLMAP.T, (0, 1, 0))]
+)
 def test_up_is_where_the_deck_says(toy, name, turn, up):
     found = look_around(turned(toy.gaussians, turn))
     assert float(found.up @ torch.tensor(up).float()) > math.cos(math.radians(5))
@@ -72,9 +76,41 @@ def test_a_room_is_seen_from_inside():
         torch.zeros(len(means), 3),
         torch.zeros(len(means), 0, 3),
     )
-    found = look_around(room, look="inside")
+    found = look_around(room, inside=True)
     assert found.inside
     assert (found.views(8, 32).centers - found.middle).norm(dim=1).max() < 1e-4
+
+
+def test_views_come_nearer_where_something_stands_before_the_middle(toy):
+    """A screen all around, farther away than the nearest ring and nearer than the farthest."""
+    free = look_around(toy.gaussians)
+    angle = torch.linspace(0, 2 * math.pi, 240)[:, None].expand(-1, 60).flatten()
+    height = torch.linspace(-2, 5, 60).repeat(240)
+    far = 0.9 * free.radius
+    places = free.middle + torch.stack([far * angle.cos(), far * angle.sin(), height], dim=1)
+    screen = toy.gaussians.subset(torch.zeros(len(places), dtype=torch.long))
+    screen = replace(screen, means=places, log_scales=torch.full((len(places), 3), 0.08).log(),
+                     logit_opacities=torch.full((len(places),), 6.0))  # fmt: skip
+    found = look_around(Gaussians.concatenated([toy.gaussians, screen]))
+    assert found.radius < far < free.radius
+
+
+def test_what_a_killed_start_left_of_a_capture_is_made_anew(toy, tmp_path):
+    (tmp_path / "capture" / "images").mkdir(parents=True)
+    (tmp_path / "capture" / "images" / "train_000.png").write_bytes(b"half")
+    write_ply(tmp_path / "toy.ply", toy.gaussians.subset(torch.arange(500)))
+    capture_of_scene(tmp_path / "toy.ply", tmp_path / "capture", size=32)
+    Image.open(tmp_path / "capture" / "images" / "train_000.png").load()
+
+
+def test_gaussians_that_are_no_numbers_are_left_out_if_asked(toy, tmp_path):
+    means = toy.gaussians.means[:500].clone()
+    means[7] = math.nan
+    write_ply(tmp_path / "toy.ply", replace(toy.gaussians.subset(torch.arange(500)), means=means))
+    with pytest.raises(ValueError, match="--drop-invalid"):
+        capture_of_scene(tmp_path / "toy.ply", tmp_path / "capture", size=32)
+    capture_of_scene(tmp_path / "toy.ply", tmp_path / "capture", size=32, drop_invalid=True)
+    assert (tmp_path / "capture" / "transforms.json").is_file()
 
 
 def test_a_capture_is_whole_and_its_file_names_it(toy, tmp_path, capsys):

@@ -194,11 +194,11 @@ BAD_STARTS = {
 }  # fmt: skip
 
 
-def _start(arguments: list[str], world: Path, output: Path, monkeypatch) -> int:
-    """`ns-train ARGUMENTS` in this process; its exit code."""
+def _start(arguments: list[str], world: Path, output: Path, monkeypatch, data: bool = True) -> int:
+    """`ns-train ARGUMENTS` in this process; its exit code. Without `data` no capture is named."""
     arguments = [argument.replace("{}", str(world)) for argument in arguments]
     for name, value in (("--data", str(world / "capture")), ("--output-dir", str(output)), ("--vis", "viewer")):
-        if name not in arguments:
+        if name not in arguments and (data or name != "--data"):
             arguments += [name, value]
     monkeypatch.setattr(sys, "argv", ["ns-train", *arguments, *RAW])
     monkeypatch.chdir(world)
@@ -229,6 +229,27 @@ def test_a_bad_start_is_refused_in_one_message_and_leaves_nothing(
     assert len(above.splitlines()) < 15
     assert "Traceback" not in said.out + said.err and "Reconstructing" not in said.out
     assert not output.exists() and _everything(world) == before
+
+
+BAD_SCENES_ALONE = {
+    "no such .ply": ([*STYLE, "--load-ply", "{}/nothing.ply"], "cannot be read"),
+    "a folder": ([*STYLE, "--load-ply", "{}/capture"], "cannot be read"),
+    "no .ply": ([*STYLE, "--load-ply", "{}/text.txt"], "is not a .ply file"),
+    "a .ply with NaN": ([*STYLE, "--load-ply", "{}/nan.ply"], "3 of 300 Gaussians have NaN or infinite values: add"),
+    "no known word": (["fasttext2style", "--encoder", "tiny", "--prompt", "a diamond horse", *PLY], "knows no word"),
+    "no such editor": ([*ROUNDS, *PLY, "--editor", "painter"], "There is no editor"),
+    "two scenes": ([*STYLE, *PLY, "--load-dir", "{}/good"], "give one of them"),
+}
+
+
+@pytest.mark.parametrize("arguments, message", BAD_SCENES_ALONE.values(), ids=BAD_SCENES_ALONE)
+def test_a_scene_without_photographs_is_refused_before_views_are_made_of_it(
+    world, tmp_path, capsys, monkeypatch, arguments, message
+):
+    assert _start(arguments, world, tmp_path / "out", monkeypatch, data=False) == 1
+    said = capsys.readouterr()
+    assert message in said.out.partition("\nError: ")[2] and "Traceback" not in said.out + said.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_port_that_is_taken_is_said(world, tmp_path, capsys, monkeypatch):

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -102,6 +103,19 @@ def test_the_orbit_stands_where_the_captures_cameras_stood_and_looks_at_the_obje
     pixels = pixels[..., :2] / pixels[..., 2:]
     assert bool(((pixels > 0) & (pixels < torch.tensor([64.0, 48.0]))).all()), "all of the object is in every picture"
     assert float(pixels[..., 1].amax() - pixels[..., 1].amin()) > 24, "and fills at least half of it"
+
+
+def test_the_orbit_goes_around_the_captures_own_up():
+    """A scene in COLMAP's coordinates, whose y points down: seen as the same one in nerfstudio's."""
+    turn = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    ball, cameras = ball_on_floor().subset(torch.arange(BALL)), capture_cameras()
+    turned = replace(ball, means=ball.means @ turn.T)
+    viewmats = cameras.viewmats.clone()
+    viewmats[:, :3, :3] = viewmats[:, :3, :3] @ turn.T
+    there = orbit(turned, replace(cameras, viewmats=viewmats), 8, 64, 48)
+    heights = there.centers @ torch.tensor([0.0, -1.0, 0.0])
+    expected = orbit(ball, cameras, 8, 64, 48).centers[:, 2]
+    torch.testing.assert_close(heights, expected, atol=1e-3, rtol=0)
 
 
 def test_a_turntable_shows_before_and_after_side_by_side(run_folder, monkeypatch):

@@ -142,6 +142,11 @@ def test_a_picture_shows_what_is_selected(ft2s_select, run_folder):
     assert (around < 0.01).float().mean() > 0.2 and not changed[around < 0.01].any()
 
 
+def test_a_selection_that_looks_wrong_is_questioned(ft2s_select, capsys):
+    ft2s_select("--by", "sphere", "--radius", 0.34)
+    assert "The object is very small: 150 of 300 Gaussians" in " ".join(capsys.readouterr().out.split())
+
+
 def test_views_are_drawn_with_their_numbers_and_pixels(run_folder, tmp_path, monkeypatch, capsys):
     """What a ruler says is the pixel that a click takes."""
     sheet = tmp_path / "views.png"

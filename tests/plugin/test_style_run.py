@@ -95,7 +95,11 @@ def test_nothing_is_edited_without_a_yes(capture, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr("sys.stdin", io.StringIO("what\nno\n"))
     with pytest.raises((ValueError, SystemExit), match=r"1|nothing was edited"):
         train(config)
-    assert capsys.readouterr().out.count("Is it the right one? (yes/no)") == 2
+    said = capsys.readouterr().out
+    assert said.count("Is it the right one? (yes/no)") == 2
+    # What the question is about stands above it: what looks wrong, and the picture.
+    above = said[: said.index("Is it the right one?")]
+    assert "The object is very small: 150 of 300 Gaussians" in " ".join(above.split()) and "object.png" in above
     assert not list(tmp_path.rglob("styled.ply")) and list(tmp_path.rglob("object.png"))
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
     train(config)

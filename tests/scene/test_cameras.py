@@ -196,3 +196,30 @@ def test_what_a_camera_sees_lies_before_it_and_inside_its_picture():
     camera = Cameras(torch.eye(4)[None], torch.tensor([[[50.0, 0, 50], [0, 50, 50], [0, 0, 1]]]), 100, 100)
     points = torch.tensor([[0.0, 0, 1], [0.9, -0.9, 1], [1.1, 0, 1], [0, 0, -1], [1.9, 0, 2]])
     assert camera.see(points).tolist() == [True, True, False, False, True]
+
+
+# --- up -----------------------------------------------------------------------------------------------------------
+
+
+def _degrees(one: torch.Tensor, other: tuple[float, ...]) -> float:
+    return math.degrees(math.acos(max(-1.0, min(1.0, float(one @ torch.tensor(other))))))
+
+
+@pytest.mark.parametrize("up", [(0.0, 0.0, 1.0), (0.0, -1.0, 0.0), (0.6, 0.0, 0.8)])
+@pytest.mark.parametrize("elevation", [-20.0, 0.0, 35.0, 80.0])
+@pytest.mark.parametrize("seen", [slice(0, 24), slice(0, 6)], ids=["all around", "from one side"])
+def test_up_is_where_the_cameras_were_held_upright_however_they_look_down(up, elevation, seen):
+    assert _degrees(orbit(views=24, elevation_degrees=elevation, up=up)[seen].up, up) < 0.1
+
+
+def test_views_that_are_only_shifted_have_the_up_of_their_pictures():
+    one = orbit(views=8, elevation_degrees=30.0)[0]
+    shifted = one[[0] * 5]
+    shifted.viewmats[:, :2, 3] += torch.linspace(-1, 1, 5)[:, None]
+    assert _degrees(shifted.up, (-0.5, 0.0, math.sqrt(0.75))) < 0.1
+    assert _degrees(one.up, (-0.5, 0.0, math.sqrt(0.75))) < 0.1
+
+
+def test_cameras_that_are_held_any_way_have_an_up_all_the_same():
+    up = random_cameras(3, 12).up
+    assert float(up.norm()) == pytest.approx(1.0, abs=1e-5)

@@ -1,6 +1,7 @@
 """What stands on what, and where cameras look."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -125,3 +126,23 @@ def test_a_small_body_seen_through_few_of_its_gaussians_is_no_obstacle():
         if plane is not None:
             normal, offset = plane
             assert normal.norm() == pytest.approx(1.0, abs=1e-5) and normal[2] > 0 and math.isfinite(offset)
+
+
+def test_what_is_faint_wide_and_misty_or_before_a_lens_holds_no_body_together():
+    """By the cameras' distance of 2: wide is above 0.12, and near a lens is within 0.5 of one."""
+    cameras = orbit(0.0)
+    places = torch.cat([ball(0.3, 0.0, 500), cameras.centers[:1] * 0.8, cameras.centers[:1] * 0.7, torch.zeros(4, 3)])
+    opacities, sizes = torch.full((506,), 0.9), torch.full((506, 1), 0.03)
+    opacities[502:] = torch.tensor([0.15, 0.25, 0.4, 0.9])
+    sizes[504:] = 0.15
+    scene = blobs(places, sizes)
+    scene = replace(scene, logit_opacities=opacities.logit())
+    solid = look_at(scene, cameras).solid
+    assert solid[:500].all()
+    # In order: before a lens, not quite; faint, not quite; wide and misty, wide and solid.
+    assert solid[500:].tolist() == [False, True, False, True, False, True]
+
+
+def test_a_scene_that_is_faint_all_over_is_solid_as_far_as_it_goes():
+    scene = blobs(ball(0.3, 0.0, 500), 0.03, opacity=0.1)
+    assert look_at(scene, orbit(0.0)).solid.all()

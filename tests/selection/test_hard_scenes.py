@@ -1,10 +1,12 @@
 """The object is found in captures from one side, before walls, on tables and plinths, and in poor reconstructions."""
 
+from dataclasses import replace
+
 import hard_scenes
 import pytest
 import torch
 from hard_scenes import SCENES, HardScene, foggy, from_parallel_views, reconstructed, sparse
-from shared_scenes import coverage
+from shared_scenes import ball, blobs, coverage, disc, orbit
 
 from fasttext2style.selection.automatic import candidates, select_automatic
 from fasttext2style.selection.doubts import doubts
@@ -52,6 +54,22 @@ def test_where_it_goes_wrong_there_is_a_warning_and_the_object_is_a_candidate():
     found = candidates(scene.gaussians, scene.cameras)
     assert doubts(scene.gaussians, scene.cameras, found[0].weights)
     assert max(iou(scene, one.weights) for one in found) > BAR
+
+
+def test_what_stands_behind_a_veil_is_found_though_no_pixel_is_half_its_own():
+    """A shell of faint Gaussians around ball and floor, inside of the cameras' ring."""
+    torch.manual_seed(0)
+    floor, thing, veil = disc(0.9, 0.3, 4000), ball(0.3, 0.65, 1500), ball(1.2, 0.6, 4000)
+    scene = blobs(torch.cat([floor, thing, veil]))
+    faint = torch.cat([torch.full((5500,), 0.95), torch.full((4000,), 0.19)])
+    wide = torch.cat([scene.log_scales[:5500], torch.full((4000, 3), 0.08).log()])
+    scene = replace(scene, logit_opacities=faint.logit(), log_scales=wide)
+    exact = torch.zeros(9500)
+    exact[4000:5500] = 1.0
+    own = coverage(scene, exact, orbit(0.6))
+    assert own.max() < 0.5
+    weights = select_automatic(scene, orbit(0.6)).weights
+    assert weights[4000:5500].mean() > 0.85 and weights[:4000].mean() < 0.05
 
 
 def test_a_picture_on_a_wall_is_not_taken_for_the_wall():

@@ -87,15 +87,18 @@ class RunConfig(_Checked, TrainerConfig):
                 check_tracker(tracker)
         # Files, by their first bytes.
         scene = self.named_scene()
-        # The capture: all photographs are opened.
+        # The capture: all photographs are opened; making them would cost more than any network.
+        networks = self._networks_timed(watch) if self.makes_capture() else None
         capture = self.named_capture(scene)
         self.check_scene(scene, capture)
         self.check_disk(scene, capture)
         watch.seconds["checks"] = watch.elapsed
         # Networks: seconds.
+        return Started(watch, networks or self._networks_timed(watch), self._lock_folder())
+
+    def _networks_timed(self, watch: Stopwatch) -> Any:
         with watch.phase("networks"):
-            networks = self.load_networks()
-        return Started(watch, networks, self._lock_folder())
+            return self.load_networks()
 
     def _lock_folder(self) -> WriteLock:
         """Make the run's folder, one of its own if the run is new, and take its lock.
@@ -144,6 +147,10 @@ class RunConfig(_Checked, TrainerConfig):
         """
         path = checkpoint_path(self)
         return None if path is None else scene_of_checkpoint(path, self.pipeline.model.sh_degree)
+
+    def makes_capture(self) -> bool:
+        """Whether there are no photographs, so that views have to be rendered first."""
+        return False
 
     def named_capture(self, scene: NamedScene | None) -> Capture:
         """The capture that the command line names.

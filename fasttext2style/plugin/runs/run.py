@@ -11,9 +11,11 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor
 
+from fasttext2style.plugin.host.chatter import host_is_quiet
 from fasttext2style.plugin.host.checkpoints import checkpoints_in, plain_numbers, read_checkpoint, write_checkpoint
 from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
+from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.scene.cameras import Cameras
@@ -53,7 +55,9 @@ class Run:
         self.folder, self.config, self.checkpoint = folder, config, checkpoint
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.state: dict[str, Any] = read_checkpoint(checkpoint)
-        pipeline = config.pipeline.setup(device=self.device, test_mode="inference", world_size=1, local_rank=0)
+        hint = "If its capture was changed or moved since, put it back as it was."
+        with host_in_words(f"The run {folder} cannot be opened", hint), host_is_quiet():
+            pipeline = config.pipeline.setup(device=self.device, test_mode="inference", world_size=1, local_rank=0)
         if not isinstance(pipeline, VanillaPipeline) or not isinstance(pipeline.model, SceneModel):
             raise ValueError(
                 f"{folder} is a run of {config.method_name}; expected one of fasttext2style, fasttext2style-ip2p or "

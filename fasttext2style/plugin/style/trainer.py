@@ -77,20 +77,27 @@ class StyleTrainerConfig(RunConfig):
         data = self.pipeline.datamanager
         if self.load_ply is not None and data.data is None:
             # The file came without photographs.
-            self.data = data.data = capture_folder(self.output_dir, self.load_ply)
+            self.load_ply = self.load_ply.expanduser()
+            with errors_in_words():
+                self.data = data.data = capture_folder(self.output_dir, self.load_ply)
             parser: Any = data.dataparser
             if isinstance(parser, NerfstudioDataParserConfig):
                 parser.orientation_method, parser.center_method, parser.auto_scale_poses = "none", "none", False
             self.experiment_name = self.experiment_name or self.load_ply.stem
         super().set_timestamp()
 
+    def makes_capture(self) -> bool:
+        folder = self.pipeline.datamanager.data
+        if self.load_ply is None or folder is None or (folder / "transforms.json").exists():
+            return False
+        return folder == capture_folder(self.output_dir, self.load_ply)
+
     def named_capture(self, scene: NamedScene | None) -> Capture:
-        folder, ply = self.pipeline.datamanager.data, self.load_ply
-        if ply is None or folder is None or folder.exists():
-            return super().named_capture(scene)
-        if folder.name == capture_folder(self.output_dir, ply).name:
+        if self.makes_capture():
+            ply, folder = self.load_ply, self.pipeline.datamanager.data
+            assert ply is not None and folder is not None, "only then is one made"
             say(f"No --data: {ply.name} gets views of its own (ft2s capture sets up axis and direction)")
-            capture_of_scene(ply, folder)
+            capture_of_scene(ply, folder, drop_invalid=self.drop_invalid)
         return super().named_capture(scene)
 
     def check_settings(self) -> None:

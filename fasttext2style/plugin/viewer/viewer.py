@@ -64,7 +64,7 @@ class LiveViewer:
         self._tint: float | None = None
         model.on_outputs = self._finish
         # A tab that opens sees what the first photograph shows, not the back of the scene.
-        self._start = (cameras.centers[0].cpu(), looked_at(cameras).cpu(), up_of(cameras).cpu())
+        self._start = (cameras.centers[0].cpu(), looked_at(cameras).cpu(), cameras.up.cpu())
         self._ball_radius = _BALL * float((self._start[1] - self._start[0]).norm())
         self.server.on_client_connect(self._welcome)
         for client in self.server.get_clients().values():
@@ -189,8 +189,3 @@ class LiveViewer:
             client.camera.up_direction = up
             client.camera.position = SCALE * center
             client.camera.look_at = SCALE * target
-
-
-def up_of(cameras: Cameras) -> Tensor:
-    """[3] mean direction in which the images' upper edges lie."""
-    return torch.nn.functional.normalize(-cameras.viewmats[:, 1, :3].mean(dim=0), dim=0)

@@ -36,6 +36,7 @@ OPAQUE = 20.0
 """Logit in place of infinity: in 32 bits its sigmoid is 1."""
 THINNEST = -20.0
 """log_scale in place of minus infinity: 2e-9 units."""
+WITHOUT_INVALID = "export the scene again without them"
 ROWS_AT_ONCE = 1 << 17
 HEADER_LIMIT = 1 << 20
 """Bytes read in search of a header's end; a file without one may be gigabytes long."""
@@ -45,14 +46,18 @@ LONGEST_NUMBER = 400
 """Digits and all else of a number in an ascii file: those of the largest double, written out, are 309."""
 
 
-def read_ply(path: Path | str, drop_invalid: bool = False) -> Gaussians:
+def read_ply(path: Path | str, drop_invalid: bool = False, remedy: str = WITHOUT_INVALID) -> Gaussians:
     """The scene in a .ply file, on the CPU, bit for bit if the file holds 32 bit floats.
 
     A file that has red, green, blue (0 to 255) in place of f_dc (`ns-export --ply-color-mode rgb`) is read too.
 
+    Args:
+        drop_invalid: leave out rows with NaN or infinite values, with a warning.
+        remedy: what people can do where such rows are not left out.
+
     Raises:
         ValueError: no .ply file, no Gaussians in it, properties missing, cut short, or rows with NaN or infinite
-            values; with `drop_invalid` such rows are left out, with a warning.
+            values.
     """
     path = Path(path)
     with open(path, "rb") as stream:
@@ -65,7 +70,7 @@ def read_ply(path: Path | str, drop_invalid: bool = False) -> Gaussians:
     counts = ", ".join(f"{name}: {int(rows.sum()):,}" for name, rows in invalid.items())
     found = f"{path}: {int(any_invalid.sum()):,} of {len(gaussians):,} Gaussians have NaN or infinite values ({counts})"
     if not drop_invalid:
-        raise ValueError(f"{found}: export the scene again without them")
+        raise ValueError(f"{found}: {remedy}")
     if bool(any_invalid.all()):
         raise ValueError(f"{found}, so nothing is left; export the scene again")
     warnings.warn(f"{found}; they are left out", stacklevel=2)
