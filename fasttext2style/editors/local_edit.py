@@ -63,6 +63,7 @@ class LocalEditor:
         self.config = config or LocalEditConfig()
         self.name = editor.name
         self.capabilities = editor.capabilities | {"mask"}
+        self.key_views: int = getattr(editor, "key_views", 0)
         self._batch_size = self.config.batch_size
 
     @torch.no_grad()
@@ -122,7 +123,7 @@ class LocalEditor:
         failed: dict[int, str] = {}
         info: dict[str, Any] = {"model": self.name}
         views = len(request.images)
-        keys = spread_rows(views, getattr(self.editor, "key_views", 0))
+        keys = spread_rows(views, self.key_views)
         waiting = keys + [row for row in range(views) if row not in keys]
         while waiting:
             done = views - len(waiting)

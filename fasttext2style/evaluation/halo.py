@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
 from fasttext2style.evaluation.image_metrics import Images, Weights, psnr
@@ -84,7 +83,25 @@ def outside_picture(
     return labelled_rows({label: images[chosen] for label, images in rows.items()}, columns)
 
 
+def widened(masks: Shaped[Tensor, "*views height width"], radius: int) -> Shaped[Tensor, "*views height width"]:
+    """The largest value within `radius` rows and columns of each pixel; values are 0 or more, or truth values.
+
+    Twice over a line, and each time by windows that double: some 9 maxima a picture instead of the 22,801 of a square
+    window of radius 75, which takes minutes a view of 1600 x 1066 on a CPU.
+    """
+    for axis in (-2, -1):
+        lines = masks.transpose(axis, -1)
+        lines = torch.cat([edge := lines.new_zeros(*lines.shape[:-1], radius), lines, edge], dim=-1)
+        reach = 1
+        while reach <= 2 * radius:
+            step = min(reach, 2 * radius + 1 - reach)
+            lines = torch.maximum(lines[..., :-step], lines[..., step:])
+            reach += step
+        masks = lines.transpose(axis, -1)
+    return masks.contiguous()
+
+
 def _near(masks: Bool[Tensor, "views height width"]) -> Bool[Tensor, "views height width"]:
     """The masks widened by the rim."""
     radius = max(LEAST_RIM, round(RIM * min(masks.shape[1:])))
-    return F.max_pool2d(masks.float()[:, None], 2 * radius + 1, 1, radius)[:, 0] > 0
+    return widened(masks, radius)

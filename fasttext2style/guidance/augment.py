@@ -92,12 +92,12 @@ def sample_backgrounds(
     cells = int(torch.randint(4, max(side // 2, 5), (), generator=generator, device=device))
     blobs = torch.rand(count, 3, cells, cells, generator=generator, device=device)
     noise = F.interpolate(blobs, (side, side), mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
-    choices = torch.randint(len(kinds), (count,), generator=generator, device=device).tolist()
-    backgrounds = [
-        noise[index] if kinds[kind] == "noise" else torch.full((side, side, 3), flat[kinds[kind]], device=device)
-        for index, kind in enumerate(choices)
-    ]
-    return torch.stack(backgrounds)
+    choices = torch.randint(len(kinds), (count,), generator=generator, device=device)
+    backgrounds = noise
+    for number, kind in enumerate(kinds):
+        if kind != "noise":  # chosen on the device: asking which were drawn would wait for it
+            backgrounds = torch.where((choices == number)[:, None, None, None], flat[kind], backgrounds)
+    return backgrounds.contiguous()
 
 
 def check_patches(

@@ -23,7 +23,7 @@ from fasttext2style.rounds.folder import KeepConfig, Round, RoundsFolder
 from fasttext2style.rounds.growth import RoundGrowth
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig
-from fasttext2style.styling.steps import MakeOptimizers, ObjectSteps
+from fasttext2style.styling.steps import MakeOptimizers, ObjectSteps, with_enough_memory
 
 NewRounds = Callable[[str, EditableObject, RoundsFolder, OnStep], EditRounds]
 """(instruction, object, where its rounds are kept, called with (done, total) steps of an edit) -> rounds, not begun.
@@ -236,8 +236,9 @@ class _Series:
         if rounds.begin_step():
             self.scene.pictures = {view: rounds.targets[view].image for view in rounds.targets.round_views}
             self.scene.tell("pictures")
-        losses, info = rounds.losses()
-        self.steps.take(losses, info, rounds.step)
+        with_enough_memory(
+            lambda: self.steps.take(*rounds.losses(), rounds.step), self.optimizers.values(), rounds.halve
+        )
         self.live.write()
         return rounds.end_step()
 

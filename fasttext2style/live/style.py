@@ -18,7 +18,7 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
-from fasttext2style.styling.steps import MakeOptimizers, ObjectSteps, TrainingDiverged
+from fasttext2style.styling.steps import MakeOptimizers, ObjectSteps, TrainingDiverged, with_enough_memory
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 
 PRESETS = {"quick": 60, "normal": 200, "fine": 500}
@@ -157,6 +157,7 @@ class _Style:
         cameras = scene.cameras.evenly(_VIEWS)
         self.styler = ObjectStyler(self.edit, cameras, settings.encoder, order.prompt, config, settings.seed)
         optimizers = settings.make_optimizers(self.edit.parameters, order.speed, order.speed)
+        self.optimizers = optimizers.values()
         densification = ObjectGrowth(growth, self.edit, optimizers, PRESETS[order.preset])
         self.steps = ObjectSteps(self.edit, optimizers, densification, self._grown)
 
@@ -167,7 +168,9 @@ class _Style:
             ValueError: the loss is no longer finite.
         """
         try:
-            self.steps.take(*self.styler.losses(), number)
+            with_enough_memory(
+                lambda: self.steps.take(*self.styler.losses(), number), self.optimizers, self.styler.sampler.halve
+            )
         except TrainingDiverged as error:
             raise ValueError(f"{error} Try a lower speed, or colors only.") from error
 

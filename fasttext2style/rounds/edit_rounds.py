@@ -87,6 +87,7 @@ class EditRounds:
         self._views_kept = views_kept(config.keep, views.shown)
         self._residuals: dict[int, float] = {}
         self._edits_so_far = 0
+        self._most_views = self.plan.batch
         self._manifest: dict[str, Any] = {}
         self._snapshot: dict[str, Tensor] = {}
         self._watch, self._round_started = Stopwatch(), time.perf_counter()
@@ -223,9 +224,16 @@ class EditRounds:
         views = self._batch
         images, info = self.subject.render_boxes(views, self.views.boxes[views])
         targets, masks = self.targets.crops(views)
-        originals = self.views.crops(self.views.originals[views], views)
+        originals = self.views.original_crops(views)
         losses = picture_losses(self.config.losses, images, targets, originals, masks, self.tools.perceptual)
         return losses | self.subject.losses(), info
+
+    def halve(self) -> int:
+        """Half as many views a step from now on, also in the step that was begun; tells how many they were."""
+        before = len(self._batch)
+        self._most_views = max(1, before // 2)
+        self._batch, self._sampler.batch = self._batch[: self._most_views], self._most_views
+        return before
 
     def end_step(self) -> Round | None:
         """After the optimizers' step; the round, when this was its last one."""
@@ -296,7 +304,7 @@ class EditRounds:
         """Batches of the views that are trained on now; everything random of a pass comes from its own seed."""
         seed = derived_seed(self.task.seed, self.round, self.step, 1)
         self._train_views = torch.tensor(self.targets.train_views)
-        self._sampler = ViewSampler(len(self._train_views), self.plan.batch, seed)
+        self._sampler = ViewSampler(len(self._train_views), min(self.plan.batch, self._most_views), seed)
         self.subject.draw_from(seed)
 
     def _measure(self) -> Measured:

@@ -7,7 +7,7 @@ object again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,9 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES, Gaussians
-from fasttext2style.scene.rasterize import render, render_values
+from fasttext2style.scene.rasterize import render, render_values, views_at_once
 from fasttext2style.scene.splats import RasterizeMode
+from fasttext2style.scene.still import StillGaussians
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler
@@ -73,11 +74,11 @@ class GaussianSubject:
     ) -> None:
         self.edit, self.cameras, self.mode = edit, capture.cameras, mode
         self._capture, self._config, self._text = capture, config, text
-        self._outside, self._original_weights = edit.outside(), edit.merged_weights()
+        self._outside, self._original_weights = StillGaussians(edit.outside()), edit.merged_weights()
         self._everything = len(self._outside) == 0
         if mode.removes and self._everything:
             raise ValueError("The whole scene is selected: once it is removed nothing is left. Select less of it.")
-        self._holes = hole_masks(edit.scene, self._original_weights, self.cameras).cpu() if mode.removes else None
+        self._holes = hole_masks(edit.scene, self._original_weights, self.cameras) if mode.removes else None
         self._anchor = edit.gaussians(()).copy()
 
     def views(self) -> SceneViews:
@@ -86,11 +87,13 @@ class GaussianSubject:
         Raises:
             ValueError: no view shows the object, or what is missing without it.
         """
-        every_view = list(range(len(self.cameras)))
-        coverage = self.coverage(every_view)
-        if coverage is not None and not bool((to_bytes(coverage) > SEEN * 255).any()):
+        coverage = None if self._everything else self._all_coverage()
+        if coverage is not None and not bool((coverage > SEEN * 255).any()):
             raise ValueError(self._nothing_shown())
-        originals = to_bytes(self._render(self._outside if self.mode.removes else self.edit.scene, every_view))
+        scene, every_view = self._outside.gaussians if self.mode.removes else self.edit.scene, range(len(self.cameras))
+        originals = torch.empty(len(every_view), self.cameras.height, self.cameras.width, 3, dtype=torch.uint8)
+        for views, pictures in self._rendered(scene, every_view):
+            originals[views] = to_bytes(pictures)
         return SceneViews(self.cameras, self._capture.photographs, originals, coverage, self.mode.mask_margin)
 
     def remove(self, masks: UInt8[Tensor, "views height width 1"]) -> None:
@@ -99,7 +102,7 @@ class GaussianSubject:
         Raises:
             ValueError: nothing of it can.
         """
-        keep_seeds(self.edit, self.cameras, masks.float().to(self.edit.weights.device) / 255)
+        keep_seeds(self.edit, self.cameras, masks)
         self.re_anchor()
 
     # --- seen -------------------------------------------------------------------------------------------------------
@@ -109,21 +112,23 @@ class GaussianSubject:
         return self.edit.parameters
 
     def render(self, views: list[int], with_depth: bool = False) -> Float[Tensor, "views height width channels"]:
-        return self._render(self.edit.merged(), views, with_depth)
+        return torch.cat([part.cpu() for _, part in self._rendered(self.edit.merged(), views, with_depth)])
 
     def render_boxes(
         self, views: Int[Tensor, " views"], boxes: Int[Tensor, "views 4"]
     ) -> tuple[Float[Tensor, "views height width 3"], dict[str, Any]]:
         width, height = (boxes[0, 2:] - boxes[0, :2]).tolist()
-        cameras = self.cameras[views.to(self.cameras.device)].cropped(boxes.float(), width, height)
-        scene = Gaussians.concatenated([self.edit.gaussians(self.mode.train), self._outside])
-        images, _, info = render(
-            scene, cameras, background=self._capture.background, rasterize_mode=self._capture.rasterize_mode
+        cameras = self.cameras[views.to(self.cameras.device, non_blocking=True)].cropped(boxes.float(), width, height)
+        images, _, info = self._outside.render_behind(
+            self.edit.gaussians(self.mode.train),
+            cameras,
+            background=self._capture.background,
+            rasterize_mode=self._capture.rasterize_mode,
         )
         return images, info
 
     @torch.no_grad()
-    def coverage(self, views: list[int], chunk: int = 8) -> Float[Tensor, "views height width 1"] | None:
+    def coverage(self, views: list[int]) -> Float[Tensor, "views height width 1"] | None:
         """How much of each pixel's colour comes from the object, what hides it taken into account.
 
         Of an object that is removed: how much shows what no view ever saw; that stays as it was at first.
@@ -132,30 +137,39 @@ class GaussianSubject:
             return self._holes[views]
         if self._everything:
             return None
-        scene, is_object = self.edit.merged(), (self.edit.merged_weights() > 0).float()[:, None]
-        cameras = self.cameras[views]
-        parts = [
-            render_values(scene, some, is_object, rasterize_mode=self._capture.rasterize_mode)[0].cpu()
-            for some in (cameras[start : start + chunk] for start in range(0, len(views), chunk))
-        ]
-        return torch.cat(parts).clamp(0, 1)
+        return torch.cat([part.cpu() for part in self._shown_of(views)])
+
+    def _all_coverage(self) -> UInt8[Tensor, "views height width 1"]:
+        """`coverage` of all views; as numbers it would take gigabytes."""
+        every_view = range(len(self.cameras))
+        parts = self._shown_of(every_view) if self._holes is None else self._holes.split(8)
+        return torch.cat([to_bytes(part) for part in parts])
 
     @torch.no_grad()
-    def _render(
-        self, scene: Gaussians, views: list[int], with_depth: bool = False, chunk: int = 4
-    ) -> Float[Tensor, "views height width channels"]:
-        parts = [
-            render(
+    def _shown_of(self, views: Sequence[int]) -> Iterator[Float[Tensor, "some height width 1"]]:
+        scene, is_object = self.edit.merged(), (self.edit.merged_weights() > 0).float()[:, None]
+        cameras, chunk = self.cameras[list(views)], views_at_once(scene, 8)
+        for start in range(0, len(views), chunk):
+            some = cameras[start : start + chunk]
+            yield render_values(scene, some, is_object, rasterize_mode=self._capture.rasterize_mode)[0].clamp(0, 1)
+
+    @torch.no_grad()
+    def _rendered(
+        self, scene: Gaussians, views: Sequence[int], with_depth: bool = False
+    ) -> Iterator[tuple[list[int], Float[Tensor, "some height width channels"]]]:
+        """Some views at a time: their numbers, and their pictures on the scene's device."""
+        chunk = views_at_once(scene, 4)
+        for start in range(0, len(views), chunk):
+            some = list(views[start : start + chunk])
+            pictures, _, _ = render(
                 scene,
-                self.cameras[views[start : start + chunk]],
+                self.cameras[some],
                 background=self._capture.background,
                 render_mode="RGB+ED" if with_depth else "RGB",
                 rasterize_mode=self._capture.rasterize_mode,
-            )[0].cpu()
-            for start in range(0, len(views), chunk)
-        ]
-        pictures = torch.cat(parts)
-        return torch.cat([pictures[..., :3].clamp(0, 1), pictures[..., 3:]], dim=-1)
+            )
+            pictures[..., :3].clamp_(0, 1)
+            yield some, pictures
 
     def _nothing_shown(self) -> str:
         views, count = len(self.cameras), len(self.edit)
@@ -219,7 +233,7 @@ class GaussianSubject:
         """Whether what is outside the object is on disk, bit for bit, what was loaded."""
         rows = (self._original_weights <= 0).nonzero()[:, 0].cpu()
         try:
-            drift = outside_drift(self._outside, SceneOnDisk(original), torch.arange(len(rows)), rows)
+            drift = outside_drift(self._outside.gaussians, SceneOnDisk(original), torch.arange(len(rows)), rows)
             return numbers_of({original.name: drift})
         except ValueError as error:
             return not_measured(str(error))

@@ -60,8 +60,8 @@ def measure(subject: Subject, views: SceneViews, targets: Targets, perceptual: P
             outside.append(float(drift.square().mean()))
         if perceptual is not None:
             row = torch.tensor([view])
-            crop, wanted = views.crops(after[view][None], row), views.crops(target.image[None], row)
-            region = views.crops(target.mask[None], row)
+            crop, wanted = views.crops([after[view]], row), views.crops([target.image], row)
+            region = views.crops([target.mask], row)
             perceived.append(float(perceptual(wanted + region * (crop - wanted), wanted)))
     metrics: dict = {"inside": {"l1": _mean(list(residuals.values())), "psnr": _psnr(inside)}}
     if perceived:

@@ -8,17 +8,19 @@ things from every view is there a hole, and only that is painted.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import contributions, render_values
+from fasttext2style.scene.rasterize import contributions, render_values, views_at_once
 from fasttext2style.selection.lifting import mask_shares
 from fasttext2style.styling.editable import EditableObject
 
 HIDDEN = 0.9
 """A Gaussian was never seen if the object hid at least this share of it, over all views."""
+Holes = Float[Tensor, "views height width 1"] | UInt8[Tensor, "views height width 1"]
+"""How much of each pixel is a hole, in [0, 1] or in 8 bits."""
 FADED_LOGIT = -5.0
 """Opacity 0.007: many such Gaussians on one ray show little, and yet each can come back."""
 
@@ -27,24 +29,28 @@ FADED_LOGIT = -5.0
 def hole_masks(
     scene: Gaussians, weights: Float[Tensor, " gaussians"], cameras: Cameras
 ) -> Float[Tensor, "views height width 1"]:
-    """How much of each pixel, once the object is gone, shows what no view ever saw, or nothing at all.
+    """How much of each pixel, once the object is gone, shows what no view ever saw, or nothing at all; on the CPU.
 
     Exact for what is there: a Gaussian's visible weight over all views with the object is compared with that without.
     Inside the object's own outline only.
     """
     rest = scene.subset(weights == 0)
-    everywhere = torch.ones(len(cameras), cameras.height, cameras.width, 1, device=scene.device)
+    everywhere = torch.ones(1, 1, 1, 1, device=scene.device).expand(len(cameras), cameras.height, cameras.width, 1)
     seen = contributions(scene, cameras, everywhere)[weights == 0, 0]
     would_be_seen = contributions(rest, cameras, everywhere)[:, 0]
     never_seen = seen < (1 - HIDDEN) * would_be_seen
-    outline = _shown(scene, (weights > 0).float(), cameras)[0]
-    unknown, alphas = _shown(rest, never_seen.float(), cameras)
-    holes = (outline * (unknown + 1 - alphas)).clamp(0, 1)
-    # What is known for the most part needs no painting: a mask's faint pixels would be widened like the others.
-    return torch.where(holes > 0.5, holes, 0.0)
+    parts, chunk = [], views_at_once(scene, 8)
+    for start in range(0, len(cameras), chunk):
+        some = cameras[start : start + chunk]
+        outline, _, _ = render_values(scene, some, (weights > 0).float()[:, None])
+        unknown, alphas, _ = render_values(rest, some, never_seen.float()[:, None])
+        holes = (outline * (unknown + 1 - alphas)).clamp(0, 1)
+        # What is known for the most part needs no painting: a mask's faint pixels would be widened like the others.
+        parts.append(torch.where(holes > 0.5, holes, 0.0).cpu())
+    return torch.cat(parts)
 
 
-def keep_seeds(edit: EditableObject, cameras: Cameras, holes: Float[Tensor, "views height width 1"]) -> None:
+def keep_seeds(edit: EditableObject, cameras: Cameras, holes: Holes) -> None:
     """Reduce an object to its `fill_seeds`, nearly transparent."""
     keep = fill_seeds(edit.original, cameras, holes)
     for name, parameter in list(edit.parameters.items()):
@@ -54,9 +60,7 @@ def keep_seeds(edit: EditableObject, cameras: Cameras, holes: Float[Tensor, "vie
 
 
 @torch.no_grad()
-def fill_seeds(
-    gaussians: Gaussians, cameras: Cameras, holes: Float[Tensor, "views height width 1"]
-) -> Bool[Tensor, " gaussians"]:
+def fill_seeds(gaussians: Gaussians, cameras: Cameras, holes: Holes) -> Bool[Tensor, " gaussians"]:
     """Which of the object's Gaussians stand in the hole: seen inside it by more than half of their visible weight.
 
     They lie in the hole's visual hull, where what fills it belongs.
@@ -71,15 +75,3 @@ def fill_seeds(
             "without painting: ft2s export RUN --what rest."
         )
     return chosen
-
-
-def _shown(
-    gaussians: Gaussians, values: Float[Tensor, " gaussians"], cameras: Cameras
-) -> tuple[Float[Tensor, "views height width 1"], Float[Tensor, "views height width 1"]]:
-    """A value per Gaussian as the cameras see it, and the alphas; in batches."""
-    images, alphas = [], []
-    for start in range(0, len(cameras), 8):
-        image, alpha, _ = render_values(gaussians, cameras[start : start + 8], values[:, None])
-        images.append(image)
-        alphas.append(alpha)
-    return torch.cat(images), torch.cat(alphas)

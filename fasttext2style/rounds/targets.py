@@ -9,10 +9,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep, check_denoising
+from fasttext2style.editors.editor import EditRequest, ImageEditor, OnStep, check_denoising
 from fasttext2style.rounds.modes import MODES, Task
 from fasttext2style.rounds.subject import Subject
 from fasttext2style.rounds.views import SceneViews, to_bytes
+
+AT_ONCE = 16
+"""Views that are rendered, edited and made into 8 bits before the next ones: some 130 MB each at 1920 x 1080. Twice as
+many as an editor takes in a batch."""
 
 TrainOn = Literal["newest", "round", "latest", "dataset"]
 
@@ -88,11 +92,29 @@ class ViewEditor:
         self._subject, self._views = subject, views
 
     def edit(self, chosen: list[int], round_number: int, seed: int, on_step: OnStep | None = None) -> EditedViews:
-        """The chosen views as they are now, edited.
+        """The chosen views as they are now, edited; of many, `AT_ONCE` at a time, unless the editor compares them all.
 
         Raises:
             ValueError: the editor failed on every view.
         """
+        at_once = len(chosen) if getattr(self._editor, "key_views", 0) else AT_ONCE
+        parts: list[EditedViews] = []
+        for start in range(0, len(chosen), at_once):
+            some = chosen[start : start + at_once]
+            parts.append(self._edit(some, round_number, seed, _of_all(on_step, start, len(some), len(chosen))))
+        if len(parts) == 1:
+            edited = parts[0]
+        else:
+            pictures = ("before", "edited", "masks")
+            joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in pictures}
+            failed = {view: reason for part in parts for view, reason in part.failed.items()}
+            edited = EditedViews(chosen, **joined, failed=failed, info=_joined_info([part.info for part in parts]))
+        if len(edited.failed) == len(chosen):
+            reasons = "; ".join(dict.fromkeys(edited.failed.values()))
+            raise ValueError(f"The editor edited none of {len(chosen)} views: {reasons}.")
+        return edited
+
+    def _edit(self, chosen: list[int], round_number: int, seed: int, on_step: OnStep | None) -> EditedViews:
         editor, config, task, views = self._editor, self._config, self._task, self._views
         with_depth = "depth" in editor.capabilities
         renders, originals = self._subject.render(chosen, with_depth), views.originals[chosen].float() / 255
@@ -119,7 +141,7 @@ class ViewEditor:
             ),
             on_step,
         )
-        failed = _failed_views(result, chosen)
+        failed = {chosen[index]: reason for index, reason in result.failed.items()}
         return EditedViews(chosen, to_bytes(images), to_bytes(result.images), masks, failed, result.info)
 
     def _condition(
@@ -134,12 +156,26 @@ class ViewEditor:
         return photographs * (masks > 127) if condition == "masked photograph" else photographs
 
 
-def _failed_views(result: EditResult, chosen: list[int]) -> dict[int, str]:
-    failed = {chosen[index]: reason for index, reason in result.failed.items()}
-    if len(failed) == len(chosen):
-        reasons = "; ".join(dict.fromkeys(failed.values()))
-        raise ValueError(f"The editor edited none of {len(chosen)} views: {reasons}.")
-    return failed
+def _of_all(on_step: OnStep | None, before: int, now: int, all_views: int) -> OnStep | None:
+    """The progress of some views as that of all, which have about as many steps each."""
+    if on_step is None or now == all_views:
+        return on_step
+
+    def report(done: int, total: int) -> None:
+        on_step(round(before * total / now) + done, round(all_views * total / now))
+
+    return report
+
+
+def _joined_info(infos: list[dict]) -> dict:
+    """An editor's accounts of the parts of a round as one: seconds add up, lists are joined, the rest is the last's."""
+    joined = dict(infos[-1])
+    for name in list(joined):
+        if name.endswith("seconds"):
+            joined[name] = round(sum(info.get(name, 0.0) for info in infos), 3)
+        elif name == "unseen_views":
+            joined[name] = [view for info in infos for view in info.get(name, [])]
+    return joined
 
 
 class Targets:
@@ -148,6 +184,7 @@ class Targets:
     def __init__(self, views: SceneViews, train_on: TrainOn) -> None:
         self._views, self._train_on = views, train_on
         self._last: dict[int, Target] = {}
+        self._untouched: dict[int, Target] = {}
         self._edited_in: dict[int, int] = {}
         self.round_views: list[int] = []
         self._newest: list[int] = []
@@ -185,11 +222,12 @@ class Targets:
         """A view's last edited picture, or its photograph."""
         if view in self._last:
             return self._last[view]
-        return Target(self._views.photographs[view], self._views.original_masks[view])
+        if view not in self._untouched:
+            self._untouched[view] = Target(self._views.photographs[view], self._views.original_masks[view])
+        return self._untouched[view]
 
     def crops(self, views: Tensor) -> tuple[Float[Tensor, "views h w 3"], Float[Tensor, "views h w 1"]]:
         """Pictures and masks of some views, in the boxes around the object."""
         targets = [self[view] for view in views.tolist()]
-        images = torch.stack([target.image for target in targets])
-        masks = torch.stack([target.mask for target in targets])
-        return self._views.crops(images, views), self._views.crops(masks, views)
+        images, masks = [target.image for target in targets], [target.mask for target in targets]
+        return self._views.crops(images, views, "target"), self._views.crops(masks, views, "mask")

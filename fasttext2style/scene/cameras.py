@@ -113,14 +113,16 @@ class Cameras:
         """
         if boxes.shape != (len(self), 4):
             raise ValueError(f"Cropping {len(self)} views takes boxes [{len(self)}, 4], got {list(boxes.shape)}")
-        boxes = boxes.to(self.Ks)
+        # Reckoned where the boxes are: those of a training step come from the CPU, and nothing waits for the device.
+        boxes = boxes.to(self.Ks.dtype)
         corners, sizes = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
         if not bool((sizes > 0).all()):
             raise ValueError(f"A box x0, y0, x1, y1 needs x0 < x1 and y0 < y1, got {boxes.tolist()}")
-        shift = torch.eye(3, dtype=self.Ks.dtype, device=self.device).repeat(len(self), 1, 1)
+        shift = torch.eye(3, dtype=self.Ks.dtype, device=boxes.device).repeat(len(self), 1, 1)
         shift[:, :2, 2] = -corners
         scale = torch.diag_embed(torch.nn.functional.pad(boxes.new_tensor([width, height]) / sizes, (0, 1), value=1.0))
-        return replace(self, Ks=scale @ shift @ self.Ks, width=width, height=height)
+        cut = (scale @ shift).to(self.device, non_blocking=True)
+        return replace(self, Ks=cut @ self.Ks, width=width, height=height)
 
     def shrunk(self, longest: int) -> Cameras:
         """The same views with at most so many pixels on the longer side, and the same format as near as may be."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import torch
@@ -23,6 +24,10 @@ logger = logging.getLogger(__name__)
 MAX_SH_DEGREE = 3
 # Gradients that `contributions` keeps at a time: (views in a batch) * (Gaussians), about 0.4 KB each.
 CONTRIBUTION_BATCH = 1_000_000
+# Pixels that it looks at at a time, in all views of a batch.
+CONTRIBUTION_PIXELS = 64_000_000
+# Gaussians that are prepared for one picture each, at a time: some 150 bytes each.
+SPLATS_AT_ONCE = 8_000_000
 
 
 def rasterize(
@@ -85,10 +90,15 @@ def rasterize_splats(splats: Splats, cameras: Cameras, settings: RasterSettings,
     return rasterize_on_cpu(splats, cameras, settings)
 
 
-def splats_of(gaussians: Gaussians, cameras: Cameras, sh_degree: int | None = None) -> tuple[Splats, int | None]:
-    """What `render_splats` takes of a scene; `sh_degree` None uses all harmonics that the scene has."""
+def splats_of(
+    gaussians: Gaussians, cameras: Cameras | None = None, sh_degree: int | None = None
+) -> tuple[Splats, int | None]:
+    """What `render_splats` takes of a scene; `sh_degree` None uses all harmonics that the scene has.
+
+    Who gives the cameras may get colours of one view instead of harmonics, and then no degree.
+    """
     degree = gaussians.sh_degree if sh_degree is None else sh_degree
-    if len(cameras) == 1 and gaussians.device.type == "cpu" and not torch.is_grad_enabled():
+    if cameras is not None and len(cameras) == 1 and gaussians.device.type == "cpu" and not torch.is_grad_enabled():
         from fasttext2style.scene.cpu.backend import view_colors
 
         # Saves a copy of all harmonics, most of the scene.
@@ -151,6 +161,11 @@ def render_values(
     return render_splats(splats, cameras, render_mode=render_mode, rasterize_mode=rasterize_mode)
 
 
+def views_at_once(gaussians: Gaussians, most: int) -> int:
+    """In batches of how many views a scene is rendered: `most`, or as few as its size allows."""
+    return max(1, min(most, SPLATS_AT_ONCE // max(len(gaussians), 1)))
+
+
 def contributions(
     gaussians: Gaussians, cameras: Cameras, masks: Float[Tensor, "views height width classes"]
 ) -> Float[Tensor, "gaussians classes"]:
@@ -158,7 +173,7 @@ def contributions(
 
     The derivative of sum(mask * image) by the colour of a Gaussian is exactly that sum, so it is read off one
     backward pass through an image of zero colours. With masks of one, the sum over Gaussians is the sum of alpha.
-    Views are taken in batches to bound memory.
+    Views are taken in batches to bound memory; the masks may lie on the CPU.
 
     Raises:
         ValueError: masks of another number of views or another size than the cameras.
@@ -168,16 +183,26 @@ def contributions(
         raise ValueError(
             f"masks must be [views, height, width, classes] = {(*expected, 'classes')}, got {tuple(masks.shape)}"
         )
-    count, classes = len(gaussians), masks.shape[3]
+    return contributions_to(gaussians, cameras, masks.shape[3], lambda views: masks[views])
+
+
+def contributions_to(
+    gaussians: Gaussians,
+    cameras: Cameras,
+    classes: int,
+    masks_of: Callable[[slice], Float[Tensor, "views height width classes"]],
+) -> Float[Tensor, "gaussians classes"]:
+    """`contributions` to masks that are made when their views' turn comes: those of all views may be gigabytes."""
+    count = len(gaussians)
     sums = gaussians.means.new_zeros(count, classes)
-    batch = max(1, CONTRIBUTION_BATCH // max(count, 1))
+    batch = min(CONTRIBUTION_BATCH // max(count, 1), CONTRIBUTION_PIXELS // (cameras.height * cameras.width))
     gaussians = gaussians.detach()
-    for start in range(0, len(cameras), batch):
+    for start in range(0, len(cameras), max(1, batch)):
+        views = slice(start, start + max(1, batch))
         colors = sums.new_zeros(count, classes).requires_grad_()
         with torch.enable_grad():
-            image, _, _ = render_values(gaussians, cameras[start : start + batch], colors)
-            weights = masks[start : start + batch].to(image)
-            sums += torch.autograd.grad(image, colors, weights)[0]
+            image, _, _ = render_values(gaussians, cameras[views], colors)
+            sums += torch.autograd.grad(image, colors, masks_of(views).to(image))[0]
     return sums
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import render_values
+from fasttext2style.scene.rasterize import render_values, views_at_once
 from fasttext2style.selection.ground import (
     LEAST_BODY,
     Standing,
@@ -96,7 +96,9 @@ def _voted(gaussians: Gaussians, scene: SeenScene, views: Cameras, body: Int[Ten
     """The vote fills holes of the body and takes in what its silhouette hides."""
     found = torch.zeros_like(scene.visible)
     found[body] = 1.0
-    coverage = render_values(gaussians.detach(), views, found[:, None])[0][..., 0]
+    batch = views_at_once(gaussians, len(views))
+    parts = (views[start : start + batch] for start in range(0, len(views), batch))
+    coverage = torch.cat([render_values(gaussians.detach(), some, found[:, None])[0][..., 0] for some in parts])
     shown = coverage[coverage > 0.05]
     # Where fog hangs before a body no pixel is all its own: half of what it has at best.
     half = 0.5 * float(torch.quantile(shown[:: 1 + len(shown) // 1_000_000], 0.9)) if len(shown) else 0.5

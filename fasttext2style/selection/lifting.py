@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from scipy.spatial import KDTree
 from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import contributions
+from fasttext2style.scene.rasterize import contributions_to
 from fasttext2style.selection.selection import Selection
+
+Masks = Float[Tensor, "views height width"] | UInt8[Tensor, "views height width"] | Bool[Tensor, "views height width"]
+"""Of a thing in pictures: shares in [0, 1], or the same in 8 bits, or yes and no. They may lie on the CPU, for those of
+hundreds of views need not be on a GPU at once."""
 
 NEIGHBOURS = 75
 """Of outlier removal; FastText2ObjectStyle's and StyleSplat's number."""
@@ -27,7 +31,7 @@ without removal it is 0.999, 0.962 and 0.880. The usual rule (mean plus 0.5 stan
 def lift_masks(
     gaussians: Gaussians,
     cameras: Cameras,
-    masks: Float[Tensor, "views height width"],
+    masks: Masks,
     threshold: float = 0.5,
 ) -> Selection:
     """Select what shows inside the masks: Gaussians with more than `threshold` of their visible weight there.
@@ -44,9 +48,7 @@ def lift_masks(
     return Selection(chosen.to(gaussians.means), f"masks of {len(cameras)} views").for_scene(gaussians)
 
 
-def mask_shares(
-    gaussians: Gaussians, cameras: Cameras, masks: Float[Tensor, "views height width"]
-) -> Float[Tensor, " gaussians"]:
+def mask_shares(gaussians: Gaussians, cameras: Cameras, masks: Masks) -> Float[Tensor, " gaussians"]:
     """Which share of a Gaussian's visible weight lies inside the masks, over all views; 0 for one that no view sees.
 
     Exact: the weight in a pixel is alpha times transmittance, as in rendering, so what hides the object counts too.
@@ -60,9 +62,14 @@ def mask_shares(
             f"Masks should be [views, height, width] = {list(expected)} like the cameras, got {list(masks.shape)}; "
             "resize the cameras to the masks with resized()"
         )
-    if not bool(((masks >= 0) & (masks <= 1)).all()):
+    if masks.is_floating_point() and not all(bool(((mask >= 0) & (mask <= 1)).all()) for mask in masks):
         raise ValueError("Masks should lie in [0, 1], 1 inside the object; divide 8 bit masks by 255")
-    inside, outside = contributions(gaussians, cameras, torch.stack([masks, 1 - masks], dim=-1)).unbind(dim=1)
+
+    def inside_and_outside(views: slice) -> Float[Tensor, "views height width 2"]:
+        some = masks[views].to(gaussians.means) / (255 if masks.dtype == torch.uint8 else 1)
+        return torch.stack([some, 1 - some], dim=-1)
+
+    inside, outside = contributions_to(gaussians, cameras, 2, inside_and_outside).unbind(dim=1)
     seen = inside + outside
     # A backward pass leaves rounding errors of either sign where nothing is seen.
     return torch.where(seen > 1e-6, inside / seen.clamp_min(1e-6), torch.zeros_like(seen)).clamp(0, 1)

@@ -33,6 +33,8 @@ class UpdateGate:
     def __init__(self) -> None:
         self._handles: list[RemovableHandle] = []
         self._before: dict[Tensor, tuple[Tensor, Tensor]] = {}
+        self._weights: tuple[Tensor, int] | None = None
+        self._rows: tuple[Tensor, Tensor]
 
     def attach(
         self, optimizers: Mapping[str, torch.optim.Optimizer], weights: Callable[[], Float[Tensor, " gaussians"]]
@@ -61,11 +63,12 @@ class UpdateGate:
             handle.remove()
         self._handles.clear()
         self._before.clear()
+        self._weights = None
 
     @torch.no_grad()
     def _hold(self, optimizer: torch.optim.Optimizer, weights: Float[Tensor, " gaussians"]) -> None:
         """Before a step: take gradient and momentum from rows of weight 0, remember all rows of weight below 1."""
-        hard, soft = _hard_and_soft_rows(weights)
+        hard, soft = self._hard_and_soft_rows(weights)
         for parameter in _stepping_parameters(optimizer, len(weights)):
             assert parameter.grad is not None
             parameter.grad.index_fill_(0, hard, 0.0)
@@ -78,7 +81,7 @@ class UpdateGate:
     @torch.no_grad()
     def _release(self, optimizer: torch.optim.Optimizer, weights: Float[Tensor, " gaussians"]) -> None:
         """After a step: put rows of weight 0 back, and let rows of weight w keep w of their update."""
-        hard, soft = _hard_and_soft_rows(weights)
+        hard, soft = self._hard_and_soft_rows(weights)
         for parameter in _stepping_parameters(optimizer, len(weights)):
             hard_before, soft_before = self._before.pop(parameter)
             # Copied back, not multiplied by zero: 0 x NaN is NaN, and these rows survive even a diverged step.
@@ -87,10 +90,19 @@ class UpdateGate:
                 share = weights[soft].to(parameter).reshape(-1, *[1] * (parameter.ndim - 1))
                 parameter.index_copy_(0, soft, torch.lerp(soft_before, parameter.index_select(0, soft), share))
 
+    def _hard_and_soft_rows(
+        self, weights: Float[Tensor, " gaussians"]
+    ) -> tuple[Int[Tensor, " hard"], Int[Tensor, " soft"]]:
+        """Rows that may not change, and rows that may change by a share.
 
-def _hard_and_soft_rows(weights: Float[Tensor, " gaussians"]) -> tuple[Int[Tensor, " hard"], Int[Tensor, " soft"]]:
-    """Rows that may not change, and rows that may change by a share."""
-    return (weights <= 0).nonzero()[:, 0], ((weights > 0) & (weights < 1)).nonzero()[:, 0]
+        Found once for as long as the weights are the same tensor with the same contents: each time, a GPU would have
+        to finish everything before it could say how many they are.
+        """
+        now = self._weights
+        if now is None or now[0] is not weights or now[1] != weights._version:
+            self._rows = (weights <= 0).nonzero()[:, 0], ((weights > 0) & (weights < 1)).nonzero()[:, 0]
+            self._weights = weights, weights._version
+        return self._rows
 
 
 def _stepping_parameters(optimizer: torch.optim.Optimizer, gaussian_count: int) -> list[Tensor]:

@@ -14,15 +14,18 @@ after the optimizers' step.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.gate import UpdateGate
+
+logger = logging.getLogger(__name__)
 
 MakeOptimizers = Callable[[Mapping[str, nn.Parameter], float, float], dict[str, torch.optim.Optimizer]]
 """(parameters by group, color rate, geometry rate) -> an optimizer for each group, whoever configures them.
@@ -42,6 +45,39 @@ class Growth(Protocol):
     def after_step(self, step: int) -> bool:
         """After the optimizers' step; tells whether Gaussians were added or removed."""
         ...
+
+
+T = TypeVar("T")
+
+
+def with_enough_memory(
+    step: Callable[[], T], optimizers: Iterable[torch.optim.Optimizer], halve: Callable[[], int]
+) -> T:
+    """A step; where the GPU's memory does not suffice for it, again and from then on with half as many views.
+
+    Args:
+        step: render, loss, gradients, optimizers; called again after it has failed.
+        optimizers: their gradients are dropped before it is.
+        halve: takes half as many views from now on, and tells how many they were; 1 cannot be halved.
+
+    Raises:
+        ValueError: not even one view fits.
+    """
+    while True:
+        try:
+            return step()
+        except torch.cuda.OutOfMemoryError:
+            pass  # Nothing is freed here: the exception still holds the frames that hold the tensors.
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        torch.cuda.empty_cache()
+        views = halve()
+        if views <= 1:
+            raise ValueError(
+                "The GPU's memory does not suffice for a training step on one view. Choose a smaller object, scale the "
+                "views (--pipeline.datamanager.max-image-size 800), or free memory that other programs hold."
+            )
+        logger.warning("Out of GPU memory with %d views a step; going on with %d", views, views // 2)
 
 
 class TrainingDiverged(ValueError):

@@ -20,6 +20,7 @@ from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjectiv
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
+from fasttext2style.scene.still import StillGaussians
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.views import ViewSampler, object_views
 
@@ -97,7 +98,7 @@ class ObjectStyler:
         device = edit.scene.device
         self.size = config.render_size or encoder.resolution
         self.views = object_views(edit.original, cameras, self.size, config.crop_margin)
-        self.outside = edit.outside() if config.composite else None
+        self.outside = StillGaussians(edit.outside()) if config.composite else None
         batch = config.views_per_step or (16 if device.type == "cuda" else 4)
         self.sampler = ViewSampler(len(self.views), batch, seed)
         self.generator = torch.Generator(device=device).manual_seed(seed)
@@ -107,13 +108,13 @@ class ObjectStyler:
         shape = (len(self.views), self.size, self.size)
         self._original_images = torch.zeros(*shape, 3, device=device)
         self._original_alphas = torch.zeros(*shape, 1, device=device)
-        self._rendered = torch.zeros(len(self.views), dtype=torch.bool)
+        self._rendered, self._visible = (torch.zeros(len(self.views), dtype=torch.bool) for _ in range(2))
 
     def losses(self) -> tuple[dict[str, Tensor], dict]:
         """Named, weighted losses of the next batch of views, and the rasterizer's info (for densification)."""
-        chosen = self.sampler.next().to(self.edit.scene.device)
+        chosen = self.sampler.next()
         now = self.edit.gaussians(self.config.train)
-        images, alphas, info = self.render(now, self.views[chosen])
+        images, alphas, info = self.render(now, self.views[chosen.to(self.edit.scene.device, non_blocking=True)])
         originals, original_alphas = self.originals(chosen)
         losses = self.objective(images, alphas, originals, original_alphas, self.generator)
         if set(self.config.train) - {"features_dc", "features_rest"} and self.config.silhouette_anchor:
@@ -126,21 +127,26 @@ class ObjectStyler:
     ) -> tuple[Float[Tensor, "views height width 3"], Float[Tensor, "views height width 1"]]:
         """Images and alphas of the untouched object in some of the views, rendered when they are first asked for.
 
+        Args:
+            chosen: numbers of views, on the CPU: what is there already is known without asking the device.
+
         Raises:
             ValueError: the object is hardly there in any of these views.
         """
-        missing = chosen[~self._rendered[chosen.cpu()].to(chosen.device)]
+        device = self.edit.scene.device
+        missing = chosen[~self._rendered[chosen]]
         for views in missing.split(8) if len(missing) else ():
-            images, alphas, _ = self.render(self.edit.original, self.views[views])
-            self._original_images[views], self._original_alphas[views] = images, alphas
-            self._rendered[views.cpu()] = True
-        alphas = self._original_alphas[chosen]
-        if not bool((alphas > 0.1).any()):
+            there = views.to(device)
+            images, alphas, _ = self.render(self.edit.original, self.views[there])
+            self._original_images[there], self._original_alphas[there] = images, alphas
+            self._rendered[views], self._visible[views] = True, (alphas > 0.1).flatten(1).any(dim=1).cpu()
+        there = chosen.to(device, non_blocking=True)
+        if not bool(self._visible[chosen].any()):
             raise ValueError(
                 f"The object ({len(self.edit.original):,} Gaussians) cannot be seen in its views: all of it is nearly "
                 "transparent. Select more of it."
             )
-        return self._original_images[chosen], alphas
+        return self._original_images[there], self._original_alphas[there]
 
     def draw_from(self, seed: int) -> None:
         """Views and patches of the following steps come from this seed, whatever was drawn before."""
@@ -180,7 +186,6 @@ class ObjectStyler:
         self, gaussians: Gaussians, cameras: Cameras
     ) -> tuple[Float[Tensor, "views height width 3"], Float[Tensor, "views height width 1"], dict]:
         """On black. Antialiased: at the encoder's low resolution the classic mode would thicken small Gaussians."""
-        if self.outside is not None:
-            gaussians = Gaussians.concatenated([gaussians, self.outside])
-        images, alphas, info = render(gaussians, cameras, rasterize_mode="antialiased")
+        draw = render if self.outside is None else self.outside.render_behind
+        images, alphas, info = draw(gaussians, cameras, rasterize_mode="antialiased")
         return images.clamp(0, 1), alphas, info

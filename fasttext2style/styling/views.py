@@ -81,3 +81,8 @@ class ViewSampler:
                 self._left = [v for v in order if v not in taken] + [v for v in order if v in taken]
             taken.append(self._left.pop(0))
         return torch.tensor(taken)
+
+    def halve(self) -> int:
+        """Half as many views a batch from now on; those of the last batch come again. Tells how many they were."""
+        before, self.batch = self.batch, max(1, self.batch // 2)
+        return before

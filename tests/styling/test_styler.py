@@ -138,7 +138,7 @@ def test_composite_sees_the_scene_behind_the_object(encoder):
     behind, untouched = composite.outside, alone.edit.outside()
     assert behind is not None and len(composite.edit.parameters["means"]) + len(behind) == len(composite.edit.scene)
     for name, value in untouched.to_splatfacto().items():
-        now = behind.to_splatfacto()[name]
+        now = behind.gaussians.to_splatfacto()[name]
         assert torch.equal(now, value) and now.grad is None and not now.requires_grad, name
 
 

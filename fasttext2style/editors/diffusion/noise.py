@@ -73,6 +73,9 @@ def partial_timesteps(
     """
     # 1e-6: 20 / 0.8 must not become 26 by rounding.
     total = math.ceil(steps / strength - 1e-6)
+    if hasattr(scheduler, "alphas_cumprod"):
+        # An edit before this one may have moved them to its GPU, and some schedulers reckon with numpy here.
+        scheduler.alphas_cumprod = scheduler.alphas_cumprod.cpu()
     scheduler.set_timesteps(total, device=device)
     first = (total - steps) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):

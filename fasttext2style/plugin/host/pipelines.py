@@ -109,6 +109,8 @@ class ObjectPipeline(VanillaPipeline):
     watch: Stopwatch
     """The trainer's."""
     folder: Path
+    _merged_for: torch.Tensor | None = None
+    """The weights of the grown object that was put into the scene."""
     has_begun = False
     """An edit has begun. A live session never begins one: it has loops of its own."""
 
@@ -193,12 +195,18 @@ class ObjectPipeline(VanillaPipeline):
 
     def write_back(self) -> None:
         """Put the object as it is now into the scene that is rendered, saved and exported."""
-        if self.edit.has_grown:
-            self.model.set_gaussians(self.edit.merged())
-            self.model.selection = self.edit.merged_weights()
+        edit, model = self.edit, self.model
+        if edit.has_grown and self._merged_for is not edit.weights:
+            # Growth has replaced the weights; until it does again the object keeps its place at the end of the scene.
+            model.set_gaussians(edit.merged())
+            model.selection, self._merged_for = edit.merged_weights(), edit.weights
             return
-        for name, parameter in self.edit.parameters.items():
-            self.model.gauss_params[name].data.index_copy_(0, self.edit.rows, parameter.detach())
+        for name, parameter in edit.parameters.items():
+            column = model.gauss_params[name].data
+            if edit.has_grown:
+                column[len(column) - len(edit) :] = parameter.detach()
+            else:
+                column.index_copy_(0, edit.rows, parameter.detach())
 
     def outcome(self, trainer: Any, facts: dict[str, Any], as_loaded: dict[str, Path] | None = None) -> Outcome:
         """The edit, done and saved, as its results need it.

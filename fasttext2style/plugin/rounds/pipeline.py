@@ -70,6 +70,8 @@ class RoundsPipeline(ObjectPipeline):
 
     config: RoundsPipelineConfig
     rounds: EditRounds
+    _begun = (0, 0)
+    """Round and step that was begun last."""
 
     def begin_rounds(
         self,
@@ -111,10 +113,17 @@ class RoundsPipeline(ObjectPipeline):
         )
 
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
-        self.rounds.begin_step()
+        # A step that is done again, for want of memory, is not begun again: it may have begun with edits.
+        if self._begun != (begun := (self.rounds.round, self.rounds.step)):
+            self.rounds.begin_step()
+            self._begun = begun
         losses, info = self.rounds.losses()
         self.object_steps.begin(info)
         return {}, losses, {"gaussians": float(len(self.edit)), "round": float(self.rounds.round)}
+
+    def halve(self) -> int:
+        """Half as many views a step from now on; tells how many they were."""
+        return self.rounds.halve()
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
         if not self.has_begun:
@@ -145,12 +154,13 @@ class RoundsPipeline(ObjectPipeline):
 
     def write_back(self) -> None:
         super().write_back()
-        rows = self.edit.rows
-        if self.edit.has_grown:
-            rows = torch.arange(len(self.model.means) - len(self.edit), len(self.model.means), device=rows.device)
+        if not self.model.earlier.is_empty:
+            return
         # For the output `before`: a scene that was replaced has forgotten it.
-        if self.edit.has_grown or self.model.earlier.is_empty:
-            self.model.earlier.set(rows, self.edit.original.to_splatfacto())
+        rows, count = self.edit.rows, len(self.model.means)
+        if self.edit.has_grown:
+            rows = torch.arange(count - len(self.edit), count, device=rows.device)
+        self.model.earlier.set(rows, self.edit.original.to_splatfacto())
 
     def get_train_rays_per_batch(self) -> int:
         width, height = self.rounds.views.crop_size

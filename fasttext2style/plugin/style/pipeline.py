@@ -97,6 +97,10 @@ class StylePipeline(ObjectPipeline):
         self.object_steps.begin(info)
         return {}, losses, {"gaussians": float(len(self.edit))}
 
+    def halve(self) -> int:
+        """Half as many views a step from now on; tells how many they were."""
+        return self.styler.sampler.halve()
+
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
         if not self.has_begun:
             return []
@@ -133,7 +137,7 @@ class StylePipeline(ObjectPipeline):
 
     @torch.no_grad()
     def _log_pictures(self, step: int) -> None:
-        before = self.styler.originals(torch.zeros(1, dtype=torch.long, device=self.device))[0][0]
+        before = self.styler.originals(torch.zeros(1, dtype=torch.long))[0][0]
         after = self.styler.render(self.edit.gaussians(()).detach(), self.styler.views[[0]])[0][0]
         writer.put_image("Object", torch.cat([before, after], dim=1), step)
 

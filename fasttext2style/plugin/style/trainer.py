@@ -37,6 +37,7 @@ from fasttext2style.plugin.host.start_checks import (
 from fasttext2style.plugin.scene.trainer import SceneTrainer
 from fasttext2style.plugin.style.pipeline import StylePipeline, StylePipelineConfig
 from fasttext2style.selection.segmenters.load import load_segmenter
+from fasttext2style.styling.steps import with_enough_memory
 from fasttext2style.terminal.console import errors_in_words, say, warn
 
 if TYPE_CHECKING:
@@ -239,6 +240,10 @@ class StyleTrainer(SceneTrainer):
         """What comes now is choosing the object and editing it."""
         self.watch.seconds["loading"] = time.perf_counter() - self._setup_started
         self.pipeline.watch = self.watch
+
+    def train_iteration(self, step: int) -> Any:
+        iteration = super().train_iteration
+        return with_enough_memory(lambda: iteration(step), self.optimizers.optimizers.values(), self.pipeline.halve)
 
     def before_last_save(self) -> None:
         self.pipeline.record_edit()
