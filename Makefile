@@ -1,6 +1,7 @@
 # make demo : sets everything up and styles an object of the embedded scene (no GPU, no downloads beyond packages)
 # make test : sets everything up and runs lint, types, layers and the tests (those in a browser need Chromium, those of
 #             nerfstudio's ns-export libraries of a desktop: it says so); make test TESTS="-k ply" hands options to pytest
+# make pretend-cuda : the CUDA path on a machine without a GPU (tests/pretend_cuda/README.md); make test does it, too
 # make fuzz : 100,000 damaged files for every reader, going on from those that are refused at a new place; 300 a second
 # make bench: the benchmarks of the README's table
 # make mutants ROOM=history : would that room's tests notice if its code were wrong? (tests/mutants/README.md)
@@ -10,7 +11,7 @@ BIN     = $(VENV)/bin
 # Two OpenMP runtimes (torch's and numba's) that spin starve each other on small machines: they sleep instead.
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test lint bench mutants fuzz clean
+.PHONY: demo test lint bench mutants fuzz pretend-cuda clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else f"Python 3.10 to 3.12 is needed, {sys.executable} is {sys.version.split()[0]}. Choose one: make PYTHON=python3.11 ...")'
@@ -35,6 +36,19 @@ test: lint
 	    echo "Left out: tests of ns-export, for open3d cannot be loaded (apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6)"
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term $(TESTS)
 	$(BIN)/pytest -m browser tests/browser
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	    echo $(BIN)/pytest -m gpu; $(BIN)/pytest -m gpu; \
+	else echo "Left out: tests on a GPU, there is none here"; fi
+	$(MAKE) pretend-cuda
+
+# In a process of its own, with a stand-in that is there before torch.
+ON_PRETENDED_GPU = tests/pretend_cuda tests/scene/test_rasterize_gpu.py tests/guidance/test_objective.py \
+    tests/editors/test_schedulers_on_gpu.py tests/plugin/test_on_gpu.py
+pretend-cuda: $(VENV)/.installed
+	@if ! command -v gcc >/dev/null; then echo "Left out: the pretended GPU (apt-get install gcc)"; \
+	elif ! $(BIN)/python -c 'import sys, torch; sys.exit(torch.version.cuda is None)'; then \
+	    echo "Left out: the pretended GPU (torch is a build without CUDA)"; \
+	else OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p tests.pretend_cuda.plugin -n 0 -m gpu $(ON_PRETENDED_GPU); fi
 
 bench: $(VENV)/.installed
 	for script in examples/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

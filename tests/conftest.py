@@ -7,6 +7,8 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import re
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -25,6 +27,16 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A GPU is out of sight, for these tests and for what they start, unless those marked gpu are asked for.
+
+    Claims are of bits, and CPU and GPU round differently: on a machine with a GPU the same tests say the same.
+    """
+    asked_for = re.search(r"(?<!not )\bgpu\b", config.getoption("markexpr"))
+    if not asked_for and "tests.pretend_cuda.plugin" not in sys.modules:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def pytest_collection_finish() -> None:

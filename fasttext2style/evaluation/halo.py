@@ -7,14 +7,15 @@ sRGB in [0, 1]; coverage is the object's share of each pixel's colour before the
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
-from fasttext2style.evaluation.image_metrics import Images, Weights, psnr
+from fasttext2style.evaluation.image_metrics import Images, Weights, psnr_of_error
 from fasttext2style.evaluation.report import labelled_rows
 
 CHANGED = 2 / 255
@@ -38,18 +39,46 @@ def pixels_outside(before: Images, after: Images, coverage: Weights) -> dict[str
     Equal pictures give {"psnr": inf, "share_changed": 0, "halo": {"share": 0, "visible": False, ...}}. Without any
     pixel outside, in any view, "psnr" and "share_changed" are NaN.
     """
-    outside = coverage <= 0.5
-    change = (after - before).abs().amax(-1)
-    beyond = (change > VISIBLE) & ~_near(~outside)
-    shares = beyond.flatten(1).sum(1) / outside.flatten(1).sum(1).clamp_min(1)
-    worst = int(shares.argmax())
-    count = int(outside.sum())
-    return {
-        "share_of_pixels": count / outside.numel(),
-        "psnr": psnr(after, before, outside.to(before)),
-        "share_changed": float((change[outside] > CHANGED).float().mean()),
-        "halo": {"share": float(shares[worst]), "view": worst, "visible": float(shares[worst]) > HALO},
-    }
+    counted = OutsidePixels()
+    for view in zip(before, after, coverage):
+        counted.add(*view)
+    return counted.report()
+
+
+class OutsidePixels:
+    """`pixels_outside` of views that come one by one: those of hundreds need not be there together."""
+
+    def __init__(self) -> None:
+        self._pixels = self._count = self._changed = 0
+        self._squared = 0.0
+        self._shares: list[float] = []
+
+    def add(
+        self,
+        before: Float[Tensor, "height width 3"],
+        after: Float[Tensor, "height width 3"],
+        coverage: Float[Tensor, "height width"],
+    ) -> None:
+        """The next view."""
+        outside, difference = coverage <= 0.5, after - before
+        change, count = difference.abs().amax(-1), int(outside.sum())
+        beyond = (change > VISIBLE) & ~_near(~outside)
+        self._shares.append(int(beyond.sum()) / max(count, 1))
+        self._pixels += outside.numel()
+        self._count += count
+        self._changed += int((change[outside] > CHANGED).sum())
+        self._squared += float((difference.double().square().mean(-1) * outside).sum())
+
+    def report(self) -> dict[str, Any]:
+        """As `pixels_outside`."""
+        worst = max(range(len(self._shares)), key=self._shares.__getitem__)
+        share, count = self._shares[worst], self._count
+        return {
+            "share_of_pixels": count / self._pixels,
+            "psnr": psnr_of_error(self._squared / count) if count else math.nan,
+            "share_changed": self._changed / count if count else math.nan,
+            "halo": {"share": share, "view": worst, "visible": share > HALO},
+        }
 
 
 def halo_warning(pixels: dict[str, Any], picture: str) -> str:
@@ -101,7 +130,6 @@ def widened(masks: Shaped[Tensor, "*views height width"], radius: int) -> Shaped
     return masks.contiguous()
 
 
-def _near(masks: Bool[Tensor, "views height width"]) -> Bool[Tensor, "views height width"]:
-    """The masks widened by the rim."""
-    radius = max(LEAST_RIM, round(RIM * min(masks.shape[1:])))
-    return widened(masks, radius)
+def _near(mask: Bool[Tensor, "height width"]) -> Bool[Tensor, "height width"]:
+    """The mask widened by the rim."""
+    return widened(mask, max(LEAST_RIM, round(RIM * min(mask.shape))))

@@ -25,9 +25,13 @@ def psnr(images: Images, references: Images, weights: Weights) -> float:
     everywhere gives 20 dB; equal images give infinity; no weight at all gives NaN.
     """
     squared = (images - references).double().square().mean(-1)
-    error = float((squared * weights).sum() / weights.double().sum())
+    return psnr_of_error(float((squared * weights).sum() / weights.double().sum()))
+
+
+def psnr_of_error(mean_square: float) -> float:
+    """In dB: 20 of an error of 0.1 everywhere, infinity of none."""
     # log10(0) is an exception in Python and an infinity in torch.
-    return float(-10 * torch.tensor(error, dtype=torch.float64).log10())
+    return float(-10 * torch.tensor(mean_square, dtype=torch.float64).log10())
 
 
 def mean_psnr(images: Images, references: Images, weights: Weights) -> float:

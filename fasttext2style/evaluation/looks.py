@@ -18,7 +18,7 @@ from fasttext2style.evaluation.report import (
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.ply import write_ply
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.scene.rasterize import render, render_values
+from fasttext2style.scene.rasterize import render, render_values, views_at_once
 
 _FRAMES_PER_SECOND = 24
 
@@ -40,8 +40,10 @@ def write_film(folder: Path, before: Gaussians, after: Gaussians, path: Cameras)
 
 
 def _render_views(gaussians: Gaussians, cameras: Cameras, chunk: int = 4) -> Tensor:
-    parts = [render(gaussians, cameras[start : start + chunk])[0] for start in range(0, len(cameras), chunk)]
-    return torch.cat([part.clamp(0, 1) for part in parts])
+    """On the CPU: those of hundreds of large views do not fit beside a scene on a GPU."""
+    chunk = views_at_once(gaussians, chunk)
+    parts = (render(gaussians, cameras[start : start + chunk])[0] for start in range(0, len(cameras), chunk))
+    return torch.cat([part.clamp(0, 1).cpu() for part in parts])
 
 
 def camera_path(cameras: Cameras, seconds: float) -> Cameras:
@@ -50,7 +52,8 @@ def camera_path(cameras: Cameras, seconds: float) -> Cameras:
 
 
 def object_coverage(gaussians: Gaussians, weights: Tensor, cameras: Cameras) -> Tensor:
-    """[views, height, width]: how much of each pixel's colour comes from the object, the Gaussians with a weight."""
+    """[views, height, width], on the CPU: how much of each pixel's colour comes from the object, the Gaussians with a
+    weight."""
     is_object = (weights > 0).float()[:, None]
-    parts = [render_values(gaussians, cameras[view], is_object)[0] for view in range(len(cameras))]
-    return torch.cat(parts)[..., 0]
+    parts = [render_values(gaussians, cameras[view], is_object)[0][..., 0].cpu() for view in range(len(cameras))]
+    return torch.cat(parts)

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from fasttext2style.guidance.constants import constant
+
 Background = Literal["black", "white", "grey", "noise"]
 
 
@@ -63,7 +65,7 @@ def sample_patch_grids(
     square = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1)
     depth = 1 + torch.einsum("vpc,hwc->vphw", tilts, square)
     pixels = centers[:, :, None, None] + halves[:, :, None, None, None] * square / depth[..., None]
-    return 2 * pixels / pixels.new_tensor([width, height]) - 1
+    return 2 * pixels / constant((width, height), pixels) - 1
 
 
 def take_patches(

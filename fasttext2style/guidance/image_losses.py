@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from fasttext2style.guidance.constants import constant
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.weights import reachable
 
@@ -60,7 +61,7 @@ def structure(
     Averaged over three scales: pixels, and means of 2x2 and 4x4 of them. Not in the paper. 0 for equal images, 1 when
     no edge of the original is left, as in an image of one colour.
     """
-    luminance = images.new_tensor(LUMINANCE)
+    luminance = constant(LUMINANCE, images)
     now, before = (batch @ luminance for batch in (images, originals))
     total = images.new_zeros(())
     for scale in (1, 2, 4):
@@ -152,7 +153,7 @@ def _gradients(luminance: Float[Tensor, "views height width"]) -> Float[Tensor, 
 
 
 def _imagenet(images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views 3 height width"]:
-    mean, std = images.new_tensor([0.485, 0.456, 0.406]), images.new_tensor([0.229, 0.224, 0.225])
+    mean, std = constant((0.485, 0.456, 0.406), images), constant((0.229, 0.224, 0.225), images)
     return ((images - mean) / std).permute(0, 3, 1, 2)
 
 

@@ -18,7 +18,7 @@ read as L2.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -242,9 +242,7 @@ class EditRounds:
 
     def end_round(self) -> Round:
         """Write the round down and go on to the next one; called by hand, it ends a round before its last step."""
-        measured = self._measure()
-        for view in self._views_kept & measured.after.keys():
-            self.folder.write_picture(self.round, "after", view, measured.after[view])
+        measured = self._measure(self._keep_after)
         self._residuals = measured.residuals
         folder = self.folder.folder(self.round)
         snapshot = folder / f"snapshot_{self.step:06d}.safetensors"
@@ -307,9 +305,13 @@ class EditRounds:
         self._sampler = ViewSampler(len(self._train_views), min(self.plan.batch, self._most_views), seed)
         self.subject.draw_from(seed)
 
-    def _measure(self) -> Measured:
+    def _keep_after(self, view: int, picture: Tensor) -> None:
+        if view in self._views_kept:
+            self.folder.write_picture(self.round, "after", view, picture)
+
+    def _measure(self, on_picture: Callable[[int, Tensor], object] = lambda view, picture: None) -> Measured:
         """The numbers of this moment go into the manifest: as trained, or as refined afterwards."""
-        measured = measure(self.subject, self.views, self.targets, self.tools.perceptual)
+        measured = measure(self.subject, self.views, self.targets, self.tools.perceptual, on_picture)
         name = "refined" if self.step > self._round_plan.steps else "trained"
         self._manifest["metrics"][name] = measured.metrics
         return measured

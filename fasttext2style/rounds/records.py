@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from fasttext2style.evaluation.halo import pixels_outside
+from fasttext2style.evaluation.halo import OutsidePixels
 from fasttext2style.evaluation.report import versions
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
 from fasttext2style.rounds.losses import PerceptualLoss
@@ -34,33 +34,39 @@ class Measured:
     metrics: dict
     residuals: dict[int, float]
     """View -> mean absolute difference to its edited picture inside the mask."""
-    after: dict[int, UInt8[Tensor, "height width 3"]]
-    """View -> how it looks now."""
 
 
 @torch.no_grad()
-def measure(subject: Subject, views: SceneViews, targets: Targets, perceptual: PerceptualLoss | None) -> Measured:
+def measure(
+    subject: Subject,
+    views: SceneViews,
+    targets: Targets,
+    perceptual: PerceptualLoss | None,
+    on_picture: Callable[[int, UInt8[Tensor, "height width 3"]], object] = lambda view, picture: None,
+) -> Measured:
     """How near the round's views are to their edited pictures inside the masks, and what changed outside them.
 
     Pictures are compared as they are kept, in 8 bits; outside against the renders before any edit: outside the masks of
-    the edits, which may have a margin, and ("outside_mask") outside the object itself.
+    the edits, which may have a margin, and ("outside_mask") outside the object itself. `on_picture` gets each view and
+    how it looks now: all of them together may be gigabytes.
     """
-    residuals, after, inside, outside, perceived = {}, {}, [], [], []
+    residuals, inside, outside, perceived, outside_mask = {}, [], [], [], OutsidePixels()
     for view in targets.round_views:
-        after[view] = to_bytes(subject.render([view]))[0]
-        target = targets[view]
-        now = after[view].float() / 255
+        picture, target = to_bytes(subject.render([view]))[0], targets[view]
+        on_picture(view, picture)
+        now, original = picture.float() / 255, views.originals[view].float() / 255
+        outside_mask.add(original, now, views.original_coverage[view, ..., 0].float() / 255)
         difference = now - target.image.float() / 255
         mask = target.mask.float() / 255
         residuals[view] = float((difference.abs() * mask).sum() / (3 * mask.sum()).clamp_min(1e-8))
         inside.append(float((difference.square() * mask).sum() / (3 * mask.sum()).clamp_min(1e-8)))
         untouched = target.mask[..., 0] == 0
         if bool(untouched.any()):
-            drift = now[untouched] - views.originals[view][untouched].float() / 255
+            drift = now[untouched] - original[untouched]
             outside.append(float(drift.square().mean()))
         if perceptual is not None:
             row = torch.tensor([view])
-            crop, wanted = views.crops([after[view]], row), views.crops([target.image], row)
+            crop, wanted = views.crops([picture], row), views.crops([target.image], row)
             region = views.crops([target.mask], row)
             perceived.append(float(perceptual(wanted + region * (crop - wanted), wanted)))
     metrics: dict = {"inside": {"l1": _mean(list(residuals.values())), "psnr": _psnr(inside)}}
@@ -69,17 +75,11 @@ def measure(subject: Subject, views: SceneViews, targets: Targets, perceptual: P
     metrics |= {"outside": {}} | subject.metrics()
     if outside:
         metrics["outside"]["psnr"] = _psnr(outside)
-        metrics["outside"]["outside_mask"] = _outside_mask(views, after)
-    return Measured(metrics, residuals, after)
-
-
-def _outside_mask(views: SceneViews, after: dict[int, UInt8[Tensor, "height width 3"]]) -> dict[str, Any]:
-    """Of pixels that did not show the object before any edit; the number of the worst view is that in the capture."""
-    numbers = list(after)
-    before, now = views.originals[numbers].float() / 255, torch.stack(list(after.values())).float() / 255
-    found = pixels_outside(before, now, views.original_coverage[numbers, ..., 0].float() / 255)
-    halo = found["halo"] | {"view": numbers[found["halo"]["view"]]}
-    return found | {"psnr": min(HIGHEST_PSNR, found["psnr"]), "halo": halo}
+        found = outside_mask.report()
+        # The number of the worst view is that in the capture.
+        halo = found["halo"] | {"view": targets.round_views[found["halo"]["view"]]}
+        metrics["outside"]["outside_mask"] = found | {"psnr": min(HIGHEST_PSNR, found["psnr"]), "halo": halo}
+    return Measured(metrics, residuals)
 
 
 def used_versions() -> dict[str, str]:

@@ -63,7 +63,8 @@ class SceneViews:
         if not bool(areas.max() > 0):
             raise ValueError(f"None of the {len(cameras)} views shows what is to be edited.")
         self.coverage: Float[Tensor, " views"] = torch.where(areas >= LEAST_AREA * areas.max(), areas, 0.0)
-        self.original_masks = shows if self.everything else torch.stack([self._widened(mask) for mask in shows])
+        widens = mask_margin > 0 and not self.everything
+        self.original_masks = torch.stack([self._widened(mask) for mask in shows]) if widens else shows
         self.boxes, self.crop_size = self._crops()
         self._kept: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
         self._kept_bytes = 0

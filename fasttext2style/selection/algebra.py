@@ -92,7 +92,8 @@ def largest_component(gaussians: Gaussians, selection: Selection) -> Selection:
         return selection
     widths = widths_of(gaussians.scales.detach()[rows])
     # Gaussians without form, much wider than the others, must not bridge what lies apart.
-    labels = bodies(gaussians.means[rows], widths.clamp_max(4 * float(widths.median())))
+    # Found on the scene's device, which need not be the selection's: it may come from a file.
+    labels = bodies(gaussians.means[rows], widths.clamp_max(4 * float(widths.median()))).to(rows.device)
     sizes = torch.zeros(int(labels.max()) + 1, dtype=torch.float64, device=rows.device)
     sizes.index_add_(0, labels, selection.weights[rows].double())
     weights = torch.zeros_like(selection.weights)

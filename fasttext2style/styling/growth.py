@@ -15,6 +15,7 @@ from gsplat.strategy.ops import duplicate, remove, split
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from fasttext2style.guidance.constants import constant
 from fasttext2style.styling.editable import EditableObject
 
 SMALL = 0.01
@@ -103,7 +104,7 @@ class ObjectGrowth:
         """Add up how hard the losses pull each Gaussian across the screen, which is 2 wide and high, in each view."""
         info, count = self._info, len(self._edit)
         gradients, seen = info["means2d"].grad[:, :count], info["radii"][:, :count] > 0
-        to_screen = gradients.new_tensor([info["width"], info["height"]]) / 2 * info["n_cameras"]
+        to_screen = constant((info["width"], info["height"]), gradients) / 2 * info["n_cameras"]
         self._state["gradients"] += (gradients * to_screen).norm(dim=-1).sum(dim=0)
         self._state["times_seen"] += seen.sum(dim=0)
 

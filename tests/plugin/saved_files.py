@@ -31,7 +31,7 @@ def of_ply(path: Path) -> dict[str, np.ndarray]:
 
 def of_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The same of a checkpoint, and its selection."""
-    entries = torch.load(path, weights_only=True)["pipeline"]
+    entries = torch.load(path, map_location="cpu", weights_only=True)["pipeline"]
     columns = {name: entries[f"_model.gauss_params.{name}"].flatten(1).numpy() for name in SPLATFACTO_NAMES}
     return columns, entries["_model.selection"].numpy()
 

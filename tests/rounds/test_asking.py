@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fasttext2style.editors.local_edit import LocalEditor
+from fasttext2style.rounds import targets
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.targets import EditConfig
@@ -98,3 +99,30 @@ def test_a_restyled_object_keeps_its_fine_light_and_dark(tmp_path, mode, detail,
         assert likeness > 0.7 and fine[1].std() > 0.05, (likeness, fine[1].std())
     else:
         assert fine[1].std() < 0.02, fine[1].std()
+
+
+def test_many_views_are_asked_for_some_at_a_time_and_come_out_the_same(tmp_path, monkeypatch):
+    """All at once would take gigabytes: ten views by three and three and three and one."""
+    reported: list[tuple[int, int]] = []
+    whole, parts = LocalEditor(Painter()), LocalEditor(Painter())
+    at_once = _asked(tmp_path / "whole", whole)
+    monkeypatch.setattr(targets, "AT_ONCE", 3)
+    rounds = ball_rounds(tmp_path / "parts", parts, config=RoundsConfig(ONE_STEP, EditConfig()))
+    rounds._on_edit_step = lambda done, total: reported.append((done, total))
+    rounds.start()
+    assert rounds.begin_step()
+    assert [len(request.images) for request in parts.editor.requests] == [3, 3, 3, 1]
+    assert [view for request in parts.editor.requests for view in request.view_ids] == list(range(10))
+    for view in range(10):
+        ours, theirs = rounds.targets[view], at_once.targets[view]
+        assert torch.equal(ours.image, theirs.image) and torch.equal(ours.mask, theirs.mask), view
+    assert rounds.targets.round_views == at_once.targets.round_views
+    assert reported == sorted(reported) and all(done <= total for done, total in reported)
+
+
+def test_an_editor_that_compares_views_gets_all_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(targets, "AT_ONCE", 3)
+    painter = Painter()
+    painter.key_views = 2
+    _asked(tmp_path, painter)
+    assert [len(request.images) for request in painter.requests] == [10]

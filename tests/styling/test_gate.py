@@ -182,3 +182,15 @@ def test_what_cannot_be_gated_says_why():
         step(params, optimizers)
     with pytest.raises(ValueError, match="attached already"):
         gate.attach(optimizers, lambda: torch.zeros(4))
+
+
+def test_weights_that_change_in_place_are_noticed():
+    """Which rows are held is found once for each state of the weights, not once for each tensor."""
+    params, optimizers = scene(6)
+    weights, gate = torch.ones(6), UpdateGate()
+    gate.attach(optimizers, lambda: weights)
+    step(params, optimizers)
+    weights[:3] = 0.0
+    before = bits(params, slice(0, 3))
+    step(params, optimizers)
+    assert bits(params, slice(0, 3)) == before

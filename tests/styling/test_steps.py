@@ -12,7 +12,7 @@ from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
-from fasttext2style.styling.steps import ObjectSteps, TrainingDiverged
+from fasttext2style.styling.steps import ObjectSteps, TrainingDiverged, with_enough_memory
 
 COUNT = 40
 VIEWS = Cameras.orbit((0.0, 0.0, 0.0), 1.4, 2, 32, 32)
@@ -132,3 +132,37 @@ def test_a_step_that_diverges_is_refused_and_changes_nothing():
     assert _same(_bits(edit), before)
     steps.take(*_losses(edit), 3)
     assert not _same(_bits(edit), before)
+
+
+def _needs(most: int, batch: list[int], taken: list[int]):
+    """A step that fits into memory with at most so many views, and what halves them."""
+
+    def step() -> str:
+        if batch[0] > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        taken.append(batch[0])
+        return "done"
+
+    def halve() -> int:
+        before = batch[0]
+        batch[0] = max(1, before // 2)
+        return before
+
+    return step, halve
+
+
+def test_a_step_that_does_not_fit_is_done_again_with_half_as_many_views(caplog):
+    edit, taken = _object(torch.ones(COUNT)), []
+    optimizers = _optimizers(edit)
+    edit.parameters["means"].grad = torch.ones(COUNT, 3)
+    step, halve = _needs(5, [16], taken)
+    assert with_enough_memory(step, optimizers.values(), halve) == "done"
+    assert taken == [4]
+    assert edit.parameters["means"].grad is None, "half a step's gradients would count in the next one"
+    assert "going on with 8" in caplog.text and "going on with 4" in caplog.text
+
+
+def test_a_single_view_that_does_not_fit_is_refused_in_words():
+    step, halve = _needs(0, [2], [])
+    with pytest.raises(ValueError, match="memory does not suffice for a training step on one view"):
+        with_enough_memory(step, [], halve)

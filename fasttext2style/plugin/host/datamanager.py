@@ -139,12 +139,16 @@ class SceneDatamanager(FullImageDatamanager[SceneDataset]):
         the colour of the background, which is in [0, 1].
         """
         cameras = self.cameras(split)
-        pictures = []
-        for entry in self.cached_train if split == "train" else self.cached_eval:
-            image = entry["image"].cpu()
+        entries = self.cached_train if split == "train" else self.cached_eval
+        pictures = torch.empty(len(entries), cameras.height, cameras.width, 3, dtype=torch.uint8)
+        for entry, picture in zip(entries, pictures):
+            cached = entry["image"]
+            image = cached.cpu()
             image = image if image.dtype == torch.uint8 else (image.clamp(0, 1) * 255).round().to(torch.uint8)
-            pictures.append(_framed(torch.from_numpy(on_background(image.numpy(), background)), cameras))
-        return torch.stack(pictures)
+            picture.copy_(_framed(torch.from_numpy(on_background(image.numpy(), background)), cameras))
+            if cached.device == picture.device and cached.dtype == picture.dtype and cached.shape == picture.shape:
+                entry["image"] = picture  # it is there once, not twice
+        return pictures
 
     def held_out_masks(self) -> torch.Tensor:
         """[views, height, width] where training would look at the held-out photographs, framed as `cameras`.
