@@ -13,6 +13,7 @@ from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.commands.export import Export
 from fasttext2style.commands.grade import Grade
 from fasttext2style.commands.history import History
+from fasttext2style.commands.live import Live
 from fasttext2style.commands.new import New
 from fasttext2style.commands.rounds import Rounds
 from fasttext2style.commands.run import Run
@@ -29,6 +30,7 @@ Command = (
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
     | Annotated[Grade, tyro.conf.subcommand("grade", prefix_name=False)]
     | Annotated[History, tyro.conf.subcommand("history", prefix_name=False)]
+    | Annotated[Live, tyro.conf.subcommand("live", prefix_name=False)]
     | Annotated[New, tyro.conf.subcommand("new", prefix_name=False)]
     | Annotated[Rounds, tyro.conf.subcommand("rounds", prefix_name=False)]
     | Annotated[Run, tyro.conf.subcommand("run", prefix_name=False)]
@@ -42,9 +44,11 @@ Command = (
 def entrypoint() -> None:
     """The console script `ft2s`."""
     words = sys.argv[1:]
-    if words[:1] == ["run"] and len(words) > 2 and not words[1].startswith("-"):
-        # What follows the recipe is ns-train's.
-        words = [*words[:2], "--", *words[2:]]
+    if words[:1] in (["run"], ["live"]):
+        # What follows the recipe or the scene is ns-train's.
+        named = next((at for at, word in enumerate(words[1:], 1) if not word.startswith("-")), len(words))
+        if words[named + 1 :]:
+            words = [*words[: named + 1], "--", *words[named + 1 :]]
     silence_known_warnings()
     command = tyro.cli(
         Command,

@@ -9,7 +9,8 @@ import torch
 
 from fasttext2style.captures.around import Around, look_around
 from fasttext2style.captures.write import write_capture
-from fasttext2style.scene.files.ply import WITHOUT_INVALID, read_ply
+from fasttext2style.scene.files.scenes import read_scene
+from fasttext2style.scene.files.values import WITHOUT_INVALID
 from fasttext2style.terminal.console import say
 
 VIEWS, HELD_OUT = 36, 6
@@ -24,7 +25,7 @@ UP = {
 
 
 def capture_folder(output: Path, ply: Path) -> Path:
-    """Where the capture of a .ply lies among a user's runs: another file of the same name has another one.
+    """Where the capture of a scene lies among a user's runs: another file of the same name has another one.
 
     Raises:
         ValueError: the file cannot be read.
@@ -35,14 +36,14 @@ def capture_folder(output: Path, ply: Path) -> Path:
             while block := stream.read(1 << 22):
                 digest.update(block)
     except OSError as error:
-        raise ValueError(f"--load-ply {ply} cannot be read ({error}); expected a 3DGS .ply file.") from error
+        raise ValueError(f"--load-ply {ply} cannot be read ({error}); expected a 3DGS .ply, .spz or .splat.") from error
     return output / ply.stem / f"capture-{digest.hexdigest()}"
 
 
 def capture_of_scene(
     ply: Path, folder: Path, up: str = "auto", inside: bool = False, size: int = 256, drop_invalid: bool = False
 ) -> Around:
-    """Write a capture of a 3DGS .ply into a folder, and say what was guessed.
+    """Write a capture of a 3DGS scene (.ply, .spz, .splat) into a folder, and say what was guessed.
 
     Args:
         up: "auto", or an axis of `UP`.
@@ -51,7 +52,7 @@ def capture_of_scene(
         drop_invalid: leave out Gaussians that are no numbers.
 
     Raises:
-        ValueError: no such .ply, nothing solid in it, settings out of range, or a folder that holds another capture.
+        ValueError: no such file, nothing solid in it, settings out of range, or a folder that holds another capture.
     """
     if up != "auto" and up not in UP:
         raise ValueError(f"Up is auto or one of {', '.join(UP)}, got {up!r}.")
@@ -59,7 +60,7 @@ def capture_of_scene(
         raise ValueError(f"Photographs of at least 32 pixels are needed, got {size}.")
     if (folder / "transforms.json").exists():
         raise ValueError(f"{folder} holds a capture already: name another folder, or use it by --data {folder}.")
-    gaussians = read_ply(ply, drop_invalid, f"add --drop-invalid, or {WITHOUT_INVALID}")
+    gaussians = read_scene(ply, drop_invalid, f"add --drop-invalid, or {WITHOUT_INVALID}")
     around = look_around(gaussians, None if up == "auto" else torch.tensor(UP[up]), inside)
     views = around.views(VIEWS, size)
     held_out = list(range(2, VIEWS, VIEWS // HELD_OUT))

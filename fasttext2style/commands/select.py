@@ -27,9 +27,12 @@ class Select(SelectionSettings):
     """The .npz; RUN/selections/object.npz by default. The picture lies beside it."""
     views: int = 4
     """Views in the picture; 0 makes none."""
+    show: bool = False
+    """Then open the scene in the viewer, the object marked, the training views with their numbers; a click there prints
+    its --click VIEW X Y. Nothing can be changed there. Ctrl-C ends."""
 
     def run(self) -> None:
         from fasttext2style.plugin.runs.select import select
 
         with errors_in_words():
-            select(self.path, self, self.object_masks, self.output, self.views)
+            select(self.path, self, self.object_masks, self.output, self.views, self.show)

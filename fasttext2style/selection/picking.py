@@ -19,6 +19,8 @@ BLUR_VARIANCE = 0.3
 """In square pixels: what the rasterizer adds to every splat on the screen."""
 SOLID = 0.5
 """Less opacity along the whole ray is no surface."""
+HIDDEN = 0.03
+"""What lies before a point by more than this share of its depth hides it."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,30 @@ def pick_ray(
     row = int(rows[order[middle]])
     color = (weights / total) @ base_colors(gaussians.subset(rows[order]))
     return Picked(origin.to(gaussians.means) + depths[order[middle]] * direction, row, color)
+
+
+def seen_at(gaussians: Gaussians, cameras: Cameras, position: Float[Tensor, "3"]) -> tuple[int, float, float] | None:
+    """In which view a point is seen best, and at which x, y: the most central of those where nothing hides it.
+
+    None if no view shows it. `pick` there finds the point again.
+    """
+    local = cameras.viewmats[:, :3, :3] @ position.to(cameras.viewmats) + cameras.viewmats[:, :3, 3]
+    pixels = torch.einsum("vij,vj->vi", cameras.Ks, local)
+    pixels, depths = pixels[:, :2] / local[:, 2:].clamp_min(NEAR), local[:, 2]
+    size = pixels.new_tensor([cameras.width, cameras.height])
+    shows = (depths > NEAR) & ((pixels >= 0) & (pixels <= size)).all(dim=1)
+    off_centre = ((pixels - size / 2) / size).norm(dim=1)
+    for view in off_centre.argsort().tolist():
+        if not bool(shows[view]):
+            continue
+        x, y = pixels[view].tolist()
+        try:
+            found = pick(gaussians, cameras[view], x, y)
+        except ValueError:
+            continue
+        if float((found.position.to(position) - position).norm()) <= HIDDEN * float(depths[view]):
+            return view, x, y
+    return None
 
 
 def _peaks(

@@ -6,6 +6,7 @@ transforms.json have tests of their own in tests/captures.
 
 from __future__ import annotations
 
+import gzip
 import json
 import tempfile
 from collections.abc import Callable
@@ -29,9 +30,11 @@ from fasttext2style.recipes.plain_yaml import read_yaml
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene, scene_of_round
 from fasttext2style.rounds.page import write_page
+from fasttext2style.scene.files.compact import write_spz
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.scene.files.points import read_points
+from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.selection.selection import SceneMark, Selection
 from fasttext2style.trust.objects import Known, load_objects
 from tests.history.scenes import random_state
@@ -67,6 +70,28 @@ def _plys(folder: Path) -> list[bytes]:
     lines = "\n".join(" ".join(f"{value:.6g}" for value in row) for row in numbers)
     ascii = header.replace(b"binary_little_endian", b"ascii") + b"end_header\n" + lines.encode() + b"\n"
     return [whole, ascii, header + b"end_header\n", b"ply\n"]
+
+
+def _spzs(folder: Path) -> list[bytes]:
+    write_spz(folder / "whole.spz", _state().gaussians())
+    content = gzip.decompress((folder / "whole.spz").read_bytes())
+    # Unpacked the damages reach the numbers; `_read_spz` packs it again.
+    return [content, content[:4] + b"\2" + content[5:], content[:4] + b"\1" + content[5:]]
+
+
+def _read_spz(folder: Path) -> None:
+    packed = folder / "packed.spz"
+    packed.write_bytes(gzip.compress((folder / "scene.bin").read_bytes(), 1))
+    read_scene(packed)
+
+
+def _packed_plys(_: Path) -> list[bytes]:
+    bounds = [f"{end}_{what}{axis}" for what in ("", "scale_") for end in ("min", "max") for axis in "xyz"]
+    header = "ply\nformat binary_little_endian 1.0\nelement chunk 1\n"
+    header += "".join(f"property float {name}\n" for name in bounds) + "element vertex 2\n"
+    header += "".join(f"property uint packed_{name}\n" for name in ("position", "rotation", "scale", "color"))
+    header += "element sh 2\n" + "".join(f"property uchar f_rest_{number}\n" for number in range(9)) + "end_header\n"
+    return [header.encode() + np.arange(12, dtype="<f4").tobytes() + bytes(range(2 * 16 + 2 * 9))]
 
 
 def _point_plys(_: Path) -> list[bytes]:
@@ -254,6 +279,8 @@ def _read_recipe(folder: Path) -> None:
 TARGETS = {
     "ply": Target("scene.ply", _plys, lambda folder: read_ply(folder / "scene.ply")),
     "ply, row by row": Target("scene.ply", _plys, lambda folder: _read_on_disk(folder / "scene.ply")),
+    "compressed ply": Target("scene.ply", _packed_plys, lambda folder: read_scene(folder / "scene.ply")),
+    "spz": Target("scene.bin", _spzs, _read_spz),
     "points": Target("points.ply", _point_plys, lambda folder: read_points(folder / "points.ply")),
     "selection": Target("object.npz", _selections, lambda folder: Selection.load(folder / "object.npz")),
     "checkpoint": Target("step.ckpt", _checkpoints, lambda folder: _read_on_disk(folder / "step.ckpt")),

@@ -1,6 +1,10 @@
 """ft2s select: every way to choose the ball of a small run, files that ns-train takes, and errors in words."""
 
+import os
+import signal
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -10,9 +14,12 @@ from PIL import Image
 from fasttext2style.cli import entrypoint
 from fasttext2style.evaluation.object_pictures import RULER
 from fasttext2style.plugin.runs.run import open_run
+from fasttext2style.plugin.viewer.show import shown
 from fasttext2style.scene.rasterize import render, render_values
+from fasttext2style.selection.picking import pick
 from fasttext2style.selection.selection import Selection
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, scene_config, train
+from tests.plugin.tab import Tab
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +187,52 @@ def test_what_makes_no_sense_is_said(ft2s_select, capsys, tmp_path):
         with pytest.raises(SystemExit):
             ft2s_select(*arguments)
         assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_show_opens_the_scene_with_the_object_marked_and_a_click_says_where_it_is(run_folder, capsys):
+    """A click on the ball in the viewer becomes a --click that finds the ball; nothing in the run changes."""
+    before = {path: path.stat().st_mtime_ns for path in run_folder.rglob("*")}
+    run = open_run(run_folder)
+    scene, ball = run.gaussians(), torch.zeros(len(ball_on_floor()))
+    ball[:BALL] = 1.0
+    camera = run.pipeline.datamanager.train_dataset.cameras[:1]
+    plain = run.model.get_outputs_for_camera(camera)["rgb"]
+    with shown(run.pipeline, run_folder, scene, ball) as viewer:
+        tab = Tab(viewer.server)
+        numbers = {name for name in tab.nodes if "number" in name}
+        tab.until(lambda: len({name for name in tab.nodes if "number" in name}) == len(run.cameras()), f"{numbers}")
+        difference = (run.model.get_outputs_for_camera(camera)["rgb"] - plain).abs().amax(dim=-1)
+        covered = render_values(scene, run.cameras()[0], ball[:, None])[0][0, ..., 0]
+        assert float(difference[covered > 0.9].mean()) > 0.05 and float(difference[covered == 0].max()) == 0
+        capsys.readouterr()
+        tab.click(0.5, 0.5)
+        said = ""
+
+        def told() -> bool:
+            nonlocal said
+            said += capsys.readouterr().out
+            return "--click" in said
+
+        tab.until(told, "the click to be said")
+        tab.close()
+    view, x, y = said.split("--click")[1].split()[:3]
+    picked = pick(scene, run.cameras()[int(view)], float(x), float(y))
+    assert picked.row < BALL
+    assert {path: path.stat().st_mtime_ns for path in run_folder.rglob("*")} == before
+
+
+def test_show_stays_until_ctrl_c(ft2s_select, capsys):
+    said = ""
+
+    def stop():
+        nonlocal said
+        while "Ctrl-C ends" not in said:
+            time.sleep(0.1)
+            said += capsys.readouterr().out
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stopper = threading.Thread(target=stop, daemon=True)
+    stopper.start()
+    assert share(ft2s_select("--click", 0, 24, 22, "--show"))[0] > 0.85
+    stopper.join(60)
+    assert "http://127.0.0.1:" in said

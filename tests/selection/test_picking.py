@@ -9,7 +9,7 @@ from shared_scenes import blobs, toy
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
-from fasttext2style.selection.picking import pick, pick_ray, rotations_of
+from fasttext2style.selection.picking import pick, pick_ray, rotations_of, seen_at
 
 
 def test_a_click_lands_where_the_rendered_depth_is():
@@ -90,3 +90,18 @@ def test_the_sky_and_places_outside_the_picture_are_refused_in_words():
         pick(scene, camera, 70, 3)
     with pytest.raises(ValueError, match="one view, got 6"):
         pick(scene, toy().test_cameras, 1, 1)
+
+
+def test_a_point_is_told_by_a_view_that_shows_it():
+    """A blob behind a wall for the camera that has it in its very middle; another camera sees it, off its middle."""
+    grid, up = torch.arange(-1, 1.1, 0.1), (0.0, -1.0, 0.0)
+    wall = torch.cartesian_prod(grid, grid, torch.ones(1))
+    point, beside = torch.tensor([0.0, 0.0, 3.0]), torch.tensor([[3.0, 0.0, 3.0]])
+    scene = blobs(torch.cat([wall, point[None]]), 0.1, 0.99)
+    front = Cameras.looking_at(torch.zeros(1, 3), point, 64, 64, 50.0, up)
+    side = Cameras.looking_at(beside, point + 0.4, 64, 64, 50.0, up)
+    away = Cameras.looking_at(beside, 2 * beside[0], 64, 64, 50.0, up)
+    found = seen_at(scene, Cameras.concatenated([front, away, side]), point)
+    assert found is not None and found[0] == 2
+    assert pick(scene, side, *found[1:]).row == len(wall)
+    assert seen_at(scene, Cameras.concatenated([front, away]), point) is None

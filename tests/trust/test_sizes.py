@@ -1,6 +1,8 @@
 """Files that promise more than they are: refused in words before anything is allocated for what they promise."""
 
+import gzip
 import io
+import struct
 import time
 import tracemalloc
 import zipfile
@@ -12,11 +14,13 @@ import pytest
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.files.ply import map_vertices, read_ply
 from fasttext2style.scene.files.points import read_points
+from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.selection.selection import Selection
 from fasttext2style.trust import sizes
 
 READERS = {
     ".ply": (read_ply, read_points, map_vertices, SceneOnDisk),
+    ".spz": (read_scene,),
     ".npz": (Selection.load,),
     ".npy": (Selection.load,),
 }
@@ -81,6 +85,10 @@ LIARS = {
     "an array whose size overflows": (".npy", npy((2**40, 2**40))),
     "an array of a negative length": (".npy", npy((-5,))),
     "the same in an archive": (".npz", npz(weights=npy((10**12,)))),
+    "a hundred megabytes of zeros behind the header of an .spz": (
+        ".spz", gzip.compress(struct.pack("<IIIBBBB", 0x5053474E, 3, 0, 0, 12, 0, 0) + bytes(10**8), 1)),
+    "an .spz of four thousand million": (
+        ".spz", gzip.compress(struct.pack("<IIIBBBB", 0x5053474E, 3, 2**32 - 1, 3, 12, 0, 0))),
     "a gigabyte of zeros in a megabyte": (".npz", zeros(1000)),
     "many dimensions": (".npy", npy((10**9,) * 4)),
     "objects": (".npy", npy((5,), "|O", b"cos\nsystem\n(S'true'\ntR." + bytes(40))),

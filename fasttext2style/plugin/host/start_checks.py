@@ -7,13 +7,11 @@ import shutil
 import socket
 import sys
 import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from rich.errors import MarkupError
@@ -21,7 +19,7 @@ from rich.markup import render
 
 from fasttext2style.plugin.host.capture import Capture
 from fasttext2style.plugin.host.checkpoints import check_gaussians, read_checkpoint
-from fasttext2style.scene.files.ply import gaussians_of_vertices, invalid_rows, map_vertices, read_ply, write_ply
+from fasttext2style.scene.files.scenes import survey
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.choice import ObjectChoice
 from fasttext2style.selection.segmenters.load import load_segmenter
@@ -145,46 +143,27 @@ def check_tracker(tracker: Literal["wandb", "comet"]) -> None:
 # --- the scene that a run starts from -----------------------------------------------------------------------------
 
 
-def scene_of_ply(path: Path, sh_degree: int, drop_invalid: bool) -> NamedScene:
-    """What a .ply holds, for a model of this SH degree; without rows that are no Gaussians if these are to be dropped.
+def scene_of_file(path: Path, sh_degree: int, drop_invalid: bool) -> NamedScene:
+    """What a .ply, .spz or .splat holds, for a model of this SH degree; without rows that are no Gaussians if these are
+    to be dropped.
 
     Raises:
-        ValueError: no such file, not a 3DGS .ply, of a higher degree, or with such rows.
+        ValueError: no such file, no 3DGS scene, of a higher degree, or with such rows.
     """
     if not path.is_file():
-        raise ValueError(f"--load-ply {path} does not exist; expected a 3DGS .ply file.")
-    vertices = map_vertices(path)
-    valid = ~invalid_rows(vertices, path)
-    count, invalid = int(valid.sum()), int((~valid).sum())
+        raise ValueError(f"--load-ply {path} does not exist; expected a 3DGS .ply file, .spz or .splat.")
+    count, invalid, some = survey(path, SAMPLES)
     if invalid and not (drop_invalid and count):
         way = "add --drop-invalid True to leave them out, or export" if count else "export"
         raise ValueError(
-            f"{path}: {invalid:,} of {len(vertices):,} Gaussians have NaN or infinite values: {way} the scene again."
+            f"{path}: {invalid:,} of {count + invalid:,} Gaussians have NaN or infinite values: {way} the scene again."
         )
-    some = gaussians_of_vertices(vertices[np.flatnonzero(valid)[:: -(-count // SAMPLES)]], path)
     if some.sh_degree > sh_degree:
         raise ValueError(
             f"{path} has SH degree {some.sh_degree}, the model {sh_degree}: add --pipeline.model.sh-degree "
             f"{some.sh_degree}."
         )
     return NamedScene(path, count, some)
-
-
-def without_invalid(path: Path, folder: Path) -> Path:
-    """A .ply whose rows are all Gaussians: `path` itself, or a copy in the folder of a run.
-
-    A file, because reports and histories compare with what was loaded row by row.
-    """
-    invalid = int(invalid_rows(map_vertices(path), path).sum())
-    if not invalid:
-        return path
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        write_ply(folder / "given.ply", read_ply(path, drop_invalid=True))
-    warn(
-        f"{invalid:,} Gaussians of {path} have NaN or infinite values and are left out; the others: {folder}/given.ply"
-    )
-    return folder / "given.ply"
 
 
 def scene_of_checkpoint(path: Path, sh_degree: int) -> NamedScene:

@@ -30,7 +30,7 @@ from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene
 from fasttext2style.scene.files.atomic import atomic_write
-from fasttext2style.scene.files.ply import read_ply
+from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.terminal.console import say, warn
 
@@ -131,9 +131,9 @@ def _compared(run: Run, history: History, state: SceneState, given: Path | None)
 
 
 def _read_scene(path: Path) -> Gaussians:
-    """A .ply, a checkpoint, or the newest checkpoint of a run's folder (or of its nerfstudio_models)."""
-    if path.suffix == ".ply":
-        return read_ply(path)
+    """A .ply, .spz, .splat, a checkpoint, or the newest checkpoint of a run's folder (or of its nerfstudio_models)."""
+    if path.is_file() and path.suffix != ".ckpt":
+        return read_scene(path)
     if path.is_dir():
         found = checkpoints_in(path) + checkpoints_in(path / "nerfstudio_models")
         if not found:

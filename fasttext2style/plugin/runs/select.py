@@ -17,7 +17,12 @@ from fasttext2style.trust.lock import WriteLock
 
 
 def select(
-    path: Path, settings: SelectionSettings, object_masks: Path | None, output: Path | None, views_in_picture: int
+    path: Path,
+    settings: SelectionSettings,
+    object_masks: Path | None,
+    output: Path | None,
+    views_in_picture: int,
+    show: bool = False,
 ) -> Path:
     """Select, change, write, draw; returns the file.
 
@@ -27,6 +32,7 @@ def select(
         object_masks: folder of masks of the object, named like the photographs.
         output: the .npz; None is selections/object.npz in the run's folder.
         views_in_picture: 0 draws none.
+        show: open a viewer at the end, until Ctrl-C.
 
     Raises:
         ValueError: no run, nothing selected, or options that do not fit together.
@@ -57,4 +63,9 @@ def select(
         marked = highlighted(scene, selection.weights, cameras.evenly(views_in_picture))
         write_png(picture, to_uint8(torch.cat(list(marked), dim=1)))
         say(f"Picture: {picture} (training views are {cameras.width} x {cameras.height} pixels)")
+    if show:
+        # Here: the viewer takes a second to import.
+        from fasttext2style.plugin.viewer.show import show_until_interrupted
+
+        show_until_interrupted(run.pipeline, run.folder, scene, selection.weights)
     return output

@@ -31,11 +31,11 @@ from fasttext2style.plugin.host.start_checks import (
     COPIES_OF_AN_EDIT,
     NamedScene,
     check_object,
-    scene_of_ply,
-    without_invalid,
+    scene_of_file,
 )
 from fasttext2style.plugin.scene.trainer import SceneTrainer
 from fasttext2style.plugin.style.pipeline import StylePipeline, StylePipelineConfig
+from fasttext2style.scene.files.scenes import in_rows
 from fasttext2style.selection.segmenters.load import load_segmenter
 from fasttext2style.styling.steps import with_enough_memory
 from fasttext2style.terminal.console import errors_in_words, say, warn
@@ -58,9 +58,9 @@ class StyleTrainerConfig(RunConfig):
     """What finds an object by a text in a live session: "encoder" (the embedded one, rough, needs no download), or a
     segmentation model as in `ft2s select --by text`."""
     load_ply: Path | None = None
-    """A 3DGS .ply to start from, in the coordinates that the data parser gives (ns-export writes such). For a .ply in
-    the capture's own coordinates add `nerfstudio-data --orientation-method none --center-method none
-    --auto-scale-poses False`."""
+    """A 3DGS scene to start from: .ply (SuperSplat's compressed one, too), .spz or .splat, in the coordinates that the
+    data parser gives (ns-export writes such). For one in the capture's own coordinates add `nerfstudio-data
+    --orientation-method none --center-method none --auto-scale-poses False`; without --data views are made of it."""
     drop_invalid: bool = False
     """Leave out rows of --load-ply that have NaN or infinite values."""
     reconstruction_steps: int = 0
@@ -121,7 +121,7 @@ class StyleTrainerConfig(RunConfig):
         if self.has_scene:
             return None
         if self.load_ply is not None:
-            return scene_of_ply(self.load_ply, self.pipeline.model.sh_degree, self.drop_invalid)
+            return scene_of_file(self.load_ply, self.pipeline.model.sh_degree, self.drop_invalid)
         return super().named_scene()
 
     def reconstructs(self, scene: NamedScene | None) -> bool:
@@ -169,8 +169,12 @@ class StyleTrainerConfig(RunConfig):
     def make_paths_absolute(self) -> None:
         if self.load_ply is not None:
             self.load_ply = Path(self.load_ply).expanduser().absolute()
-            if self.drop_invalid and not self.has_scene:
-                self.load_ply, self.drop_invalid = without_invalid(self.load_ply, self.get_base_dir()), False
+            given = self.get_base_dir() / "given.ply"
+            # A file of rows: reports and histories compare with what was loaded one by one.
+            why = "" if self.has_scene else in_rows(self.load_ply, given)
+            if why:
+                say(why)
+                self.load_ply, self.drop_invalid = given, False
         super().make_paths_absolute()
 
 

@@ -27,6 +27,9 @@ SPZ_COLOR_SCALE = 0.15
 SPZ_SH_STEPS = {1: 8, 2: 16, 3: 16}
 """SH degree -> step between its values, in 256ths of [-1, 1]: 5 bits and 4 bits, as Niantic's own writer has them."""
 
+SPLAT_ROW = np.dtype([("place", "<f4", 3), ("size", "<f4", 3), ("color", "u1", 4), ("quat", "u1", 4)])
+"""A Gaussian in a .splat."""
+
 
 def write_spz(path: Path | str, gaussians: Gaussians) -> None:
     """Write Niantic's .spz, version 3 (github.com/nianticlabs/spz, MIT): 20 bytes and the SH of each Gaussian, gzipped.
@@ -64,9 +67,7 @@ def write_splat(path: Path | str, gaussians: Gaussians) -> None:
     gaussians = _writable(path, gaussians)
     visibility = gaussians.log_scales.sum(dim=1) + torch.nn.functional.logsigmoid(gaussians.logit_opacities)
     gaussians = gaussians.subset(visibility.argsort(descending=True, stable=True))
-    rows = np.empty(
-        len(gaussians), dtype=[("place", "<f4", 3), ("size", "<f4", 3), ("color", "u1", 4), ("quat", "u1", 4)]
-    )
+    rows = np.empty(len(gaussians), dtype=SPLAT_ROW)
     rows["place"], rows["size"] = gaussians.means.numpy(), gaussians.scales.numpy()
     rows["color"][:, :3] = _byte((0.5 + SH_C0 * gaussians.sh_dc.numpy()) * 255)
     rows["color"][:, 3] = _byte(gaussians.opacities.numpy() * 255)

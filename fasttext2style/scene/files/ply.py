@@ -9,7 +9,6 @@ f_rest is stored colour by colour: all coefficients of red, then green, then blu
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,28 +19,13 @@ import torch
 from jaxtyping import Float32
 
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.scene.files.packed_ply import INSTEAD, is_packed, read_packed
+from fasttext2style.scene.files.ply_header import FORMATS, MOST_PROPERTIES, element_dtype, read_elements
+from fasttext2style.scene.files.values import OPAQUE, THINNEST, WITHOUT_INVALID, without_invalid_rows
 from fasttext2style.scene.gaussians import SH_C0, SH_DEGREES, Gaussians
 from fasttext2style.trust.sizes import bytes_left
 
-TYPES = {
-    **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
-    **{"float": "f4", "double": "f8"},
-    **{"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4"},
-    **{"float32": "f4", "float64": "f8"},
-}
-"""Number types of a .ply header, in both spellings -> numpy's."""
-FORMATS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
-"""Formats of a .ply -> numpy's byte order."""
-OPAQUE = 20.0
-"""Logit in place of infinity: in 32 bits its sigmoid is 1."""
-THINNEST = -20.0
-"""log_scale in place of minus infinity: 2e-9 units."""
-WITHOUT_INVALID = "export the scene again without them"
 ROWS_AT_ONCE = 1 << 17
-HEADER_LIMIT = 1 << 20
-"""Bytes read in search of a header's end; a file without one may be gigabytes long."""
-MOST_PROPERTIES = 1000
-"""Of a vertex; those of SH degree 3 have 62."""
 LONGEST_NUMBER = 400
 """Digits and all else of a number in an ascii file: those of the largest double, written out, are 309."""
 
@@ -49,7 +33,8 @@ LONGEST_NUMBER = 400
 def read_ply(path: Path | str, drop_invalid: bool = False, remedy: str = WITHOUT_INVALID) -> Gaussians:
     """The scene in a .ply file, on the CPU, bit for bit if the file holds 32 bit floats.
 
-    A file that has red, green, blue (0 to 255) in place of f_dc (`ns-export --ply-color-mode rgb`) is read too.
+    Compressed ones (`packed_ply`) are read, too, and files that have red, green, blue (0 to 255) in place of f_dc
+    (`ns-export --ply-color-mode rgb`).
 
     Args:
         drop_invalid: leave out rows with NaN or infinite values, with a warning.
@@ -60,21 +45,32 @@ def read_ply(path: Path | str, drop_invalid: bool = False, remedy: str = WITHOUT
             values.
     """
     path = Path(path)
+    if is_packed_ply(path):
+        return without_invalid_rows(read_packed_ply(path), path, drop_invalid, remedy)
     with open(path, "rb") as stream:
         vertices = _read_vertices(stream, _some_vertices(stream, path), path)
     gaussians = gaussians_of_vertices(vertices, path)
-    invalid = gaussians.invalid_rows()
-    if not invalid:
-        return gaussians
-    any_invalid = torch.stack(list(invalid.values())).any(dim=0)
-    counts = ", ".join(f"{name}: {int(rows.sum()):,}" for name, rows in invalid.items())
-    found = f"{path}: {int(any_invalid.sum()):,} of {len(gaussians):,} Gaussians have NaN or infinite values ({counts})"
-    if not drop_invalid:
-        raise ValueError(f"{found}: {remedy}")
-    if bool(any_invalid.all()):
-        raise ValueError(f"{found}, so nothing is left; export the scene again")
-    warnings.warn(f"{found}; they are left out", stacklevel=2)
-    return gaussians.subset(~any_invalid)
+    return without_invalid_rows(gaussians, path, drop_invalid, remedy)
+
+
+def is_packed_ply(path: Path) -> bool:
+    """Whether a file is a compressed .ply.
+
+    Raises:
+        ValueError: it is no .ply.
+    """
+    with open(path, "rb") as stream:
+        return is_packed(read_elements(stream, path)[1])
+
+
+def read_packed_ply(path: Path) -> Gaussians:
+    """The scene in a compressed .ply; it may have NaN.
+
+    Raises:
+        ValueError: as `read_packed`.
+    """
+    with open(path, "rb") as stream:
+        return read_packed(stream, *read_elements(stream, path), path)
 
 
 def read_vertices(path: Path) -> np.ndarray:
@@ -156,41 +152,16 @@ def _numbered(name: str, count: int) -> tuple[str, ...]:
 
 
 def _read_header(stream: IO[bytes], path: Path) -> _Header:
-    """Parse the header and leave the stream at the first byte after it."""
-    start = stream.read(HEADER_LIMIT)
-    if not start.startswith((b"ply\n", b"ply\r")):
-        raise ValueError(f"{path} is not a .ply file: it starts with {start[:12]!r}, not with 'ply'")
-    end = start.find(b"end_header")
-    line_end = start.find(b"\n", end)
-    if end < 0 or line_end < 0:
-        raise ValueError(
-            f"{path} has no end_header in its first {len(start):,} bytes; the file is cut short or damaged"
-        )
-    stream.seek(line_end + 1)
-    encoding = ""
-    elements: list[tuple[str, int, list[list[str]]]] = []
-    for line in start[:end].decode("ascii", errors="replace").splitlines():
-        match line.split():
-            case ["format", encoding, *_]:
-                pass
-            case ["element", name, count] if count.isdigit() and len(count) < 20:
-                elements.append((name, int(count), []))
-            case ["property", *type_and_name] if elements:
-                elements[-1][2].append(type_and_name)
-            case [] | ["ply"] | ["comment" | "obj_info", *_]:
-                pass
-            case _:
-                raise ValueError(f"{path}: cannot read the header line {line!r}")
-    if encoding not in FORMATS:
-        raise ValueError(f"{path}: format should be one of {', '.join(FORMATS)}, got {encoding or 'none'!r}")
-    if any("packed" in name for _, _, properties in elements for *_, name in properties):
-        raise ValueError(f"{path} is a compressed .ply; save it uncompressed (in SuperSplat: export as PLY) first")
-    element_names = [name for name, _, _ in elements]
+    """What matters for the vertices; leaves the stream at the first byte after the header."""
+    encoding, elements = read_elements(stream, path)
+    if is_packed(elements):
+        raise ValueError(f"{path} is a compressed .ply; {INSTEAD}")
+    element_names = [element.name for element in elements]
     if "vertex" not in element_names:
         raise ValueError(f"{path} has no element vertex, only {element_names}")
-    position = element_names.index("vertex")
-    dtypes = [_element_dtype(properties, FORMATS[encoding], path) for _, _, properties in elements[: position + 1]]
-    counts = [count for _, count, _ in elements[: position + 1]]
+    before = elements[: element_names.index("vertex") + 1]
+    dtypes = [element_dtype(element, FORMATS[encoding], path) for element in before]
+    counts = [element.count for element in before]
     bytes_before = sum(count * dtype.itemsize for count, dtype in zip(counts[:-1], dtypes))
     return _Header(encoding, counts[-1], dtypes[-1], bytes_before, lines_before=sum(counts[:-1]))
 
@@ -201,20 +172,6 @@ def _some_vertices(stream: IO[bytes], path: Path) -> _Header:
     if header.count == 0:
         raise ValueError(f"{path} holds no Gaussians (element vertex 0); was everything pruned or cropped away?")
     return header
-
-
-def _element_dtype(properties: list[list[str]], byte_order: str, path: Path) -> np.dtype:
-    for words in properties:
-        if len(words) != 2 or words[0] not in TYPES:
-            raise ValueError(
-                f"{path}: 'property {' '.join(words)}' is not one number: export it again without lists in its vertices"
-            )
-    names = [name for _, name in properties]
-    if not names or len(names) > MOST_PROPERTIES:
-        raise ValueError(f"{path} has an element of {len(names):,} properties, expected 1 to {MOST_PROPERTIES:,}")
-    if len(set(names)) != len(names):
-        raise ValueError(f"{path} names a property twice: {sorted({name for name in names if names.count(name) > 1})}")
-    return np.dtype([(name, byte_order + TYPES[kind]) for kind, name in properties])
 
 
 def _read_vertices(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray:

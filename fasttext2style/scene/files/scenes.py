@@ -1,0 +1,118 @@
+"""A scene from any kind of file that people have one in: .ply, compressed .ply, .spz, .splat."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from fasttext2style.scene.files.compact_reading import read_splat, read_spz
+from fasttext2style.scene.files.ply import (
+    gaussians_of_vertices,
+    invalid_rows,
+    is_packed_ply,
+    map_vertices,
+    read_packed_ply,
+    read_ply,
+    write_ply,
+)
+from fasttext2style.scene.files.values import WITHOUT_INVALID, without_invalid_rows
+from fasttext2style.scene.gaussians import Gaussians
+
+COMPACT: dict[str, Callable[[Path], Gaussians]] = {".spz": read_spz, ".splat": read_splat}
+"""Suffix -> what reads it."""
+
+
+def read_scene(path: Path | str, drop_invalid: bool = False, remedy: str = WITHOUT_INVALID) -> Gaussians:
+    """The scene in a file, on the CPU; its suffix says what it is. Arguments are those of `read_ply`.
+
+    Raises:
+        ValueError: another kind of file, damaged, no Gaussians in it, or rows with NaN or infinite values.
+        OSError: it cannot be opened.
+    """
+    path = Path(path)
+    _check_suffix(path)
+    if path.suffix.lower() == ".ply":
+        return read_ply(path, drop_invalid, remedy)
+    return without_invalid_rows(COMPACT[path.suffix.lower()](path), path, drop_invalid, remedy)
+
+
+class Survey(NamedTuple):
+    """What is in a file."""
+
+    valid: int
+    """Gaussians that are numbers."""
+    invalid: int
+    """Those with NaN or infinite values."""
+    some: Gaussians
+    """At most so many valid ones, evenly spread."""
+
+
+def survey(path: Path, at_most: int) -> Survey:
+    """Look at a scene without holding it in memory, if it lies in rows on the disk.
+
+    Raises:
+        ValueError: as `read_scene`, but for invalid rows.
+        OSError: it cannot be opened.
+    """
+    if not lies_in_rows(path):
+        scene = _as_it_is(path)
+        bad = list(scene.invalid_rows().values())
+        valid = ~torch.stack(bad).any(dim=0) if bad else torch.ones(len(scene), dtype=torch.bool)
+        rows = valid.nonzero()[:, 0]
+        return Survey(len(rows), len(scene) - len(rows), scene.subset(rows[:: max(1, -(-len(rows) // at_most))]))
+    vertices = map_vertices(path)
+    found = np.flatnonzero(~invalid_rows(vertices, path))
+    chosen = found[:: max(1, -(-len(found) // at_most))]
+    return Survey(len(found), len(vertices) - len(found), gaussians_of_vertices(vertices[chosen], path))
+
+
+def lies_in_rows(path: Path) -> bool:
+    """Whether a file is a plain .ply, whose Gaussians can be compared one by one, bit by bit, on the disk.
+
+    Raises:
+        ValueError: a kind of file that is not read.
+        OSError: it cannot be opened.
+    """
+    _check_suffix(path)
+    return path.suffix.lower() == ".ply" and not is_packed_ply(path)
+
+
+def in_rows(path: Path, copy: Path) -> str:
+    """Write a scene as a plain .ply of valid Gaussians, unless it is one; returns why, empty: it is one.
+
+    Raises:
+        ValueError: as `read_scene`, with its invalid rows left out; or the copy cannot be written.
+    """
+    if lies_in_rows(path):
+        if not bool(invalid_rows(map_vertices(path), path).any()):
+            return ""
+        count = len(map_vertices(path))
+    else:
+        count = len(_as_it_is(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # said by whoever asked
+        scene = read_scene(path, drop_invalid=True)
+    write_ply(copy, scene)
+    if len(scene) < count:
+        left_out = f"{count - len(scene):,} Gaussians of {path} have NaN or infinite values and are left out"
+        return f"{left_out}; the others: {copy}"
+    return f"{path.name} is compact: the run starts from what it unpacks to, {copy}"
+
+
+def _as_it_is(path: Path) -> Gaussians:
+    if path.suffix.lower() in COMPACT:
+        return COMPACT[path.suffix.lower()](path)
+    return read_packed_ply(path)
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix.lower() not in (".ply", *COMPACT):
+        raise ValueError(
+            f"{path} is no scene that is read here: expected a 3DGS .ply (also a compressed one), .spz or .splat. "
+            "SuperSplat opens most others and exports .ply."
+        )
