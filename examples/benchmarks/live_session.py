@@ -23,6 +23,7 @@ import torch
 from nerfstudio.cameras.cameras import Cameras as HostCameras
 from nerfstudio.data.scene_box import SceneBox
 
+from fasttext2style.evaluation.object_pictures import marked
 from fasttext2style.evaluation.report import versions
 from fasttext2style.evaluation.timing import peak_host_bytes
 from fasttext2style.guidance.encoder import TextImageEncoder
@@ -35,7 +36,6 @@ from fasttext2style.live.session import LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
 from fasttext2style.plugin.host.allocator import share_arenas
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
-from fasttext2style.plugin.host.outputs import marked
 from fasttext2style.plugin.host.rates import maker_of
 from fasttext2style.plugin.style.method import fasttext2style
 from fasttext2style.plugin.viewer.model_host import ModelHost
@@ -118,7 +118,7 @@ def ten_edits(
     model: SceneModel, encoder: TextImageEncoder, count: int, share: float, steps: int, folder: Path
 ) -> tuple[float, float]:
     """Seconds until the first visible change (median of ten), and pictures a second that somebody got meanwhile."""
-    cameras = Cameras.orbit((0.0, 0.0, 0.0), 2.2, 24, 256, 256)
+    cameras = Cameras.orbit((0.0, 0.0, 0.0), 2.2, 24, 256, 256).to(model.device)
     model.load_state_dict(ball_on_floor(count, share).to_splatfacto())
     scene = LiveScene(ModelHost(model, lambda: folder), cameras, History.open(folder), folder)
     session = LiveSession(scene)
@@ -142,13 +142,13 @@ def ten_edits(
     return sorted(firsts)[len(firsts) // 2], rate
 
 
-def measure(count: int, share: float, steps: int, folder: Path) -> dict[str, float]:
+def measure(count: int, share: float, steps: int, folder: Path, device: str) -> dict[str, float]:
     """All figures of one session."""
     share_arenas()
-    encoder = load_encoder("tiny")
+    encoder = load_encoder("tiny", device=device)
     config = SceneModelConfig(num_random=16, background_color="black")
     box = SceneBox(torch.tensor([[-1.0] * 3, [1.0] * 3]))
-    model = config.setup(scene_box=box, num_train_data=24, metadata={}, device="cpu").eval()
+    model = config.setup(scene_box=box, num_train_data=24, metadata={}, device=device).eval().to(device)
     # As the viewer does: the object is outlined in what is shown.
     model.on_outputs = lambda outputs: outputs.update(rgb=marked(outputs["rgb"], outputs["selection"][..., :1], 0.0))
     # What does not depend on the scene's size (encoder, its activations, kernels) is there before the scene is.
@@ -168,16 +168,23 @@ def measure(count: int, share: float, steps: int, folder: Path) -> dict[str, flo
     }
 
 
+def name_of(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gaussians", type=int, default=1_000_000)
     parser.add_argument("--share", type=float, default=0.1, help="of the scene that is styled")
     parser.add_argument("--steps", type=int, default=6, help="per sentence")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--out", type=Path, default=Path("live_session.json"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(options.gaussians, options.share, options.steps, Path(folder))
-    options.out.write_text(json.dumps(figures | {"versions": versions()}, indent=2) + "\n")
+        figures = measure(options.gaussians, options.share, options.steps, Path(folder), options.device)
+    options.out.write_text(
+        json.dumps(figures | {"device": name_of(options.device), "versions": versions()}, indent=2) + "\n"
+    )
     print("| " + " | ".join(figures) + " |")
     print("| " + " | ".join(f"{value:,.2f}" if value % 1 else f"{value:,.0f}" for value in figures.values()) + " |")
 

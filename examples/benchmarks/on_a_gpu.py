@@ -21,6 +21,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TEST, TRAIN = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], ["ns-train"]
 BENCH = {path.stem: [sys.executable, str(path)] for path in HERE.glob("*.py")}
+GPU_TESTS = [
+    str(HERE.parents[1] / "tests" / name)
+    for name in (
+        "scene/test_rasterize_gpu.py",
+        "guidance",
+        "editors/test_schedulers_on_gpu.py",
+        "plugin/test_on_gpu.py",
+    )
+]
 BASE_STEPS = "7000"
 """As much as splatfacto's first checkpoints in print; a quarter of what is the default on CUDA."""
 
@@ -43,9 +52,9 @@ def parts(captures: Path, processes: int) -> list[Part]:
     outputs = ["--output-dir", "outputs"]
     style = [*TRAIN, "fasttext2style", "--data", bear, *outputs, "--encoder", "tiny", *quiet]
     rounds = ["--editor", "tiny", "--prompt", "turn the bear into gold"]
-    ours = "outputs/bear/fasttext2style-scene/*/nerfstudio_models"
+    base = "outputs/bear/splatfacto/*/nerfstudio_models"
     return [
-        Part("gpu_tests", [*TEST, "-n0", "-m", "gpu", str(HERE.parents[1] / "tests")], 200),
+        Part("gpu_tests", [*TEST, "-n0", "-m", "gpu", *GPU_TESTS], 200),
         Part("demo", ["ft2s", "demo", "--output", "demo"], 120, "demo/**/report.json"),
         Part(
             "bear",
@@ -54,19 +63,6 @@ def parts(captures: Path, processes: int) -> list[Part]:
             "outputs/bear/fasttext2style/*/results/report.json",
         ),
         Part("step_costs", [*BENCH["step_costs"], "--out", "step_costs.json"], 120, "step_costs.json"),
-        Part("paper_table2", [*BENCH["paper_table2"], "--views", "2560", "--out", "table2.json"], 200, "table2.json"),
-        Part(
-            "editor_batches",
-            [*BENCH["editor_batches"], "--model", "random", "--steps", "20", "--repeats", "1", "--out", "batches"],
-            180,
-            "batches/*.json",
-        ),
-        Part(
-            "rounds",
-            [*TRAIN, "fasttext2style-ip2p", "--data", bear, *outputs, *rounds, *quiet, "--load-dir", ours],
-            150,
-            "outputs/bear/fasttext2style-ip2p/*/results/report.json",
-        ),
         Part(
             "splatfacto",
             [
@@ -84,9 +80,22 @@ def parts(captures: Path, processes: int) -> list[Part]:
         ),
         Part(
             "on_splatfacto",
-            [*style, "--prompt", "a bear made of ice", "--load-dir", "outputs/bear/splatfacto/*/nerfstudio_models"],
+            [*style, "--prompt", "a bear made of ice", "--load-dir", base],
             120,
             "outputs/bear/fasttext2style/*/results/report.json",
+        ),
+        Part(
+            "rounds",
+            [*TRAIN, "fasttext2style-ip2p", "--data", bear, *outputs, *quiet, *rounds, "--load-dir", base],
+            150,
+            "outputs/bear/fasttext2style-ip2p/*/results/report.json",
+        ),
+        Part("paper_table2", [*BENCH["paper_table2"], "--out", "table2.json"], 300, "table2.json"),
+        Part(
+            "editor_batches",
+            [*BENCH["editor_batches"], "--model", "random", "--repeats", "1", "--out", "batches"],
+            180,
+            "batches/*.json",
         ),
         Part("live", [*BENCH["live_session"], "--device", "cuda", "--out", "live.json"], 120, "live.json"),
         Part("all_tests", [*TEST, "-n", str(processes), "--dist", "loadfile", str(HERE.parents[1] / "tests")], 400),
