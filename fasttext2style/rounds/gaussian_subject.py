@@ -134,7 +134,7 @@ class GaussianSubject:
         Of an object that is removed: how much shows what no view ever saw; that stays as it was at first.
         """
         if self._holes is not None:
-            return self._holes[views]
+            return self._holes[views].float() / 255
         if self._everything:
             return None
         return torch.cat([part.cpu() for part in self._shown_of(views)])
@@ -142,8 +142,9 @@ class GaussianSubject:
     def _all_coverage(self) -> UInt8[Tensor, "views height width 1"]:
         """`coverage` of all views; as numbers it would take gigabytes."""
         every_view = range(len(self.cameras))
-        parts = self._shown_of(every_view) if self._holes is None else self._holes.split(8)
-        return torch.cat([to_bytes(part) for part in parts])
+        if self._holes is not None:
+            return self._holes
+        return torch.cat([to_bytes(part) for part in self._shown_of(every_view)])
 
     @torch.no_grad()
     def _shown_of(self, views: Sequence[int]) -> Iterator[Float[Tensor, "some height width 1"]]:

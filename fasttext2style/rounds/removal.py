@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
+from fasttext2style.rounds.views import to_bytes
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions, render_values, views_at_once
@@ -19,17 +20,15 @@ from fasttext2style.styling.editable import EditableObject
 
 HIDDEN = 0.9
 """A Gaussian was never seen if the object hid at least this share of it, over all views."""
-Holes = Float[Tensor, "views height width 1"] | UInt8[Tensor, "views height width 1"]
-"""How much of each pixel is a hole, in [0, 1] or in 8 bits."""
+Holes = UInt8[Tensor, "views height width 1"]
+"""How much of each pixel is a hole, in 8 bits, on the CPU."""
 FADED_LOGIT = -5.0
 """Opacity 0.007: many such Gaussians on one ray show little, and yet each can come back."""
 
 
 @torch.no_grad()
-def hole_masks(
-    scene: Gaussians, weights: Float[Tensor, " gaussians"], cameras: Cameras
-) -> Float[Tensor, "views height width 1"]:
-    """How much of each pixel, once the object is gone, shows what no view ever saw, or nothing at all; on the CPU.
+def hole_masks(scene: Gaussians, weights: Float[Tensor, " gaussians"], cameras: Cameras) -> Holes:
+    """How much of each pixel, once the object is gone, shows what no view ever saw, or nothing at all.
 
     Exact for what is there: a Gaussian's visible weight over all views with the object is compared with that without.
     Inside the object's own outline only.
@@ -46,7 +45,7 @@ def hole_masks(
         unknown, alphas, _ = render_values(rest, some, never_seen.float()[:, None])
         holes = (outline * (unknown + 1 - alphas)).clamp(0, 1)
         # What is known for the most part needs no painting: a mask's faint pixels would be widened like the others.
-        parts.append(torch.where(holes > 0.5, holes, 0.0).cpu())
+        parts.append(to_bytes(torch.where(holes > 0.5, holes, 0.0)))
     return torch.cat(parts)
 
 

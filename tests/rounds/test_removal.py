@@ -43,6 +43,7 @@ def test_the_hole_is_where_the_slab_stands(scene, holes):
         64,
         64,
     )
+    holes = holes.float() / 255
     assert torch.minimum(holes, expected).sum() / torch.maximum(holes, expected).sum() > 0.75
     # Where the bear stood before the trees there is none: other views saw them.
     assert holes.mean() < 0.5 * scene.masks(cameras).mean()
