@@ -83,9 +83,9 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
     say(table)
     if "similarity_of_run" in report:
         say(
-            "Similarities differ from the run's report by what is looked at: here held-out views of the object among its"
+            "Similarities differ from the run's report by what is looked at: here held-out views of the object among "
+            "its surroundings, there the object alone in the training views, as the loss sees it."
         )
-        say("surroundings, there the object alone in the training views, as the loss sees it.")
     if settings.before is None:
         tell_verdict(report["outside"])
     warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
