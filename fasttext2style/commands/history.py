@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fasttext2style.history.history import History as Steps
     from fasttext2style.history.state import SceneState
 
-StepId = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="STEP")]
+EditNumber = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="EDIT")]
 
 
 @dataclass
@@ -38,23 +38,24 @@ class List:
 
 @dataclass
 class Show:
-    """Show all that is known of a step: prompt, settings, seed, times, metrics, where its picture is."""
+    """Show all that is known of an edit: prompt, settings, seed, times, metrics, where its picture is."""
 
     path: RunPath
     """Folder of a run."""
-    step: StepId
-    """Number of the step, as `ft2s history list` shows it."""
+    edit: EditNumber
+    """Number of the edit, as `ft2s history list` shows it."""
 
     def run(self) -> None:
         with errors_in_words():
-            step = steps_of_run(self.path).read_step(self.step)
+            saved = steps_of_run(self.path)
+            step = saved.read_step(id_of_edit(saved.all, self.edit))
             facts = asdict(step) | {"thumbnail": step.thumbnail}
             say(json.dumps(facts, indent=2, default=str, ensure_ascii=False), wrap=False)
 
 
 @dataclass
 class Undo:
-    """Take the latest steps back."""
+    """Take the latest steps back, edits and selections."""
 
     path: RunPath
     """Folder of a run; it gets a new checkpoint."""
@@ -80,30 +81,33 @@ class Redo:
 
 @dataclass
 class Drop:
-    """Take one step out and leave the later ones; `blend` with strength 1 brings it back."""
+    """Take one edit out and leave the later ones; `blend` with strength 1 brings it back."""
 
     path: RunPath
     """Folder of a run; it gets a new checkpoint."""
-    step: StepId
-    """Number of the step."""
+    edit: EditNumber
+    """Number of the edit."""
 
     def run(self) -> None:
-        change(self.path, lambda history, state: history.drop(self.step, state))
+        change(self.path, lambda history, state: history.drop(id_of_edit(history.steps, self.edit), state))
 
 
 @dataclass
 class Blend:
-    """Set how much of a step is in force."""
+    """Set how much of an edit is in force."""
 
     path: RunPath
     """Folder of a run; it gets a new checkpoint."""
-    step: StepId
-    """Number of the step."""
+    edit: EditNumber
+    """Number of the edit."""
     strength: Annotated[float, tyro.conf.Positional, tyro.conf.arg(metavar="STRENGTH")]
-    """0 without the step, 1 as it was made, between them blended."""
+    """0 without the edit, 1 as it was made, between them blended."""
 
     def run(self) -> None:
-        change(self.path, lambda history, state: history.blend(self.step, self.strength, state))
+        change(
+            self.path,
+            lambda history, state: history.blend(id_of_edit(history.steps, self.edit), self.strength, state),
+        )
 
 
 @dataclass
@@ -141,15 +145,33 @@ def change(path: Path, action: Callable[[Steps, SceneState], SceneState], times:
         say(f"Saved: {checkpoint}")
 
 
+def id_of_edit(steps: Sequence[Step], number: int) -> int:
+    """Step that is the edit of this number: edits count from 1, and selections between them do not count.
+
+    Raises:
+        ValueError: there is no such edit.
+    """
+    edits = [step for step in steps if step.kind == "edit"]
+    if not 1 <= number <= len(edits):
+        there_are = "none yet" if not edits else "1 alone" if len(edits) == 1 else f"1 to {len(edits)}"
+        raise ValueError(f"There is no edit {number}; there are: {there_are} (ft2s history list).")
+    return edits[number - 1].id
+
+
 def print_steps(folder: Path, steps: Sequence[Step]) -> None:
-    """A line for each step, the latest last."""
+    """A line for each step, the latest last: edits by their numbers, selections as what they are."""
     if not steps:
         say(f"There are no steps in {folder} yet.")
+    number = 0
     for step in steps:
-        what = f"{step.kind} {one_line(step.name)}" + (f': "{one_line(step.prompt)}"' if step.prompt else "")
+        number += step.kind == "edit"
+        count = str(number) if step.kind == "edit" else ""
+        what = f"{step.kind}: {one_line(step.name)}"
+        if step.prompt and step.prompt != step.name:
+            what += f' ("{one_line(step.prompt)}")'
         changed = "Gaussians" if step.kind == "edit" else "Gaussians in or out"
         cost = f"{step.gaussians_changed:,} {changed}, {step.megabytes:.1f} MB, {step.seconds:.0f} s"
-        say(f"{step.id:>4}  {_in_force(step):<7}  {what}  ({cost}, {one_line(step.created[:16])})")
+        say(f"{count:>4}  {_in_force(step):<7}  {what}  ({cost}, {one_line(step.created[:16])})")
 
 
 def _in_force(step: Step) -> str:

@@ -48,6 +48,10 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         yield f"similarity, {name}", _number(text["similarity_before"]), _number(text["similarity_after"]), "higher"
         yield f"direction similarity, {name}", "", _number(text["direction_similarity"]), "higher"
         yield f"direction consistency, {name}", "", _number(text["direction_consistency"]), "higher"
+    if "similarity_of_run" in report:
+        said = report["similarity_of_run"]
+        label = "similarity by the run's report: object alone, training views"
+        yield label, _number(said["before"]), _number(said["after"]), "higher"
     for part, label in (("to_targets", "object to targets"), ("to_before", "object to before")):
         better = ("higher", "higher", "lower") if part == "to_targets" else ("", "", "")
         yield from _distance_rows(label, report["inside"].get(part, {}), better)

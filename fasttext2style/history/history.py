@@ -241,13 +241,14 @@ class History:
         self._position(step_id)
         index = self._store.index
         if step_id not in index.done_steps:
-            raise ValueError(f"Step {step_id} was undone: redo it first")
+            raise ValueError(f"{self.step(step_id).name} was undone: redo it first")
         footprint = self.footprint(step_id)
         for later in self._later(step_id):
             if self.footprint(later.id).meets(footprint):
+                name = self.step(later.id).name
                 raise ValueError(
-                    f"Step {later.id} ({self.step(later.id).name}) builds on step {step_id}: it changed the same "
-                    f"Gaussians. Undo or drop step {later.id} first"
+                    f"{name} builds on {self.step(step_id).name}: it changed the same Gaussians. Undo or drop {name} "
+                    "first"
                 )
         moves, old = index.moves[: index.done], self._strengths[step_id]
         if strength == old:

@@ -153,7 +153,9 @@ class SelectionSettings:
     shrink: float = 0.0
     """Drop what lies within this distance of its border, in scene units."""
     invert: bool = False
-    """Select everything else instead, last of all."""
+    """Select everything else instead."""
+    feather: float = 0.0
+    """Let weights fall off towards the border over this distance, in scene units, last of all; nothing comes in."""
 
 
 def check_view(number: int, count: int) -> None:

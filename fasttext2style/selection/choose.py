@@ -106,7 +106,9 @@ def changed(settings: SelectionSettings, scene: Gaussians, selection: Selection)
         selection = algebra.grow(scene, selection, settings.grow)
     if settings.shrink:
         selection = algebra.shrink(scene, selection, settings.shrink)
-    return algebra.invert(selection) if settings.invert else selection
+    if settings.invert:
+        selection = algebra.invert(selection)
+    return algebra.feather(scene, selection, settings.feather) if settings.feather else selection
 
 
 def _by_text(choice: ObjectChoice, scene: Gaussians, cameras: Cameras) -> Selection:

@@ -39,8 +39,13 @@ def red_run(capture, tmp_path_factory):
     return train(config).config.get_base_dir()
 
 
-def test_a_run_from_a_ply_is_measured_against_it(red_run):
+def test_a_run_from_a_ply_is_measured_against_it(red_run, capsys):
     report = evaluate_run(red_run, FROM_GREY)
+    said = json.loads((red_run / "results" / "report.json").read_text())["similarity"]
+    assert report["similarity_of_run"] == said, "a different number, of which both are told, and why they differ"
+    assert said["after"] != report["text"]["tiny"]["similarity_after"]
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"{said['after']:.4f}" in printed and "there the object alone in the training views" in printed
     assert report["optimised_encoder"] == "tiny"
     assert report["text"]["tiny"]["similarity_after"] > report["text"]["tiny"]["similarity_before"]
     assert report["outside"]["gaussians_changed"] == 0
@@ -110,6 +115,7 @@ def test_the_last_edit_of_a_history_is_what_is_measured(red_run, tmp_path):
     first = evaluate_run(red_run, EvaluationSettings())
     # Before is the red ball now, not the grey one.
     assert report["footprint_deviation"]["before"] == pytest.approx(first["footprint_deviation"]["after"], rel=1e-3)
+    assert "similarity_of_run" not in report, "that was another sentence's"
 
 
 def test_rounds_are_measured_against_their_last_targets(red_run, tmp_path):

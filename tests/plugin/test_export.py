@@ -10,15 +10,17 @@ import pytest
 import torch
 
 from fasttext2style.cli import entrypoint
-from fasttext2style.evaluation.orbit import orbit
+from fasttext2style.evaluation.orbit import FREE, free_shares, orbit
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
 from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
 from fasttext2style.plugin.viewer.model_host import ModelHost
+from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.export import part_of
 from fasttext2style.scene.files.ply import read_ply
+from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
 from tests.plugin.hosts import BALL, ball_on_floor, capture_cameras, make_capture, scene_config, train
 from tests.scene.random_scene import assert_equal
@@ -116,6 +118,66 @@ def test_the_orbit_goes_around_the_captures_own_up():
     heights = there.centers @ torch.tensor([0.0, -1.0, 0.0])
     expected = orbit(ball, cameras, 8, 64, 48).centers[:, 2]
     torch.testing.assert_close(heights, expected, atol=1e-3, rtol=0)
+
+
+def _shown(frames: np.ndarray, camera_side: int = 48) -> np.ndarray:
+    """How blue the middle of each frame is, beside red."""
+    middle = slice(camera_side // 2 - 4, camera_side // 2 + 4)
+    return (frames[:, middle, middle, 2] - frames[:, middle, middle, 0]).mean(axis=(1, 2))
+
+
+def test_the_turntable_goes_around_what_was_edited_whatever_is_selected_now(run_folder, tmp_path, monkeypatch):
+    """The ball was painted blue; then a corner of the floor was selected."""
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    run, history, state = open_run_with_history(folder)
+    corner = ((state.columns["means"][:, :2] > 0.6).all(dim=1) & (torch.arange(len(state)) >= BALL)).float()
+    selection = Delta.of_rows(state.ids, {"selection": state.selection}, {"selection": corner})
+    history.record(selection, "a corner", kind="selection")
+    save_with_history(run, history, selection.moved(state, 0.0, 1.0))
+    ft2s(monkeypatch, "turntable", folder, "--seconds", "0.25", "--size", "48")
+    with av.open(str(folder / "exports" / "turntable.mp4")) as video:
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]).astype(float)
+    assert _shown(frames).min() > 80
+
+
+def _pillar(away: float, height: float) -> Gaussians:
+    """Solid, beside the ball, from below the floor up to a height."""
+    steps = torch.arange(-0.35, height, 0.05)
+    means = torch.stack([torch.full_like(steps, away), torch.zeros_like(steps), steps], dim=1)
+    pillar = ball_on_floor().subset(torch.zeros(len(means), dtype=torch.long))
+    return replace(pillar, means=means, log_scales=torch.full_like(means, 0.08).log(), logit_opacities=means[:, 0] + 6)
+
+
+@pytest.mark.parametrize(("away", "height"), [(1.25, 0.8), (0.8, 0.5)])
+def test_the_orbit_does_not_fly_through_what_stands_around_the_object(away, height):
+    """A pillar where the cameras fly, and one between them and the object: over it, or inside of it."""
+    scene = ball_on_floor()
+    ball, rest = scene.subset(torch.arange(BALL)), scene.subset(torch.arange(BALL, len(scene)))
+    rest = Gaussians.concatenated([rest, _pillar(away, height)])
+    low = Cameras.orbit((0.0, 0.0, 0.0), 1.4, 10, 48, 48, elevation_degrees=12.0)
+    straight, around = orbit(ball, low, 24, 48, 48), orbit(ball, low, 24, 48, 48, rest)
+    assert float(free_shares(ball, rest, straight).min()) < 0.5, "the pillar stands in the way"
+    assert float(free_shares(ball, rest, around).min()) > 0.7
+    assert bool(((around.centers - rest.means[-1]).norm(dim=1) > 0.1).all())
+
+
+def test_an_orbit_that_is_nearly_free_stays_where_the_captures_cameras_stood():
+    """Ground that hides a little of the object from everywhere is no reason to move."""
+    scene, cameras = ball_on_floor(), capture_cameras()
+    ball, rest = scene.subset(torch.arange(BALL)), scene.subset(torch.arange(BALL, len(scene)))
+    risen = replace(rest, means=rest.means + torch.tensor([0.0, 0.0, 0.15]))
+    straight = orbit(ball, cameras, 8, 48, 48)
+    assert float(free_shares(ball, risen, straight).min()) < FREE
+    torch.testing.assert_close(orbit(ball, cameras, 8, 48, 48, risen).centers, straight.centers)
+
+
+def test_where_no_way_is_free_that_is_said(capsys):
+    scene = ball_on_floor()
+    ball = scene.subset(torch.arange(BALL))
+    shell = replace(ball, means=1.5 * ball.means, log_scales=torch.full((BALL, 3), 0.12).log())
+    orbit(ball, capture_cameras(), 8, 48, 48, shell)
+    assert "no free way around the object" in capsys.readouterr().out
 
 
 def test_a_turntable_shows_before_and_after_side_by_side(run_folder, monkeypatch):

@@ -1,5 +1,6 @@
 """The history of a real run: kept beside it, changed by `ft2s history`, and what nerfstudio loads follows."""
 
+import shutil
 import sys
 
 import pytest
@@ -68,6 +69,38 @@ def test_steps_of_a_run_are_listed_undone_dropped_and_blended(run_folder, monkey
     with pytest.raises(SystemExit):
         ft2s(monkeypatch, "undo", str(run_folder))
     assert "nothing to undo" in capsys.readouterr().out
+
+
+def test_edits_have_numbers_and_selections_do_not_count(run_folder, tmp_path, monkeypatch, capsys):
+    """Select, edit, select, edit: what is dropped as 1 and 2 are the two edits, and the list says which is which."""
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder, ignore=shutil.ignore_patterns("history"))
+    run, history, state = open_run_with_history(folder)
+    halves = (torch.arange(BALL), torch.arange(BALL, len(state)))
+    for rows, value, name in ((halves[0], 1.0, "ball"), (halves[1], -1.0, "floor")):
+        chosen = torch.zeros(len(state))
+        chosen[rows] = 1.0
+        selected = Delta.of_rows(state.ids, {"selection": state.columns["selection"].clone()}, {"selection": chosen})
+        history.record(selected, f"the {name}", kind="selection")
+        state = selected.moved(state, 0.0, 1.0)
+        delta = painted(state, rows, value)
+        history.record(delta, f"{name} of snow")
+        state = delta.moved(state, 0.0, 1.0)
+    save_with_history(run, history, state)
+    ft2s(monkeypatch, "list", str(folder))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:4].strip() for line in lines] == ["", "1", "", "2"]
+    assert ["selection: the ball" in lines[0], "selection: the floor" in lines[2]] == [True, True]
+    before = open_run(folder).gaussians().sh_dc
+    ft2s(monkeypatch, "drop", str(folder), "2")
+    after = open_run(folder).gaussians().sh_dc
+    assert torch.equal(after[halves[0]], before[halves[0]]) and not torch.equal(after[halves[1]], before[halves[1]])
+    ft2s(monkeypatch, "show", str(folder), "1")
+    assert '"name": "ball of snow"' in capsys.readouterr().out
+    for wrong in ("0", "3", "4"):
+        with pytest.raises(SystemExit):
+            ft2s(monkeypatch, "blend", str(folder), wrong, "0.5")
+        assert f"no edit {wrong}" in capsys.readouterr().out
 
 
 def test_the_output_before_shows_the_scene_before_the_last_edit(run_folder):

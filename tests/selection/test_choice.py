@@ -247,3 +247,6 @@ def test_what_is_done_is_done_in_the_order_of_the_help(tmp_path):
     steps |= {"shrink": 1.1}
     assert rows(**steps) == [2, 3]
     assert rows(**steps, invert=True) == [0, 1, 4, 5, 6, 7]
+    # What was taken out last of all, 2 and 3, is where weights fall to: half way to it they are a half.
+    soft = changed(SelectionSettings(**steps, invert=True, feather=2.0), scene, new).weights
+    assert soft.tolist() == pytest.approx([1.0, 0.5, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0])

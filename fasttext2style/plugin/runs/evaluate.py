@@ -33,6 +33,7 @@ from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.terminal.console import say, warn
+from fasttext2style.trust.documents import are_numbers
 
 PATH_SECONDS = 2.0
 """48 frames: neighbours are some 7 degrees apart when the capture goes once round."""
@@ -66,7 +67,7 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
         "prompt": prompt,
         "optimised_encoder": graders.optimised,
         **report,
-        **_books(run),
+        **_books(run, prompt),
         "left_out": graders.left_out,
         "evaluation": {
             "seconds": {name: round(seconds, 2) for name, seconds in watch.seconds.items()},
@@ -80,6 +81,11 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
     write_png(folder / "evaluation.png", picture_sheet(pictures, caption))
     write_png(folder / "outside.png", outside_picture(pictures["before"], pictures["after"], pictures["object_before"]))
     say(table)
+    if "similarity_of_run" in report:
+        say(
+            "Similarities differ from the run's report by what is looked at: here held-out views of the object among "
+            "its surroundings, there the object alone in the training views, as the loss sees it."
+        )
     if settings.before is None:
         tell_verdict(report["outside"])
     warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
@@ -182,11 +188,23 @@ def last_targets(run: Run) -> Targets | None:
     return Targets(run.cameras("train")[views].resized(width, height), images.to(run.device).float() / 255)
 
 
-def _books(run: Run) -> dict[str, Any]:
-    """What the run itself wrote down about its times and memory; of rounds, the sum and the highest."""
+def _books(run: Run, prompt: str) -> dict[str, Any]:
+    """What the run itself wrote down: times and memory (of rounds, the sum and the highest), and how near it came.
+
+    Its similarity is what the loss saw, the object alone in the training views; ours is what people see, the object
+    among its surroundings in held-out views. The two are different numbers, so the table has both.
+    """
     path = run.folder / "results" / "report.json"
     written = read_report(path)
     books = {key: written[key] for key in ("seconds", "peak_memory_gib") if isinstance(written.get(key), dict)}
+    said = written.get("similarity")
+    if (
+        written.get("prompt") == prompt
+        and isinstance(said, dict)
+        and are_numbers(said)
+        and {"before", "after"} <= {*said}
+    ):
+        books["similarity_of_run"] = {when: said[when] for when in ("before", "after")}
     manifests = [past.manifest for past in RoundsFolder(run.folder / "rounds").rounds()[1:]]
     if manifests:
         phases = manifests[-1].get("seconds", {})

@@ -11,10 +11,8 @@ from fasttext2style.evaluation.orbit import orbit
 from fasttext2style.evaluation.report import to_uint8, write_video
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
-from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.runs.history import open_run_with_history
-from fasttext2style.scene.files.export import part_of
-from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.files.export import OBJECT_THRESHOLD, part_of
 from fasttext2style.scene.rasterize import render
 
 
@@ -34,14 +32,15 @@ def write_turntable(
         ValueError: no such run, no edit to show the scene before, or the disk is full.
     """
     run, history, state = open_run_with_history(run_path)
-    sides = [(state.gaussians(), state.selection)]
-    if before:
-        sides.insert(0, scene_before(run.model, history, state))
+    scenes = [scene_before(history, state), state] if before else [state]
+    sides = [(scene.gaussians(), edited_object(history, scene)) for scene in scenes]
     # Both sides are seen by the same cameras: those of the object as it is now.
-    target = part_of(*sides[-1], "selection")
+    scene, weights = sides[-1]
+    target, rest = part_of(scene, weights, "selection"), scene.subset(weights <= OBJECT_THRESHOLD)
     if alone:
         sides = [(part_of(*side, "selection"), side[1]) for side in sides]
-    cameras = orbit(target, run.cameras("train"), max(2, round(seconds * frames_per_second)), size, size)
+    views = max(2, round(seconds * frames_per_second))
+    cameras = orbit(target, run.cameras("train"), views, size, size, None if alone else rest)
     background = run.model.background_color.to(cameras.device)
     frames = []
     for view in range(len(cameras)):
@@ -56,14 +55,28 @@ def write_turntable(
     return output
 
 
-def scene_before(model: SceneModel, history: History, state: SceneState) -> tuple[Gaussians, torch.Tensor]:
-    """Scene and selection before the first edit in force (or, of a run without history, before its edit).
+def edited_object(history: History, state: SceneState) -> torch.Tensor:
+    """[gaussians] 1 for what the last edit in force changed, whatever is selected now; else the selection."""
+    edits = _edits(history)
+    if edits:
+        footprint = history.footprint(edits[-1])
+        changed = torch.isin(state.ids, torch.cat([footprint.changed_ids, footprint.exchanged_ids]).to(state.ids))
+        if bool(changed.any()):
+            return changed.float()
+    return state.selection
+
+
+def scene_before(history: History, state: SceneState) -> SceneState:
+    """The scene before the first edit in force.
 
     Raises:
         ValueError: there was none.
     """
-    edits = [step.id for step in history.applied if history.step(step.id).kind == "edit"]
-    if edits:
-        earlier = history.before(state, edits[0])
-        return earlier.gaussians(), earlier.selection
-    raise ValueError("There is no edit in this run's history, so no scene before it: leave --before out")
+    edits = _edits(history)
+    if not edits:
+        raise ValueError("There is no edit in this run's history, so no scene before it: leave --before out")
+    return history.before(state, edits[0])
+
+
+def _edits(history: History) -> list[int]:
+    return [step.id for step in history.applied if history.step(step.id).kind == "edit"]

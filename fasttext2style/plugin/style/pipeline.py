@@ -157,5 +157,7 @@ class StylePipeline(ObjectPipeline):
             "similarity": similarity,
             "negatives": list(self.styler.objective.negatives),
         }
-        headline = f"Similarity to {self.config.prompt}: {similarity['before']:.3f} -> "
-        write_results(self.outcome(trainer, facts), f"{headline}{similarity['after']:.3f}.")
+        change = f"{similarity['before']:.3f} -> {similarity['after']:.3f}"
+        # Not the number of `ft2s evaluate`, which looks at it among its surroundings.
+        headline = f"Similarity to {self.config.prompt}: {change} (the object alone, training views)."
+        write_results(self.outcome(trainer, facts), headline)
