@@ -129,17 +129,17 @@ class History:
 
 def change(path: Path, action: Callable[[Steps, SceneState], SceneState], times: int = 1) -> None:
     """Open a run, change its scene, save it, and say what is in force now; errors in words."""
-    from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
+    from fasttext2style.plugin.runs.history import open_run_with_history, saving_with_history
 
     with errors_in_words():
         if times < 1:
             raise ValueError(f"--steps should be 1 or more, got {times}")
         with WriteLock(run_folder(path)):
             run, history, state = open_run_with_history(path)
-            with history.at_once():
+            with saving_with_history(run, history) as save:
                 for _ in range(times):
                     state = action(history, state)
-                checkpoint = save_with_history(run, history, state)
+                checkpoint = save(state)
             history.purge()
         print_steps(history.folder, history.steps)
         say(f"Saved: {checkpoint}")

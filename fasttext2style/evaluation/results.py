@@ -63,9 +63,30 @@ class Outcome:
     """Files of the run that hold the whole scene as it was before the edit."""
 
 
+def write_results(outcome: Outcome, headline: str = "", again: str = "") -> dict[str, Any]:
+    """Write `results/` into the run's folder, say what came of it and where it is; returns the report.
+
+    Args:
+        again: the command that writes them later.
+
+    Raises:
+        ValueError: the disk is full.
+    """
+    try:
+        report = _write_results(outcome)
+    except OSError as error:
+        run = quote(str(outcome.folder))
+        again = again or f"ft2s evaluate {run}, ft2s turntable {run} --before and ft2s export {run}"
+        raise ValueError(
+            f"{outcome.folder / 'results'} could not be written whole ({error}). The scene itself is saved, in "
+            f"{outcome.checkpoint}. Free some disk space; what is missing is made by  {again}"
+        ) from error
+    _tell(outcome, report, headline)
+    return report
+
+
 @torch.no_grad()
-def write_results(outcome: Outcome, headline: str = "") -> dict[str, Any]:
-    """Write `results/` into the run's folder, say what came of it and where it is; returns the report."""
+def _write_results(outcome: Outcome) -> dict[str, Any]:
     folder, watch = outcome.folder / "results", outcome.watch
     with watch.phase("results"):
         pictures = write_looks(folder, outcome.prompt, outcome.before, outcome.after, outcome.held_out.cameras)
@@ -86,7 +107,6 @@ def write_results(outcome: Outcome, headline: str = "") -> dict[str, Any]:
         "peak_memory_gib": peak_memory_gib(),
     }
     write_report(folder / "report.json", report)
-    _tell(outcome, report, headline)
     return report
 
 

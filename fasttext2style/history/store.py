@@ -60,22 +60,29 @@ class Store(SavedSteps):
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Changes of the order of steps are written once, when the block ends well; else they are forgotten.
+        """Changes of the order of steps are written once, when the block ends well; else they are forgotten, and so
+        are the steps that were made inside.
 
         Raises:
             ValueError: as `write_index`.
         """
-        before, self._waits = self.index, True
-        try:
-            yield
-            self._waits = False
-            if self.index != before:
-                self.write_index(self.index)
-        except BaseException:
-            self.index = before
-            raise
-        finally:
-            self._waits = False
+        # For as long as it takes: what is removed below is nobody else's.
+        with WriteLock(self.folder.parent):
+            before, self._waits = self.index, True
+            try:
+                yield
+                self._waits = False
+                if self.index != before:
+                    self.write_index(self.index)
+            except BaseException:
+                made = self.index.strengths.keys() - before.strengths.keys()
+                self.index = before
+                if self._index_bytes() == self._known_bytes:
+                    for step_id in made:
+                        self.remove_step(step_id)
+                raise
+            finally:
+                self._waits = False
 
     def write_index(self, index: Index) -> None:
         """Replace history.json (inside `at_once`: when that ends).

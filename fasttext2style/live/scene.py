@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -215,9 +216,14 @@ class LiveScene:
         Raises:
             ValueError: that cannot be written either.
         """
-        path = self.folder / "exports" / f"rescued_{time.strftime('%Y-%m-%d_%H%M%S')}.ply"
-        export(path, self.gaussians, self.state.selection)
-        return path
+        name, refused = f"rescued_{time.strftime('%Y-%m-%d_%H%M%S')}.ply", []
+        for folder in (self.folder / "exports", Path.cwd(), Path(tempfile.gettempdir())):
+            try:
+                export(folder / name, self.gaussians, self.state.selection)
+                return folder / name
+            except ValueError as error:
+                refused.append(str(error))
+        raise ValueError("The scene could be kept nowhere: " + "; ".join(refused))
 
 
 def _share(selection: Selection) -> str:

@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -127,9 +127,9 @@ class RoundsFolder:
         folder = self.folder(number)
         if (folder / "manifest.json").is_file():
             raise ValueError(f"Round {number} is complete in {folder}; it cannot be started again.")
-        if folder.is_dir():
-            shutil.rmtree(folder)
         with self.writing(folder):
+            if folder.is_dir():
+                shutil.rmtree(folder)
             folder.mkdir(parents=True)
         return folder
 
@@ -153,24 +153,44 @@ class RoundsFolder:
         return Round(number, path.parent, manifest)
 
     def set_aside(self, after: int) -> Path | None:
-        """Move all rounds behind `after` into a folder beside, the last first; None when there are none.
+        """Move all rounds behind `after` into a folder beside; None when there are none.
 
-        The last first, so that an interruption leaves an unbroken row.
+        Raises:
+            ValueError: they could not be moved; then they are where they were.
+        """
+        with self.setting_aside(after) as aside:
+            return aside
+
+    @contextmanager
+    def setting_aside(self, after: int) -> Iterator[Path | None]:
+        """As `set_aside`; they are moved back if the block fails.
+
+        The last first, and back the first first, so that an interruption leaves an unbroken row.
         """
         # Others' folders, such as "round_0001 (copy)", stay where they are.
         named = [path for path in self.path.glob("round_[0-9]*") if re.fullmatch("[0-9]{4,9}", path.name[6:])]
         later = sorted(path for path in named if int(path.name[6:]) > after)
         if not later:
-            return None
+            yield None
+            return
         now = self.path / "set_aside" / time.strftime("%Y-%m-%d_%H%M%S")
         aside, count = now, 1
         while aside.exists():  # two within one second
             count += 1
             aside = now.with_name(f"{now.name}_{count}")
-        aside.mkdir(parents=True)
-        for path in reversed(later):
-            path.rename(aside / path.name)
-        return aside
+        try:
+            with self.writing(aside):
+                aside.mkdir(parents=True)
+                for path in reversed(later):
+                    path.rename(aside / path.name)
+            yield aside
+        except BaseException:
+            for path in later:
+                if (aside / path.name).exists():
+                    (aside / path.name).rename(path)
+            with suppress(OSError):  # empty now, and no harm
+                aside.rmdir()
+            raise
 
     @contextmanager
     def writing(self, what: Path) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -150,8 +151,11 @@ class Selection:
         content = {"weights": self.weights.detach().float().cpu().numpy(), "origin": np.array(self.origin)}
         if self.scene_mark is not None:
             content["scene_means"] = self.scene_mark.means.float().numpy()
+        # In memory first: on a full disk an archive complains once more, in a traceback, when it is forgotten.
+        archive = io.BytesIO()
+        np.savez_compressed(archive, **content)
         with atomic_write(path) as stream:
-            np.savez_compressed(stream, **content)
+            stream.write(archive.getbuffer())
 
     @staticmethod
     def load(path: Path | str) -> Selection:

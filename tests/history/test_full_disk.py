@@ -1,96 +1,137 @@
 """The disk is full at every place where something is written, one after the other: nothing is half done or lost."""
 
-import builtins
-import errno
-import io
 import os
-from contextlib import contextmanager
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
+from fasttext2style.history.state import SceneState
 from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs, temporary_beside
+from tests.full_disk import IS_FULL, files, full_disk, moments
 from tests.history.scenes import assert_same, random_state
-from tests.history.test_accidents import files, recolor
-
-CALLS = {os: ("mkdir", "rename", "replace", "link", "fsync"), builtins: ("open",), io: ("open",)}
-"""All that a full disk may refuse; what reads or removes is let through."""
+from tests.history.test_accidents import recolor
 
 
-@contextmanager
-def full_disk(folder: Path, place: int):
-    """From this call on everything that would write into a folder fails; yields how many calls there were."""
-    calls, before = [0], {(module, name): getattr(module, name) for module, names in CALLS.items() for name in names}
+def _painted(history: History, state: SceneState) -> SceneState:
+    """With a picture, as sessions do."""
+    before = {"features_dc": state.columns["features_dc"]}
+    delta = Delta.of_rows(state.ids, before, {"features_dc": torch.full_like(before["features_dc"], 0.75)})
+    history.record(delta, "painted", thumbnail=np.zeros((9, 9, 3), np.uint8))
+    return delta.moved(state, 0.0, 1.0)
 
-    def failing(original):
-        def call(*arguments, **options):
-            target = str(arguments[-1] if original.__name__ in ("rename", "replace", "link") else arguments[0])
-            mode = options.get("mode", arguments[1] if len(arguments) > 1 else "r")
-            writes = original.__name__ != "open" or (isinstance(mode, str) and set(mode) & set("wax+"))
-            # A descriptor has no path: of those that are flushed all are ours.
-            if writes and (original.__name__ == "fsync" or target.startswith(str(folder))):
-                calls[0] += 1
-                if calls[0] >= place:
-                    raise OSError(errno.ENOSPC, "No space left on device", target)
-            return original(*arguments, **options)
 
-        return call
+def _grown(history: History, state: SceneState) -> SceneState:
+    added = SceneState(state.at(state.ids[:2]).columns, history.fresh_ids(state, 2))
+    delta = Delta.of_growth(state.at(state.ids[3:5]), added)
+    history.record(delta, "grown")
+    return delta.moved(state, 0.0, 1.0)
 
-    for (module, name), original in before.items():
-        setattr(module, name, failing(original))
-    try:
-        yield calls
-    finally:
-        for (module, name), original in before.items():
-            setattr(module, name, original)
+
+def _with_a_checkpoint(move):
+    """As commands do: the scene is saved in between."""
+
+    def change(history: History, state: SceneState) -> SceneState:
+        with history.at_once():
+            state = move(history, state)
+            with atomic_write(history.folder.parent / "scene.pt") as stream:
+                stream.write(state.columns["features_dc"].numpy().tobytes())
+        return state
+
+    return change
 
 
 CHANGES = {
     "a step": lambda history, state: recolor(history, state, 0.75),
+    "a step with a picture": _painted,
+    "growth": _grown,
     "undo": lambda history, state: history.undo(state),
-    "blend": lambda history, state: history.blend(1, 0.5, state),
-    "carrying over": lambda history, state: history.carried_to(history.folder.parent / "next" / "history"),
+    "redo": lambda history, state: history.redo(history.undo(state)),
+    "drop": lambda history, state: history.drop(2, state),
+    "blend": lambda history, state: history.blend(2, 0.5, state),
+    "undo and save": _with_a_checkpoint(lambda history, state: history.undo(state)),
+    "a step and save": _with_a_checkpoint(lambda history, state: recolor(history, state, 0.75)),
 }
+
+
+def _begun(folder: Path) -> tuple[History, SceneState]:
+    history = History.open(folder / "history")
+    state = recolor(history, recolor(history, random_state(20), 0.25), 0.5)
+    return history, state
+
+
+def _scene_of(history: History) -> SceneState:
+    state = random_state(20)
+    for step in history.applied:
+        state = history.delta(step.id).moved(state, 0.0, step.strength)
+    return state
 
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_change_that_finds_the_disk_full_anywhere_is_not_made_at_all(tmp_path, what):
-    def begun(folder: Path):
-        history = History.open(folder / "history")
-        state = recolor(history, random_state(20), 0.25)
-        if what != "blend":
-            state = recolor(history, state, 0.5)
-        return history, state
-
-    history, state = begun(tmp_path / "counted")
-    with full_disk(tmp_path / "counted", 10**6) as calls:
+    history, state = _begun(tmp_path / "counted")
+    with full_disk(tmp_path / "counted") as used:
         CHANGES[what](history, state)
+    done, strengths = files(tmp_path / "counted").keys(), history.applied
     refused = 0
-    for place in range(1, calls[0] + 1):
-        folder = tmp_path / str(place)
-        history, state = begun(folder)
-        now, before = state.copied(), files(folder / "history")
+    for number, moment in enumerate(moments(used)):
+        folder = tmp_path / str(number)
+        history, state = _begun(folder)
+        if what == "redo":  # the first half of it has space
+            state, finish = history.undo(state), lambda history, state: history.redo(state)
+        else:
+            finish = CHANGES[what]
+        now, before = state.copied(), files(folder)
         try:
-            with full_disk(folder, place):
-                CHANGES[what](history, state)
+            with full_disk(folder, **moment):
+                state = finish(history, state)
         except ValueError as error:
-            assert "No space left" in str(error)
+            assert re.search(IS_FULL, str(error)), moment
+            assert re.search("untouched|nothing was changed|as it was", str(error)) or "save" in what, error
             refused += 1
-            assert files(folder / "history") == before, f"place {place}"
-            if what != "carrying over":
+            left = files(folder)
+            if "save" in what:  # the file that the caller wrote is his
+                left.pop("scene.pt", None)
+            assert left == before, moment
+            if "save" not in what:
                 assert_same(state, now)
-            # And there is space again.
-            CHANGES[what](history, state)
+            # And there is space again: once, in the session that goes on, and as opened anew.
+            state = finish(history, now)
+        except OSError:
+            assert "save" in what, "the caller's own file"
+            assert files(folder) == before
+            refused += 1
+            state = finish(history, now)
         opened = History.open(folder / "history")
-        replayed = random_state(20)
-        for step in opened.applied:
-            replayed = opened.delta(step.id).moved(replayed, 0.0, step.strength)
+        assert opened.applied == history.applied == strengths
+        assert files(folder).keys() == done, moment
+        assert_same(_scene_of(opened), state)
         while opened.can_undo:
-            replayed = opened.undo(replayed)
-        assert_same(replayed, random_state(20))
+            state = opened.undo(state)
+        assert_same(state, random_state(20))
     # Only the name of whoever holds the lock is written for people alone.
-    assert refused >= calls[0] - 2 and refused > 0, (refused, calls[0])
+    assert refused >= used.calls - 2 > 0, (refused, used.calls)
+
+
+def test_a_history_that_finds_the_disk_full_while_it_is_carried_over_stays_and_is_carried_over_later(tmp_path):
+    history, _ = _begun(tmp_path / "first")
+    with full_disk(tmp_path / "counted") as used:
+        history.carried_to(tmp_path / "counted" / "history")
+    before = files(tmp_path / "first")
+    for number, moment in enumerate(moments(used)):
+        folder = tmp_path / str(number) / "history"
+        try:
+            with full_disk(tmp_path / str(number), **moment):
+                history.carried_to(folder)
+        except ValueError as error:
+            assert re.search(IS_FULL, str(error))
+            assert not History.open(folder).steps
+            history.carried_to(folder)
+        assert files(folder) == files(tmp_path / "first" / "history") and files(tmp_path / "first") == before
 
 
 def test_files_that_a_killed_writer_left_are_removed_by_the_next_one_and_those_of_living_ones_stay(tmp_path):

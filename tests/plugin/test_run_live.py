@@ -2,15 +2,22 @@
 
 import logging
 import os
+import re
 import shlex
+import shutil
 import signal
+from pathlib import Path
+
+import pytest
 
 from fasttext2style.live.session import LiveSession
 from fasttext2style.plugin.runs.recipe import parse_line
 from fasttext2style.plugin.viewer import run_live
+from fasttext2style.scene.files.ply import read_ply
 from tests.ball import ball_on_floor, capture_cameras
-from tests.live.plain_host import PlainHost, open_session
+from tests.live.plain_host import PlainHost, SelectRows, open_session
 from tests.plugin.hosts import make_capture, style_config
+from tests.scene.random_scene import assert_equal
 
 
 class Broken:
@@ -60,3 +67,22 @@ def test_the_line_that_goes_on_with_a_session_can_be_pasted(tmp_path):
     assert (name, again.live, again.load_dir, again.load_ply) == ("ns-train", True, checkpoints, None)
     assert (again.data, again.prompt) == (tmp_path / "my capture", "a bear of gold")
     assert again.pipeline.datamanager.dataparser.orientation_method == "none"
+
+
+@pytest.mark.parametrize("run_is", ["there", "gone", "read-only"])
+def test_a_session_that_cannot_be_saved_says_where_its_scene_is(tmp_path, monkeypatch, run_is):
+    """Its history was removed; its whole run; and nothing can be put in its place."""
+    folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    session = _session(folder)
+    assert session.do(SelectRows(0, 10))
+    shutil.rmtree(folder / "history" if run_is == "there" else folder)
+    if run_is == "read-only":  # of whoever else: an administrator may write anywhere
+        folder.write_text("in the way")
+    with pytest.raises(ValueError, match=r"Steps were removed .* The scene was written to (.*)") as refused:
+        run_live.save_or_rescue(session)
+    path = Path(re.search(r"written to (.*)\.$", str(refused.value))[1])
+    assert path.parent == (elsewhere if run_is == "read-only" else folder / "exports")
+    assert_equal(read_ply(path), ball_on_floor())

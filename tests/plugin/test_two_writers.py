@@ -56,7 +56,7 @@ def test_two_runs_of_the_same_second_have_folders_of_their_own(capture, tmp_path
         assert f"timestamp: {folder.name}\n" in (folder / "config.yml").read_text().replace("'", "")
 
 
-def test_a_run_that_another_program_writes_is_not_started_undone_reset_or_selected_in(
+def test_a_run_that_another_program_writes_is_not_started_undone_or_selected_in(
     run_folder, capture, monkeypatch, capsys
 ):
     before = files(run_folder)
@@ -96,3 +96,29 @@ def test_an_undo_that_finds_the_disk_full_undoes_nothing_and_says_so(run_folder,
     assert files(run_folder / "history") == before
     assert ft2s(monkeypatch, "history", "undo", run_folder) == 0
     assert [step.active for step in History.open(run_folder / "history").steps] == [True, False]
+
+
+def test_a_training_holds_its_run_from_its_checks_to_its_end(capture, tmp_path):
+    config = scene_config(capture, tmp_path, steps=10)
+    config.save_config()
+    folder, told = config.get_base_dir(), []
+
+    def is_held() -> bool:
+        code = "import sys; from fasttext2style.trust.lock import WriteLock; WriteLock(sys.argv[1], 0)"
+        asked = subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True)
+        assert asked.returncode in (0, 1) and (asked.returncode == 0 or "another program" in asked.stderr)
+        return asked.returncode == 1
+
+    assert is_held(), "before there is a trainer"
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    losses = trainer.pipeline.get_train_loss_dict
+
+    def asking(step: int):
+        told.append(is_held()) if step == 5 else None
+        return losses(step)
+
+    trainer.pipeline.get_train_loss_dict = asking
+    trainer.train()
+    assert told == [True]
+    assert not is_held(), "others may go on with it"

@@ -1,6 +1,7 @@
 """The page of all rounds: numbers and curves are those of the manifests, pictures those that are there."""
 
 import re
+from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
@@ -102,3 +103,34 @@ def test_a_picture_that_was_not_kept_leaves_its_place_empty(tmp_path):
         first, second = re.findall(r"<td>(.*?)</td>", cells)
         assert f'src="round_0001/{kind}/view_0000.png"' in first
         assert (f'src="round_0002/{kind}/view_0000.png"' in second) == (kind in ("edited", "mask")) == bool(second)
+
+
+def test_nothing_that_a_manifest_says_and_no_name_of_a_file_is_anything_but_text_and_no_script_would_run(tmp_path):
+    """Each field says of itself that it is an element; names of folders are addresses that would be run."""
+
+    class Elements(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.found, self.texts = [], []
+
+        def handle_starttag(self, tag, attributes):
+            self.found.append((tag, dict(attributes)))
+
+        def handle_data(self, data):
+            self.texts.append(data)
+
+    entry = _round(tmp_path, 1, 12.0)
+    fields = ("instruction", "mode", "editor", "written")
+    for field in fields:
+        entry.manifest[field] = f"<script>{field}</script>\" onload=x '"
+    (entry.folder / "before" / "view_0000.png").rename(entry.folder / "before" / 'view_0000.x" onerror="x')
+    page = Elements()
+    page.feed(_page(tmp_path, [entry]))
+    shown = "".join(page.texts)
+    for field in fields:
+        assert f"<script>{field}</script>" in shown, field
+    tags = [tag for tag, _ in page.found]
+    assert "script" not in tags and not any(name.startswith("on") for _, names in page.found for name in names)
+    # A second lock, should an escape be forgotten: https://www.w3.org/TR/CSP3/#directive-script-src
+    assert [it["content"] for tag, it in page.found if "http-equiv" in it] == ["script-src 'none'; object-src 'none'"]
+    assert tags.index("meta") < tags.index("style") < tags.index("body")

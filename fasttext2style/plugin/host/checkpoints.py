@@ -135,10 +135,13 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_left_overs(temporary.parent)
         torch.save(state, temporary)
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ValueError(
-            f"The checkpoint {path} could not be written ({error}). Free some disk space; earlier files are untouched."
+            f"The checkpoint {path} could not be written ({why}). Free some disk space; earlier files are untouched."
         ) from error
     finally:
         with suppress(OSError):  # the error that led here says more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import torch
@@ -198,7 +199,8 @@ class RoundsPipeline(ObjectPipeline):
             "rounds": [entry.manifest["metrics"] | {"seconds": entry.manifest["seconds"]} for entry in rounds[1:]],
         }
         headline = f"Rounds side by side: {self.rounds.folder.path / 'index.html'}"
-        write_results(self.outcome(trainer, facts, as_loaded={"round 0": rounds[0].snapshot}), headline)
+        outcome = self.outcome(trainer, facts, as_loaded={"round 0": rounds[0].snapshot})
+        write_results(outcome, headline, f"ft2s rounds resume {quote(str(self.folder))}")
 
     @torch.no_grad()
     def _tell(self, finished: Round, step: int) -> None:

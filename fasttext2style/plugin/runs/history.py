@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fasttext2style.history.checkpoint import state_of_checkpoint
@@ -23,13 +25,28 @@ def open_run_with_history(path: Path, object_masks: Path | None = None) -> tuple
 
 
 def save_with_history(run: Run, history: History, state: SceneState) -> Path:
-    """Write the scene as the run's next checkpoint, which knows which steps it contains.
+    """As `saving_with_history`, of moves that were made already."""
+    with saving_with_history(run, history) as save:
+        return save(state)
+
+
+@contextmanager
+def saving_with_history(run: Run, history: History) -> Iterator[Callable[[SceneState], Path]]:
+    """Yields what writes a scene as the run's next checkpoint, which knows which steps it contains.
+
+    Moves made inside the block and the checkpoint are there together when it ends well, or neither is.
 
     Raises:
-        ValueError: it could not be written; what was there is untouched.
+        ValueError: something could not be written; what was there is untouched.
     """
-    model = run.model
-    model.set_gaussians(state.gaussians())
-    model.selection = state.selection.to(model.device)
-    take_history(model, history, state)
-    return run.save()
+
+    def save(state: SceneState) -> Path:
+        model = run.model
+        model.set_gaussians(state.gaussians())
+        model.selection = state.selection.to(model.device)
+        take_history(model, history, state)
+        return write()
+
+    # The moves are written first when the block ends, and only then the earlier checkpoint goes.
+    with run.saving() as write, history.at_once():
+        yield save

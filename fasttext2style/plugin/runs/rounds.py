@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from shlex import quote
 
@@ -63,18 +64,19 @@ def reset_run(folder: Path, to: int) -> None:
 
 
 def _reset(folder: Path, books: RoundsFolder, to: int) -> Path | None:
-    """The checkpoint first: what needs space on the disk fails while the rounds are as they were."""
+    """The checkpoint, the rounds and their page, or, on a full disk, nothing."""
     rounds = books.rounds(up_to=to)
     scene, weights = scene_of_round(rounds, to)
-    if checkpoints_in(folder / "nerfstudio_models"):
-        open_run(folder).save(scene, weights)
-    aside = books.set_aside(to)
-    page = books.path / "index.html"
-    with books.writing(page):
-        if to > 0:
-            write_page(page, rounds)
-        else:
-            page.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        if checkpoints_in(folder / "nerfstudio_models"):
+            stack.enter_context(open_run(folder).saving())(scene, weights)
+        with books.setting_aside(to) as aside:
+            page = books.path / "index.html"
+            with books.writing(page):
+                if to > 0:
+                    write_page(page, rounds)
+                else:
+                    page.unlink(missing_ok=True)
     return aside
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from nerfstudio.engine.trainer import TrainerConfig
@@ -102,25 +104,46 @@ class Run:
         datamanager = self.pipeline.datamanager
         return datamanager.masks() if isinstance(datamanager, SceneDatamanager) else None
 
-    def save(self, gaussians: Gaussians | None = None, selection: Tensor | None = None, **extra: Tensor) -> Path:
-        """Write the scene as the next checkpoint; `extra` tensors go beside the model's own under "_model.".
+    def save(self, gaussians: Gaussians | None = None, selection: Tensor | None = None) -> Path:
+        """As `saving`, where nothing else changes."""
+        with self.saving() as save:
+            return save(gaussians, selection)
 
-        The checkpoint that was opened goes when the new one is there, if the run keeps only its latest (as
-        nerfstudio's runs do by default).
+    @contextmanager
+    def saving(self) -> Iterator[Save]:
+        """Yields what writes the scene as the run's next checkpoint, whatever else changes with it inside the block.
+
+        When the block ends well the checkpoint that was opened goes, if the run keeps only its latest (as nerfstudio's
+        runs do by default); else the new one goes.
 
         Raises:
             ValueError: it could not be written; what was there is untouched.
         """
-        if gaussians is not None:
-            self.model.set_gaussians(gaussians)
-        if selection is not None:
-            self.model.selection = selection.to(self.model.device)
         step = int(self.state["step"]) + 1
         path = self.checkpoint.with_name(f"step-{step:09d}.ckpt")
-        pipeline = self.pipeline.state_dict() | {f"_model.{name}": value for name, value in extra.items()}
-        # Optimizers of a scene that was changed by hand would be wrong: a later run starts them afresh.
-        write_checkpoint(path, plain_numbers({"format": "fasttext2style-1", "step": step, "pipeline": pipeline}))
-        if self.config.save_only_latest_checkpoint:
-            self.checkpoint.unlink(missing_ok=True)
-        self.state, self.checkpoint = read_checkpoint(path), path
-        return path
+
+        def save(gaussians: Gaussians | None = None, selection: Tensor | None = None) -> Path:
+            if gaussians is not None:
+                self.model.set_gaussians(gaussians)
+            if selection is not None:
+                self.model.selection = selection.to(self.model.device)
+            # Optimizers of a scene that was changed by hand would be wrong: a later run starts them afresh.
+            state = {"format": "fasttext2style-1", "step": step, "pipeline": self.pipeline.state_dict()}
+            write_checkpoint(path, plain_numbers(state))
+            return path
+
+        try:
+            yield save
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        if path.exists():
+            if self.config.save_only_latest_checkpoint:
+                self.checkpoint.unlink(missing_ok=True)
+            self.state, self.checkpoint = read_checkpoint(path), path
+
+
+class Save(Protocol):
+    """Writes a scene, or that of the model, with the object's weights; returns the file."""
+
+    def __call__(self, gaussians: Gaussians | None = None, selection: Tensor | None = None) -> Path: ...

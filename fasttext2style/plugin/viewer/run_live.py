@@ -50,14 +50,24 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
     with _ended_by_signals(session), _tracebacks_on_the_terminal():
         session.run(idle=writer.write_out_storage)
     try:
-        path = session.scene.save()
-    except (ValueError, OSError) as error:
+        path = save_or_rescue(session)
+    finally:
         shown.close()
-        raise ValueError(f"{error} The scene was written to {session.scene.rescue()}.") from error
     say(f"Saved: {path}")
     say(f"To continue:  {command_to_continue(trainer.config, path)}", wrap=False)
-    shown.close()
     trainer.shutdown()
+
+
+def save_or_rescue(session: LiveSession) -> Path:
+    """Save at the end; a scene whose run cannot be written is kept elsewhere.
+
+    Raises:
+        ValueError: it could not be saved, and where it is.
+    """
+    try:
+        return session.scene.save()
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{error} The scene was written to {session.scene.rescue()}.") from error
 
 
 def command_to_continue(config: TrainerConfig, checkpoints: Path) -> str:

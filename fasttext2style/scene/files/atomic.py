@@ -32,6 +32,11 @@ def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        # A write that fails does not say where, and the hidden name tells nobody anything.
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         # Where nothing can be written nothing can be removed: the error that led here says more than a second one.
         with suppress(OSError):
