@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import pytest
@@ -229,6 +230,13 @@ def test_half_precision_stays_near_full(editor):
     half = configured(dtype="bf16")
     assert half.edit(request_of()).info["dtype"] == "bfloat16"
     assert mean_difference(half.edit(request_of()).images, editor.edit(request_of()).images) < 0.05
+
+
+def test_half_precision_is_prepared_without_a_warning_of_nothing(caplog, monkeypatch):
+    """diffusers names the modules that should stay in float32, and there are none."""
+    monkeypatch.setattr(logging.getLogger("diffusers"), "propagate", True)
+    configured(dtype="bf16").edit(request_of())
+    assert not caplog.records
 
 
 def test_attention_slicing_and_key_views_go_together():

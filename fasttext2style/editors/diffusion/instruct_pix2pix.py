@@ -123,7 +123,8 @@ class InstructPix2PixEditor:
         pipeline, half = self._pipeline, self.config.torch_dtype(self.device, "fp16")
         for network, dtype in ((pipeline.unet, half), (pipeline.text_encoder, half), (pipeline.vae, torch.float32)):
             if network.dtype != dtype:
-                network.to(dtype)
+                # torch's own: diffusers' warns of modules that stay in float32 when there are none.
+                torch.nn.Module.to(network, dtype)
         if self.native_size >= 256:
             # One view at a time: decoding large pictures takes more memory than the UNet does.
             pipeline.vae.enable_slicing()
