@@ -80,6 +80,32 @@ def shrink(gaussians: Gaussians, selection: Selection, distance: float | int) ->
     return replace(selection, weights=weights, origin=f"{selection.origin}, shrunk by {distance:g}")
 
 
+def feather(gaussians: Gaussians, selection: Selection, distance: float | int) -> Selection:
+    """Let weights fall off to the border: times d / `distance` where the nearest unselected centre is d < distance off.
+
+    Nothing that was outside comes in. With selected centres at 1, 2, 3, ... on a line, an unselected one at 0, and a
+    distance of 2, weights of 1 become 0.5, 1, 1, ...
+
+    Raises:
+        ValueError: a negative distance, or a selection of another scene.
+    """
+    selection.check_matches(gaussians)
+    if not distance >= 0:
+        raise ValueError(f"A distance is 0 or more, got {distance}")
+    rest = (~selection.mask).cpu().numpy()
+    if not rest.any() or distance == 0:
+        return selection
+    points = gaussians.means.detach().double().cpu().numpy()
+    bound = np.nextafter(float(distance), np.inf)
+    away, _ = KDTree(points[rest]).query(points, distance_upper_bound=bound, workers=-1)
+    share = torch.from_numpy(np.minimum(away / distance, 1.0)).to(selection.weights)
+    # What lies at the very place of something unselected stays in the object, as little as can be.
+    share = share.clamp_min(torch.finfo(share.dtype).eps)
+    return replace(
+        selection, weights=selection.weights * share, origin=f"{selection.origin}, feathered by {distance:g}"
+    )
+
+
 def largest_component(gaussians: Gaussians, selection: Selection) -> Selection:
     """Keep the largest body of touching selected Gaussians, by the sum of its weights.
 

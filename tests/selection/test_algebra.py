@@ -55,6 +55,26 @@ def cloud(seed: int, count: int = 60):
     return blobs(torch.rand(count, 3, generator=generator), 0.02), Selection(weights, "cloud")
 
 
+@given(seed=st.integers(0, 30), distance=st.floats(1e-3, 0.5))
+def test_a_feather_is_that_of_a_plain_loop(seed, distance):
+    scene, selection = cloud(seed)
+    soft = algebra.feather(scene, selection, distance)
+    rest = scene.means[~selection.mask].double()
+    for row, weight in enumerate(selection.weights.tolist()):
+        away = float((rest - scene.means[row].double()).norm(dim=1).min())
+        assert soft.weights[row] == pytest.approx(weight * min(1.0, away / distance), rel=1e-4, abs=1e-6)
+    assert torch.equal(soft.mask, selection.mask), "nothing comes in, nothing is lost"
+    assert same(algebra.feather(scene, selection, 0), selection)
+
+
+def test_a_feather_of_everything_and_of_less_than_nothing():
+    scene, selection = cloud(0)
+    everything = Selection(torch.ones(len(scene)), "everything")
+    assert same(algebra.feather(scene, everything, 0.3), everything)
+    with pytest.raises(ValueError, match="0 or more"):
+        algebra.feather(scene, selection, -0.1)
+
+
 @given(seed=st.integers(0, 30), distance=st.floats(0, 0.5))
 def test_growing_and_shrinking_are_those_of_a_plain_loop(seed, distance):
     scene, selection = cloud(seed)
