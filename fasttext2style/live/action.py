@@ -28,6 +28,8 @@ class Action:
     """A sentence that it understands."""
     qualities: Mapping[str, str]
     """Name -> what it means; "normal" is among them."""
+    gallery: tuple[str, ...] = ()
+    """More sentences, to begin with."""
     speed_hint: str = ""
     """What the speed does; empty: there is none."""
     forms: tuple[str, ...] = ()

@@ -72,4 +72,5 @@ class LiveEdit:
         return SceneState.from_gaussians(self.edit.gaussians(()).detach(), self.edit.weights, self.ids)
 
     def _show_before(self) -> None:
+        self.scene.is_edited(self.ids, self.before)
         self.scene.host.show_before(self.rows, {name: self.before.columns[name] for name in SPLATFACTO_NAMES})

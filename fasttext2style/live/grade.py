@@ -12,6 +12,7 @@ from torch import Tensor
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
+from fasttext2style.live.objects import belonging
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.step import thumbnail
@@ -76,11 +77,13 @@ class _Grading:
 
     def __init__(self, scene: LiveScene) -> None:
         self.scene, self.grade = scene, grade_of(scene)
+        self.belonging = belonging(scene)
         if not self.grade.is_neutral:  # the last step is a grade, which goes when a new one comes
             scene.move(scene.history.undo)
         chosen = (scene.state.selection > 0).nonzero()[:, 0]
         self.before = scene.state.at(scene.state.ids[chosen])
         self.rows, self.started = chosen, time.monotonic()
+        scene.is_edited(self.before.ids, self.before)
         self._changed: set[str] = set()
 
     @torch.no_grad()
@@ -114,7 +117,7 @@ class _Grading:
             scene.history.record(
                 delta,
                 "colors",
-                settings={"grade": asdict(self.grade)},
+                settings={"grade": asdict(self.grade)} | self.belonging,
                 seconds=round(time.monotonic() - self.started, 1),
                 thumbnail=thumbnail(scene.gaussians, view),
             )

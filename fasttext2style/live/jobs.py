@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from shlex import quote
@@ -12,17 +12,19 @@ from typing import Literal
 import torch
 
 from fasttext2style.history.steps import Move
-from fasttext2style.live.pointing import Combine, combined
+from fasttext2style.live.pointing import Combine, again_instead, combined
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
+from fasttext2style.live.texts import example_name
 from fasttext2style.scene.files.export import What, export
 from fasttext2style.selection import algebra
-from fasttext2style.selection.automatic import select_automatic
 from fasttext2style.selection.selection import Selection
 
 _RESHAPED = {"grow": "grown", "shrink": "shrunk", "invert": "inverted", "largest part": "its largest part"}
 _SMALL_STEP = 0.03
 """Grow and shrink, relative to the object's size."""
+_CANDIDATE, _THRESHOLD, _FEATHER = "candidate", "threshold", "feather"
+"""Settings of the selections that they make."""
 
 
 # --- choosing the object ---------------------------------------------------------------------------------------------
@@ -43,23 +45,28 @@ class SelectText:
     def run(self, scene: LiveScene, progress: Progress) -> str:
         from fasttext2style.selection.text import select_by_text
 
-        if not self.text.strip():
-            raise ValueError('There is no name yet. Type what to select, such as "the bear".')
-        segmenter = scene.segmenter(self.segmenter)
-        return combined(
-            scene, select_by_text(scene.gaussians, scene.cameras, segmenter, self.text.strip()), self.combine
-        )
+        name = self.text.strip()
+        if not name:
+            raise ValueError(f"There is no name yet. Type what to select, such as {example_name(self.segmenter)}.")
+        found = select_by_text(scene.gaussians, scene.cameras, scene.segmenter(self.segmenter), name)
+        return combined(scene, replace(found, origin=f'"{name}"'), self.combine)
 
 
 @dataclass(frozen=True)
 class SelectAutomatic:
-    """What most views look at."""
+    """What most views look at, or what else stands out. Of numbers that are tried in turn only the last one counts."""
 
     combine: Combine = "add"
-    title: str = "Find the object"
+    number: int = 1
+    """Of the candidate, the likeliest first."""
+
+    @property
+    def title(self) -> str:
+        return "Find the object" if self.number == 1 else f"Find object {self.number}"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        return combined(scene, select_automatic(scene.gaussians, scene.cameras), self.combine)
+        found = replace(scene.candidate(self.number), origin=f"found object {self.number}")
+        return again_instead(scene, lambda: combined(scene, found, self.combine, {_CANDIDATE: self.number}), _CANDIDATE)
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,7 @@ class Reshape:
         return f"Selection: {self.how}"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        present, gaussians = scene.selection, scene.gaussians
-        if present.count == 0 and self.how != "invert":
-            raise ValueError("Nothing is selected yet. Click on the object first.")
+        present, gaussians = scene.selection if self.how == "invert" else _something(scene), scene.gaussians
         distance = _SMALL_STEP * _size_of(gaussians.means[present.mask]) if self.how in ("grow", "shrink") else 0.0
         changes: dict[str, Callable[[], Selection]] = {
             "grow": lambda: algebra.grow(gaussians, present, distance),
@@ -118,15 +123,49 @@ class Threshold:
         return f"Threshold {self.value:g}"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        last = scene.history.applied[-1:]
-        if last and "threshold" in scene.history.step(last[0].id).settings:
-            scene.move(scene.history.undo)
-        present = scene.selection
-        if present.count == 0:
-            raise ValueError("Nothing is selected yet. Click on the object first.")
-        return scene.select(
-            algebra.thresholded(present, self.value), f"above {self.value:g}", {"threshold": self.value}
-        )
+        def select() -> str:
+            kept = algebra.thresholded(_something(scene), self.value)
+            return scene.select(kept, f"above {self.value:g}", {_THRESHOLD: self.value})
+
+        return again_instead(scene, select, _THRESHOLD)
+
+
+@dataclass(frozen=True)
+class Feather:
+    """Let the object's weights fall off towards its border; a later width starts from the same weights."""
+
+    width: float
+    """Relative to the object's size."""
+    replaces_waiting: bool = True
+
+    @property
+    def title(self) -> str:
+        return f"Feather {self.width:.0%}"
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        def select() -> str:
+            present, gaussians = _something(scene), scene.gaussians
+            soft = algebra.feather(gaussians, present, self.width * _size_of(gaussians.means[present.mask]))
+            return scene.select(soft, f"feathered by {self.width:.0%}", {_FEATHER: self.width})
+
+        return again_instead(scene, select, _FEATHER)
+
+
+def edge_of(scene: LiveScene) -> tuple[float, float]:
+    """Threshold and width of the feather, if they made the present object; else 0."""
+    settings = scene.made_last("selection")
+    return settings.get(_THRESHOLD, 0.0), settings.get(_FEATHER, 0.0)
+
+
+def _something(scene: LiveScene) -> Selection:
+    """The present object.
+
+    Raises:
+        ValueError: nothing is selected.
+    """
+    if scene.selection.count == 0:
+        raise ValueError("Nothing is selected yet. Click on the object first.")
+    return scene.selection
 
 
 def _size_of(points: torch.Tensor) -> float:
@@ -215,6 +254,7 @@ class Export:
     name: str = ""
     """Of the file, without ending; empty: what is exported."""
     title: str = "Export"
+    once: bool = True
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         path = _free(scene.folder / "exports", file_name(self.name) or self.what, self.format)

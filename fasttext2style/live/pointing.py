@@ -5,7 +5,7 @@ Each of them adds what it points at to the object, or takes it away, whatever ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -25,6 +25,8 @@ from fasttext2style.selection.selection import Selection
 Combine = Literal["add", "take away", "keep common", "new"]
 """How what is pointed at and the present object become the new object."""
 Triple = tuple[float, float, float]
+_CLICK = "click"
+"""Setting of the selections that a click makes: the click."""
 _SHADES = 0.1
 """CIELAB / 100: what still is a shade of the same colour."""
 
@@ -66,13 +68,13 @@ class Click:
             found = replace(found, origin="a click")
         begins = self.combine == "new" or scene.selection.count == 0
         clicks = [*([] if begins else clicks_of(scene)), (position, self.combine != "take away")]
-        settings = {"clicks": [[*position, added] for position, added in clicks], "click": asdict(self)}
+        settings = {"clicks": [[*position, added] for position, added in clicks], _CLICK: asdict(self)}
         return combined(scene, found, self.combine, settings)
 
 
 def clicks_of(scene: LiveScene) -> list[tuple[tuple[float, ...], bool]]:
     """Position and whether it was added, of the clicks that made the present object; empty if others made it."""
-    clicks = _last_selection(scene).get("clicks", [])
+    clicks = scene.made_last("selection").get("clicks", [])
     return [(tuple(position), bool(added)) for *position, added in clicks]
 
 
@@ -86,19 +88,35 @@ class ClickAgain:
     replaces_waiting: bool = True
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        last = scene.history.last_move
-        settings = scene.history.step(last.step).settings if last is not None and last.old == 0 else {}
-        if "click" not in settings:
+        settings = scene.made_last()
+        if _CLICK not in settings:
             return f"The next click has a tolerance of {self.tolerance:g} and a size of {self.size:.0%}."
-        rays = {name: tuple(settings["click"][name]) for name in ("origin", "direction")}
-        again = Click(**settings["click"] | rays | {"tolerance": self.tolerance, "size": self.size})
-        scene.move(scene.history.undo)
-        before = scene.history.last_move
-        try:
-            return again.run(scene, progress)
-        finally:
-            if scene.history.last_move == before:  # it failed, or made no difference
-                scene.move(scene.history.redo)
+        rays = {name: tuple(settings[_CLICK][name]) for name in ("origin", "direction")}
+        again = Click(**settings[_CLICK] | rays | {"tolerance": self.tolerance, "size": self.size})
+        before = scene.state.selection.clone()
+        said = again_instead(scene, lambda: again.run(scene, progress), _CLICK)
+        if torch.equal(scene.state.selection, before):
+            return (
+                f"The click means the same with a tolerance of {self.tolerance:g} and a size of {self.size:.0%}: what "
+                "stands free is taken as a whole. For a part of it use color or brush."
+            )
+        return said
+
+
+def again_instead(scene: LiveScene, select: Callable[[], str], setting: str) -> str:
+    """Select in place of the last thing that was done, if that was a selection with this setting: a slider on its way.
+
+    Raises:
+        ValueError: what `select` raises; the scene is then as it was.
+    """
+    if setting not in scene.made_last():
+        return select()
+    scene.move(scene.history.undo)
+    try:
+        return select()
+    except ValueError:
+        scene.move(scene.history.redo)
+        raise
 
 
 @dataclass(frozen=True)
@@ -136,9 +154,3 @@ def combined(scene: LiveScene, found: Selection, combine: Combine, settings: dic
     if combine == "take away":
         return scene.select(algebra.minus(present, found), f"took away {found.origin}", settings)
     return scene.select(algebra.intersect(present, found), f"kept what is in {found.origin}", settings)
-
-
-def _last_selection(scene: LiveScene) -> dict[str, Any]:
-    """Settings of the step that made the present object."""
-    steps = [step for step in scene.history.steps if step.kind == "selection" and step.active]
-    return steps[-1].settings if steps else {}

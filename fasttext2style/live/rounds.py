@@ -15,6 +15,7 @@ from pathlib import Path
 from fasttext2style.editors.editor import OnStep
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.edit import LiveEdit
+from fasttext2style.live.objects import belonging
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.step import object_before, thumbnail
@@ -32,6 +33,8 @@ Raises:
     ValueError: no view shows the object.
 """
 
+GALLERY = ("turn it into gold", "turn it into ice", "make it red", "make it blue", "turn it into wood")
+"""Instructions that every editor knows, the packaged one, too."""
 QUALITIES = {"quick": 0.5, "normal": 1.0, "fine": 2.0}
 """Quality -> length of a round, relative to what the schedule says."""
 
@@ -40,11 +43,12 @@ def rounds_action(rounds: LiveRounds) -> Action:
     """Rounds of edits, as the panel offers them."""
 
     def job(refines: bool) -> Callable[[Order], EditRound]:
-        return lambda order: EditRound(rounds, order.prompt, order.quality, refines)
+        return lambda order: EditRound(rounds, order.prompt.strip(), order.quality, refines)
 
     return Action(
         {"Next round": job(False), "Train on": job(True)},
         example="turn the bear into gold",
+        gallery=GALLERY,
         qualities={name: f"{factor:g} times the steps" for name, factor in QUALITIES.items()},
     )
 
@@ -57,6 +61,7 @@ class EditRound:
     instruction: str
     quality: str = "normal"
     refines: bool = False
+    once: bool = True
 
     @property
     def title(self) -> str:
@@ -101,7 +106,7 @@ class LiveRounds:
         Raises:
             ValueError: nothing to refine, views or an editor that fail, a full disk. The scene is as it was before.
         """
-        series = self._series
+        owner, series = belonging(scene), self._series
         if series is None or not series.goes_on(instruction):
             if refines:
                 raise ValueError(
@@ -132,7 +137,8 @@ class LiveRounds:
                     "mode": series.rounds.task.mode,
                     "object": scene.selection.origin,
                     "pictures": str(finished.folder),
-                },
+                }
+                | owner,
                 seed=series.rounds.task.seed,
                 seconds=round(time.perf_counter() - started, 2),
                 metrics={f"psnr_{where}": metrics[where]["psnr"] for where in ("inside", "outside")

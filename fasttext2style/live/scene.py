@@ -7,18 +7,22 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from fasttext2style.history.delta import Delta
-from fasttext2style.history.history import History
+from fasttext2style.history.history import Applied, History
 from fasttext2style.history.state import SELECTION, SceneState
+from fasttext2style.history.steps import Kind
+from fasttext2style.live.desk import Desk
 from fasttext2style.live.host import Host
+from fasttext2style.live.original import Earlier, before_all_edits
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.export import export
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.automatic import candidates, select_automatic
 from fasttext2style.selection.clicks import ClickSelector
 from fasttext2style.selection.segmenters.segmenter import Segmenter
 from fasttext2style.selection.selection import Selection
@@ -59,16 +63,24 @@ class LiveScene:
         history: steps of this scene; the scene is brought to what it says.
         folder: where exports go.
         lock: held by whoever renders or writes.
+        desk: how somebody left the session; without, that of `folder`.
 
     Raises:
         ValueError: the scene is not one of this history.
     """
 
     def __init__(
-        self, host: Host, cameras: Cameras, history: History, folder: Path, lock: threading.Lock | None = None
+        self,
+        host: Host,
+        cameras: Cameras,
+        history: History,
+        folder: Path,
+        lock: threading.Lock | None = None,
+        desk: Desk | None = None,
     ) -> None:
         self.host, self.cameras, self.history, self.folder = host, cameras, history, folder
         self.lock = lock or threading.Lock()
+        self.desk = desk or Desk(folder)
         self.listeners: list[Callable[[Event], None]] = []
         self.pictures: dict[int, Tensor] = {}
         """View -> [height, width, 3] picture as 8 bits that it is trained towards, of the last edit."""
@@ -76,7 +88,10 @@ class LiveScene:
         self.unsettled: Unsettled | None = None
         """What becomes a step when something else is done, or after a while."""
         self._done = ("", 0.0)
+        self._candidates: tuple[Tensor, list[Selection]] | None = None
         self._segmenter: tuple[str, Segmenter] | None = None
+        self._editing: tuple[tuple[Applied, ...], Tensor, SceneState] | None = None
+        self._original: tuple[tuple[SceneState, Any, tuple[Applied, ...]], Earlier] | None = None
         with self.lock:
             self.state = host.open(history)
 
@@ -118,6 +133,17 @@ class LiveScene:
         steps = [step for step in self.history.steps if step.kind == "selection" and step.active]
         origin = steps[-1].name if steps else "the loaded run"
         return Selection(self.state.selection, origin).for_scene(self.gaussians)
+
+    def made_last(self, kind: Kind | None = None) -> dict[str, Any]:
+        """Settings of the step that was made last and is in force, of this kind; empty if there is none.
+
+        Without a kind: of what was done last, if that was making a step.
+        """
+        if kind is None:
+            last = self.history.last_move
+            return self.history.step(last.step).settings if last is not None and last.old == 0 else {}
+        steps = [step for step in self.history.steps if step.kind == kind and step.active]
+        return steps[-1].settings if steps else {}
 
     def object_ball(self) -> tuple[Tensor, float]:
         """Middle [3] and radius of the object, or of the scene if nothing is selected; without the farthest tenth."""
@@ -161,6 +187,22 @@ class LiveScene:
         rows = torch.searchsorted(ids, self.state.ids).clamp_max(len(ids) - 1)
         return selector.after_edits(self.gaussians, torch.where(ids[rows] == self.state.ids, rows, -1))
 
+    def candidate(self, number: int) -> Selection:
+        """One of the objects that stand out, from 1, the likeliest; all but that one take some seconds, once.
+
+        Raises:
+            ValueError: there is no such candidate, or nothing stands out.
+        """
+        if number == 1:
+            return select_automatic(self.gaussians, self.cameras)
+        if self._candidates is None or self._candidates[0] is not self.state.ids:
+            self._candidates = (self.state.ids, candidates(self.gaussians, self.cameras))
+        found = self._candidates[1]
+        if number > len(found):
+            known = "Only 1 object stands" if len(found) == 1 else f"Only {len(found)} objects stand"
+            raise ValueError(f"{known} out in this scene. Click on what you mean.")
+        return found[number - 1]
+
     def segmenter(self, name: str) -> Segmenter:
         """Finds what a text names in images; the last one stays loaded.
 
@@ -179,6 +221,7 @@ class LiveScene:
         """Go to another state of the history: `move` takes a state and returns the state to go on with."""
         with self.lock:
             self.adopt(move(self.state))
+            self._editing = None
             self.host.note(self.history, self.state)
         if self.pictures:  # those of an edit that may be gone
             self.pictures = {}
@@ -186,10 +229,24 @@ class LiveScene:
         self.tell("scene")
         self.tell("history")
 
+    def is_edited(self, ids: Tensor, before: SceneState) -> None:
+        """These Gaussians are being changed, and this stood in their place: until that is a step, or taken back."""
+        self._editing = (tuple(self.history.applied), ids, before)
+
     def adopt(self, state: SceneState) -> None:
         """Show this state; the caller holds the lock."""
         self.state = state
         self.host.show(state)
+
+    def original(self) -> Earlier:
+        """The scene of the capture, before all edits; the caller holds the lock."""
+        applied, editing = tuple(self.history.applied), self._editing
+        if editing is not None and editing[0] != applied:
+            editing = None  # it has become a step
+        known, now = self._original, (self.state, editing, applied)
+        if known is None or known[0][0] is not now[0] or known[0][1] is not now[1] or known[0][2] != now[2]:
+            self._original = known = (now, before_all_edits(self.history, self.state, editing and editing[1:]))
+        return known[1]
 
     def save(self) -> Path:
         """Write a checkpoint that knows which steps it contains.

@@ -122,11 +122,13 @@ class LiveSession:
                 job = self._jobs.popleft() if self._jobs and not self._closing else None
                 if job is not None:  # said under the lock: a Stop from now on means this job
                     self._status, self._stop, self._present = Status(job=job.title), False, job
+            self._write_desk()
             if job is None:
                 self._settle()
                 idle()
             else:
                 self.do(job)
+        self._write_desk()
 
     def do(self, job: Job) -> bool:
         """Do one job now; tells whether it succeeded. What went wrong is in the status, and fully in the log."""
@@ -151,6 +153,12 @@ class LiveSession:
     def _settle(self) -> None:
         try:
             self.scene.settle(after=_AT_REST)
+        except ValueError as error:
+            self.say(str(error), failed=True)
+
+    def _write_desk(self) -> None:
+        try:
+            self.scene.desk.write()
         except ValueError as error:
             self.say(str(error), failed=True)
 

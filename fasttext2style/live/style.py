@@ -10,6 +10,7 @@ import torch
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.edit import LiveEdit
+from fasttext2style.live.objects import belonging
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.step import object_before, thumbnail
@@ -28,6 +29,11 @@ FORMS = {
     "colors and form": ("features_dc", "features_rest", "means", "scales"),
 }
 """What changes -> parameter groups. With form the object also grows Gaussians where the style pulls hardest."""
+GALLERY = (
+    *("made of gold", "carved from ice", "made of white marble", "weathered bronze", "glowing lava", "mossy stone"),
+    *("a starry night", "leopard fur", "striped zebra", "blue denim", "rusted iron", "red bricks", "green emerald"),
+)
+"""Sentences that every encoder knows, the packaged one, too."""
 _VIEWS = 32
 
 
@@ -48,13 +54,14 @@ def style_action(settings: StyleSettings) -> Action:
     """CLIP styling, as the panel offers it."""
 
     def job(order: Order) -> ApplyStyle:
-        return ApplyStyle(settings, order.prompt, order.speed, order.quality, order.form)
+        return ApplyStyle(settings, order.prompt.strip(), order.speed, order.quality, order.form)
 
     return Action(
         {"Apply": job},
         example="a bear made of gold",
         qualities={name: f"{steps} steps" for name, steps in PRESETS.items()},
-        speed_hint="How fast it changes. How much of a finished edit is in force: see History.",
+        gallery=GALLERY,
+        speed_hint="How fast it changes. How much of a finished edit is in force: see Objects.",
         forms=tuple(FORMS),
         forms_hint="Form is rougher: surfaces may become flaky.",
     )
@@ -83,6 +90,7 @@ class ApplyStyle:
             )
         if scene.selection.count == 0:
             raise ValueError("Nothing is selected yet. Click on the object, or name it, then press Apply.")
+        owner = belonging(scene)
         started, steps = time.perf_counter(), PRESETS[self.preset]
         progress.report(0, steps)
         style = _Style(scene, self)
@@ -103,7 +111,7 @@ class ApplyStyle:
                 style.live.delta(),
                 self.prompt.strip(),
                 prompt=self.prompt.strip(),
-                settings=facts | {"object": scene.selection.origin, "encoder": self.settings.encoder.name},
+                settings=facts | {"object": scene.selection.origin, "encoder": self.settings.encoder.name} | owner,
                 seed=self.settings.seed,
                 seconds=round(time.perf_counter() - started, 2),
                 metrics=metrics,

@@ -38,6 +38,16 @@ def object_text(selection: Selection) -> str:
     return f"**Selected:** {in_panel(selection.origin)}, {selection.count:,} Gaussians ({share:.1%})"
 
 
+def example_name(segmenter: str) -> str:
+    """Something that a segmenter can be asked for, in quotes."""
+    return '"the blue crate" (by color or material: it knows no names)' if _knows_looks(segmenter) else '"the bear"'
+
+
+def _knows_looks(segmenter: str) -> bool:
+    """The packaged encoder, which knows about 120 words of colours and materials."""
+    return segmenter.removeprefix("encoder:") in ("encoder", "tiny")
+
+
 def selections_text(steps: Sequence[Step]) -> str:
     """Every choice of the object, the newest first; what is undone is struck through."""
     lines = (f"{_clock(step)} {in_panel(step.name)}" for step in reversed(steps) if step.kind == "selection")

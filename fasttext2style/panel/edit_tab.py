@@ -12,13 +12,16 @@ from fasttext2style.live import jobs
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.pointing import Click, ClickAgain, Combine, Draw
 from fasttext2style.live.session import Job
+from fasttext2style.live.texts import example_name
 from fasttext2style.panel.elements import Elements
 from fasttext2style.panel.mouse import TOOLS, Clicked, Drawn, Mouse
 from fasttext2style.panel.page import Message, Page
 from fasttext2style.panel.view import Look, View
+from fasttext2style.selection.automatic import CANDIDATES
 from fasttext2style.selection.clicks import TOLERANCE
 from fasttext2style.selection.pointed import SIZE
 
+_NO_IDEA = "..."
 _SIZES = (2.0, 60.0)
 """Of brushes, in percent of the height of what is seen."""
 
@@ -72,10 +75,15 @@ class EditTab:
             "both have in common, or start a new object. Of the object itself, and of what is seen from near, a part "
             "as large as Size is meant.",
         )
-        self.elements.buttons("Or", {
-            "Find it": lambda: jobs.SelectAutomatic(self._combine), "All": jobs.SelectEverything,
-            "Clear": jobs.SelectNothing,
-        }, "Find it: what the cameras circle around. All: the whole scene. Clear: nothing.")  # fmt: skip
+        self.elements.buttons(
+            "Find it",
+            {str(number): partial(self._find, number) for number in range(1, CANDIDATES + 1)},
+            "1: what the cameras circle around. 2, 3: what else stands out (takes some seconds at first).",
+        )
+        self.elements.buttons(
+            "Or", {"All": jobs.SelectEverything, "Clear": jobs.SelectNothing, "Invert": lambda: jobs.Reshape("invert")},
+            "All: the whole scene. Clear: nothing. Invert: everything but the object.",
+        )  # fmt: skip
 
     def _add_more(self) -> None:
         gui, elements = self.gui, self.elements
@@ -97,25 +105,37 @@ class EditTab:
         self.highlight.on_update(elements.guarded(self.mark))
         elements.buttons("Edge", {"Grow": lambda: jobs.Reshape("grow"), "Shrink": lambda: jobs.Reshape("shrink")},
                          "By 3% of the object's size.")  # fmt: skip
-        elements.buttons("Shape", {
-            "Invert": lambda: jobs.Reshape("invert"), "Largest": lambda: jobs.Reshape("largest part"),
-        }, "Invert: everything but the object. Largest: keep only its largest part.")  # fmt: skip
+        elements.buttons("Pieces", {"Largest only": lambda: jobs.Reshape("largest part")}, "Drop all smaller pieces.")
+        self.feather = gui.add_slider(
+            "Feather %", 0.0, 30.0, 1.0, 0.0, hint="Width of a soft edge, of the object's size: edits fade out in it."
+        )
+        elements.on_change(self.feather, lambda: self.session.submit(jobs.Feather(self.feather.value / 100)))
         self.threshold = gui.add_slider(
             "Threshold", 0.0, 0.95, 0.05, 0.0, hint="Keep only what belongs to the object by more than this."
         )
         elements.on_change(self.threshold, lambda: self.session.submit(jobs.Threshold(self.threshold.value)))
-        self.text = gui.add_text("Name", "", hint='What to select, such as "the blue crate".')
+        self.text = gui.add_text("Name", "", hint=f"What to select, such as {example_name(self.segmenter)}.")
         elements.button("Select by name", self._select_text, icon=viser.Icon.LETTER_CASE)
 
     def _add_style(self, prompt: str) -> None:
         gui, action = self.gui, self.action
-        self.prompt = gui.add_text("Sentence", prompt, hint=f'Such as "{action.example}". Enter applies it.')
+        desk = self.session.scene.desk
+        left = desk.fields(prompt)
+        sentence, quality = left.get("sentence", prompt), left.get("quality", "")
+        self.prompt = gui.add_text("Sentence", sentence, hint=f'Such as "{action.example}". Enter applies it.')
+        self.prompt.on_update(self.elements.guarded(lambda: desk.note(sentence=self.prompt.value)))
+        if action.gallery:
+            self.gallery = gui.add_dropdown(
+                "Ideas", (_NO_IDEA, *action.gallery), initial_value=_NO_IDEA, hint="Sentences to begin with."
+            )
+            self.elements.on_change(self.gallery, self._take_idea)
         self.quality = gui.add_dropdown(
             "Quality",
             tuple(action.qualities),
-            initial_value="normal",
+            initial_value=quality if quality in action.qualities else "normal",
             hint=", ".join(f"{name}: {meaning}" for name, meaning in action.qualities.items()),
         )
+        self.quality.on_update(self.elements.guarded(lambda: desk.note(quality=self.quality.value)))
         self.speed = self.form = None
         for label, job in action.buttons.items():
             self.elements.button(label, partial(self._apply, job), icon=viser.Icon.WAND, color="green")
@@ -133,7 +153,7 @@ class EditTab:
             "Show",
             get_args(Look),
             initial_value="after",
-            hint="before: the scene before the last edit. The divider between after and before can be dragged.",
+            hint="before: without the last edit. original: without any edit, as captured. The divider can be dragged.",
         )
         self.look.on_update(self.elements.guarded(lambda: self.view.look(cast(Look, self.look.value))))
         self.elements.buttons(
@@ -178,10 +198,43 @@ class EditTab:
             self.size.value = float(min(max(round(self.size.value * factor), _SIZES[0]), _SIZES[1]))
         elif kind == "frame":
             self.view.frame(client, *self.session.scene.object_ball())
+        elif kind == "bookmark":
+            self._bookmark(client, str(message.get("place")), bool(message.get("keep")))
         elif kind == "split":
             self.view.split_at(float(message["at"]))
         elif kind in ("held", "click", "drawing"):
             self.mouse.hear(client, message)
+
+    def _bookmark(self, client: viser.ClientHandle, place: str, keep: bool) -> None:
+        """Keep where a tab looks from, or go back there; 0 is where sessions begin, and cannot be kept."""
+        desk, first = self.session.scene.desk, place == "0"
+        if keep and not first:
+            desk.keep_bookmark(place, self.view.pose_of(client))
+            self.session.say(f"This view is kept: {place} comes back to it.")
+        elif first or desk.bookmark(place):
+            self.view.go_to(client, None if first else desk.bookmark(place))
+        else:
+            self.session.say(f"No view is kept under {place} yet: Shift {place} keeps this one.")
+
+    def _take_idea(self) -> None:
+        if self.gallery.value != _NO_IDEA:
+            self.write_sentence(self.gallery.value)
+            self.gallery.value = _NO_IDEA  # it may be changed or replaced, and taken again
+
+    def write_sentence(self, sentence: str) -> None:
+        """Put this into the field of the sentence."""
+        self.prompt.value = sentence
+        self.session.scene.desk.note(sentence=sentence)
+
+    def show(self) -> None:
+        """Bring the sliders of the edge to what they stand for now."""
+        threshold, feather = jobs.edge_of(self.session.scene)
+        for slider, value in ((self.threshold, threshold), (self.feather, 100 * feather)):
+            if slider.value != value:
+                slider.value = value
+
+    def _find(self, number: int) -> Job:
+        return jobs.SelectAutomatic(self._combine, number)
 
     def _select_text(self) -> None:
         self.session.submit(jobs.SelectText(self.text.value, self.segmenter, self._combine))

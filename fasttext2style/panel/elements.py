@@ -43,12 +43,15 @@ class Elements:
         button.on_click(self.guarded(callback))
         return button
 
-    def buttons(self, label: str, choices: dict[str, Callable[[], Job]], hint: str) -> None:
+    def buttons(
+        self, label: str, choices: dict[str, Callable[[], Job]], hint: str, order: float | None = None
+    ) -> viser.GuiButtonGroupHandle:
         """A row of buttons, each of which submits a job."""
-        group = self.gui.add_button_group(label, tuple(choices), hint=hint)
+        group = self.gui.add_button_group(label, tuple(choices), hint=hint, order=order)
         # Else viser 0.2.7 passes over a button that is pressed twice, and over the first one.
         group._impl.is_button = True
         group.on_click(self.guarded(lambda: self.session.submit(choices[group.value]())))
+        return group
 
     def on_change(self, element: viser.GuiInputHandle, callback: Callable[[], object]) -> None:
         """Call when somebody changes it, but not when we set it."""

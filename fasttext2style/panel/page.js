@@ -4,7 +4,7 @@
 // nothing of viser is replaced. ASCII only.
 (() => {
   if (window.ft2s) return;
-  const state = { tool: "click", size: 0.2, split: null };
+  const state = { tool: "click", size: 0.2, split: null, look: "after" };
   Object.assign(state, window.ft2sState);
   window.ft2s = { set: (changes) => { Object.assign(state, changes); showSplit(); showCursor(null); } };
   const drawings = ["rectangle", "lasso", "brush"];
@@ -13,6 +13,8 @@
   const style = document.createElement("style");
   style.textContent = `
     code, p { overflow-wrap: anywhere; }
+    [role=tab] { padding-left: 0.5em !important; padding-right: 0.5em !important; }
+    button.mantine-Button-root { padding-left: 0.3em; padding-right: 0.3em; }
     .ft2s-hidden { display: none !important; }
     .ft2s-bottom { max-height: 50vh; overflow-y: auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
@@ -72,7 +74,8 @@
     ["Enter (in Sentence), Ctrl Enter", "apply"], ["P", "pause, resume"], ["Esc", "stop"], ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
     ["C K R L B V", "click, color, rectangle, lasso, brush, look around"], ["[ ]", "size of the brush and of parts"],
     ["Shift, Alt held", "add, take away"], ["Space held", "turn the view while drawing"],
-    ["F", "the object into view"], ["H", "hide the panel"], ["W A S D Q E, arrows", "move, turn"], ["?", "this help"]];
+    ["F", "the object into view"], ["H", "hide the panel"], ["W A S D Q E, arrows", "move, turn"],
+    ["Shift 1 to 9, 1 to 9, 0", "keep this view, back to it, to the first one"], ["?", "this help"]];
   let held = "", space = false;
   function hold(what) { if (what !== held) send({ kind: "held", combine: (held = what) }); }
   function showHelp() {
@@ -114,6 +117,7 @@
     else if (key === "f") send({ kind: "frame" });
     else if (key === "h") document.querySelector(".tabler-icon-chevron-right, .tabler-icon-chevron-left")?.closest("button")?.click();
     else if (key === "p") press("Pause", "Resume");
+    else if (/^Digit\d$/.test(event.code)) send({ kind: "bookmark", place: event.code[5], keep: event.shiftKey });
     else if (key === "?") showHelp();
     else return;
     event.preventDefault();
@@ -217,11 +221,10 @@
   window.addEventListener("pointerup", ended, true);
   window.addEventListener("pointercancel", () => { pointers = 0; line = null; sliding = false; }, true);
 
-  // --- before and after beside each other ---
-  const labels = ["after", "before"].map((text) => {
+  // --- what is shown, and what stands beside it ---
+  const labels = [0, 1].map(() => {
     const label = document.createElement("div");
     label.className = "ft2s-label ft2s-hidden";
-    label.textContent = text;
     document.body.append(label);
     return label;
   });
@@ -231,9 +234,14 @@
   }
   function nearSplit(event) { return state.split !== null && Math.abs(event.clientX - dividerX()) < 9; }
   function showSplit() {
-    labels.forEach((label) => label.classList.toggle("ft2s-hidden", state.split === null));
-    if (state.split === null || scene() === null) return;
-    const box = scene().getBoundingClientRect(), x = dividerX();
+    const texts = state.look === "after" ? [] : state.look.split(" | ");
+    labels.forEach((label, side) => {
+      label.textContent = texts[side] ?? "";
+      label.classList.toggle("ft2s-hidden", !texts[side]);
+    });
+    if (!texts.length || scene() === null) return;
+    const box = scene().getBoundingClientRect();
+    const x = state.split === null ? box.left + 90 : dividerX();
     labels[0].style.right = window.innerWidth - x + 8 + "px";
     labels[1].style.left = x + 8 + "px";
     labels.forEach((label) => { label.style.top = box.top + 12 + "px"; });
@@ -247,4 +255,12 @@
     event.stopPropagation();
   }
   window.addEventListener("resize", showSplit);
+
+  // --- another sentence for an object: where it is written ---
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest("button") : null;
+    if (button?.textContent.trim() !== "Restyle") return;
+    for (const tab of document.querySelectorAll("[role=tab]")) if (tab.textContent.trim() === "Edit") tab.click();
+    setTimeout(() => { const field = rowOf("Sentence")?.querySelector("input"); field?.focus(); field?.select(); }, 300);
+  });
 })();

@@ -49,7 +49,7 @@ class Page:
         self._channel.on_update(heard)
 
     def show(self, **state: Any) -> None:
-        """Tell every tab, also those that open later: tool, size, and where the picture is split (None: nowhere)."""
+        """Tell every tab, also later ones: tool, size, look, and where the picture is split (None: nowhere)."""
         if state.items() <= self._shown.items():
             return
         self._shown |= state

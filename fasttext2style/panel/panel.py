@@ -15,8 +15,8 @@ from fasttext2style.live.texts import object_text, status_text
 from fasttext2style.panel.colors_tab import ColorsTab
 from fasttext2style.panel.edit_tab import EditTab
 from fasttext2style.panel.elements import Elements
-from fasttext2style.panel.history_tab import HistoryTab
 from fasttext2style.panel.keep_tab import KeepTab
+from fasttext2style.panel.objects_tab import ObjectsTab
 from fasttext2style.panel.page import Page
 from fasttext2style.panel.view import View
 from fasttext2style.trust.text import one_line
@@ -43,7 +43,7 @@ class LivePanel:
         self._telling = threading.RLock()
         gui.set_panel_label("fasttext2style")
         page = Page(view.server, order=_BOTTOM)
-        view.on_split = lambda at: page.show(split=at)
+        view.on_look = lambda what, at: page.show(look=what, split=at)
         self.status = gui.add_markdown("", order=_TOP)
         self.progress = gui.add_progress_bar(0.0, order=_TOP, visible=False)
         shown = {"order": _TOP, "visible": False}
@@ -55,7 +55,8 @@ class LivePanel:
             self.edit = EditTab(elements, view, page, action, prompt, segmenter)
         with tabs.add_tab("Colors", viser.Icon.PALETTE):
             self.colors = ColorsTab(elements)
-        self.history = HistoryTab(elements, view, tabs.add_tab("History", viser.Icon.HISTORY))
+        objects = tabs.add_tab("Objects", viser.Icon.STACK_2)
+        self.objects = ObjectsTab(elements, view, objects, self.edit.write_sentence)
         with tabs.add_tab("Keep", viser.Icon.DEVICE_FLOPPY):
             KeepTab(elements)
         self.scene.listeners.append(self._on_event)
@@ -100,5 +101,6 @@ class LivePanel:
         with self.view.in_order():
             self.edit.object.content = chosen
             self.colors.show()
-        self.history.show()
+            self.edit.show()
+        self.objects.show()
         self.view.mark_points(clicks_of(self.scene))

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 
-Look = Literal["after", "before", "after | before"]
+Look = Literal["after", "before", "original", "after | before", "after | original"]
+Pose = dict[str, list[float]]
+"""Of a camera: position, look_at and up, in the scene's coordinates."""
 
 
 class View(Protocol):
@@ -21,8 +23,8 @@ class View(Protocol):
     server: viser.ViserServer
     scale: float
     """Units of viser per unit of the scene."""
-    on_split: Callable[[float | None], None]
-    """Called with where the picture is split now, as a share of its width; None: nowhere."""
+    on_look: Callable[[Look, float | None], None]
+    """Called with what is shown now, and where it is split, as a share of its width; None: nowhere."""
 
     @property
     def device(self) -> torch.device:
@@ -42,7 +44,8 @@ class View(Protocol):
         ...
 
     def look(self, what: Look) -> None:
-        """Show the scene, as it was before the last edit, or both beside each other (after on the left)."""
+        """Show the scene, as it was before the last edit or before all of them, or two beside each other (after on the
+        left)."""
         ...
 
     def split_at(self, share: float) -> None:
@@ -51,6 +54,14 @@ class View(Protocol):
 
     def frame(self, client: viser.ClientHandle, middle: Tensor, radius: float) -> None:
         """Let a tab look at a ball as a whole, from the side on which it is."""
+        ...
+
+    def pose_of(self, client: viser.ClientHandle) -> Pose:
+        """Where a tab looks from."""
+        ...
+
+    def go_to(self, client: viser.ClientHandle, pose: Pose | None) -> None:
+        """Let a tab look from there; None: from where tabs begin."""
         ...
 
     def mark(self, outline: bool, tint: bool) -> None:

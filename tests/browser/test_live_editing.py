@@ -123,10 +123,10 @@ def _press_until(page: LivePage, button: str, text: str) -> None:
 def test_redo_history_and_a_blend(page, live_run):
     _press_until(page, "Redo", "Redone: a bear made of gold")
     golden = page.settled()
-    page.tab("History")
+    page.tab("Objects")
     page.wait_for_text("a bear made of gold", 60)
     page.wait_for(lambda: page.pictures() == 1, 60, "the picture of the edit")
-    page.keep("7_history")
+    page.keep("7_objects")
     page.press("Take out")
     page.wait_for_text("Taken out: a bear made of gold", 60)
     assert difference(page.settled(), golden) > 1.0

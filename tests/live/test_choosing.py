@@ -9,6 +9,7 @@ import torch
 from scipy.spatial import KDTree
 from skimage.color import rgb2lab
 
+from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
 from fasttext2style.live.pointing import Click, ClickAgain, Draw, clicks_of
 from fasttext2style.live.session import LiveSession
@@ -207,8 +208,19 @@ def test_a_name_takes_what_it_names(statue):
     assert statue.scene.segmenter("encoder") is statue.scene.segmenter("encoder"), "it stays loaded"
 
 
+@pytest.mark.parametrize("segmenter", ["encoder", "tiny", "encoder:tiny"])
+def test_the_name_that_is_suggested_is_one_that_the_segmenter_knows(statue, segmenter):
+    assert not statue.do(jobs.SelectText("  ", segmenter)) and "There is no name yet" in statue.status.message
+    suggested = statue.status.message.split('"')[1]
+    assert statue.scene.segmenter(segmenter).encoder.coverage(suggested).known
+    assert "it knows no names" in statue.status.message
+
+
+def test_of_a_segmenter_that_knows_things_a_thing_is_suggested(session):
+    assert not session.do(jobs.SelectText("", "clipseg")) and session.status.message.endswith('such as "the bear".')
+
+
 def test_names_that_say_nothing_are_refused(session):
-    assert not session.do(jobs.SelectText("  ", "encoder")) and "There is no name yet" in session.status.message
     assert not session.do(jobs.SelectText("the ball", "no-such-segmenter"))
     assert "no-such-segmenter" in session.status.message
 
@@ -216,6 +228,36 @@ def test_names_that_say_nothing_are_refused(session):
 def test_find_it_takes_what_the_cameras_circle_around(statue):
     assert statue.do(jobs.SelectAutomatic()), statue.status.message
     assert held_out_iou(toy(), statue.scene.selection.weights) > 0.97
+
+
+def test_numbers_of_objects_that_stand_out_replace_each_other(statue):
+    """And with another selection before them they are combined with that, not with each other."""
+    assert statue.do(jobs.SelectAutomatic("add", 1)), statue.status.message
+    bear = _found(statue)
+    assert statue.do(jobs.SelectAutomatic("add", 2)), statue.status.message
+    second = _found(statue)
+    assert not (second & bear).any() and second.sum() > 500
+    assert statue.do(jobs.SelectAutomatic("add", 1)) and torch.equal(_found(statue), bear)
+    assert len(statue.scene.history.steps) == 1
+    assert not statue.do(jobs.SelectAutomatic("add", 4)) and "objects stand out" in statue.status.message
+    assert torch.equal(_found(statue), bear), "it stays"
+    statue.do(SelectRows(0, 10))
+    for number in (2, 1):
+        assert statue.do(jobs.SelectAutomatic("add", number))
+    assert torch.equal(_found(statue), bear | _rows(len(bear), slice(0, 10)))
+
+
+def test_a_tolerance_that_changes_nothing_is_told_and_one_that_does_changes_the_last_click(statue):
+    eye, _, crate = _views_of(statue)
+    statue.do(Click(eye, crate))
+    whole = _found(statue)
+    assert statue.do(ClickAgain(8.0, 0.2)) and "means the same with a tolerance of 8" in statue.status.message
+    assert torch.equal(_found(statue), whole) and len(statue.scene.history.steps) == 1
+    statue.do(jobs.Undo())
+    statue.do(Click(eye, crate, by_color=True, tolerance=1.0))
+    little = _found(statue)
+    assert statue.do(ClickAgain(8.0, 0.2)) and "means the same" not in statue.status.message
+    assert _found(statue).sum() > little.sum()
 
 
 def test_all_and_clear(session):
@@ -294,6 +336,38 @@ def test_invert_takes_everything_else(session):
 def test_nothing_cannot_be_reshaped(session, how):
     assert not session.do(jobs.Reshape(how)) and "Nothing is selected yet" in session.status.message
     assert not session.do(jobs.Threshold(0.5)) and "Nothing is selected yet" in session.status.message
+
+
+def test_feathers_start_from_the_same_weights_and_are_undone_as_one(statue):
+    """3 % and 10 % of the size of the bear, which is known; wider ones reach farther in."""
+    statue.do(SelectRows(STATUE.start, STATUE.stop))
+    hard = statue.scene.state.selection.clone()
+    points = toy().gaussians.means.numpy()
+    away = KDTree(points[~_found(statue).numpy()]).query(points)[0]
+    for share in (0.1, 0.03, 0.1):
+        assert statue.do(jobs.Feather(share)), statue.status.message
+        expected = hard * torch.from_numpy(away / (share * _size(points[hard.numpy() > 0]))).clamp(1e-7, 1)
+        torch.testing.assert_close(statue.scene.state.selection, expected.float(), atol=0.01, rtol=0)
+        assert jobs.edge_of(statue.scene) == (0.0, share)
+    assert statue.do(jobs.Feather(0.0)) and torch.equal(statue.scene.state.selection, hard)
+    assert len(statue.scene.history.steps) <= 2
+
+
+def test_a_slider_of_the_edge_takes_nothing_else_back(session):
+    """A strength that was changed in between is no edge, and stays."""
+    _paint_ball(session)
+    session.scene.select(Selection(torch.linspace(0, 1, 300), "soft"), "soft")
+    assert session.do(jobs.Threshold(0.5)) and session.do(jobs.Blend(1, 0.25)) and session.do(jobs.Threshold(0.2))
+    assert session.scene.history.step(1).strength == 0.25
+
+
+def _paint_ball(session):
+    """Step 1, by hand."""
+    state = session.scene.state
+    before = {"features_dc": state.columns["features_dc"][:BALL].clone()}
+    after = {"features_dc": before["features_dc"] + 0.5}
+    session.scene.history.record(Delta.of_rows(state.ids[:BALL], before, after), "gold")
+    state.columns["features_dc"][:BALL] = after["features_dc"]
 
 
 def test_thresholds_start_from_the_same_weights(session):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import threading
@@ -77,6 +78,11 @@ class Tab:
 
     def says(self, text: str) -> bool:
         return any(text in html.unescape(shown) for shown in self.texts.values())
+
+    def told(self) -> dict[str, Any]:
+        """What the script on the page was told last."""
+        told = next(text for text in self.texts.values() if "ft2sState" in text)
+        return json.loads(base64.b64decode(told.partition('atob("')[2].partition('"')[0]))
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds

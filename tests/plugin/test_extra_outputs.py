@@ -52,6 +52,21 @@ def test_before_shows_the_scene_before_the_edit_to_the_bit(pipeline, model):
     assert torch.equal(outputs["before"], original)
 
 
+def test_the_original_is_offered_where_somebody_knows_it_and_shows_the_rows_as_they_were(pipeline, model):
+    captured = _look(pipeline, model)
+    assert "original" not in captured
+    rows = torch.arange(BALL)
+    columns = {name: value.detach()[rows].clone() for name, value in model.gauss_params.items()}
+    _red_ball(model)
+    model.earlier.clear()
+    model.original = lambda: (rows, columns)
+    try:
+        outputs = _look(pipeline, model)
+    finally:
+        model.original = None
+    assert torch.equal(outputs["original"], captured["rgb"]) and torch.equal(outputs["before"], outputs["rgb"])
+
+
 def test_before_of_a_grown_object(pipeline, model):
     original = _look(pipeline, model)["rgb"]
     groups = {name: value.detach().clone() for name, value in model.gauss_params.items()}

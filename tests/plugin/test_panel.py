@@ -18,6 +18,7 @@ from viser._messages import GuiUpdateMessage
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
 from fasttext2style.live.grade import ApplyGrade
+from fasttext2style.live.objects import SelectObject, ShowObject, objects_of
 from fasttext2style.live.pointing import Click, ClickAgain, Draw
 from fasttext2style.live.session import Job, LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle
@@ -83,8 +84,8 @@ def opened(tmp_path_factory):
     shown.server.stop()
 
 
-SETTINGS = ("Mouse", "Then", "Tolerance", "Size %", "Highlight", "Name", "Sentence", "Speed", "Quality", "Changes",
-            "Show", "Export", "Format", "File")  # fmt: skip
+SETTINGS = ("Mouse", "Then", "Tolerance", "Size %", "Highlight", "Name", "Ideas", "Sentence", "Speed", "Quality",
+            "Changes", "Show", "Export", "Format", "File")  # fmt: skip
 
 
 @pytest.fixture()
@@ -184,8 +185,8 @@ def test_looking_around_asks_for_nothing(live):
 @pytest.mark.parametrize("combine", COMBINATIONS)
 def test_find_it_and_by_name_are_combined_as_asked(live, combine):
     live.tab.set("Then", combine)
-    live.tab.press_one_of("Or", "Find it")
-    assert live.asked() == [jobs.SelectAutomatic(combine)]
+    live.tab.press_one_of("Find it", "1")
+    assert live.asked() == [jobs.SelectAutomatic(combine, 1)]
     live.tab.set("Name", "the blue crate")
     live.tab.press("Select by name")
     assert live.asked() == [jobs.SelectText("the blue crate", SEGMENTER, combine)]
@@ -198,8 +199,10 @@ def test_find_it_and_by_name_are_combined_as_asked(live, combine):
         ("Or", "Clear", jobs.SelectNothing()),
         ("Edge", "Grow", jobs.Reshape("grow")),
         ("Edge", "Shrink", jobs.Reshape("shrink")),
-        ("Shape", "Invert", jobs.Reshape("invert")),
-        ("Shape", "Largest", jobs.Reshape("largest part")),
+        ("Or", "Invert", jobs.Reshape("invert")),
+        ("Pieces", "Largest only", jobs.Reshape("largest part")),
+        ("Find it", "1", jobs.SelectAutomatic("add", 1)),
+        ("Find it", "3", jobs.SelectAutomatic("add", 3)),
         ("Steps", "Undo", jobs.Undo()),
         ("Steps", "Redo", jobs.Redo()),
     ],
@@ -282,14 +285,18 @@ def test_stop_forgets_what_waits(live):
 
 
 @pytest.mark.parametrize(
-    ("choice", "output", "split"),
-    [("before", "before", False), ("after | before", "rgb", True), ("after", "rgb", False)],
-)
-def test_show_chooses_what_the_viewer_renders(live, choice, output, split):
+    ("choice", "output", "right"),
+    [("before", "before", ""), ("original", "original", ""), ("after", "rgb", ""), ("after | before", "rgb", "before"),
+     ("after | original", "rgb", "original")],
+)  # fmt: skip
+def test_show_chooses_what_the_viewer_renders_and_the_page_is_told(live, choice, output, right):
     live.tab.set("Show", "before" if choice == "after" else "after")
     live.tab.set("Show", choice)
     panel = live.shown.viewer.control_panel
-    live.tab.until(lambda: (panel.output_render, panel.split) == (output, split), choice)
+    live.tab.until(lambda: (panel.output_render, panel.split) == (output, bool(right)), choice)
+    assert panel.split_output_render == (right or panel.split_output_render)
+    live.tab.until(lambda: live.tab.told().get("look") == choice, "the page to be told")
+    assert (live.tab.told()["split"] is not None) == bool(right)
 
 
 @pytest.fixture()
@@ -312,8 +319,8 @@ def edited(live) -> Live:
 def _in_row(tab: Tab, name: str, label: str) -> dict:
     """An element that stands below the name of an edit."""
     titles = {id_: tab._by_id[id_]["order"] for id_, text in tab.texts.items() if name in html.unescape(text)}
-    (order,) = {order for order in titles.values() if order < -0.5 and order != -10.0}
-    (found,) = [it for it in tab._by_id.values() if it.get("label") == label and order <= it["order"] < order + 1]
+    (order,) = {order for order in titles.values() if -10.0 < order < 0.0}
+    (found,) = [it for it in tab._by_id.values() if it.get("label") == label and order <= it["order"] < order + 1e-6]
     return found
 
 
@@ -353,6 +360,138 @@ def test_an_undone_edit_has_no_row(edited):
     assert _has_row(edited.tab, "gold (old)")
     edited.session.do(jobs.Redo())
     edited.tab.until(lambda: _has_row(edited.tab, "ice ] {1}"), "the row to come back")
+
+
+def _of_object(tab: Tab, object_id: int, label: str) -> dict:
+    """An element of an object: its name, or the row of buttons in which one is called so, if that is shown."""
+    near = [it for it in tab._by_id.values() if -object_id - 0.1 < it["order"] < -object_id + 0.1]
+    (found,) = [it for it in near if it.get("label") == label or (label in it.get("options", ()) and it["visible"])]
+    return found
+
+
+@pytest.fixture()
+def two_objects(live) -> Live:
+    """Ball and floor, each with an edit of its own."""
+    scene = live.session.scene
+    history, state, ball = scene.history, scene.state, torch.arange(len(scene.gaussians)) < BALL
+    for name, mask in (("a ball made of gold", ball), ("a floor made of ice", ~ball)):
+        scene.select(jobs.Selection(mask.float(), name), name)
+        before = {"features_dc": state.columns["features_dc"][mask]}
+        after = {"features_dc": before["features_dc"] + 0.1}
+        history.record(Delta.of_rows(state.ids[mask], before, after), name, prompt=name)
+        state.columns["features_dc"][mask] = after["features_dc"]
+    scene.tell("history")
+    live.tab.until(lambda: _has_object(live.tab, "ball") and _has_object(live.tab, "floor"), "the objects")
+    yield live
+    while history.can_undo:
+        scene.move(history.undo)
+
+
+def _has_object(tab: Tab, name: str) -> bool:
+    return any(it.get("label") == "Object" and it["value"] == name for it in list(tab._by_id.values()))
+
+
+def test_each_object_is_selected_hidden_and_shown_by_its_own_row(two_objects):
+    live, scene = two_objects, two_objects.session.scene
+    for thing in objects_of(scene):
+        for button, job in (("Select", SelectObject(thing.id)), ("Hide", ShowObject(thing.id, shown=False))):
+            row = _of_object(live.tab, thing.id, button)
+            live.tab._send(GuiUpdateMessage(row["id"], {"value": button}))
+            assert live.asked() == [job]
+    ball, floor = objects_of(scene)
+    assert live.session.do(ShowObject(ball.id, shown=False)), live.session.status.message
+    live.tab.until(lambda: "Show" in _of_object(live.tab, ball.id, "Select")["options"], "the eye of the ball to close")
+    live.tab._send(GuiUpdateMessage(_of_object(live.tab, ball.id, "Show")["id"], {"value": "Show"}))
+    assert live.asked() == [ShowObject(ball.id, shown=True)]
+    assert "Hide" in _of_object(live.tab, floor.id, "Select")["options"]
+
+
+def test_restyle_selects_the_object_and_brings_its_sentence_back(two_objects):
+    live, (ball, _) = two_objects, objects_of(two_objects.session.scene)
+    live.tab._send(GuiUpdateMessage(_of_object(live.tab, ball.id, "Restyle")["id"], {"value": "Restyle"}))
+    assert live.asked() == [SelectObject(ball.id)]
+    live.tab.until(lambda: live.tab.elements["Sentence"]["value"] == "a ball made of gold", "its sentence")
+
+
+def test_an_object_is_called_what_somebody_calls_it_until_that_is_taken_away(two_objects):
+    live, (ball, _) = two_objects, objects_of(two_objects.session.scene)
+    field = _of_object(live.tab, ball.id, "Object")
+    for typed, name in (("the moon", "the moon"), ("", "ball")):
+        live.tab._send(GuiUpdateMessage(field["id"], {"value": typed}))
+        live.tab.until(lambda name=name: objects_of(live.session.scene)[0].name == name, name)
+    live.tab.until(lambda: _of_object(live.tab, ball.id, "Object")["value"] == "ball", "the field")
+
+
+def test_edits_stand_below_their_object_the_newest_first(two_objects):
+    live, scene = two_objects, two_objects.session.scene
+    ball, floor = objects_of(scene)
+    assert live.session.do(SelectObject(ball.id)) and live.session.do(ApplyGrade(Grade(brightness=0.5)))
+    scene.settle()
+    live.tab.until(lambda: _has_row(live.tab, "colors"), "the row")
+
+    def place(text: str) -> float:
+        return next(live.tab._by_id[it]["order"] for it, said in live.tab.texts.items()
+                    if text in html.unescape(said) and -10 < live.tab._by_id[it]["order"] < 0)  # fmt: skip
+
+    of_floor, of_ball = (_of_object(live.tab, thing.id, "Object")["order"] for thing in (floor, ball))
+    places = [of_floor, place("a floor made of ice"), of_ball, place("colors"), place("a ball made of gold")]
+    assert places == sorted(places)
+
+
+def test_an_idea_is_written_into_the_sentence(live):
+    live.tab._send(GuiUpdateMessage(live.tab.elements["Ideas"]["id"], {"value": "carved from ice"}))
+    live.tab.until(lambda: live.tab.elements["Sentence"]["value"] == "carved from ice", "the sentence")
+    live.tab.until(lambda: live.tab.elements["Ideas"]["value"] == "...", "that it can be taken again")
+    live.tab.press("Apply")
+    assert live.asked()[0].prompt == "carved from ice"
+
+
+def test_the_sliders_of_the_edge_stand_for_the_last_selection(live):
+    scene = live.session.scene
+    scene.select(jobs.Selection(torch.linspace(0, 1, len(scene.gaussians)), "soft"), "soft")
+    for job, label, value in ((jobs.Threshold(0.5), "Threshold", 0.5), (jobs.Feather(0.2), "Feather %", 20.0)):
+        assert live.session.do(job), live.session.status.message
+        live.tab.until(lambda label=label, value=value: live.tab.elements[label]["value"] == value, label)
+    live.tab.until(lambda: live.tab.elements["Threshold"]["value"] == 0.0, "the threshold to be of another time")
+    live.session.do(jobs.SelectNothing())
+    live.tab.until(lambda: live.tab.elements["Feather %"]["value"] == 0.0, "no feather")
+    live.tab.set("Feather %", 10.0)
+    assert live.asked() == [jobs.Feather(0.1)]
+
+
+def test_sentence_quality_and_camera_are_left_for_the_next_session(live):
+    desk = live.session.scene.desk
+    live.tab.set("Sentence", "a bear made of rust")
+    live.tab.set("Quality", "fine")
+    live.tab.look_from(12.0)
+    live.tab.until(lambda: (desk.camera or {}).get("position") == pytest.approx([0, 0, -1.2]), "the camera")
+    assert desk.fields("a bear made of gold") == {"sentence": "a bear made of rust", "quality": "fine"}
+
+
+def test_a_tab_that_opens_again_looks_from_where_one_was(live):
+    live.tab.look_from(13.0)
+    live.tab.until(lambda: live.session.scene.desk.camera["position"] == pytest.approx([0, 0, -1.3]), "the camera")
+    known = set(live.shown.server.get_clients())
+    other = Tab(live.shown.server)
+    other.until(lambda: len(live.shown.server.get_clients()) > len(known), "the other tab")
+    (client,) = (it for number, it in live.shown.server.get_clients().items() if number not in known)
+    other.until(lambda: tuple(client.camera.position) == pytest.approx((0, 0, -13.0)), "the camera")
+    other.close()
+    live.tab.until(lambda: len(live.shown.server.get_clients()) == len(known), "the other tab to close")
+
+
+def test_views_are_kept_and_come_back(live):
+    (client,) = live.shown.server.get_clients().values()
+    live.tab.look_from(17.0)
+    live.tab.say(kind="bookmark", place="4", keep=True)
+    live.tab.until(lambda: live.session.scene.desk.bookmark("4") is not None, "the bookmark")
+    live.tab.look_from(10.0)
+    live.tab.say(kind="bookmark", place="4", keep=False)
+    live.tab.until(lambda: tuple(client.camera.position) == pytest.approx((0, 0, -17.0)), "the kept view")
+    live.tab.say(kind="bookmark", place="0", keep=False)
+    start = 10 * live.session.scene.cameras.centers[0].numpy()
+    live.tab.until(lambda: client.camera.position == pytest.approx(start), "the first view")
+    live.tab.look_from(10.0)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ class SceneModel(SplatfactoModel):
         self.register_buffer("history_applied", None)
         self.earlier = EarlierObject(dict(self.gauss_params.items()))
         self.on_outputs: Callable[[LazyOutputs], object] = lambda outputs: None
+        self.original: Callable[[], tuple[Tensor, Mapping[str, Tensor]]] | None = None
+        """Rows that were ever edited, and what stood in their place: offers the output `original`."""
         self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
 
         self.psnr = PeakSignalNoiseRatio(data_range=1.0)
@@ -188,7 +190,9 @@ class SceneModel(SplatfactoModel):
         keep = self._inside_crop_box()
         if keep is not None and not bool(keep.any()):
             empty = self.get_empty_outputs(cameras.width, cameras.height, self.background_color.to(self.device))
-            return empty | {"selection": torch.zeros(*self.last_size, 3, device=self.device), "before": empty["rgb"]}
+            earlier = ("before",) if self.original is None else ("original", "before")
+            selection = torch.zeros(*self.last_size, 3, device=self.device)
+            return empty | {"selection": selection} | dict.fromkeys(earlier, empty["rgb"])
         scene = self._scene(self.gauss_params, keep)
         with_depth = self.config.output_depth_during_training or not self.training
         renders, alphas, self.info = self._render(scene, cameras, "RGB+ED" if with_depth else "RGB")
@@ -221,10 +225,10 @@ class SceneModel(SplatfactoModel):
             coverage = render_values(scene, cameras, weights[:, None], rasterize_mode=mode)[0][0]
             return coverage.clamp(0, 1).expand(-1, -1, 3)
 
-        def before() -> Tensor:
+        def with_earlier(object_before: EarlierObject) -> Tensor:
             now, degree = splats_of(self._scene(self.gauss_params), cameras, self._present_sh_degree)
-            earlier, _ = splats_of(self._scene(self.earlier.columns), cameras, self._present_sh_degree)
-            splats = Splats(**self.earlier.in_place_of(now._asdict(), earlier._asdict()))
+            earlier, _ = splats_of(self._scene(object_before.columns), cameras, self._present_sh_degree)
+            splats = Splats(**object_before.in_place_of(now._asdict(), earlier._asdict()))
             if self.crop_box is not None:
                 inside = self.crop_box.within(splats.means).squeeze()
                 splats = Splats(*(value[inside] for value in splats))
@@ -235,7 +239,10 @@ class SceneModel(SplatfactoModel):
         lazy = LazyOutputs(outputs)
         lazy.later("selection", selection)
         rgb = lazy["rgb"]
-        lazy.later("before", before if not self.earlier.is_empty else lambda: rgb)
+        if self.original is not None:
+            find = self.original
+            lazy.later("original", lambda: with_earlier(EarlierObject.of(*find())))
+        lazy.later("before", lambda: rgb if self.earlier.is_empty else with_earlier(self.earlier))
         self.on_outputs(lazy)
         return lazy
 

@@ -56,6 +56,13 @@ class EarlierObject(nn.Module):
             self.register_buffer(name, values.detach()[:0].clone())
         self.groups = tuple(groups)
 
+    @classmethod
+    def of(cls, rows: Tensor, groups: Mapping[str, Tensor]) -> EarlierObject:
+        """These rows, and what stood in their place."""
+        earlier = cls(groups)
+        earlier.set(rows, groups)
+        return earlier
+
     def set(self, rows: Tensor, groups: Mapping[str, Tensor]) -> None:
         """Rows of the present scene, and the groups' values [earlier rows, ...] that were there before."""
         self.rows = rows

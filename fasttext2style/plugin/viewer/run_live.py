@@ -17,11 +17,13 @@ from nerfstudio.viewer.viewer import Viewer
 
 from fasttext2style.history.history import History
 from fasttext2style.live.action import Action
+from fasttext2style.live.desk import Desk
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
 from fasttext2style.panel.panel import LivePanel
 from fasttext2style.plugin.host.allocator import share_arenas
-from fasttext2style.plugin.host.chatter import address
+from fasttext2style.plugin.host.chatter import address, rich_is_quiet
+from fasttext2style.plugin.host.checkpoints import checkpoint_path
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.viewer.model_host import ModelHost
@@ -47,7 +49,8 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
     share_arenas()
     session, shown = open_session(trainer, history, action, prompt, segmenter)
     say(f"\nReady: open {address(shown.viewer)} in a browser. Ctrl-C saves and quits.\n", style="bold")
-    with _ended_by_signals(session), _tracebacks_on_the_terminal():
+    # viser tells rich of every tab that opens or closes.
+    with _ended_by_signals(session), _tracebacks_on_the_terminal(), rich_is_quiet():
         session.run(idle=writer.write_out_storage)
     try:
         path = save_or_rescue(session)
@@ -93,7 +96,9 @@ def open_session(
         return trainer.checkpoint_dir
 
     trainer.step = 0
-    scene = LiveScene(ModelHost(model, save), cameras, history, trainer.base_dir, trainer.train_lock)
+    earlier = checkpoint_path(trainer.config)
+    desk = Desk(trainer.base_dir, None if earlier is None else earlier.parent.parent)
+    scene = LiveScene(ModelHost(model, save), cameras, history, trainer.base_dir, trainer.train_lock, desk)
     session = LiveSession(scene)
     # From now on history.json and this checkpoint can bring everything back, whatever ends the program.
     scene.save()
@@ -101,7 +106,7 @@ def open_session(
     viewer = trainer.viewer_state
     assert isinstance(viewer, Viewer), "setup() refuses a live session without viewer"
     trainer._init_viewer_state()
-    shown = LiveViewer(viewer, model, cameras)
+    shown = LiveViewer(viewer, model, cameras, scene)
     LivePanel(session, shown, action, prompt, segmenter)
     return session, shown
 

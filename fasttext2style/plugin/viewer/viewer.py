@@ -20,7 +20,8 @@ from nerfstudio.viewer.viewer import Viewer
 from torch import Tensor
 
 from fasttext2style.evaluation.object_pictures import marked
-from fasttext2style.panel.view import Look
+from fasttext2style.live.scene import LiveScene
+from fasttext2style.panel.view import Look, Pose
 from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.outputs import TINT, LazyOutputs
@@ -39,12 +40,13 @@ _LEAST_SECONDS_BETWEEN_PICTURES = {"cpu": 0.5, "cuda": 0.05}
 class LiveViewer:
     """`panel.view.View`, by nerfstudio's viewer."""
 
-    def __init__(self, viewer: Viewer, model: SceneModel, cameras: Cameras) -> None:
+    def __init__(self, viewer: Viewer, model: SceneModel, cameras: Cameras, scene: LiveScene) -> None:
         self.viewer, self.model, self.server = viewer, model, viewer.viser_server
         self.scale = SCALE
         self._last_picture = 0.0
         self._balls: list[viser.SceneNodeHandle] = []
-        self.on_split: Callable[[float | None], None] = lambda at: None
+        self.on_look: Callable[[Look, float | None], None] = lambda what, at: None
+        self._look: Look = "after"
         for element in (viewer.pause_train, viewer.resume_train, viewer.stats_markdown):
             element.visible = False  # there is no training to pause, and no step to count
         for element in (viewer.control_panel._train_speed, viewer.control_panel._train_util):
@@ -62,10 +64,12 @@ class LiveViewer:
         if model.device.type == "cpu":
             viewer.control_panel._max_res.value = _CPU_RESOLUTION
         self._tint: float | None = None
-        model.on_outputs = self._finish
-        # A tab that opens sees what the first photograph shows, not the back of the scene.
-        self._start = (cameras.centers[0].cpu(), looked_at(cameras).cpu(), cameras.up.cpu())
-        self._ball_radius = _BALL * float((self._start[1] - self._start[0]).norm())
+        model.on_outputs, model.original = self._finish, scene.original
+        self._desk = scene.desk
+        # The first tab sees what the first photograph shows, not the back of the scene.
+        center, target = cameras.centers[0], looked_at(cameras)
+        self._start: Pose = dict(position=center.tolist(), look_at=target.tolist(), up=cameras.up.tolist())
+        self._ball_radius = _BALL * float((target - center).norm())
         self.server.on_client_connect(self._welcome)
         for client in self.server.get_clients().values():
             self._welcome(client)
@@ -98,17 +102,20 @@ class LiveViewer:
                 renderer.action(RenderAction("step", self.viewer.get_camera_state(client)))
 
     def look(self, what: Look) -> None:
-        panel = self.viewer.control_panel
-        panel._output_render.value = "before" if what == "before" else "rgb"
-        # "before" is the last output: nerfstudio sets the right side to that one whenever a tab opens.
-        panel._split_output_render.value = "before"
-        panel._split.value = what == "after | before"
-        self.on_split(panel.split_percentage if panel._split.value else None)
+        panel, self._look = self.viewer.control_panel, what
+        panel._output_render.value = "rgb" if what.startswith("after") else what
+        panel._split_output_render.value = self._compared
+        panel._split.value = "|" in what
+        self.on_look(what, panel.split_percentage if panel._split.value else None)
         self.refresh(now=True)
+
+    @property
+    def _compared(self) -> str:
+        return "original" if self._look.endswith("original") else "before"
 
     def split_at(self, share: float) -> None:
         self.viewer.control_panel._split_percentage.value = min(max(share, 0.0), 1.0)
-        self.on_split(share)
+        self.on_look(self._look, share)
         self.refresh(now=True)
 
     def frame(self, client: viser.ClientHandle, middle: Tensor, radius: float) -> None:
@@ -128,6 +135,10 @@ class LiveViewer:
     def _finish(self, outputs: LazyOutputs) -> None:
         """Render what is shown while the scene is locked, and mark the object."""
         panel, tint = self.viewer.control_panel, self._tint  # which other threads may change meanwhile
+        # nerfstudio sets the right side to the last output whenever a tab opens.
+        compared = self._compared
+        if compared in outputs:
+            outputs.later(compared, outputs.pop(compared))
         for name in {panel.output_render} | ({panel.split_output_render} if panel.split else set()):
             outputs.get(name)
         if tint is not None:
@@ -183,9 +194,24 @@ class LiveViewer:
                 for number, (position, inside) in enumerate(points)
             ]
 
-    def _welcome(self, client: viser.ClientHandle) -> None:
-        center, target, up = (vector.double().cpu().numpy() for vector in self._start)
+    def pose_of(self, client: viser.ClientHandle) -> Pose:
+        camera = client.camera
+        return {
+            "position": (camera.position / SCALE).tolist(),
+            "look_at": (camera.look_at / SCALE).tolist(),
+            "up": camera.up_direction.tolist(),
+        }
+
+    def go_to(self, client: viser.ClientHandle, pose: Pose | None) -> None:
+        pose = pose or self._start
         with client.atomic():
-            client.camera.up_direction = up
-            client.camera.position = SCALE * center
-            client.camera.look_at = SCALE * target
+            client.camera.up_direction = np.array(pose["up"])
+            client.camera.position = SCALE * np.array(pose["position"])
+            client.camera.look_at = SCALE * np.array(pose["look_at"])
+
+    def _welcome(self, client: viser.ClientHandle) -> None:
+        self.go_to(client, self._desk.camera)
+        client.camera.on_update(lambda _: self._moved(client))
+
+    def _moved(self, client: viser.ClientHandle) -> None:
+        self._desk.camera = self.pose_of(client)

@@ -1,0 +1,181 @@
+"""What was edited, as things with names: each edit belongs to one object, and an object is what its last edit changed.
+
+All of it is read from the history, so that undo takes an object back with its first edit, and no list can contradict
+the scene. Only names are kept elsewhere (`desk.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.history.delta import Delta
+from fasttext2style.history.state import SELECTION
+from fasttext2style.history.steps import Step
+from fasttext2style.live.progress import Progress
+from fasttext2style.live.scene import LiveScene
+from fasttext2style.selection.noun import noun_phrase
+from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.grade import graded
+from fasttext2style.styling.grade_settings import Grade
+
+SAME_OBJECT = 0.5
+"""Objects that share so much of both together are one, which was chosen a little differently."""
+_OBJECT, _HIDES = "object_id", "hides_object"
+"""Settings of edits: the object if it is not the edit's own, and the object that the edit hides."""
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """Something that was edited."""
+
+    id: int
+    """That of its first edit: no two steps ever have the same."""
+    name: str
+    edits: tuple[Step, ...]
+    """Done and not undone, oldest first; at least one. They may have been taken out."""
+    hiding: Step | None = None
+    """The step that hides it, which may have been taken out."""
+
+    @property
+    def hidden(self) -> bool:
+        return self.hiding is not None and self.hiding.active
+
+
+def objects_of(scene: LiveScene) -> list[SceneObject]:
+    """All objects, in the order in which they were first edited."""
+    edits: dict[int, list[Step]] = {}
+    hiding: dict[int, Step] = {}
+    for step in scene.history.steps:
+        if step.kind == "edit" and scene.history.is_done(step.id):
+            hidden = _number(step, _HIDES)
+            if hidden is None:
+                edits.setdefault(_object_of(step), []).append(step)
+            else:
+                hiding[hidden] = step
+    names: list[str] = []
+    for object_id, steps in edits.items():
+        names.append(scene.desk.name_of(object_id) or _first_name(steps[0], names))
+    return [
+        SceneObject(object_id, name, tuple(steps), hiding.get(object_id))
+        for (object_id, steps), name in zip(edits.items(), names)
+    ]
+
+
+def object_of(scene: LiveScene, object_id: int) -> SceneObject:
+    """One of them.
+
+    Raises:
+        ValueError: there is none of this number.
+    """
+    for thing in objects_of(scene):
+        if thing.id == object_id:
+            return thing
+    raise ValueError("This object has no edit any more, for all of them were undone. Redo brings it back.")
+
+
+def weights_of(scene: LiveScene, thing: SceneObject) -> Float[Tensor, " gaussians"]:
+    """What was selected when the object was edited last, of the Gaussians that there are now."""
+    last, state, history = thing.edits[-1].id, scene.state, scene.history
+    weights = state.selection.clone()
+    for step in reversed(history.steps):
+        if step.id <= last:
+            break
+        if not step.active:
+            continue
+        if step.kind == "selection":
+            delta = history.delta(step.id)
+            rows, found = state.find(delta.changed_ids.to(state.device))
+            weights[rows[found]] = delta.before[SELECTION].to(weights)[found]
+        elif _object_of(step) != thing.id:  # what grew on other objects since
+            rows, found = state.find(history.footprint(step.id).exchanged_ids.to(state.device))
+            weights[rows[found]] = 0.0
+    return weights
+
+
+def selected_object(scene: LiveScene) -> SceneObject | None:
+    """The object that is selected: the one that shares most with the selection, if that is enough."""
+    chosen = scene.state.selection > 0
+    best, found = SAME_OBJECT, None
+    for thing in objects_of(scene):
+        mask = weights_of(scene, thing) > 0
+        shared = float((mask & chosen).sum()) / max(1, int((mask | chosen).sum()))
+        if shared >= best:
+            best, found = shared, thing
+    return found
+
+
+def belonging(scene: LiveScene) -> dict[str, int]:
+    """What an edit of the selection notes in its settings: whose it is; nothing where it makes an object.
+
+    Raises:
+        ValueError: what is selected is hidden.
+    """
+    thing = selected_object(scene)
+    if thing is not None and thing.hidden:
+        raise ValueError(f"{thing.name} is hidden. Show it first (under Objects), to see what becomes of it.")
+    return {} if thing is None else {_OBJECT: thing.id}
+
+
+@dataclass(frozen=True)
+class SelectObject:
+    """Choose an object again."""
+
+    object_id: int
+    title: str = "Select an object"
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        thing = object_of(scene, self.object_id)
+        scene.select(Selection(weights_of(scene, thing), thing.name), thing.name)
+        return f"Selected: {thing.name}."
+
+
+@dataclass(frozen=True)
+class ShowObject:
+    """Show an object, or hide it: in what is seen, saved and exported alike, as a step that can be taken back."""
+
+    object_id: int
+    shown: bool
+
+    @property
+    def title(self) -> str:
+        return "Show an object" if self.shown else "Hide an object"
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        thing, history = object_of(scene, self.object_id), scene.history
+        if self.shown == (not thing.hidden):
+            return f"{thing.name} is {'shown' if self.shown else 'hidden'} already."
+        if self.shown:
+            assert thing.hiding is not None, "it is hidden"
+            hiding = thing.hiding.id
+            scene.move(lambda state: history.blend(hiding, 0.0, state))
+            return f"Shown: {thing.name}."
+        weights = weights_of(scene, thing)
+        chosen = (weights > 0).nonzero()[:, 0]
+        before = scene.state.at(scene.state.ids[chosen])
+        columns = graded(before.gaussians(), weights[chosen], Grade(opacity=0.0))
+        delta = Delta.of_rows(before.ids, {name: before.columns[name] for name in columns}, columns)
+        history.record(delta, f"hide {thing.name}", settings={_HIDES: thing.id})
+        scene.move(lambda state: delta.moved(state, 0.0, 1.0))
+        return f"Hidden: {thing.name}. It is left out of what is saved and exported, too."
+
+
+def _number(step: Step, setting: str) -> int | None:
+    value = step.settings.get(setting)  # of a file that anybody may have written
+    return value if isinstance(value, int) else None
+
+
+def _object_of(step: Step) -> int:
+    number = _number(step, _OBJECT)
+    return step.id if number is None else number
+
+
+def _first_name(first: Step, names: list[str]) -> str:
+    """What the first sentence calls it, or a number."""
+    name = noun_phrase(first.prompt)
+    if not name or first.prompt.strip().lower().endswith(name):  # "gold", "mossy stone": how it looks
+        name = "object"
+    taken = sum(other == name or other.startswith(f"{name} ") for other in names)
+    return f"{name} {taken + 1}" if taken or name == "object" else name

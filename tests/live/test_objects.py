@@ -1,0 +1,170 @@
+"""Objects of a session: whose an edit is, what is selected again, what is hidden; all of it goes back with undo."""
+
+import pytest
+import torch
+
+from fasttext2style.guidance.load import load_encoder
+from fasttext2style.history.delta import Delta
+from fasttext2style.live import jobs
+from fasttext2style.live.grade import ApplyGrade
+from fasttext2style.live.objects import SelectObject, ShowObject, objects_of, weights_of
+from fasttext2style.live.session import LiveSession
+from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
+from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.grade_settings import Grade
+from fasttext2style.styling.growth import GrowthConfig
+from tests.ball import BALL, ball_on_floor, capture_cameras
+from tests.live.plain_host import RATES, PlainHost, SelectRows, adam, bits, open_session, same
+
+SETTINGS = StyleSettings(load_encoder("tiny"), adam(RATES), growth=GrowthConfig(every=2, gradient_threshold=0.0))
+BALL_ROWS, FLOOR_ROWS = SelectRows(0, BALL), SelectRows(BALL, 300)
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    monkeypatch.setitem(PRESETS, "quick", 3)
+
+
+@pytest.fixture()
+def session(tmp_path) -> LiveSession:
+    return open_session(PlainHost(ball_on_floor(), tmp_path / "scene.pt"), capture_cameras(), tmp_path)
+
+
+def _do(session: LiveSession, *orders) -> None:
+    for order in orders:
+        assert session.do(order), session.status.message
+
+
+def _style(prompt: str, form: str = "colors") -> ApplyStyle:
+    return ApplyStyle(SETTINGS, prompt, preset="quick", form=form)
+
+
+def _paint(session: LiveSession, name: str, settings: dict | None = None) -> None:
+    """An edit by hand, of what is selected."""
+    scene = session.scene
+    rows = (scene.state.selection > 0).nonzero()[:, 0]
+    before = scene.state.at(scene.state.ids[rows]).columns["features_dc"]
+    scene.history.record(
+        Delta.of_rows(scene.state.ids[rows], {"features_dc": before}, {"features_dc": before + 0.1}),
+        name,
+        prompt=name,
+        settings=settings,
+    )
+    scene.state.columns["features_dc"].index_add_(0, rows, torch.full_like(before, 0.1))
+
+
+def _names(session: LiveSession) -> list[tuple[str, int]]:
+    """Names, and how many edits."""
+    return [(thing.name, len(thing.edits)) for thing in objects_of(session.scene)]
+
+
+def test_an_edit_belongs_to_the_object_that_was_selected(session):
+    assert _names(session) == []
+    _do(session, BALL_ROWS, _style("a ball made of gold"), FLOOR_ROWS, _style("ice"))
+    _do(session, BALL_ROWS, _style("red"), FLOOR_ROWS, ApplyGrade(Grade(brightness=0.5)), SelectRows(0, 20))
+    assert _names(session) == [("ball", 2), ("object 1", 2)]
+
+
+def test_an_object_that_is_chosen_a_little_differently_stays_one(session):
+    _do(session, BALL_ROWS, _style("a ball made of gold"), SelectRows(0, 100), _style("red"))
+    assert _names(session) == [("ball", 2)], "2/3 of both"
+    assert int((weights_of(session.scene, objects_of(session.scene)[0]) > 0).sum()) == 100, "as it was edited last"
+    _do(session, SelectRows(60, 110), _style("a part made of ice"))
+    assert _names(session) == [("ball", 2), ("part", 1)], "40 of 110"
+
+
+@pytest.mark.parametrize("sentence, name", [("a bear made of gold", "bear"), ("turn the crate into ice", "crate"),
+                                            ("paint the blue ball red", "blue ball"), ("gold", "object 1"),
+                                            ("mossy stone", "object 1"), ("make it red", "object 1")])  # fmt: skip
+def test_an_object_is_called_what_its_first_sentence_calls_it(session, sentence, name):
+    _do(session, BALL_ROWS)
+    _paint(session, sentence)
+    assert _names(session) == [(name, 1)]
+
+
+def test_no_two_objects_are_called_alike(session):
+    for first in (0, 100, 200):
+        _do(session, SelectRows(first, first + 50))
+        _paint(session, "a bear made of gold")
+    assert [name for name, _ in _names(session)] == ["bear", "bear 2", "bear 3"]
+
+
+def test_selecting_an_object_brings_back_the_weights_of_its_last_edit(session):
+    soft = torch.linspace(0, 1, 300)
+    session.scene.select(Selection(soft, "soft"), "soft")
+    _do(session, _style("a ramp made of gold"), BALL_ROWS, _style("ice"))
+    _do(session, jobs.SelectNothing(), SelectRows(250, 300), jobs.Reshape("invert"))
+    things = {thing.name: thing for thing in objects_of(session.scene)}
+    _do(session, SelectObject(things["ramp"].id))
+    assert torch.equal(session.scene.state.selection, soft) and session.scene.selection.origin == "ramp"
+    _do(session, SelectObject(things["object 1"].id))
+    assert torch.equal(session.scene.state.selection, (torch.arange(300) < BALL).float())
+
+
+def test_an_object_that_grew_is_selected_with_all_that_grew_and_nothing_that_grew_elsewhere(session, monkeypatch):
+    monkeypatch.setitem(PRESETS, "quick", 6)
+    _do(session, BALL_ROWS, _style("a ball made of gold", "colors and form"))
+    grown = len(session.scene.state) - 300
+    assert grown > 0
+    floor = ((session.scene.state.ids >= BALL) & (session.scene.state.ids < 300)).nonzero()[:, 0]
+    _do(session, SelectRows(int(floor[0]), int(floor[-1]) + 1), _style("a floor made of ice", "colors and form"))
+    _do(session, jobs.SelectNothing())
+    more = len(session.scene.state) - 300 - grown
+    assert more > 0
+    for name, count in (("ball", BALL + grown), ("floor", 150 + more)):
+        thing = next(it for it in objects_of(session.scene) if it.name == name)
+        _do(session, SelectObject(thing.id))
+        assert session.scene.selection.count == count, name
+
+
+def test_undo_takes_an_object_back_with_its_first_edit_and_redo_brings_it_with_its_name(session):
+    _do(session, BALL_ROWS, _style("a ball made of gold"))
+    session.scene.desk.rename(objects_of(session.scene)[0].id, "the moon")
+    _do(session, jobs.Blend(objects_of(session.scene)[0].id, 0.0))
+    assert _names(session) == [("the moon", 1)], "what is taken out can be put back"
+    _do(session, jobs.Undo(), jobs.Undo())
+    assert _names(session) == []
+    _do(session, jobs.Redo())
+    assert _names(session) == [("the moon", 1)]
+    _do(session, jobs.Undo(), FLOOR_ROWS, _style("a floor made of ice"))
+    assert _names(session) == [("floor", 1)], "another object has another name"
+
+
+def test_hiding_makes_an_object_invisible_and_showing_brings_every_bit_back(session):
+    _do(session, BALL_ROWS, _style("a ball made of gold"), FLOOR_ROWS)
+    (ball,), seen = objects_of(session.scene), bits(session)
+    _do(session, ShowObject(ball.id, shown=False))
+    hidden = bits(session)
+    assert (hidden["opacities"][:BALL].sigmoid() < 1 / 255).all(), "no rasterizer draws less"
+    assert same(hidden | {"opacities": seen["opacities"]}, seen)
+    assert torch.equal(hidden["opacities"][BALL:], seen["opacities"][BALL:])
+    assert objects_of(session.scene)[0].hidden and _names(session) == [("ball", 1)], "hiding is no edit of it"
+    _do(session, _style("a floor made of ice"), ShowObject(ball.id, shown=True))
+    assert torch.equal(bits(session)["opacities"], seen["opacities"])
+    _do(session, ShowObject(ball.id, shown=False))
+    assert torch.equal(bits(session)["opacities"], hidden["opacities"])
+    _do(session, *[jobs.Undo()] * 4)
+    assert same(bits(session), seen)
+
+
+@pytest.mark.parametrize("order", [_style("red"), ApplyGrade(Grade(saturation=0.0))], ids=["style", "colors"])
+def test_what_is_hidden_is_not_edited_unseen(session, order):
+    _do(session, BALL_ROWS, _style("a ball made of gold"))
+    _do(session, ShowObject(objects_of(session.scene)[0].id, shown=False))
+    before = bits(session)
+    assert not session.do(order) and "ball is hidden. Show it first" in session.status.message
+    assert same(bits(session), before)
+
+
+def test_settings_that_others_wrote_make_no_object_of_their_own_kind(session):
+    _do(session, BALL_ROWS)
+    for settings in ({"object_id": [1]}, {"hides_object": {}}, {"object_id": "1", "hides_object": None}):
+        _paint(session, "gold", settings)
+    assert [count for _, count in _names(session)] == [1, 1, 1]
+
+
+def test_an_object_that_was_undone_is_not_there_to_be_selected(session):
+    _do(session, BALL_ROWS, _style("gold"))
+    (thing,) = objects_of(session.scene)
+    _do(session, jobs.Undo())
+    assert not session.do(SelectObject(thing.id)) and "Redo brings it back" in session.status.message
