@@ -38,9 +38,9 @@ _LEAST_SECONDS_BETWEEN_PICTURES = {"cpu": 0.5, "cuda": 0.05}
 
 
 class LiveViewer:
-    """`panel.view.View`, by nerfstudio's viewer."""
+    """`panel.view.View`, by nerfstudio's viewer; of a session, or where there is none just of what the model shows."""
 
-    def __init__(self, viewer: Viewer, model: SceneModel, cameras: Cameras, scene: LiveScene) -> None:
+    def __init__(self, viewer: Viewer, model: SceneModel, cameras: Cameras, session: LiveScene | None = None) -> None:
         self.viewer, self.model, self.server = viewer, model, viewer.viser_server
         self.scale = SCALE
         self._last_picture = 0.0
@@ -64,8 +64,10 @@ class LiveViewer:
         if model.device.type == "cpu":
             viewer.control_panel._max_res.value = _CPU_RESOLUTION
         self._tint: float | None = None
-        model.on_outputs, model.original = self._finish, scene.original
-        self._desk = scene.desk
+        model.on_outputs = self._finish
+        if session is not None:
+            model.original = session.original
+        self._desk = None if session is None else session.desk
         # The first tab sees what the first photograph shows, not the back of the scene.
         center, target = cameras.centers[0], looked_at(cameras)
         self._start: Pose = dict(position=center.tolist(), look_at=target.tolist(), up=cameras.up.tolist())
@@ -210,8 +212,12 @@ class LiveViewer:
             client.camera.look_at = SCALE * np.array(pose["look_at"])
 
     def _welcome(self, client: viser.ClientHandle) -> None:
-        self.go_to(client, self._desk.camera)
-        client.camera.on_update(lambda _: self._moved(client))
+        desk = self._desk
+        if desk is None:
+            self.go_to(client, None)
+            return
+        self.go_to(client, desk.camera)
 
-    def _moved(self, client: viser.ClientHandle) -> None:
-        self._desk.camera = self.pose_of(client)
+        @client.camera.on_update
+        def _(camera: viser.CameraHandle) -> None:
+            desk.camera = self.pose_of(client)
