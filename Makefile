@@ -43,7 +43,7 @@ test: lint
 
 # In a process of its own, with a stand-in that is there before torch.
 ON_PRETENDED_GPU = tests/pretend_cuda tests/scene/test_rasterize_gpu.py tests/guidance/test_objective.py \
-    tests/editors/test_schedulers_on_gpu.py tests/plugin/test_on_gpu.py
+    tests/editors/test_schedulers_on_gpu.py tests/live/test_session_on_gpu.py tests/plugin/test_on_gpu.py
 pretend-cuda: $(VENV)/.installed
 	@if ! command -v gcc >/dev/null; then echo "Left out: the pretended GPU (apt-get install gcc)"; \
 	elif ! $(BIN)/python -c 'import sys, torch; sys.exit(torch.version.cuda is None)'; then \

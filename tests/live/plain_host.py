@@ -24,12 +24,10 @@ from fasttext2style.styling.steps import MakeOptimizers
 class PlainHost:
     """A scene in memory, whose checkpoint is one file. Its scene is what whoever looks would see."""
 
-    device = torch.device("cpu")
-
     def __init__(self, gaussians: Gaussians, path: Path) -> None:
-        self.path = path
+        self.path, self.device = path, gaussians.device
         # Copies: a session writes into the tensors that it is given.
-        self.shown = SceneState.from_gaussians(gaussians, torch.zeros(len(gaussians))).copied()
+        self.shown = SceneState.from_gaussians(gaussians, gaussians.means.new_zeros(len(gaussians))).copied()
         self.earlier: tuple[Tensor, Mapping[str, Tensor]] | None = None
         self._entries: dict[str, Tensor] = {}
 
