@@ -77,7 +77,8 @@ def test_undo_of_a_grown_object_brings_every_bit_back(capture, tmp_path):
     config.pipeline.growth.every = 2
     config.pipeline.growth.gradient_threshold = 0.0
     config.pipeline.styler.train = ("features_dc", "means", "scales")
-    folder = train(config).config.get_base_dir()
+    trainer = train(config)
+    folder = trainer.config.get_base_dir()
     run, history, state = open_run_with_history(folder)
     assert len(state) > 300 and len(run.model.earlier.rows) == len(state) - 150
     state = history.undo(state)
@@ -85,6 +86,15 @@ def test_undo_of_a_grown_object_brings_every_bit_back(capture, tmp_path):
         assert torch.equal(state.columns[name], value), name
     state = history.redo(state)
     assert _same(_bits(state), _bits(open_run_with_history(folder)[2]))
+
+    # Between two growths a step writes the object alone: the scene around it is not put together anew.
+    pipeline, scene = trainer.pipeline, trainer.pipeline.model.gauss_params
+    places = {name: column.data_ptr() for name, column in scene.items()}
+    pipeline.edit.parameters["features_dc"].data.add_(1.0)
+    pipeline.write_back()
+    assert {name: column.data_ptr() for name, column in scene.items()} == places
+    assert torch.equal(scene["features_dc"][150:], pipeline.edit.parameters["features_dc"])
+    assert torch.equal(scene["features_dc"][:150], ball_on_floor().sh_dc[BALL:])
 
 
 def test_a_history_that_cannot_be_written_does_not_lose_the_run(capture, tmp_path, monkeypatch, capsys):
