@@ -51,14 +51,21 @@ class LiveRun:
             assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()[-3000:]
             time.sleep(0.2)
 
+    def stop(self) -> None:
+        """End it, if it has not ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(60)
+
     def interrupt(self) -> int:
         """Ctrl-C; returns the exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(60)
 
 
-def start_live_run(method: list[str], capture: Path, output: Path) -> LiveRun:
-    """Start `ns-train` with these arguments on the embedded scene; it is ready some time later."""
+def start_live_run(method: list[str], capture: Path, output: Path, earlier: Path | None = None) -> LiveRun:
+    """Start `ns-train` with these arguments on the embedded scene, or on that of an earlier run; it is ready some time
+    later."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -66,7 +73,8 @@ def start_live_run(method: list[str], capture: Path, output: Path) -> LiveRun:
     log = output / "log.txt"
     command = [
         *(str(Path(sys.executable).parent / "ns-train"), *method, "--live", "True"),
-        *("--data", str(capture), "--load-ply", str(capture / "scene.ply")),
+        *("--data", str(capture)),
+        *(("--load-ply", str(capture / "scene.ply")) if earlier is None else ("--load-dir", str(earlier))),
         *("--output-dir", str(output), "--vis", "viewer", "--timestamp", "live"),
         *("--viewer.websocket-port", str(port), "nerfstudio-data", *WORLD_OPTIONS),
     ]
@@ -94,9 +102,7 @@ def live_runs(request, browser, capture, tmp_path_factory) -> Iterator[dict[Modu
     runs = {it: start_live_run(it.METHOD, capture, tmp_path_factory.mktemp("live")) for it in modules}
     yield runs
     for run in runs.values():
-        if run.process.poll() is None:
-            run.process.kill()
-            run.process.wait(60)
+        run.stop()
 
 
 @pytest.fixture(scope="module")

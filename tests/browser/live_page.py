@@ -28,6 +28,13 @@ class LivePage:
         self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         self.page.route("**/assets/index-*.js", _at_full_resolution)
         self.page.goto(address)
+        self._wait_until_open()
+
+    def reload(self) -> None:
+        self.page.reload()
+        self._wait_until_open()
+
+    def _wait_until_open(self) -> None:
         self.page.get_by_text("Point at the object").first.wait_for(timeout=180_000)
         self.wait_for(lambda: float(self.picture().std()) > 8, 180, "a first render")
         self.settled()
@@ -67,11 +74,20 @@ class LivePage:
         """Whether a text stands somewhere on the page, visibly."""
         return any(found.is_visible() for found in self.page.get_by_text(text).all())
 
+    def found(self, pattern: re.Pattern[str]) -> int:
+        """The number that stands in a text; 0 if there is no such text."""
+        found = pattern.search(self.page.locator("body").inner_text())
+        return int(found[1]) if found else 0
+
     def pictures(self) -> int:
         """How many pictures the panel shows that have arrived."""
         return self.page.evaluate(
             "[...document.querySelectorAll('img')].filter(it => it.offsetParent && it.naturalWidth > 1).length"
         )
+
+    def value(self, label: str) -> str:
+        """What stands in a field."""
+        return self._field(label).input_value()
 
     def panel_fits(self) -> bool:
         """Nothing in the panel is wider than the panel."""
@@ -110,9 +126,10 @@ class LivePage:
         self.page.mouse.move(x1 * (WIDTH - _PANEL), _TITLE + y1 * (HEIGHT - _TITLE), steps=8)
         self.page.mouse.up()
 
-    def press(self, button: str) -> None:
+    def press(self, button: str, number: int = 0) -> None:
+        """Press a button; of several that are called so the one of this number, from the top."""
         # Not by the mouse: where buttons come and go, playwright scrolls the whole page to follow them.
-        self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.evaluate(
+        self.page.get_by_role("button", name=button, exact=True).locator("visible=true").nth(number).evaluate(
             "it => it.click()"
         )
 

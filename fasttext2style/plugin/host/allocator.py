@@ -1,8 +1,9 @@
-"""How this process gets its memory: a setting of the whole process, so only a program's own start may choose it."""
+"""How this process gets its memory and gives it back; for all of it, so only a program's own start may choose."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 
 _M_ARENA_MAX = -8
@@ -19,3 +20,13 @@ def share_arenas() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:  # musl has none
             mallopt(_M_ARENA_MAX, 2)
+
+
+def keep_what_is_there() -> None:
+    """Look for garbage now, and among what is there now never again: modules, networks, the page.
+
+    A live session looks for garbage after each job. Among all objects of a program with torch and nerfstudio that takes
+    long, and whoever looks at the scene waits meanwhile.
+    """
+    gc.collect()
+    gc.freeze()

@@ -21,7 +21,7 @@ from fasttext2style.live.desk import Desk
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
 from fasttext2style.panel.panel import LivePanel
-from fasttext2style.plugin.host.allocator import share_arenas
+from fasttext2style.plugin.host.allocator import keep_what_is_there, share_arenas
 from fasttext2style.plugin.host.chatter import address, rich_is_quiet
 from fasttext2style.plugin.host.checkpoints import checkpoint_path
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
@@ -48,6 +48,7 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
     """
     share_arenas()
     session, shown = open_session(trainer, history, action, prompt, segmenter)
+    keep_what_is_there()
     say(f"\nReady: open {address(shown.viewer)} in a browser. Ctrl-C saves and quits.\n", style="bold")
     # viser tells rich of every tab that opens or closes.
     with _ended_by_signals(session), _tracebacks_on_the_terminal(), rich_is_quiet():
