@@ -145,3 +145,27 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and not path.name.startswith(".lock")
     }
+
+
+@contextmanager
+def flushes_and_names(monkeypatch: Any) -> Iterator[list[tuple[str, str, int]]]:
+    """Yields what happens: ("flushed", file, its bytes), and ("named", old name, 0)."""
+    seen: list[tuple[str, str, int]] = []
+    fsync = os.fsync
+
+    def flushing(descriptor: int) -> None:
+        seen.append(("flushed", os.readlink(f"/proc/self/fd/{descriptor}"), os.fstat(descriptor).st_size))
+        fsync(descriptor)
+
+    def naming(original: Any) -> Any:
+        def call(source: Any, target: Any, **options: Any) -> None:
+            seen.append(("named", str(source), 0))
+            original(source, target, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", flushing)
+        for name in ("rename", "replace"):
+            patch.setattr(os, name, naming(getattr(os, name)))
+        yield seen

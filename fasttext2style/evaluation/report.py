@@ -97,7 +97,8 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
     """JSON, with the versions of what was used added. JSON knows no NaN (written null) and no infinity ("inf")."""
     text = json.dumps(_json_numbers(report | {"versions": versions()}), indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_write(path) as stream:
-        stream.write((text + "\n").encode())
+        # Names of files may hold bytes that are no UTF-8; \udc80 is how both Python and JSON write such a one.
+        stream.write((text + "\n").encode("utf8", "backslashreplace"))
 
 
 def versions() -> dict[str, str]:

@@ -149,7 +149,9 @@ class RoundsFolder:
         manifest = {"format": FORMAT, "round": number, "written": time.strftime("%Y-%m-%d %H:%M:%S")} | manifest
         path = self.folder(number) / "manifest.json"
         with self.writing(path), atomic_write(path) as stream:
-            stream.write(json.dumps(manifest, indent=1, ensure_ascii=False, default=str).encode())
+            content = json.dumps(manifest, indent=1, ensure_ascii=False, default=str)
+            # What is no UTF-8 is written as \udc80, which is JSON.
+            stream.write(content.encode("utf8", "backslashreplace"))
         return Round(number, path.parent, manifest)
 
     def set_aside(self, after: int) -> Path | None:

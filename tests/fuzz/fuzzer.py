@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import signal
 import sys
 import tempfile
@@ -84,7 +83,7 @@ def _seeds(target: Target, folder: Path) -> list[bytes]:
 def _read(target: Target, folder: Path, content: bytes) -> str:
     tracemalloc.reset_peak()
     held = tracemalloc.get_traced_memory()[0]
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _most_memory(begins_anew=True)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     place = "read"
     try:
@@ -96,11 +95,18 @@ def _read(target: Target, folder: Path, content: bytes) -> str:
         raise AssertionError(f"{type(error).__name__}: {error}\n{content!r}") from error
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    # What Python and numpy took at most, and by how much the process has grown: libraries take memory by themselves.
-    peak = tracemalloc.get_traced_memory()[1] - held
-    for took in (peak, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - largest)):
+    # What Python and numpy took at most, and by how much the process grew: libraries take memory by themselves.
+    for took in (tracemalloc.get_traced_memory()[1] - held, _most_memory() - before):
         assert took <= 3 * len(content) + 200e6, f"{took / 1e6:.0f} MB\n{content[:2000]!r}"
     return place
+
+
+def _most_memory(begins_anew: bool = False) -> int:
+    """Bytes that this process held at most, since it was asked to begin anew (Linux: proc(5), clear_refs)."""
+    if begins_anew:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
 def _place(error: BaseException) -> str:

@@ -1,7 +1,6 @@
 """What is fuzzed: each reader of files with a few whole files to begin with.
 
-.spz and .splat are written here and read by nobody; camera paths are read by nerfstudio; photographs and
-transforms.json have tests of their own in tests/captures.
+Camera paths are read by nerfstudio; photographs and transforms.json have tests of their own in tests/captures.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from fasttext2style.recipes.plain_yaml import read_yaml
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene, scene_of_round
 from fasttext2style.rounds.page import write_page
-from fasttext2style.scene.files.compact import write_spz
+from fasttext2style.scene.files.compact import write_splat, write_spz
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.scene.files.points import read_points
@@ -77,6 +76,11 @@ def _spzs(folder: Path) -> list[bytes]:
     content = gzip.decompress((folder / "whole.spz").read_bytes())
     # Unpacked the damages reach the numbers; `_read_spz` packs it again.
     return [content, content[:4] + b"\2" + content[5:], content[:4] + b"\1" + content[5:]]
+
+
+def _splats(folder: Path) -> list[bytes]:
+    write_splat(folder / "whole.splat", _state().gaussians())
+    return [(folder / "whole.splat").read_bytes()]
 
 
 def _read_spz(folder: Path) -> None:
@@ -281,6 +285,7 @@ TARGETS = {
     "ply, row by row": Target("scene.ply", _plys, lambda folder: _read_on_disk(folder / "scene.ply")),
     "compressed ply": Target("scene.ply", _packed_plys, lambda folder: read_scene(folder / "scene.ply")),
     "spz": Target("scene.bin", _spzs, _read_spz),
+    "splat": Target("scene.splat", _splats, lambda folder: read_scene(folder / "scene.splat")),
     "points": Target("points.ply", _point_plys, lambda folder: read_points(folder / "points.ply")),
     "selection": Target("object.npz", _selections, lambda folder: Selection.load(folder / "object.npz")),
     "checkpoint": Target("step.ckpt", _checkpoints, lambda folder: _read_on_disk(folder / "step.ckpt")),

@@ -12,7 +12,7 @@ from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs, temporary_beside
-from tests.full_disk import IS_FULL, files, full_disk, moments
+from tests.full_disk import IS_FULL, files, flushes_and_names, full_disk, moments
 from tests.history.scenes import assert_same, random_state
 from tests.history.test_accidents import recolor
 
@@ -161,3 +161,20 @@ def test_all_files_of_a_step_may_be_read_by_the_same_people(tmp_path):
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in paths}
     assert set(modes) == {"history.json", "step.json", "delta.safetensors"}
     assert len(set(modes.values())) == 1, modes
+
+
+def test_bytes_are_handed_to_the_disk_before_a_file_gets_its_name(tmp_path, monkeypatch):
+    """A rename may reach the disk first: without this, power that fails leaves an empty file under the right name."""
+    with flushes_and_names(monkeypatch) as seen, atomic_write(tmp_path / "report.json") as stream:
+        stream.write(b"x" * 10**5)
+    (flushed, file, size), (named, source, _) = seen
+    assert (flushed, named, file, size) == ("flushed", "named", source, 10**5)
+
+    history = History.open(tmp_path / "history")
+    with flushes_and_names(monkeypatch) as seen:
+        _painted(history, random_state(5))
+    step = [what for what, *_ in seen].index("named")
+    files_of_step = {Path(file).name: size for what, file, size in seen[:step] if what == "flushed"}
+    folder = tmp_path / "history" / "steps" / "0001"
+    assert files_of_step == {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert [what for what, *_ in seen[step:]] == ["named", "flushed", "named"], "the step, then history.json"

@@ -12,6 +12,7 @@ from fasttext2style.plugin.host.checkpoints import (
     write_checkpoint,
 )
 from fasttext2style.plugin.scene.method import fasttext2style_scene
+from tests.full_disk import flushes_and_names
 
 
 @pytest.fixture()
@@ -77,6 +78,14 @@ def test_a_failed_write_leaves_the_old_checkpoint_and_no_rest(tmp_path, monkeypa
     monkeypatch.undo()
     assert read_checkpoint(path)["step"] == 9
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["step-000000009.ckpt"]
+
+
+def test_a_checkpoint_is_handed_to_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    with flushes_and_names(monkeypatch) as seen:
+        write_checkpoint(tmp_path / "models" / "step-000000009.ckpt", {"pipeline": {}, "step": 9})
+    (flushed, file, size), (named, source, _) = seen
+    assert (flushed, named, file) == ("flushed", "named", source)
+    assert size == (tmp_path / "models" / "step-000000009.ckpt").stat().st_size
 
 
 def test_numpy_numbers_of_foreign_checkpoints_load(tmp_path):

@@ -1,5 +1,6 @@
 """Runs that are started or changed at the same time: folders of their own, one writer each, said in words."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,19 @@ def test_a_training_holds_its_run_from_its_checks_to_its_end(capture, tmp_path):
     trainer.train()
     assert told == [True]
     assert not is_held(), "others may go on with it"
+
+
+@pytest.mark.slow
+def test_of_two_undos_at_once_each_is_done_or_told_who_does(run_folder, tmp_path):
+    """The loser of finding 12: it counted, and printed an errno."""
+    copy = shutil.copytree(run_folder, tmp_path / run_folder.name)
+    command = [sys.executable, "-c", "from fasttext2style.cli import entrypoint; entrypoint()", "history", "undo", copy]
+    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for _ in range(2)]  # fmt: skip
+    said = [" ".join(it.communicate()[0].split()) for it in both]
+    done = [it.returncode == 0 for it in both]
+    for it, words in zip(both, said):
+        assert "Errno" not in words and "Traceback" not in words, words
+        assert it.returncode == 0 or "is being changed by another program (process" in words, words
+    before = sum(step.active for step in History.open(run_folder / "history").steps)
+    assert sum(step.active for step in History.open(copy / "history").steps) == before - sum(done) < before

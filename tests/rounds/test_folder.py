@@ -196,7 +196,7 @@ def test_a_backup_holds_the_run_and_resumes_elsewhere(two_rounds, tmp_path):
 
 
 @pytest.mark.parametrize("linked", ["run", "rounds", "a round"])
-def test_a_backup_holds_what_links_point_at(two_rounds, tmp_path, linked):
+def test_a_backup_holds_what_links_point_at(two_rounds, tmp_path, capsys, linked):
     run_folder = tmp_path / "run"
     run_folder.mkdir()
     rounds = run_folder / "rounds"
@@ -213,6 +213,9 @@ def test_a_backup_holds_what_links_point_at(two_rounds, tmp_path, linked):
         (rounds / "round_0002").rename(tmp_path / "second")
         (rounds / "round_0002").symlink_to(tmp_path / "second")
     pack(run_folder, tmp_path / "backup.tar")
+    followed = {"run": "", "rounds": f"{rounds} -> {two_rounds}", "a round": f"-> {tmp_path / 'second'}"}[linked]
+    said = capsys.readouterr().out
+    assert followed in said and bool(followed) == ("Packed what a link points at" in said)
     with tarfile.open(tmp_path / "backup.tar") as tar:
         tar.extractall(tmp_path / "unpacked", filter="data")
     unpacked = RoundsFolder(tmp_path / "unpacked" / "run" / "rounds").rounds()

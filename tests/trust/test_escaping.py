@@ -1,6 +1,8 @@
 """What others wrote shows as it is, on one line, and is run nowhere."""
 
 import html
+import json
+import os
 import re
 import unicodedata
 from dataclasses import replace
@@ -13,9 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from fasttext2style.evaluation.report import write_report
 from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
 from fasttext2style.live.texts import edit_text, selections_text, status_text
+from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.terminal import console as ours
 from fasttext2style.trust.text import INSTEAD, check_text, in_html, in_panel, in_url, on_terminal, one_line
 
@@ -138,3 +142,15 @@ def test_half_a_pair_is_refused_in_words():
     check_text("a bear of gold, 金", "The sentence")
     with pytest.raises(ValueError, match=r"The sentence holds '\\udc80' at character 3.*UTF-8"):
         check_text("ab\udc80", "The sentence")
+
+
+@pytest.mark.parametrize("written", ["report", "manifest"])
+def test_names_that_are_no_utf8_are_kept_in_what_we_write(tmp_path, written):
+    """As Linux has them: a capture in a folder of another time, with its letters in Latin-1."""
+    name = os.fsdecode("b\u00e4r".encode("latin1"))
+    if written == "report":
+        path = tmp_path / "report.json"
+        write_report(path, {"loaded": f"/data/{name}"})
+    else:
+        path = RoundsFolder(tmp_path).finish(1, {"loaded": f"/data/{name}"}).folder / "manifest.json"
+    assert json.loads(path.read_bytes())["loaded"] == f"/data/{name}"
