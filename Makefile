@@ -3,6 +3,7 @@
 #             nerfstudio's ns-export libraries of a desktop: it says so); make test TESTS="-k ply" hands options to pytest
 # make pretend-cuda : the CUDA path on a machine without a GPU (tests/pretend_cuda/README.md); make test does it, too
 # make fuzz : 100,000 damaged files for every reader, going on from those that are refused at a new place; 300 a second
+# make coverage : the tests once more, slower, with the lines that none of them runs
 # make bench: the benchmarks of the README's table
 # make mutants ROOM=history : would that room's tests notice if its code were wrong? (tests/mutants/README.md)
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN     = $(VENV)/bin
 # Two OpenMP runtimes (torch's and numba's) that spin starve each other on small machines: they sleep instead.
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test lint bench mutants fuzz pretend-cuda clean
+.PHONY: demo test lint coverage bench mutants fuzz pretend-cuda clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else f"Python 3.10 to 3.12 is needed, {sys.executable} is {sys.version.split()[0]}. Choose one: make PYTHON=python3.11 ...")'
@@ -34,8 +35,8 @@ test: lint
 	    echo "Left out: tests in a browser (apt-get install chromium)"
 	@$(BIN)/python -c 'import open3d, pymeshlab' 2>/dev/null || \
 	    echo "Left out: tests of ns-export, for open3d cannot be loaded (apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6)"
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term $(TESTS)
-	$(BIN)/pytest -m browser tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadfile -m browser tests/browser
 	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
 	    echo $(BIN)/pytest -m gpu; $(BIN)/pytest -m gpu; \
 	else echo "Left out: tests on a GPU, there is none here"; fi
@@ -49,6 +50,9 @@ pretend-cuda: $(VENV)/.installed
 	elif ! $(BIN)/python -c 'import sys, torch; sys.exit(torch.version.cuda is None)'; then \
 	    echo "Left out: the pretended GPU (torch is a build without CUDA)"; \
 	else OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p tests.pretend_cuda.plugin -n 0 -m gpu $(ON_PRETENDED_GPU); fi
+
+coverage: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 bench: $(VENV)/.installed
 	for script in examples/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
