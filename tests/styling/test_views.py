@@ -119,3 +119,12 @@ def test_no_batch_holds_a_view_twice():
 def test_the_same_seed_gives_the_same_views():
     first, second = ViewSampler(7, 2, 3), ViewSampler(7, 2, 3)
     assert [first.next().tolist() for _ in range(9)] == [second.next().tolist() for _ in range(9)]
+
+
+@pytest.mark.parametrize(("batch", "halves"), [(5, [2, 1, 1]), (1, [1])])
+def test_a_batch_is_halved_down_to_one_view(batch, halves):
+    sampler = ViewSampler(5, batch, 0)
+    for expected in halves:
+        before = sampler.batch
+        assert sampler.halve() == before
+        assert len(sampler.next()) == sampler.batch == expected
