@@ -87,6 +87,24 @@ def test_what_is_half_seen_is_not_torn_where_two_faces_meet(model):
     assert float((parts[0] - parts[1]).abs().mean()) < 0.02
 
 
+@pytest.mark.parametrize("degrees", [0, 20, 40, 45])
+@pytest.mark.parametrize("lens", [CameraType.EQUIRECTANGULAR, CameraType.FISHEYE])
+def test_depth_is_measured_along_the_ray_wherever_it_meets_a_face(model, lens, degrees):
+    """The same ball, 3 away, ahead and up to the edge of a face, where its depth along the face's axis would be 2.1."""
+    angle = math.radians(degrees)
+    turned = torch.eye(4)
+    turned[0, [0, 2]] = torch.tensor([math.cos(angle), math.sin(angle)])
+    turned[2, [0, 2]] = torch.tensor([-math.sin(angle), math.cos(angle)])
+    width, focal = (320, 160.0) if lens is CameraType.EQUIRECTANGULAR else (160, 50.0)
+    camera = Cameras(turned[None, :3], focal, focal, width / 2, 80.0, width, 160, camera_type=lens)
+    outputs = model.get_outputs_for_camera(camera)
+    column, row = (int(place) for place in _middle_of(outputs["rgb"], COLORS["ahead"]))
+    pixels_per_radian = width / (2 * math.pi) if lens is CameraType.EQUIRECTANGULAR else focal
+    assert abs(column - width / 2) == pytest.approx(angle * pixels_per_radian, abs=2)
+    # The face of a ball of 0.15 is that much nearer at most.
+    assert float(outputs["depth"][row, column]) == pytest.approx(3.0, abs=0.16)
+
+
 @pytest.mark.parametrize("lens", [CameraType.OMNIDIRECTIONALSTEREO_L, CameraType.VR180_L, CameraType.ORTHOPHOTO])
 def test_what_cannot_be_rendered_is_said(model, lens, capsys):
     with pytest.raises(SystemExit):
