@@ -1,4 +1,4 @@
-"""What makes a selection look wrong, said in words before anything is styled: size, pieces, the frame, the sides seen.
+"""What makes a selection look wrong, said before anything is styled: size, pieces, fog, the frame, the sides seen.
 
 All of it is measured in small renders from the capture's own cameras; no network is asked.
 """
@@ -34,6 +34,12 @@ CUT_VIEWS = 1 / 3
 WIDEST_GAP_DEGREES = 150.0
 """Between neighbouring cameras around the object."""
 
+LEAST_OWN = 0.9
+"""Of what shows well inside its outline: clean scenes and real captures have .98 or more; with a fifth of debris, and
+where the object is no longer found well, it is less than this."""
+RIM = 2
+"""Pixels at an outline that belong to two things anyway."""
+
 
 @dataclass(frozen=True)
 class _Seen:
@@ -43,6 +49,8 @@ class _Seen:
     """1 where more than half of a pixel's colour is the object's."""
     solid: Float[Tensor, "views height width"]
     """1 where there is anything."""
+    own: Float[Tensor, "views height width"]
+    """Of what shows in a pixel, the object's share."""
     cameras: Cameras
     looked_at: int
     """How many views were rendered."""
@@ -74,6 +82,7 @@ def doubts(gaussians: Gaussians, cameras: Cameras, weights: Float[Tensor, " gaus
     found = [
         _about_size(seen, count, len(gaussians)),
         _about_pieces(gaussians, chosen, seen),
+        _about_a_veil(seen),
         _about_the_frame(seen),
         _about_sides(gaussians, chosen, seen),
     ]
@@ -85,8 +94,9 @@ def _look(gaussians: Gaussians, cameras: Cameras, chosen: Tensor) -> _Seen:
     values = torch.stack([chosen, torch.ones_like(chosen)], dim=1).to(gaussians.means)
     covered = torch.cat([render_values(gaussians, view, values)[0] for view in views])
     inside, solid = (covered > 0.5).float().unbind(dim=-1)
+    own = covered[..., 0] / covered[..., 1].clamp_min(1e-6)
     shows = (inside.mean(dim=(1, 2)) > 0).nonzero()[:, 0]
-    return _Seen(inside[shows], solid[shows], views[shows], len(views))
+    return _Seen(inside[shows], solid[shows], own[shows], views[shows], len(views))
 
 
 def _about_size(seen: _Seen, count: int, total: int) -> str:
@@ -123,6 +133,21 @@ def _about_pieces(gaussians: Gaussians, chosen: Tensor, seen: _Seen) -> str:
     return (
         f"The object is in {max(large, 2)} pieces; the largest is {float(pieces.max()):.0%} of it. "
         "Keep that alone with ft2s select --keep-largest, or choose again."
+    )
+
+
+def _about_a_veil(seen: _Seen) -> str:
+    reach = 2 * RIM + 1
+    core = -torch.nn.functional.max_pool2d(-seen.inside[:, None], reach, 1, RIM)[:, 0] > 0
+    if not bool(core.any()):
+        return ""
+    share = float(seen.own[core].mean())
+    if share >= LEAST_OWN:
+        return ""
+    return (
+        f"Of what shows inside the object's outline only {share:.0%} is the object: fog or debris hangs before it, and "
+        "keeps its look; parts of the object may have been taken for debris. Clean the scene (SuperSplat) or "
+        "reconstruct it from more and sharper photographs."
     )
 
 

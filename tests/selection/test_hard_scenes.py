@@ -56,6 +56,21 @@ def test_where_it_goes_wrong_there_is_a_warning_and_the_object_is_a_candidate():
     assert max(iou(scene, one.weights) for one in found) > BAR
 
 
+@pytest.mark.parametrize(
+    ("name", "debris", "fog"), [("table", 0.4, False), ("trophy", 0.4, False), ("bust", 0.05, True)]
+)
+def test_debris_and_fog_before_the_object_are_said(name, debris, fog):
+    """And not of the same scene without them."""
+    generator = torch.Generator().manual_seed(3)
+    clean = SCENES[name](generator)
+    poor = reconstructed(clean, generator, debris=debris)
+    poor = foggy(poor, generator) if fog else poor
+    for scene, veiled in ((clean, False), (poor, True)):
+        weights = select_automatic(scene.gaussians, scene.cameras).weights
+        said = " ".join(doubts(scene.gaussians, scene.cameras, weights))
+        assert ("fog or debris hangs before it" in said) == veiled, (veiled, said)
+
+
 def test_what_stands_behind_a_veil_is_found_though_no_pixel_is_half_its_own():
     """A shell of faint Gaussians around ball and floor, inside of the cameras' ring."""
     torch.manual_seed(0)
