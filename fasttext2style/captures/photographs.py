@@ -249,6 +249,8 @@ def _head_or_why(path: Path) -> Head | str:
 def _advice(path: Path, error: BaseException) -> str:
     advice = FOREIGN.get(path.suffix.lower())
     reason = "no picture that can be read" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+    if isinstance(error, PermissionError):
+        reason = "you may not read it: chmod u+r"
     return f"{reason}; {advice}" if advice else reason or type(error).__name__
 
 

@@ -81,7 +81,7 @@ def read_transforms(data: Path) -> Transforms:
 def located(folder: Path, name: str) -> Path:
     """The photograph or mask of this name in `folder`; where it is not there, what was most likely meant.
 
-    Names may lack their ending, and Windows writes backslashes.
+    Names may lack their ending, Windows writes backslashes, and there (and on a Mac) upper and lower case are one.
     """
     for path in (folder / name, folder / name.replace("\\", "/")):
         if path.is_file():
@@ -90,7 +90,22 @@ def located(folder: Path, name: str) -> Path:
         found = [candidate for candidate in found if candidate.is_file()]
         if found:
             return found[0]
-    return folder / name
+    return _in_other_case(folder, name.replace("\\", "/")) or folder / name
+
+
+def _in_other_case(folder: Path, name: str) -> Path | None:
+    """A file below the folder whose name differs in upper and lower case alone, if there is just one."""
+    path = folder
+    for part in Path(name).parts:
+        try:
+            entries = os.listdir(path)
+        except OSError:
+            return None
+        alike = [entry for entry in entries if entry.casefold() == part.casefold()]
+        if part not in entries and len(alike) != 1:
+            return None
+        path = path / (part if part in entries else alike[0])
+    return path if path.is_file() else None
 
 
 def split_lists(transforms: Transforms, photographs: Iterable[Path]) -> dict[str, list[str]]:

@@ -153,6 +153,13 @@ def _backslashes(folder: Path, meta: Meta) -> None:
         frame["file_path"] = frame["file_path"].replace("/", "\\")
 
 
+def _other_case(folder: Path, meta: Meta) -> None:
+    """As on Windows and Macs, where nobody notices: a folder and an ending."""
+    (folder / "images").rename(folder / "Images")
+    for path in (folder / "Images").iterdir():
+        path.rename(path.with_suffix(".PNG"))
+
+
 def _smaller_ones(folder: Path, meta: Meta) -> None:
     """images_2 in place of images, with sides rounded up, as some tools do."""
     (folder / "images_2").mkdir()
@@ -256,6 +263,7 @@ PHOTOGRAPHS = [
     ),
     Case("names without an ending (Blender, instant-ngp)", _without_endings, "found"),
     Case("names with backslashes", _backslashes, "found"),
+    Case("names that differ in upper and lower case alone", _other_case, "found"),
     Case(
         "a name without a file",
         _first(file_path="images/lost.png"),
