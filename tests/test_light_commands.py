@@ -62,6 +62,6 @@ def test_steps_are_listed_without_opening_the_run(tmp_path):
     delta = Delta.of_rows(state.ids, before, {"features_dc": before["features_dc"] + 1})
     History.open(tmp_path / "history").record(delta, "style", prompt="a bear made of gold", seconds=4.0)
     said = said_by("history", "list", tmp_path)
-    assert 'edit style: "a bear made of gold"' in said
+    assert 'edit: style ("a bear made of gold")' in said
     assert "3 Gaussians" in said
     assert '"prompt": "a bear made of gold"' in said_by("history", "show", tmp_path, 1)
