@@ -138,7 +138,7 @@ BAD_STARTS = {
     "a damaged history": ([*STYLE, "--load-dir", "{}/bad_history"], "history.json"),
     "a finished run": ([*SCENE, "--load-dir", "{}/finished", "--max-num-iterations", "100"], "100 steps already"),
     "no such .ply": ([*STYLE, "--load-ply", "{}/nothing.ply"], "does not exist"),
-    "no .ply": ([*STYLE, "--load-ply", "{}/text.txt"], "is not a .ply file"),
+    "no .ply": ([*STYLE, "--load-ply", "{}/text.txt"], "is no scene that is read here"),
     "a .ply with NaN": ([*STYLE, "--load-ply", "{}/nan.ply"], "3 of 300 Gaussians have NaN or infinite values: add"),
     "a point cloud": ([*STYLE, "--load-ply", "{}/capture/points.ply"], "is a point cloud or mesh"),
     "a .ply cut short": ([*STYLE, "--load-ply", "{}/cut.ply"], "cut short"),
@@ -234,7 +234,7 @@ def test_a_bad_start_is_refused_in_one_message_and_leaves_nothing(
 BAD_SCENES_ALONE = {
     "no such .ply": ([*STYLE, "--load-ply", "{}/nothing.ply"], "cannot be read"),
     "a folder": ([*STYLE, "--load-ply", "{}/capture"], "cannot be read"),
-    "no .ply": ([*STYLE, "--load-ply", "{}/text.txt"], "is not a .ply file"),
+    "no .ply": ([*STYLE, "--load-ply", "{}/text.txt"], "is no scene that is read here"),
     "a .ply with NaN": ([*STYLE, "--load-ply", "{}/nan.ply"], "3 of 300 Gaussians have NaN or infinite values: add"),
     "no known word": (["fasttext2style", "--encoder", "tiny", "--prompt", "a diamond horse", *PLY], "knows no word"),
     "no such editor": ([*ROUNDS, *PLY, "--editor", "painter"], "There is no editor"),
