@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import re
+import signal
 import sys
 import tempfile
 import threading
@@ -37,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     asked_for = re.search(r"(?<!not )\bgpu\b", config.getoption("markexpr"))
     if not asked_for and "tests.pretend_cuda.plugin" not in sys.modules:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    # Tests that run in the background of a shell inherit an ignored SIGINT, and some send one.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
