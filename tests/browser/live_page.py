@@ -51,8 +51,8 @@ class LivePage:
         shot = self.page.screenshot(clip=clip)
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
-    def settled(self, seconds: float = 180) -> np.ndarray:
-        """The picture once it has stayed the same for 2.5 s: full resolution, nothing on its way or before it."""
+    def settled(self, seconds: float = 180, rest: float = 2.5) -> np.ndarray:
+        """The picture once it has not changed for `rest` seconds: full resolution, nothing on its way or before it."""
         for notification in self.page.locator(".mantine-Notification-closeButton").all():
             notification.evaluate("it => it.click()")
         self.wait_for(lambda: not self.says("That did not work"), 60, "notifications to close")
@@ -62,7 +62,7 @@ class LivePage:
             now = self.picture()
             if difference(now, last) > 0.02:
                 since, last = time.monotonic(), now
-            elif time.monotonic() - since > 2.5:
+            elif time.monotonic() - since > rest:
                 return now
         raise AssertionError("the picture does not come to rest")
 

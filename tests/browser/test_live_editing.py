@@ -228,6 +228,10 @@ def test_two_tabs_and_a_closed_one(page, browser, live_run):
 
 
 def test_stop_and_ctrl_c_keep_what_was_done(page, live_run, seen):
+    page.press("Clear")
+    page.press("1")
+    page.wait_for_text("found object 1", 60)
+    page.drag_scene(*SKY, 0.6, 0.12)
     page.type("Sentence", "gold")
     page.choose("Quality", "fine")
     page.press("Apply")
@@ -245,7 +249,7 @@ def test_stop_and_ctrl_c_keep_what_was_done(page, live_run, seen):
     page.wait_for_text("Next: Style: ice", 60)
     page.press("Stop")
     page.wait_for_text("Stopped after", 60)
-    seen["stopped"] = page.settled()
+    seen["stopped"] = page.settled(rest=8)  # a machine that is busy shows for long what is coarse
     page.type("Sentence", "gold")
     page.press("Apply")
     page.wait_for_text(re.compile(r"step [1-9]\d* of 500"), 60)
@@ -271,7 +275,7 @@ def test_a_restart_brings_everything_back(browser, live_run, capture, seen):
         page.wait_for_text("Undone: gold", 60)
         page.becomes(seen["stopped"], 0.2)
         page.tab("Objects")
-        page.wait_for(lambda: page.pictures() >= 2, 60, "the objects")
+        page.wait_for(lambda: page.pictures() >= 1, 60, "the objects")
         page.close()
         assert again.interrupt() == 0
     finally:

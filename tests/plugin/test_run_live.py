@@ -1,5 +1,6 @@
 """What a live session says on the terminal."""
 
+import gc
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fasttext2style.live.session import LiveSession
+from fasttext2style.plugin.host.allocator import keep_what_is_there
 from fasttext2style.plugin.runs.recipe import parse_line
 from fasttext2style.plugin.viewer import run_live
 from fasttext2style.scene.files.ply import read_ply
@@ -39,6 +41,14 @@ def test_an_unexpected_error_is_shown_once_with_its_traceback(tmp_path, capfd):
     said = "".join(capfd.readouterr())
     assert said.count("Traceback") == 1 and "KeyError: 'missing'" in said and "test_run_live.py" in said
     assert logging.getLogger("fasttext2style").propagate, "as it was before"
+
+
+def test_garbage_is_not_looked_for_among_what_is_there_at_the_start():
+    try:
+        keep_what_is_there()
+        assert len(gc.get_objects()) < 0.01 * gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
 
 
 def test_ctrl_c_ends_after_the_present_step_and_the_second_one_at_once(tmp_path, capsys):

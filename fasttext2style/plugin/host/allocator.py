@@ -26,7 +26,7 @@ def keep_what_is_there() -> None:
     """Look for garbage now, and among what is there now never again: modules, networks, the page.
 
     A live session looks for garbage after each job. Among all objects of a program with torch and nerfstudio that takes
-    long, and whoever looks at the scene waits meanwhile.
+    0.3 s of a core, and whoever looks at the scene waits meanwhile.
     """
     gc.collect()
     gc.freeze()
