@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -95,21 +94,15 @@ def capture(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def live_runs(request, browser, capture, tmp_path_factory) -> Iterator[dict[ModuleType, LiveRun]]:
-    """One for each test file, of its METHOD. All start at once: the later ones get ready while the first is tested."""
-    modules = dict.fromkeys(item.module for item in request.session.items if hasattr(item.module, "METHOD"))
-    runs = {it: start_live_run(it.METHOD, capture, tmp_path_factory.mktemp("live")) for it in modules}
-    yield runs
-    for run in runs.values():
-        run.stop()
-
-
 @pytest.fixture(scope="module")
-def live_run(request, live_runs) -> LiveRun:
-    run = live_runs[request.module]
-    run.said("Ready", 300)
-    return run
+def live_run(request, browser, capture, tmp_path_factory) -> Iterator[LiveRun]:
+    """Of the test file's METHOD."""
+    run = start_live_run(request.module.METHOD, capture, tmp_path_factory.mktemp("live"))
+    try:
+        run.said("Ready", 300)
+        yield run
+    finally:
+        run.stop()
 
 
 @pytest.fixture(scope="module")
