@@ -59,6 +59,10 @@ from .rounds.setup import new_rounds as new_rounds
 from .rounds.targets import EditConfig as EditConfig
 from .rounds.tools import Tools as Tools
 
+# Panoramas: light from all directions.
+from .envmaps.files import read_panorama as read_panorama
+from .envmaps.files import write_panorama as write_panorama
+
 # Pictures of it.
 from .evaluation.report import contact_sheet as contact_sheet
 from .evaluation.report import write_png as write_png

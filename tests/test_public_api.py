@@ -66,6 +66,8 @@ PROMISED = [
     "RoundGrowth",
     "KeepConfig",
     "LossConfig",
+    "read_panorama",
+    "write_panorama",
     "contact_sheet",
     "write_png",
 ]

@@ -19,6 +19,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
 
+from fasttext2style.envmaps.files import read_panorama, write_panorama
+from fasttext2style.envmaps.folder import open_folder
 from fasttext2style.history.checkpoint import applied_of_checkpoint
 from fasttext2style.history.delta import Delta, Footprint
 from fasttext2style.history.history import History
@@ -185,6 +187,32 @@ def _read_applied(folder: Path) -> None:
     applied_of_checkpoint({"history_applied": torch.frombuffer(bytearray(content or b" "), dtype=torch.uint8)})
 
 
+# --- panoramas -------------------------------------------------------------------------------------------------------
+
+
+def _panoramas(name: str) -> Callable[[Path], list[bytes]]:
+    def seeds(folder: Path) -> list[bytes]:
+        found = []
+        for height in (
+            20,
+            4,
+            3,
+        ):  # several of OpenEXR's blocks; of Radiance rows with runs, and rows too short for them
+            write_panorama(folder / name, torch.rand(height, 2 * height, 3))
+            found.append((folder / name).read_bytes())
+        return found
+
+    return seeds
+
+
+def _sidecar(folder: Path) -> list[bytes]:
+    for name in ("a_1k.hdr", "b.exr"):
+        write_panorama(folder / name, torch.ones(1, 2, 3))
+    words = {"categories": ["outdoor", "night"], "tags": ["moon"], "name": "A"}
+    documents = ([words | {"file": "a_1k.hdr"}, {"file": "b.exr"}], {"a": words, "c": words}, words)
+    return [json.dumps(document).encode() for document in documents]
+
+
 # --- rounds ----------------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +334,11 @@ TARGETS = {
         _file_of_rounds("round_0001/snapshot_000002.safetensors"),
         _read_snapshot,
     ),
+    "panorama, Radiance": Target("a.hdr", _panoramas("a.hdr"), lambda folder: read_panorama(folder / "a.hdr")),
+    "panorama, OpenEXR": Target("a.exr", _panoramas("a.exr"), lambda folder: read_panorama(folder / "a.exr")),
+    "panorama, PNG": Target("a.png", _panoramas("a.png"), lambda folder: read_panorama(folder / "a.png")),
+    "panorama, JPEG": Target("a.jpg", _panoramas("a.jpg"), lambda folder: read_panorama(folder / "a.jpg")),
+    "captions": Target("words.json", _sidecar, open_folder),
     "picture": Target("rounds/round_0001/edited/view_0002.png", _pictures, _read_picture),
     "config": Target("config.yml", lambda _: [_CONFIG.encode()], _read_config),
     "recipe": Target("recipe.yaml", lambda _: [_RECIPE.encode()], _read_recipe),

@@ -1,0 +1,6 @@
+"""What surrounds a scene: panoramas of light, their files, and folders of them.
+
+files.py reads and writes .hdr, .exr, .png, .jpg · formats.py what lies in each · sphere.py directions, sampling, crops,
+yaw, solid angles · resize.py other sizes, the same light · tones.py exposure and tone curves · folder.py a folder with
+captions, split for training
+"""
