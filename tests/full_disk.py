@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from fasttext2style.history import delta
+from fasttext2style.scene.files.atomic import temporary_beside
 
 CALLS = {os: ("mkdir", "rename", "replace", "link", "symlink", "fsync"), builtins: ("open",), io: ("open",)}
 """What a full disk may refuse; what reads or removes is let through."""
@@ -169,3 +170,15 @@ def flushes_and_names(monkeypatch: Any) -> Iterator[list[tuple[str, str, int]]]:
         for name in ("rename", "replace"):
             patch.setattr(os, name, naming(getattr(os, name)))
         yield seen
+
+
+def left_by_a_killed_writer(path: Path) -> Path:
+    """The hidden file, half written, of a process that is no more."""
+    before = set(path.parent.iterdir())
+    child = os.fork()
+    if child == 0:
+        temporary_beside(path).write_bytes(b"half a fi")
+        os._exit(0)
+    os.waitpid(child, 0)
+    (left,) = set(path.parent.iterdir()) - before
+    return left

@@ -20,6 +20,7 @@ from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import Content, load_content_loss
 from fasttext2style.guidance.prompts import embed_prompt
 from fasttext2style.guidance.text_loss import Compared, load_text_losses
+from fasttext2style.trust.text import check_text
 
 
 @dataclass
@@ -66,6 +67,8 @@ class TextStyleConfig:
 
     def check(self) -> None:
         """Raises ValueError for an unknown loss or numbers out of range; takes no time, so that it can come first."""
+        for text in (*self.negatives, self.source_text):
+            check_text(text, "A text of the objective")
         load_text_losses(self.loss)
         for name in ("text_weight", "directional_weight", "content_weight", "noise"):
             if not 0 <= getattr(self, name) < math.inf:

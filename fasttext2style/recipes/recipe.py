@@ -22,6 +22,7 @@ from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.plain_yaml import read_yaml
 from fasttext2style.recipes.settings import DATAPARSER, TOP, Setting, nearest, read_settings, type_hints
 from fasttext2style.recipes.values import bare, shown, typed
+from fasttext2style.trust.documents import read_yaml_text
 
 _HEAD = {
     "about": str,
@@ -84,13 +85,15 @@ def read_recipe(path: Path) -> Recipe:
         ValueError: it cannot be read, or all that is wrong with it: file, field, what was expected, the nearest field.
     """
     try:
-        text = path.read_text(encoding="utf8")
+        text = read_yaml_text(path)
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is no recipe: it is not text in UTF-8 ({error.reason} at byte {error.start})."
         ) from error
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is no recipe: {error}.") from error
     return parse_recipe(text, str(path))
 
 

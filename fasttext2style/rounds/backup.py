@@ -29,7 +29,7 @@ def pack(run: Path, output: Path) -> int:
     try:
         # What links point at is what is to be kept: elsewhere they would point at nothing.
         with atomic_write(output) as stream, tarfile.open(fileobj=stream, mode="w", dereference=True) as tar:
-            tar.add(run.resolve(), arcname=name, filter=_without_locks)
+            tar.add(run, arcname=name, filter=_without_locks)
     except OSError as error:
         raise ValueError(f"{run} could not be packed into {output} ({error}); what was there is untouched.") from error
     return output.stat().st_size

@@ -13,6 +13,7 @@ from fasttext2style.editors.editor import EditRequest, ImageEditor, OnStep, chec
 from fasttext2style.rounds.modes import MODES, Task
 from fasttext2style.rounds.subject import Subject
 from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.trust.text import check_text
 
 AT_ONCE = 16
 """Views that are rendered, edited and made into 8 bits before the next ones: some 130 MB each at 1920 x 1080. Twice as
@@ -49,6 +50,7 @@ class EditConfig:
 
     def check(self) -> None:
         """Raises ValueError for numbers that no editor can follow."""
+        check_text(self.negative, "edit.negative")
         check_denoising(self.strength, self.steps, self.guidance, self.image_guidance)
 
 

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fasttext2style.trust.text import check_text
+
 Kind = Literal[
     "auto", "1", "2", "3", "text", "clicks", "masks", "rectangle", "box", "sphere", "color", "file", "everything"
 ]
@@ -88,6 +90,7 @@ class ObjectChoice:
 
     def check(self) -> None:
         """Raises ValueError for options that contradict each other, are missing or out of range; reads nothing."""
+        check_text(self.text, "The object's text")
         kind = self.kind
         for name in ("file", "text", "click", "not_click", "rectangle"):
             if getattr(self, name) and name not in _USED_BY.get(kind, ()):

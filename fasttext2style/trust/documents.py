@@ -1,4 +1,4 @@
-"""JSON that others may have written or damaged: read whole, or refused with what is wrong with it."""
+"""JSON, and text, that others may have written or damaged: read whole, or refused with what is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 LARGEST = 8 << 20
 """Bytes. Lists of nothing take 25 times their size in memory; the largest of our own has some hundred kilobytes."""
+LARGEST_YAML = 256 << 10
+"""Bytes. A hundred thousand take a second to read; our own have ten thousand."""
 
 Check = Callable[[Any], bool]
 
@@ -41,6 +43,20 @@ def parsed_document(content: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError(f"expected a mapping, got a {type(document).__name__}")
     return document
+
+
+def read_yaml_text(path: Path) -> str:
+    """The text of a file of settings.
+
+    Raises:
+        ValueError: too large, a reason without the file's name; or no UTF-8 (UnicodeDecodeError).
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as stream:
+        content = stream.read(LARGEST_YAML + 1)
+    if len(content) > LARGEST_YAML:
+        raise ValueError(f"it has more than the {LARGEST_YAML:,} bytes that are read of such a file")
+    return content.decode("utf8")
 
 
 def check_fields(document: Mapping[str, Any], expected: Mapping[str, tuple[str, Check]], complete: bool = True) -> None:

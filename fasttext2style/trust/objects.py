@@ -16,8 +16,6 @@ from typing import Any
 
 import yaml
 
-from fasttext2style.trust.documents import LARGEST
-
 _PYTHON = "tag:yaml.org,2002:python/"
 _PATHS = tuple(f"pathlib.{module}{kind}" for module in ("", "_local.") for kind in ("PosixPath", "WindowsPath", "Path"))
 
@@ -60,10 +58,8 @@ def load_objects(text: str, known: Known) -> Any:
     """What a document says.
 
     Raises:
-        ValueError: no YAML, too large, or something in it that is not `known`.
+        ValueError: no YAML, or something in it that is not `known`.
     """
-    if len(text) > LARGEST:
-        raise ValueError(f"it has more than the {LARGEST:,} characters that are read of such a file")
     try:
         loader = _Loader(text)
         loader.known = known

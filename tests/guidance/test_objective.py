@@ -152,6 +152,12 @@ def test_the_config_is_a_command_line():
     assert config.content == "structure"
 
 
+@pytest.mark.parametrize("settings", [{"negatives": ("grass", "bl\udcfc")}, {"source_text": "bl\udcfc"}])
+def test_texts_that_are_none_are_refused_before_anything_is_loaded(settings):
+    with pytest.raises(ValueError, match=r"A text of the objective holds '\\udcfc' at character 3.*UTF-8"):
+        TextStyleConfig(**settings).check()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_everything_follows_the_device(small_clip, disc):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from PIL import Image
 
 from fasttext2style.history.checkpoint import history_tensors, state_of_checkpoint
 from fasttext2style.history.delta import Delta
@@ -238,6 +239,15 @@ def test_what_is_not_said_of_a_step_is_empty(history):
     step = history.step(1)
     assert (step.prompt, step.settings, step.seed, step.seconds, step.metrics) == ("", {}, None, 0.0, {})
     assert step.thumbnail is None
+
+
+@pytest.mark.parametrize("sides, shown", [((1024, 1), True), ((1, 1024), True), ((1025, 1), False), ((1, 1025), False)])
+def test_a_small_picture_is_one_of_at_most_1024_pixels_a_side(history, sides, shown):
+    state = random_state(5)
+    do(history, state, recolored(state, [1], 0.5))
+    path = history.step(1).folder / "thumbnail.png"
+    Image.new("L", sides).save(path)
+    assert history.step(1).thumbnail == (path if shown else None)
 
 
 def test_an_unknown_step_is_answered_with_those_that_are_known(history):

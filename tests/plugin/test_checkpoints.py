@@ -12,7 +12,7 @@ from fasttext2style.plugin.host.checkpoints import (
     write_checkpoint,
 )
 from fasttext2style.plugin.scene.method import fasttext2style_scene
-from tests.full_disk import flushes_and_names
+from tests.full_disk import flushes_and_names, left_by_a_killed_writer
 
 
 @pytest.fixture()
@@ -78,6 +78,13 @@ def test_a_failed_write_leaves_the_old_checkpoint_and_no_rest(tmp_path, monkeypa
     monkeypatch.undo()
     assert read_checkpoint(path)["step"] == 9
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["step-000000009.ckpt"]
+
+
+def test_the_next_checkpoint_removes_what_a_killed_writer_left_of_one(tmp_path):
+    path = tmp_path / "nerfstudio_models" / "step-000000009.ckpt"
+    left = left_by_a_killed_writer(tmp_path / path.name)
+    write_checkpoint(path, {"pipeline": {}, "step": 9})
+    assert not left.exists() and [it for it in tmp_path.rglob("*") if it.is_file()] == [path]
 
 
 def test_a_checkpoint_is_handed_to_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):

@@ -36,6 +36,17 @@ def test_a_config_that_version_0_1_wrote_is_read_with_its_values(name: str):
     assert config.optimizers["features_dc"]["optimizer"].lr == now.optimizers["features_dc"]["optimizer"].lr
 
 
+def test_a_config_as_large_as_is_allowed_is_read(tmp_path: Path):
+    text, path = (WRITTEN / "fasttext2style_scene.yml").read_text(), tmp_path / "config.yml"
+    path.write_text(text.ljust(2**18))
+    assert read_config(path).experiment_name == "bear"
+    path.write_text(text.ljust(2**18 + 1))
+    with pytest.raises(
+        ValueError, match=r"config.yml cannot be read: it has more than the 262,144 bytes that are read"
+    ):
+        read_config(path)
+
+
 @pytest.mark.parametrize("name", [name for name in MOVED if name.endswith(("Config", "Choice"))])
 def test_settings_that_came_since_have_their_defaults(name: str):
     def complete(value: Any, path: str) -> None:

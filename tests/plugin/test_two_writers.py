@@ -10,6 +10,8 @@ import pytest
 from fasttext2style.cli import entrypoint
 from fasttext2style.history.history import History
 from fasttext2style.plugin.runs.history import open_run_with_history
+from fasttext2style.scene.files.atomic import temporary_beside
+from tests.full_disk import left_by_a_killed_writer
 from tests.history.test_accidents import files, full_disk
 from tests.history.test_two_writers import HOLDER
 from tests.plugin.hosts import make_capture, scene_config, train
@@ -69,9 +71,15 @@ def test_a_run_that_another_program_writes_is_not_started_undone_or_selected_in(
             ("history", "redo", run_folder),
             ("history", "drop", run_folder, "1"),
             ("history", "blend", run_folder, "1", "0.5"),
+            ("grade", run_folder, "--saturation", "0.5"),
             ("select", run_folder, "--by", "sphere", "--radius", "9"),
         )
+        # Before the run is read: the other one may be in the midst of writing it.
+        checkpoints = run_folder / "nerfstudio_models"
+        checkpoints.rename(run_folder / "written")
         for line in lines:
+            if line[0] == "select":
+                (run_folder / "written").rename(checkpoints)
             assert ft2s(monkeypatch, *line) == 1, line
             assert f"process {other.pid}" in capsys.readouterr().out.replace("\n", " "), line
         config = scene_config(capture, run_folder.parents[2], steps=10)
@@ -123,6 +131,17 @@ def test_a_training_holds_its_run_from_its_checks_to_its_end(capture, tmp_path):
     trainer.train()
     assert told == [True]
     assert not is_held(), "others may go on with it"
+
+
+def test_a_training_removes_what_killed_writers_left_anywhere_in_its_run(capture, tmp_path):
+    config = scene_config(capture, tmp_path, steps=10)
+    rounds = config.get_base_dir() / "rounds" / "round_0001"
+    rounds.mkdir(parents=True)
+    left = [left_by_a_killed_writer(folder / "file") for folder in (config.get_base_dir(), rounds)]
+    others = temporary_beside(rounds / "file")
+    others.write_bytes(b"being written")
+    config.save_config()
+    assert not any(path.exists() for path in left) and others.exists()
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ def test_the_defaults_are_fine(mode):
         ("edit", {"steps": 0}, "at least 1 step, got 0"),
         ("edit", {"guidance": -1.0}, "guidance -1.0"),
         ("edit", {"image_guidance": NAN}, "image guidance nan"),
+        ("edit", {"negative": "bl\udcfcrry"}, r"edit.negative holds '\\udcfc' at character 3.*UTF-8"),
         ("edit", {"condition": "photo"}, "edit.condition is one of original, render, photograph"),
         ("losses", {"lpips_weight": -0.1}, "losses.lpips_weight must be 0 or more, got -0.1"),
         ("losses", {"text_weight": INFINITE}, "losses.text_weight"),

@@ -225,6 +225,24 @@ def test_a_backup_holds_what_links_point_at(two_rounds, tmp_path, capsys, linked
         pack(run_folder, rounds / "backup.tar")
 
 
+def test_a_backup_holds_neither_who_was_writing_nor_what_is_half_written(two_rounds, tmp_path_factory):
+    left_out = {".lock", ".lock.json", ".index.html.0123abcd-17-89abcdef.tmp"}
+    for name in left_out | {".notes", "table.tmp"}:
+        (two_rounds / name).write_bytes(b"something")
+    pack(two_rounds, output := tmp_path_factory.mktemp("outside") / "backup.tar")
+    with tarfile.open(output) as tar:
+        names = {Path(name).name for name in tar.getnames()}
+    assert not names & left_out and {".notes", "table.tmp", "index.html", "round_0002"} <= names
+
+
+def test_a_link_to_what_holds_the_run_is_not_packed_round_and_round(two_rounds, tmp_path_factory):
+    output = tmp_path_factory.mktemp("outside") / "backup.tar"
+    (two_rounds / "up").symlink_to(two_rounds.parent)
+    with pytest.raises(ValueError, match=f"{two_rounds / 'up'} is a link to a folder that holds the run itself"):
+        pack(two_rounds, output)
+    assert not output.exists()
+
+
 def test_folders_of_others_beside_the_rounds_stop_nothing(two_rounds):
     for name in ("round_0001 (copy)", "round_0002.bak", "round_x", "round_9"):
         (two_rounds / name).mkdir()

@@ -40,6 +40,7 @@ def test_a_way_of_choosing_is_said_or_implied(settings, kind):
     [
         ({"by": "file"}, "needs --object-file"),
         ({"by": "text", "text": "  "}, "Selecting by a text takes one"),
+        ({"text": "the b\udce4r"}, r"The object's text holds '\\udce4' at character 6.*UTF-8"),
         ({"by": "clicks"}, "Selecting by clicks takes a point"),
         ({"by": "color"}, "Selecting by color takes a point"),
         ({"by": "rectangle"}, "Selecting by a rectangle takes one"),

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import struct
 import time
 import tracemalloc
@@ -10,13 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from fasttext2style.history.steps import FORMAT, SavedSteps
+from fasttext2style.recipes.recipe import read_recipe
+from fasttext2style.rounds import folder as rounds_folder
+from fasttext2style.rounds.folder import Round
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.files.ply import map_vertices, read_ply
 from fasttext2style.scene.files.points import read_points
 from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.selection.selection import Selection
-from fasttext2style.trust import sizes
+from fasttext2style.trust import documents, sizes
+from fasttext2style.trust.documents import read_document
 
 READERS = {
     ".ply": (read_ply, read_points, map_vertices, SceneOnDisk),
@@ -121,3 +128,49 @@ def test_a_selection_as_large_as_is_allowed_is_read(tmp_path: Path, monkeypatch)
     path.write_bytes(zeros(3))
     with pytest.raises(ValueError, match="at most 2,000,000 are read"):
         Selection.load(path)
+
+
+def test_a_document_as_large_as_is_allowed_is_read(tmp_path: Path):
+    assert documents.LARGEST == 8 * 2**20, "the limit that is stated"
+    path = tmp_path / "history.json"
+    content = json.dumps({"format": FORMAT, "moves": [], "done": 0, "next_step_id": 1, "next_gaussian_id": 7})
+    for read in (read_document, lambda path: SavedSteps(path.parent)):
+        path.write_text(content.ljust(8 * 2**20))
+        assert read(path)
+        path.write_text(content.ljust(8 * 2**20 + 1))
+        with pytest.raises(ValueError, match="more than the 8,388,608 "):
+            read(path)
+
+
+def test_settings_as_large_as_are_allowed_are_read(tmp_path: Path):
+    """A letter of YAML takes a hundred times as long as one of JSON."""
+    assert documents.LARGEST_YAML == 2**18, "the limit that is stated"
+    path = tmp_path / "recipe.yaml"
+    path.write_text("method: fasttext2style".ljust(2**18))
+    assert read_recipe(path).method == "fasttext2style"
+    path.write_text("method: fasttext2style".ljust(2**18 + 1))
+    with pytest.raises(ValueError, match=r"recipe.yaml is no recipe: it has more than the 262,144 bytes that are read"):
+        read_recipe(path)
+
+
+def test_an_archive_of_many_entries_is_no_selection(tmp_path: Path):
+    path = tmp_path / "object.npz"
+    weights = npy((2,), body=bytes(8))
+    path.write_bytes(npz(weights=weights, **{f"more_{number}": b"" for number in range(63)}))
+    assert len(Selection.load(path)) == 2
+    path.write_bytes(npz(weights=weights, **{f"more_{number}": b"" for number in range(64)}))
+    with pytest.raises(ValueError, match=r"object.npz holds 65 entries"):
+        Selection.load(path)
+
+
+def test_a_kept_picture_as_large_as_is_allowed_is_read(tmp_path: Path, monkeypatch):
+    assert rounds_folder.LARGEST_PICTURE == 50_000_000, "the limit that is stated, in pixels"
+    monkeypatch.setattr(rounds_folder, "LARGEST_PICTURE", 12)
+    kept = Round(1, tmp_path / "rounds" / "round_0001", {})
+    path = kept.folder / "after" / "view_0003.png"
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (4, 3)).save(path)
+    assert kept.picture("after", 3).shape == (3, 4, 3)
+    Image.new("RGB", (13, 1)).save(path)
+    with pytest.raises(ValueError, match=r"view_0003.png cannot be read \(it promises 13 x 1 pixels\).* --to 0"):
+        kept.picture("after", 3)

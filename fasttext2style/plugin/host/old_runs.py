@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from nerfstudio.engine.trainer import TrainerConfig
 
+from fasttext2style.trust.documents import read_yaml_text
 from fasttext2style.trust.objects import Known, load_objects
 
 MOVED = {
@@ -49,7 +50,7 @@ def read_config(path: Path) -> TrainerConfig:
         ValueError: not such a file, damaged, or of a method or version that is not installed.
     """
     try:
-        config = load_objects(path.read_text(encoding="utf8"), KNOWN)
+        config = load_objects(read_yaml_text(path), KNOWN)
     except (ValueError, OSError) as error:
         raise ValueError(
             f"{path} cannot be read: {error}. Was the run made by another version, or by a method that is not "
