@@ -28,23 +28,30 @@ def _said(error: str) -> bool:
     return any(it in words for it in SAID) and "Traceback" not in words and ".tmp" not in words
 
 
-def _lines(run):
-    return {"undo": ("history", "undo", run), "grade": ("grade", run, "--saturation", "0.5")}
+LINES = {"undo": ("history", "undo", None), "grade": ("grade", None, "--saturation", "0.5")}
+"""With the run in place of None."""
 
 
-@pytest.mark.parametrize("what", ["undo", "grade"])
-def test_a_command_on_the_history_changes_scene_and_history_or_neither(run_folder, tmp_path, monkeypatch, capsys, what):  # noqa: F811
+@pytest.mark.parametrize("every, what", [(3, "undo"), *(pytest.param(1, it, marks=pytest.mark.slow) for it in LINES)])
+def test_a_command_on_the_history_changes_scene_and_history_or_neither(
+    run_folder,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    capsys,
+    every,
+    what,
+):
     def copied(name: str):
         copy = tmp_path / name / run_folder.name
         shutil.copytree(run_folder, copy)
-        return copy, _lines(copy)[what]
+        return copy, [copy if word is None else word for word in LINES[what]]
 
     copy, line = copied("whole")
     with full_disk(copy) as used:
         assert ft2s(monkeypatch, *line) == 0, capsys.readouterr().out
     whole, active = files(copy).keys(), [step.active for step in History.open(copy / "history").steps]
     # From the checkpoint on each call; the first ones are those of steps, which tests/history tries.
-    found = [*moments(used, most=100)[: used.calls][-6:], {"bytes": used.bytes // 2}]
+    found = [*moments(used, most=100)[: used.calls][-6:], {"bytes": used.bytes // 2}][::-every]
     refused = 0
     for number, moment in enumerate(found):
         copy, line = copied(str(number))
@@ -62,14 +69,15 @@ def test_a_command_on_the_history_changes_scene_and_history_or_neither(run_folde
     assert refused >= len(found) - 1
 
 
-def test_a_reset_changes_scene_and_rounds_or_neither(two_rounds, tmp_path, capsys):
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_reset_changes_scene_and_rounds_or_neither(two_rounds, tmp_path, capsys, every):
     def copied(name: str):
         return shutil.copytree(two_rounds, tmp_path / name / two_rounds.name)
 
     with full_disk(copy := copied("whole")) as used:
         Reset(copy, to=1).run()
     rounds = {name for name in files(copy) if "set_aside" not in name}
-    for number in (2, *range(used.calls - 5, used.calls)):
+    for number in (used.calls - 1, *range(used.calls - 5, used.calls - 1), 2)[::every]:
         copy = copied(str(number))
         before = files(copy)
         capsys.readouterr()
