@@ -135,6 +135,7 @@ def test_a_training_holds_its_run_from_its_checks_to_its_end(capture, tmp_path):
 
 def test_a_training_removes_what_killed_writers_left_anywhere_in_its_run(capture, tmp_path):
     config = scene_config(capture, tmp_path, steps=10)
+    config.is_new = False
     rounds = config.get_base_dir() / "rounds" / "round_0001"
     rounds.mkdir(parents=True)
     left = [left_by_a_killed_writer(folder / "file") for folder in (config.get_base_dir(), rounds)]
