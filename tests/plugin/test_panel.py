@@ -427,15 +427,17 @@ def test_edits_stand_below_their_object_the_newest_first(two_objects):
     ball, floor = objects_of(scene)
     assert live.session.do(SelectObject(ball.id)) and live.session.do(ApplyGrade(Grade(brightness=0.5)))
     scene.settle()
-    live.tab.until(lambda: _has_row(live.tab, "colors"), "the row")
 
-    def place(text: str) -> float:
-        return next(live.tab._by_id[it]["order"] for it, said in live.tab.texts.items()
-                    if text in html.unescape(said) and -10 < live.tab._by_id[it]["order"] < 0)  # fmt: skip
+    def places(text: str) -> list[float]:
+        orders = ((live.tab._by_id[it]["order"], said) for it, said in list(live.tab.texts.items()))
+        return [order for order, said in orders if text in html.unescape(said) and -10 < order < 0]
 
+    names = ("a floor made of ice", "colors", "a ball made of gold")
+    live.tab.until(lambda: all(map(places, names)), "the rows")
     of_floor, of_ball = (_of_object(live.tab, thing.id, "Object")["order"] for thing in (floor, ball))
-    places = [of_floor, place("a floor made of ice"), of_ball, place("colors"), place("a ball made of gold")]
-    assert places == sorted(places)
+    ice, colors, gold = (places(name)[0] for name in names)
+    rows = [of_floor, ice, of_ball, colors, gold]
+    assert rows == sorted(rows)
 
 
 def test_an_idea_is_written_into_the_sentence(live):

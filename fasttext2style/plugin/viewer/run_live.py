@@ -50,13 +50,15 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
     session, shown = open_session(trainer, history, action, prompt, segmenter)
     keep_what_is_there()
     say(f"\nReady: open {address(shown.viewer)} in a browser. Ctrl-C saves and quits.\n", style="bold")
-    # viser tells rich of every tab that opens or closes.
-    with _ended_by_signals(session), _tracebacks_on_the_terminal(), rich_is_quiet():
-        session.run(idle=writer.write_out_storage)
-    try:
-        path = save_or_rescue(session)
-    finally:
-        shown.close()
+    # viser tells rich of every tab that opens or closes, also of those that its own end closes.
+    with rich_is_quiet():
+        with _ended_by_signals(session), _tracebacks_on_the_terminal():
+            session.run(idle=writer.write_out_storage)
+        try:
+            path = save_or_rescue(session)
+        finally:
+            shown.close()
+            shown.server.stop()
     say(f"Saved: {path}")
     say(f"To continue:  {command_to_continue(trainer.config, path)}", wrap=False)
     trainer.shutdown()
