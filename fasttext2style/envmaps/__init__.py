@@ -2,5 +2,5 @@
 
 files.py reads and writes .hdr, .exr, .png, .jpg · formats.py what lies in each · sphere.py directions, sampling, crops,
 yaw, solid angles · resize.py other sizes, the same light · tones.py exposure and tone curves · folder.py a folder with
-captions, split for training
+captions, split for training · around.py the one around a scene, by its history · show.py one on a sheet
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -27,6 +27,7 @@ FORMAT = "fasttext2style-delta-1"
 OTHER_SCENE = (
     "The scene is not the one that this step was made on (was it trained further, or changed by another program?):"
 )
+_ENVIRONMENT = "environment"
 _WITH_IDS = ("changed", "removed", "added")
 ROWS_AT_ONCE = 1 << 16
 """Rows that are compared and written together, so that a step over a whole scene needs no copy of it."""
@@ -46,6 +47,8 @@ class Delta:
     """Gaussians that the step took away."""
     added: SceneState
     """Gaussians that the step brought."""
+    environment: Float[Tensor, "height width 3"] | None = None
+    """Light around the scene from this step on, a panorama (envmaps/sphere.py); None: the step leaves it as it is."""
 
     @staticmethod
     def of_rows(
@@ -98,7 +101,7 @@ class Delta:
     @property
     def is_empty(self) -> bool:
         """Not a bit changed."""
-        return len(self.changed_ids) == 0 and not self.grows
+        return len(self.changed_ids) == 0 and not self.grows and self.environment is None
 
     @property
     def grows(self) -> bool:
@@ -188,6 +191,8 @@ class Delta:
         tensors |= {f"after.{name}": column for name, column in self.after.items()}
         for side, rows in (("removed", self.removed), ("added", self.added)):
             tensors |= {f"{side}.ids": rows.ids} | {f"{side}.{name}": column for name, column in rows.columns.items()}
+        if self.environment is not None:
+            tensors[_ENVIRONMENT] = self.environment
         try:
             save_file({name: _own(tensor) for name, tensor in tensors.items()}, path, metadata={"format": FORMAT})
         except (OSError, SafetensorError) as error:
@@ -204,6 +209,7 @@ class Delta:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
         parts: dict[str, dict[str, Tensor]] = {"changed": {}, "before": {}, "after": {}, "removed": {}, "added": {}}
         try:
+            environment = _checked_environment(tensors.pop(_ENVIRONMENT, None))
             for key, tensor in tensors.items():
                 part, _, name = key.partition(".")
                 if part not in parts:
@@ -224,7 +230,27 @@ class Delta:
             removed, added = (SceneState(parts[part], ids[part]) for part in ("removed", "added"))
         except ValueError as error:
             raise ValueError(f"{path} cannot be read as a history step ({error})") from error
-        return Delta(ids["changed"], before, after, removed, added)
+        return Delta(ids["changed"], before, after, removed, added, environment)
+
+    @staticmethod
+    def of_environment(panorama: Float[Tensor, "height width 3"]) -> Delta:
+        """Of a step that changes no Gaussian, but what surrounds them: linear radiance, as it lies around the scene."""
+        nothing = SceneState.empty()
+        return Delta(nothing.ids, {}, {}, nothing, nothing, _checked_environment(panorama.detach().float()))
+
+    @staticmethod
+    def environment_in(path: Path) -> Float[Tensor, "height width 3"] | None:
+        """`environment` of a file of `save`, without reading the rows.
+
+        Raises:
+            ValueError: no such file, or damaged.
+        """
+        with _opened(path) as stream:
+            found = stream.get_tensor(_ENVIRONMENT) if _ENVIRONMENT in stream.keys() else None  # noqa: SIM118
+        try:
+            return _checked_environment(found)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read as a history step ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -276,6 +302,17 @@ def _checked_ids(name: str, ids: Tensor | None) -> Tensor:
     if not bool((ids[1:] > ids[:-1]).all()):
         raise ValueError(f"{name} should ascend, and none occur twice")
     return ids
+
+
+def _checked_environment(panorama: Tensor | None) -> Tensor | None:
+    if panorama is None:
+        return None
+    shape = panorama.shape
+    if len(shape) != 3 or shape[2] != 3 or shape[1] != 2 * shape[0] or not len(panorama):
+        raise ValueError(f"{_ENVIRONMENT} should be a panorama [height, 2 height, 3], got {list(shape)}")
+    if panorama.dtype != torch.float32 or not bool((torch.isfinite(panorama) & (panorama >= 0)).all()):
+        raise ValueError(f"{_ENVIRONMENT} should be finite radiance from 0 on in 32 bits, got {panorama.dtype}")
+    return panorama
 
 
 def _check_column(name: str, column: Tensor, rows: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from fasttext2style.history.delta import Delta, Footprint
@@ -117,6 +117,14 @@ class History:
             ValueError: its file is missing or damaged.
         """
         return Delta.load(self._store.delta_path(step_id))
+
+    def environment(self, step_id: int) -> Float[Tensor, "height width 3"] | None:
+        """The panorama that a step put around the scene, or None; without reading what else it changed.
+
+        Raises:
+            ValueError: its file is missing or damaged.
+        """
+        return Delta.environment_in(self._store.delta_path(step_id))
 
     def footprint(self, step_id: int) -> Footprint:
         """Which Gaussians a step touches.

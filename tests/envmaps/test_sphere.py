@@ -210,7 +210,8 @@ def test_integrals_over_the_sphere_are_those_of_calculus():
 
 
 def test_a_sun_beside_darkness_is_summed_exactly():
-    panorama = torch.full((64, 128, 3), 1e-3)
-    panorama[20, 30] = 1e6
-    expected = 1e-3 * 4 * math.pi + (1e6 - 1e-3) * float(solid_angles(64, 128)[20])
-    assert float(integral(panorama)[0]) == pytest.approx(expected, rel=1e-7)
+    dark, sun = 2.0**-10, 2.0**20  # exact in 32 bits, their sum is not
+    panorama = torch.full((64, 128, 3), dark)
+    panorama[20, 30] = sun
+    expected = dark * 4 * math.pi + (sun - dark) * float(solid_angles(64, 128)[20])
+    assert float(integral(panorama)[0]) == pytest.approx(expected, rel=1e-12)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from fasttext2style.envmaps.around import environment_of
 from fasttext2style.history.checkpoint import APPLIED, IDS, history_tensors, state_of_checkpoint
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
@@ -42,6 +43,7 @@ def take_history(model: SceneModel, history: History, state: SceneState) -> None
     entries = history_tensors(state, history)
     model.history_ids, model.history_applied = entries[IDS].to(model.device), entries[APPLIED].to(model.device)
     edits = [step.id for step in history.applied if history.step(step.id).kind == "edit"]
+    _take_environment(model, history, edits)
     if not edits:
         model.earlier.clear()
         return
@@ -52,6 +54,15 @@ def take_history(model: SceneModel, history: History, state: SceneState) -> None
         removed = {name: delta.removed.columns[name].to(state.device) for name in GROUPS}
         earlier = {name: torch.cat([earlier[name], removed[name]]) for name in GROUPS}
     model.earlier.set(torch.cat([changed, added]), earlier)
+
+
+def _take_environment(model: SceneModel, history: History, edits: list[int]) -> None:
+    panorama, earlier = environment_of(history, model.background_color), None
+    if edits and history.environment(edits[-1]) is not None:
+        earlier = environment_of(history, model.background_color, without=edits[-1])
+        earlier = torch.empty(0, 0, 3) if earlier is None else earlier
+    model.environment = None if panorama is None else panorama.to(model.device)
+    model.earlier_environment = None if earlier is None else earlier.to(model.device)
 
 
 class EditRecord:

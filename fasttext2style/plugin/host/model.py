@@ -6,6 +6,8 @@ What differs from nerfstudio's own model, and why:
   (nerfstudio replaces them: training after loading then changes nothing, without a word);
 - selection, identities, and which steps of the history the scene contains travel with the checkpoint;
 - colours are spherical harmonics at every degree; splatfacto has logits in their place at degree 0;
+- what surrounds the scene may be a panorama, which travels with the checkpoint and is seen in every render but those
+  that are trained on;
 - outputs `selection` and `before` show the object as a mask, and the scene before its last edit;
 - LPIPS is made when it is asked for, and never lands in a checkpoint.
 """
@@ -23,6 +25,8 @@ from nerfstudio.models.splatfacto import SplatfactoModel, SplatfactoModelConfig
 from nerfstudio.utils.colors import get_color
 from torch import Tensor, nn
 
+from fasttext2style.envmaps.around import seen_behind
+from fasttext2style.history.delta import Delta
 from fasttext2style.plugin.host.checkpoints import GROUPS, check_gaussians
 from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.densification import splatfacto_densification
@@ -65,6 +69,10 @@ class SceneModel(SplatfactoModel):
     """A splatfacto model that renders with either backend and carries a selection."""
 
     config: SceneModelConfig
+    environment: Tensor | None
+    """[height, width, 3] the panorama around the scene."""
+    earlier_environment: Tensor | None
+    """Before the last edit; no rows: there was none, None: it is the same as now."""
 
     def populate_modules(self) -> None:
         # Written anew rather than called: splatfacto's own version moves colours to CUDA and downloads AlexNet.
@@ -87,6 +95,8 @@ class SceneModel(SplatfactoModel):
         # What `fasttext2style.history` keeps beside a scene; nothing until the first edit.
         self.register_buffer("history_ids", None)
         self.register_buffer("history_applied", None)
+        self.register_buffer("environment", None)
+        self.register_buffer("earlier_environment", None)
         self.earlier = EarlierObject(dict(self.gauss_params.items()))
         self.on_outputs: Callable[[LazyOutputs], object] = lambda outputs: None
         self.original: Callable[[], tuple[Tensor, Mapping[str, Tensor]]] | None = None
@@ -190,6 +200,8 @@ class SceneModel(SplatfactoModel):
         keep = self._inside_crop_box()
         if keep is not None and not bool(keep.any()):
             empty = self.get_empty_outputs(cameras.width, cameras.height, self.background_color.to(self.device))
+            around = self._background(cameras, self.environment).expand(*self.last_size, 3)
+            empty |= {"rgb": around, "background": around}
             earlier = ("before",) if self.original is None else ("original", "before")
             selection = torch.zeros(*self.last_size, 3, device=self.device)
             return empty | {"selection": selection} | dict.fromkeys(earlier, empty["rgb"])
@@ -200,7 +212,7 @@ class SceneModel(SplatfactoModel):
             self.strategy.step_pre_backward(
                 self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info
             )
-        background = self._get_background_color()
+        background = self._background(cameras, self.environment)
         rgb = (renders[..., :3] + (1 - alphas) * background).clamp(0.0, 1.0)
         outputs: dict[str, Tensor | list] = {
             "rgb": rgb[0],
@@ -217,7 +229,8 @@ class SceneModel(SplatfactoModel):
     ) -> LazyOutputs:
         # Tensors of now: what is read later still belongs together, even if the scene was replaced in the meantime.
         weights = self.object_weights if keep is None else self.object_weights[keep]
-        background = self._get_background_color()
+        moved = self.earlier_environment is not None
+        earlier_environment = self.earlier_environment if moved else self.environment
 
         def selection() -> Tensor:
             """[height, width, 3]: how much of each pixel's colour comes from the object."""
@@ -225,7 +238,7 @@ class SceneModel(SplatfactoModel):
             coverage = render_values(scene, cameras, weights[:, None], rasterize_mode=mode)[0][0]
             return coverage.clamp(0, 1).expand(-1, -1, 3)
 
-        def with_earlier(object_before: EarlierObject) -> Tensor:
+        def with_earlier(object_before: EarlierObject, panorama: Tensor | None) -> Tensor:
             now, degree = splats_of(self._scene(self.gauss_params), cameras, self._present_sh_degree)
             earlier, _ = splats_of(self._scene(object_before.columns), cameras, self._present_sh_degree)
             splats = Splats(**object_before.in_place_of(now._asdict(), earlier._asdict()))
@@ -234,17 +247,24 @@ class SceneModel(SplatfactoModel):
                 splats = Splats(*(value[inside] for value in splats))
             mode = self.config.rasterize_mode
             renders, alphas, _ = render_splats(splats, cameras, sh_degree=degree, rasterize_mode=mode)
-            return (renders + (1 - alphas) * background).clamp(0.0, 1.0)[0]
+            return (renders + (1 - alphas) * self._background(cameras, panorama)).clamp(0.0, 1.0)[0]
 
         lazy = LazyOutputs(outputs)
         lazy.later("selection", selection)
         rgb = lazy["rgb"]
         if self.original is not None:
             find = self.original
-            lazy.later("original", lambda: with_earlier(EarlierObject.of(*find())))
-        lazy.later("before", lambda: rgb if self.earlier.is_empty else with_earlier(self.earlier))
+            lazy.later("original", lambda: with_earlier(EarlierObject.of(*find()), None))
+        same = self.earlier.is_empty and not moved
+        lazy.later("before", lambda: rgb if same else with_earlier(self.earlier, earlier_environment))
         self.on_outputs(lazy)
         return lazy
+
+    def _background(self, cameras: Cameras, panorama: Tensor | None) -> Tensor:
+        """[3] a colour, or [height, width, 3] what the camera sees of a panorama; photographs never saw that."""
+        if panorama is None or len(panorama) == 0 or self.training:
+            return self._get_background_color()
+        return seen_behind(panorama, cameras)[0]
 
     def _scene(self, groups: Mapping[str, Tensor] | nn.ParameterDict, keep: Tensor | None = None) -> Gaussians:
         """Parameters under splatfacto's names as a scene that passes gradients on; those of `keep` alone."""
@@ -298,7 +318,7 @@ class SceneModel(SplatfactoModel):
         other parts of another method (LPIPS, camera optimizer, bilateral grids) is left aside.
 
         Raises:
-            ValueError: the checkpoint holds no Gaussians, or of another SH degree.
+            ValueError: the checkpoint holds no Gaussians, or of another SH degree, or a panorama that is none.
         """
         count = check_gaussians(dict, self.config.sh_degree)
         state = {name: dict.get(f"gauss_params.{name}", dict.get(name)) for name in GROUPS}
@@ -308,8 +328,11 @@ class SceneModel(SplatfactoModel):
             parameter = self.gauss_params[name]
             parameter.data = state[name].to(self.device, parameter.dtype).clone()
             parameter.grad = None
-        for name in ("history_ids", "history_applied"):
+        for name in ("history_ids", "history_applied", "environment", "earlier_environment"):
             setattr(self, name, dict[name].to(self.device) if name in dict else None)
+        for panorama in (self.environment, self.earlier_environment):
+            if panorama is not None and len(panorama):
+                Delta.of_environment(panorama)  # refuses what is none, before anybody renders it
         self.earlier.load(dict, "earlier.")
         # A reconstruction densifies without a selection: its checkpoint holds one of the points that it began with.
         selection = dict.get("selection", torch.empty(0))

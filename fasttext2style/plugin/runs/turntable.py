@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fasttext2style.envmaps.around import environment_of, seen_behind
 from fasttext2style.evaluation.orbit import orbit
 from fasttext2style.evaluation.report import to_uint8, write_video
 from fasttext2style.history.history import History
@@ -39,13 +40,18 @@ def write_turntable(
     target, rest = part_of(scene, weights, "selection"), scene.subset(weights <= OBJECT_THRESHOLD)
     if alone:
         sides = [(part_of(*side, "selection"), side[1]) for side in sides]
+    color = run.model.background_color
+    # Before all edits nothing surrounded the scene.
+    panoramas = [None, environment_of(history, color)][-len(sides) :] if not alone else [None] * len(sides)
     views = max(2, round(seconds * frames_per_second))
     cameras = orbit(target, run.cameras("train"), views, size, size, None if alone else rest)
-    background = run.model.background_color.to(cameras.device)
     frames = []
     for view in range(len(cameras)):
-        renders = (render(gaussians, cameras[view])[:2] for gaussians, _ in sides)
-        pictures = [to_uint8((image + (1 - alpha) * background)[0]) for image, alpha in renders]
+        pictures = []
+        for (gaussians, _), panorama in zip(sides, panoramas):
+            image, alpha, _ = render(gaussians, cameras[view])
+            around = color if panorama is None else seen_behind(panorama, cameras[view])
+            pictures.append(to_uint8((image + (1 - alpha) * around.to(image))[0]))
         frames.append(np.concatenate(pictures, axis=1))
     output = output or run.folder / "exports" / "turntable.mp4"
     try:
@@ -57,9 +63,8 @@ def write_turntable(
 
 def edited_object(history: History, state: SceneState) -> torch.Tensor:
     """[gaussians] 1 for what the last edit in force changed, whatever is selected now; else the selection."""
-    edits = _edits(history)
-    if edits:
-        footprint = history.footprint(edits[-1])
+    for edit in reversed(_edits(history)):
+        footprint = history.footprint(edit)
         changed = torch.isin(state.ids, torch.cat([footprint.changed_ids, footprint.exchanged_ids]).to(state.ids))
         if bool(changed.any()):
             return changed.float()

@@ -1,0 +1,86 @@
+"""ft2s envmap: the panorama around a scene, and looking at panoramas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from fasttext2style.commands.history import change
+from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.terminal.console import say
+
+if TYPE_CHECKING:
+    from fasttext2style.history.history import History
+    from fasttext2style.history.state import SceneState
+
+PanoramaPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+
+
+@dataclass
+class Set:
+    """Put a panorama around the scene of a run: seen in the viewer, ns-render and the turntable where the scene leaves
+    something free. A step that `ft2s history` takes back, drops and blends; no Gaussian changes."""
+
+    path: RunPath
+    """Folder of a run; it gets a new checkpoint."""
+    file: PanoramaPath
+    """A panorama of all directions, twice as wide as high: .hdr, .exr, .png or .jpg. Its middle lies along +x."""
+    yaw: float = 0.0
+    """Degrees by which it is turned, counterclockwise seen from above."""
+    exposure: float = 0.0
+    """Stops by which it is brighter: each doubles."""
+    repair: bool = False
+    """Take negative radiance and what is no number for 0, infinite radiance for 65504, instead of refusing the file."""
+
+    def run(self) -> None:
+        from fasttext2style.envmaps.formats import read_head
+
+        with errors_in_words():
+            read_head(self.file)  # before the run is opened, which takes its time
+        change(self.path, self._set)
+
+    def _set(self, history: History, state: SceneState) -> SceneState:
+        from fasttext2style.envmaps.around import set_environment
+
+        set_environment(history, self.file, self.yaw, self.exposure, self.repair)
+        return state
+
+
+@dataclass
+class Show:
+    """Draw a panorama and the views that it gives along the axes and up and down; say how bright it is."""
+
+    file: PanoramaPath
+    """A panorama: .hdr, .exr, .png or .jpg."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """The .png; NAME_views.png in the working directory by default."""
+    yaw: float = 0.0
+    """Degrees by which it is turned, counterclockwise seen from above."""
+    exposure: float | None = None
+    """Stops by which it is brighter; by default those that bring its median to middle grey."""
+    repair: bool = False
+    """As in `ft2s envmap set`."""
+
+    def run(self) -> None:
+        from fasttext2style.envmaps.show import show_panorama
+
+        with errors_in_words():
+            output = self.output or Path(f"{self.file.stem}_views.png")
+            for line in show_panorama(self.file, output, self.yaw, self.exposure, self.repair):
+                say(line)
+
+
+@dataclass
+class Envmap:
+    """Panoramas of light around a scene."""
+
+    action: (
+        Annotated[Set, tyro.conf.subcommand("set", prefix_name=False)]
+        | Annotated[Show, tyro.conf.subcommand("show", prefix_name=False)]
+    )
+
+    def run(self) -> None:
+        self.action.run()
