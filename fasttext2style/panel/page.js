@@ -26,6 +26,11 @@
     .ft2s-help table { background: #222; color: #eee; padding: 16px 24px; border-radius: 8px; border-spacing: 16px 5px; }
     .ft2s-help kbd { background: #444; border-radius: 4px; padding: 1px 7px; }`;
   document.head.append(style);
+  // Nothing here scrolls sideways; but a browser does it all the same when what has the focus reaches over the edge.
+  addEventListener("scroll", (event) => {
+    const scrolled = event.target.scrollingElement || event.target;
+    if (scrolled.scrollLeft) scrolled.scrollLeft = 0;
+  }, true);
 
   // --- to the server ---
   const waiting = [];

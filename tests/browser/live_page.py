@@ -68,7 +68,17 @@ class LivePage:
 
     def becomes(self, picture: np.ndarray, most: float) -> None:
         """Wait until one sees what was seen before, up to this mean difference of 255."""
-        self.wait_for(lambda: difference(self.picture(), picture) < most, 60, "what was seen before")
+        seen = [float("inf")]
+
+        def as_before() -> bool:
+            seen.append(difference(self.picture(), picture))
+            return seen[-1] < most
+
+        try:
+            self.wait_for(as_before, 60, "what was seen before")
+        except AssertionError as error:
+            Image.fromarray(picture.astype(np.uint8)).save(SCREENSHOTS / "failed_before.png")
+            raise AssertionError(f"{error}: {seen[-1]:.2f} from failed_before.png, at most {most}") from error
 
     def says(self, text: str | re.Pattern[str]) -> bool:
         """Whether a text stands somewhere on the page, visibly."""
@@ -139,7 +149,7 @@ class LivePage:
     def type(self, label: str, text: str) -> None:
         field = self._field(label)
         field.fill(text)
-        field.press("Tab")
+        field.blur()
 
     def enter(self, label: str) -> None:
         """Press Enter in a field."""

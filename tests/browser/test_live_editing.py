@@ -204,6 +204,15 @@ def test_the_original_and_the_way_back_to_it(page, seen):
     page.becomes(now, 0.1)
 
 
+def test_the_page_does_not_slide_away_from_the_field_that_has_the_focus(page):
+    """Of viser's page a part lies beyond its right edge, and Tab leads there."""
+    for _ in range(30):
+        page.page.keyboard.press("Tab")
+        page.page.wait_for_timeout(60)
+        assert page.page.evaluate("Math.max(...[...document.querySelectorAll('*')].map((it) => it.scrollLeft))") == 0
+    page.page.keyboard.press("Escape")
+
+
 def test_a_reload_changes_nothing(page):
     page.drag_scene(*SKY, 0.6, 0.12)
     page.type("Sentence", "a bear made of rust")

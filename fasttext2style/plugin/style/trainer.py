@@ -274,9 +274,11 @@ class StyleTrainer(SceneTrainer):
             super().train()
             return
         from fasttext2style.evaluation.outside import outside_of_session, tell_verdict
+        from fasttext2style.plugin.host.chatter import rich_is_quiet
         from fasttext2style.plugin.viewer.run_live import run_live
 
-        with errors_in_words(), self.lock:
+        # viser tells rich of every tab that opens or closes, also of those that the end of the session closes.
+        with errors_in_words(), self.lock, rich_is_quiet():
             config, history = self.config, self.history()
             run_live(self, history, self.live_action(), config.pipeline.prompt, config.segmenter)
             saved = self.checkpoint_dir / f"step-{self.step:09d}.ckpt"

@@ -22,7 +22,7 @@ from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.session import LiveSession
 from fasttext2style.panel.panel import LivePanel
 from fasttext2style.plugin.host.allocator import keep_what_is_there, share_arenas
-from fasttext2style.plugin.host.chatter import address, rich_is_quiet
+from fasttext2style.plugin.host.chatter import address
 from fasttext2style.plugin.host.checkpoints import checkpoint_path
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.plugin.host.model import SceneModel
@@ -50,15 +50,12 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
     session, shown = open_session(trainer, history, action, prompt, segmenter)
     keep_what_is_there()
     say(f"\nReady: open {address(shown.viewer)} in a browser. Ctrl-C saves and quits.\n", style="bold")
-    # viser tells rich of every tab that opens or closes, also of those that its own end closes.
-    with rich_is_quiet():
-        with _ended_by_signals(session), _tracebacks_on_the_terminal():
-            session.run(idle=writer.write_out_storage)
-        try:
-            path = save_or_rescue(session)
-        finally:
-            shown.close()
-            shown.server.stop()
+    with _ended_by_signals(session), _tracebacks_on_the_terminal():
+        session.run(idle=writer.write_out_storage)
+    try:
+        path = save_or_rescue(session)
+    finally:
+        shown.close()
     say(f"Saved: {path}")
     say(f"To continue:  {command_to_continue(trainer.config, path)}", wrap=False)
     trainer.shutdown()
