@@ -79,6 +79,11 @@ class History:
                 if strength > 0 and step in index.done_steps]  # fmt: skip
 
     @property
+    def edits(self) -> list[Step]:
+        """The edits in force, oldest first: of Gaussians, or (then none of them changed) of what surrounds them."""
+        return [step for step in map(self.step, (it.id for it in self.applied)) if step.kind == "edit"]
+
+    @property
     def can_undo(self) -> bool:
         return self.last_move is not None
 

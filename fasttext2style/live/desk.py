@@ -55,7 +55,7 @@ class Desk:
 
     Args:
         folder: of the run. A damaged file in it is put aside, which the log says.
-        earlier: of the run that this one goes on from, if it is new.
+        earlier: of the run that this one goes on from, if it is new; nothing in it is touched.
     """
 
     def __init__(self, folder: Path, earlier: Path | None = None) -> None:
@@ -63,10 +63,10 @@ class Desk:
         self._lock = threading.RLock()
         self._content: dict[str, Any] = {}
         if self.path.exists():
-            self._content = _read(self.path)
+            self._content = self._read_own()
         self._written = self._content
         if not self.path.exists() and earlier is not None and (earlier / NAME).exists():
-            self._content = _read(earlier / NAME)
+            self._content = self._read_earlier(earlier / NAME)
 
     # --- fields of the panel ----------------------------------------------------------------------------------------
 
@@ -133,6 +133,22 @@ class Desk:
                     f"{self.path} could not be written ({error}): sentence, camera and names will not come back"
                 ) from error
 
+    def _read_own(self) -> dict[str, Any]:
+        try:
+            return _read(self.path)
+        except ValueError as error:
+            aside = self.path.with_suffix(".damaged.json")
+            _log.warning("%s is damaged (%s): it is kept as %s and begun anew", self.path, error, aside.name)
+            self.path.replace(aside)
+            return {}
+
+    def _read_earlier(self, path: Path) -> dict[str, Any]:
+        try:
+            return _read(path)
+        except ValueError as error:
+            _log.warning("%s is damaged (%s): this session begins anew", path, error)
+            return {}
+
     def _set(self, field: str, value: Any) -> None:
         with self._lock:
             if self._content.get(field) != value:
@@ -144,13 +160,11 @@ class Desk:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What a file says; nothing if it is damaged."""
-    try:
-        content = read_document(path)
-        check_fields(content, _FIELDS, complete=False)
-        return {name: content[name] for name in content if name in _FIELDS and name != "format"}
-    except ValueError as error:
-        aside = path.with_suffix(".damaged.json")
-        _log.warning("%s is damaged (%s): it is kept as %s and begun anew", path, error, aside.name)
-        path.replace(aside)
-        return {}
+    """What a file says.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    content = read_document(path)
+    check_fields(content, _FIELDS, complete=False)
+    return {name: content[name] for name in content if name in _FIELDS and name != "format"}

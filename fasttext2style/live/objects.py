@@ -49,7 +49,8 @@ def objects_of(scene: LiveScene) -> list[SceneObject]:
     edits: dict[int, list[Step]] = {}
     hiding: dict[int, Step] = {}
     for step in scene.history.steps:
-        if step.kind == "edit" and scene.history.is_done(step.id):
+        # What surrounds the scene is no object: a step that puts it there changes no Gaussian.
+        if step.kind == "edit" and step.gaussians_changed and scene.history.is_done(step.id):
             hidden = _number(step, _HIDES)
             if hidden is None:
                 edits.setdefault(_object_of(step), []).append(step)

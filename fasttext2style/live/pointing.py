@@ -106,15 +106,14 @@ class ClickAgain:
 def again_instead(scene: LiveScene, select: Callable[[], str], setting: str) -> str:
     """Select in place of the last thing that was done, if that was a selection with this setting: a slider on its way.
 
-    Raises:
-        ValueError: what `select` raises; the scene is then as it was.
+    Whatever `select` raises, the scene is then as it was.
     """
     if setting not in scene.made_last():
         return select()
     scene.move(scene.history.undo)
     try:
         return select()
-    except ValueError:
+    except BaseException:
         scene.move(scene.history.redo)
         raise
 

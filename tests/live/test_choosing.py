@@ -11,7 +11,7 @@ from skimage.color import rgb2lab
 
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
-from fasttext2style.live.pointing import Click, ClickAgain, Draw, clicks_of
+from fasttext2style.live.pointing import Click, ClickAgain, Draw, again_instead, clicks_of
 from fasttext2style.live.session import LiveSession
 from fasttext2style.scene.gaussians import SH_C0
 from fasttext2style.selection.selection import Selection
@@ -379,3 +379,18 @@ def test_thresholds_start_from_the_same_weights(session):
     assert len(session.scene.history.steps) == 2, "of thresholds only the last one is a step"
     session.do(jobs.Undo())
     assert torch.equal(session.scene.state.selection, soft)
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyboardInterrupt])
+def test_a_slider_whose_next_value_fails_leaves_its_last_one(session, error):
+    scene = session.scene
+    scene.select(Selection(torch.linspace(0, 1, len(scene.gaussians)), "soft"), "soft")
+    assert session.do(jobs.Threshold(0.5)), session.status.message
+    before = scene.state.selection.clone()
+
+    def fail() -> str:
+        raise error("no more memory")
+
+    with pytest.raises(error):
+        again_instead(scene, fail, "threshold")
+    assert torch.equal(scene.state.selection, before) and not scene.history.can_redo

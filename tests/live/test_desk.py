@@ -81,6 +81,16 @@ def test_a_damaged_file_is_put_aside_and_said(tmp_path, caplog, content):
     assert Desk(tmp_path).fields("")["sentence"] == "gold"
 
 
+def test_in_the_run_that_is_gone_on_from_nothing_is_touched(tmp_path, caplog):
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    (earlier / "desk.json").write_text("no json")
+    with caplog.at_level(logging.WARNING):
+        desk = Desk(tmp_path / "run", earlier)
+    assert "desk.json is damaged" in caplog.text and desk.camera is None
+    assert [(path.name, path.read_text()) for path in earlier.iterdir()] == [("desk.json", "no json")]
+
+
 def test_a_disk_that_cannot_be_written_is_said_once(tmp_path):
     (tmp_path / "run").write_text("in the way")
     desk = Desk(tmp_path / "run")

@@ -7,7 +7,7 @@ from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
 from fasttext2style.live.grade import ApplyGrade
-from fasttext2style.live.objects import SelectObject, ShowObject, objects_of, weights_of
+from fasttext2style.live.objects import SelectObject, ShowObject, belonging, objects_of, weights_of
 from fasttext2style.live.session import LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
 from fasttext2style.selection.selection import Selection
@@ -168,3 +168,12 @@ def test_an_object_that_was_undone_is_not_there_to_be_selected(session):
     (thing,) = objects_of(session.scene)
     _do(session, jobs.Undo())
     assert not session.do(SelectObject(thing.id)) and "Redo brings it back" in session.status.message
+
+
+def test_what_surrounds_the_scene_is_no_object(session):
+    """It is an edit that changes no Gaussian: nothing belongs to it, and there is nothing of it to select or hide."""
+    _do(session, BALL_ROWS)
+    session.scene.history.record(Delta.of_environment(torch.ones(4, 8, 3)), "surroundings: sky.hdr")
+    assert objects_of(session.scene) == []
+    _paint(session, "a ball made of gold", belonging(session.scene))
+    assert _names(session) == [("ball", 1)]

@@ -102,6 +102,17 @@ def test_a_run_whose_beginning_is_gone_asks_for_it(run_without_history, capture,
     assert evaluate_run(run_without_history, settings)["views"]["count"] == 2
 
 
+def test_what_was_put_around_the_scene_since_is_not_what_is_measured(red_run, tmp_path):
+    folder = tmp_path / red_run.name
+    shutil.copytree(red_run, folder)
+    run, history, state = open_run_with_history(folder)
+    history.record(Delta.of_environment(torch.ones(4, 8, 3)), "surroundings: sky.hdr")
+    save_with_history(run, history, state)
+    report, before = evaluate_run(folder, FROM_GREY), evaluate_run(red_run, FROM_GREY)
+    assert report["prompt"] == before["prompt"] == "red"
+    assert report["inside"] == before["inside"]
+
+
 def test_the_last_edit_of_a_history_is_what_is_measured(red_run, tmp_path):
     folder = tmp_path / red_run.name
     shutil.copytree(red_run, folder)

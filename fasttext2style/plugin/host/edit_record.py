@@ -42,7 +42,7 @@ def take_history(model: SceneModel, history: History, state: SceneState) -> None
     """Tell a model which steps its scene contains, and how its object looked before the last edit (output `before`)."""
     entries = history_tensors(state, history)
     model.history_ids, model.history_applied = entries[IDS].to(model.device), entries[APPLIED].to(model.device)
-    edits = [step.id for step in history.applied if history.step(step.id).kind == "edit"]
+    edits = [step.id for step in history.edits]
     _take_environment(model, history, edits)
     if not edits:
         model.earlier.clear()

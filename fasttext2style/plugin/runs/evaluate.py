@@ -115,11 +115,11 @@ def _compared(run: Run, history: History, state: SceneState, given: Path | None)
         ValueError: that cannot be read.
     """
     after, rounds = state.gaussians(), RoundsFolder(run.folder / "rounds").rounds()
-    edits = [step.id for step in history.applied if history.step(step.id).kind == "edit"]
+    edits = [step for step in history.edits if step.gaussians_changed]
     try:
         if given is None and edits:
-            before = history.before(state, edits[-1]).gaussians()
-            return _Compared(before, after, state.selection, history.step(edits[-1]).prompt)
+            before = history.before(state, edits[-1].id).gaussians()
+            return _Compared(before, after, state.selection, edits[-1].prompt)
         if given is not None:
             before = _read_scene(Path(given))
         elif rounds:

@@ -63,8 +63,8 @@ def write_turntable(
 
 def edited_object(history: History, state: SceneState) -> torch.Tensor:
     """[gaussians] 1 for what the last edit in force changed, whatever is selected now; else the selection."""
-    for edit in reversed(_edits(history)):
-        footprint = history.footprint(edit)
+    for edit in reversed(history.edits):
+        footprint = history.footprint(edit.id)
         changed = torch.isin(state.ids, torch.cat([footprint.changed_ids, footprint.exchanged_ids]).to(state.ids))
         if bool(changed.any()):
             return changed.float()
@@ -77,11 +77,7 @@ def scene_before(history: History, state: SceneState) -> SceneState:
     Raises:
         ValueError: there was none.
     """
-    edits = _edits(history)
+    edits = history.edits
     if not edits:
         raise ValueError("There is no edit in this run's history, so no scene before it: leave --before out")
-    return history.before(state, edits[0])
-
-
-def _edits(history: History) -> list[int]:
-    return [step.id for step in history.applied if history.step(step.id).kind == "edit"]
+    return history.before(state, edits[0].id)

@@ -89,17 +89,18 @@ def in_rows(path: Path, copy: Path) -> str:
         ValueError: as `read_scene`, with its invalid rows left out; or the copy cannot be written.
     """
     if lies_in_rows(path):
-        if not bool(invalid_rows(map_vertices(path), path).any()):
+        vertices = map_vertices(path)
+        if not bool(invalid_rows(vertices, path).any()):
             return ""
-        count = len(map_vertices(path))
+        whole = gaussians_of_vertices(vertices, path)
     else:
-        count = len(_as_it_is(path))
+        whole = _as_it_is(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # said by whoever asked
-        scene = read_scene(path, drop_invalid=True)
+        scene = without_invalid_rows(whole, path, drop_invalid=True)
     write_ply(copy, scene)
-    if len(scene) < count:
-        left_out = f"{count - len(scene):,} Gaussians of {path} have NaN or infinite values and are left out"
+    if len(scene) < len(whole):
+        left_out = f"{len(whole) - len(scene):,} Gaussians of {path} have NaN or infinite values and are left out"
         return f"{left_out}; the others: {copy}"
     return f"{path.name} is compact: the run starts from what it unpacks to, {copy}"
 
