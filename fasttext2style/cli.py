@@ -23,6 +23,7 @@ from fasttext2style.commands.turntable import Turntable
 from fasttext2style.commands.views import Views
 from fasttext2style.commands.words import Words
 from fasttext2style.plugin.host.chatter import silence_known_warnings
+from fasttext2style.terminal.console import errors_in_words
 
 Command = (
     Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
@@ -60,4 +61,5 @@ def entrypoint() -> None:
         # `ft2s rounds reset RUN --to 1`, not `--action.to 1`.
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    command.run()
+    with errors_in_words():
+        command.run()

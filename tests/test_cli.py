@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
+
 FT2S = Path(sys.executable).parent / "ft2s"
 
 
@@ -33,7 +35,16 @@ def test_demo_styles_the_bear_and_leaves_the_rest(tmp_path):
     assert report["gaussians"]["object"] < report["gaussians"]["scene_before"] / 2
 
 
-@pytest.mark.parametrize("prompt", ["", "qwrtz plmk"])
-def test_demo_refuses_a_sentence_that_says_nothing(tmp_path, prompt):
-    said = _run("demo", "--prompt", prompt, "--size", "64", "--output", tmp_path / "out", cwd=tmp_path, code=1)
-    assert "Error:" in said
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--prompt", ""], "The prompt '' is empty"),
+        (["--prompt", "qwrtz plmk"], "knows no word of the prompt 'qwrtz plmk'"),
+        (["--size", "0"], "--size must be 32 to 2048"),
+        (["--steps", "-1"], "--steps must be 1 or more"),
+    ],
+)
+def test_demo_refuses_what_it_cannot_do_before_it_begins(tmp_path, wrong, said):
+    done = forked.run("ft2s", "demo", *wrong, "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout.startswith("\nError: ") and said in done.stdout
+    assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()

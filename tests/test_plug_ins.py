@@ -3,7 +3,6 @@ words when it is something else."""
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from fasttext2style.guidance.text_loss import load_text_losses
 from fasttext2style.plug_ins import PlugIns
 from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.selection.segmenters.load import load_segmenter
+from tests import forked
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "04_your_own_parts"
@@ -51,7 +51,7 @@ def test_one_run_of_ns_train_uses_an_encoder_a_segmenter_and_a_loss_of_others(tm
     """Their loss pulls away from the prompt, so a run that took one of ours instead would turn the ball red."""
     capture = make_capture(tmp_path / "capture")
     write_ply(tmp_path / "scene.ply", ball_on_floor())
-    command = [Path(sys.executable).parent / "ns-train", "fasttext2style", "--data", capture, "--prompt", "red"]
+    command = ["ns-train", "fasttext2style", "--data", capture, "--prompt", "red"]
     command += ["--load-ply", tmp_path / "scene.ply", "--output-dir", tmp_path / "out", "--max-num-iterations", 25]
     command += ["--encoder", "colour_parts:ColourEncoder", "--encoder-weights", "theirs"]
     command += ["--object-text", "the ball", "--object-segmenter", "colour_parts:RedChannel"]
@@ -59,9 +59,7 @@ def test_one_run_of_ns_train_uses_an_encoder_a_segmenter_and_a_loss_of_others(tm
     command += ["--vis", "tensorboard", "nerfstudio-data", "--orientation-method", "none"]
     command += ["--center-method", "none", "--auto-scale-poses", "False"]
     path = os.pathsep.join([str(EXAMPLE), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, cwd=tmp_path
-    )
+    done = forked.run(*command, cwd=tmp_path, PYTHONPATH=path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     report = json.loads(next((tmp_path / "out").rglob("report.json")).read_text())
     assert report["encoder"] == "colours"

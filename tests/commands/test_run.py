@@ -1,18 +1,14 @@
 """ft2s run: what it prints is what it runs, and what a run leaves repeats it."""
 
 import hashlib
-import os
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from fasttext2style.recipes.recipe import read_recipe
+from tests import forked
 from tests.plugin.hosts import make_capture
 
-BIN = Path(sys.executable).parent
 RECIPE = """
 about: gold in two steps
 method: fasttext2style
@@ -31,10 +27,7 @@ dataparser:
 
 
 def _run(*words, cwd, code=0):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    done = subprocess.run(
-        [str(BIN / "ft2s"), "run", *map(str, words)], cwd=cwd, capture_output=True, text=True, env=environment
-    )
+    done = forked.run("ft2s", "run", *words, cwd=cwd)
     assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 

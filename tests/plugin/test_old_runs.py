@@ -66,16 +66,19 @@ def test_no_class_of_ours_in_old_files_is_without_a_place_today():
         assert f"{module}.{old.rpartition('.')[2]}" != old
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_commands_of_ours_read_it_too_in_a_process_that_loaded_no_method(name: str):
+def test_commands_of_ours_read_them_too_in_a_process_that_loaded_no_method():
     """nerfstudio's commands come through the door that teaches the loader; those of ft2s do not."""
     code = (
-        "import sys; from pathlib import Path; from fasttext2style.plugin.runs.run import read_config\n"
+        "import os, sys; from pathlib import Path; from fasttext2style.plugin.runs.run import read_config\n"
         "assert 'fasttext2style.plugin.methods' not in sys.modules\n"
-        f"print(read_config(Path({str(WRITTEN / name)!r} + '.yml')).experiment_name)"
+        # What one of them loads must not help the next.
+        "for path in sys.argv[1:]:\n"
+        "    if os.fork() == 0: print(read_config(Path(path)).experiment_name, flush=True); break\n"
+        "    os.wait()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.split()[-1:] == ["bear"], done.stderr
+    paths = [str(WRITTEN / f"{name}.yml") for name in METHODS]
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True)
+    assert done.stdout.split() == ["bear"] * len(METHODS), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ import torch
 from fasttext2style.plugin.runs.rounds import resume_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors
+from tests import forked
 from tests.plugin.hosts import BALL
 from tests.plugin.rounds_host import rounds_capture, rounds_config
 
@@ -39,13 +38,8 @@ def uninterrupted(request, capture, tmp_path_factory):
 
 def _run(capture, output, mode, seconds):
     """A run in a process of its own, ended by the kernel after so many seconds of computing; 0 lets it end."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.plugin.rounds_host",
-        *map(str, (capture, output, ROUNDS, STEPS, mode, seconds)),
-    ]
-    return subprocess.run(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
+    words = (capture, output, ROUNDS, STEPS, mode, seconds)
+    return forked.run("python", "-m", "tests.plugin.rounds_host", *words, cwd=Path(__file__).parents[2])
 
 
 def _ends_alike(capture, output, uninterrupted, share):

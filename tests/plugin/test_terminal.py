@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pyte
 import pytest
 from nerfstudio.scripts import train as ns_train
 
+from tests import forked
 from tests.plugin.hosts import make_capture
 
 BIN = Path(sys.executable).parent
@@ -136,18 +138,17 @@ def _train(*words: object, capture: Path, output: Path, monkeypatch) -> None:
 
 def _screen_of(*words: object, cwd: Path, columns: int = 80) -> list[str]:
     """The lines that are left on a terminal of so many columns when a command has ended."""
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(cwd)
-        os.execve(BIN / str(words[0]), _command(*words), _environment() | {"TERM": "xterm", "COLUMNS": str(columns)})
+    terminal, inside = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 100, columns, 0, 0))
+    name = os.ttyname(inside)
+    process = forked.start(list(words), cwd, name, name, TERM="xterm", COLUMNS=str(columns), HF_HUB_OFFLINE="1")
     drawn = b""
-    while True:
-        try:
+    while process.is_alive() or select.select([terminal], [], [], 0)[0]:
+        if select.select([terminal], [], [], 0.1)[0]:
             drawn += os.read(terminal, 65536)
-        except OSError:  # how a pty says that the other side is gone
-            break
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, drawn.decode()[-3000:]
+    os.close(inside)
+    os.close(terminal)
+    assert process.exitcode == 0, drawn.decode()[-3000:]
     screen = pyte.Screen(columns, 100)
     pyte.Stream(screen).feed(drawn.decode())
     return [line.rstrip() for line in screen.display if line.strip()]
