@@ -43,10 +43,17 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_finish() -> None:
+_MANY_MODULES = 100
+_modules_looked_through = 0
+
+
+def pytest_runtest_setup() -> None:
     """What was imported stays: it need not be looked through whenever garbage is collected (0.3 s each time)."""
-    gc.collect()
-    gc.freeze()
+    global _modules_looked_through
+    if len(sys.modules) > _modules_looked_through + _MANY_MODULES:
+        gc.collect()
+        gc.freeze()
+        _modules_looked_through = len(sys.modules)
 
 
 @pytest.fixture(scope="session")
