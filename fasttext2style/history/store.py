@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,23 @@ class Store(SavedSteps):
     _waits = False
     """Inside of `at_once`."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._run_was_there = folder.parent.is_dir()
+
     @property
     def is_gone(self) -> bool:
-        return self._known_bytes is not None and (
-            not self.index_path.is_file()
-            or not all(self.delta_path(step_id).is_file() for step_id in self.index.strengths)
+        return self._run_is_gone or (
+            self._known_bytes is not None
+            and (
+                not self.index_path.is_file()
+                or not all(self.delta_path(step_id).is_file() for step_id in self.index.strengths)
+            )
         )
+
+    @property
+    def _run_is_gone(self) -> bool:
+        return self._run_was_there and not self.folder.parent.is_dir()
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -45,6 +57,11 @@ class Store(SavedSteps):
         Raises:
             ValueError: another program is writing, or has changed the history since it was opened.
         """
+        if self._run_is_gone:  # first, for the lock would make it anew
+            raise ValueError(
+                f"{self.folder.parent} was there when it was opened and is gone: put it back, under this name (the "
+                "scene itself can still be exported)"
+            )
         with WriteLock(self.folder.parent):
             if self._index_bytes() != self._known_bytes:
                 if not self.index_path.exists():

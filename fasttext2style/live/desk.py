@@ -64,7 +64,7 @@ class Desk:
 
     def __init__(self, folder: Path, earlier: Path | None = None) -> None:
         self.path = folder / NAME
-        self._lock = threading.RLock()
+        self._lock, self._was_there = threading.RLock(), folder.is_dir()
         self._content: dict[str, Any] = {}
         if self.path.exists():
             self._content = self._read_own()
@@ -130,6 +130,9 @@ class Desk:
                 return
             self._written = content
             try:
+                # A run that was renamed is not begun anew under its old name.
+                if self._was_there and not self.path.parent.is_dir():
+                    raise FileNotFoundError("its folder is gone")
                 with atomic_write(self.path) as stream:
                     stream.write((json.dumps(content | {"format": FORMAT}, indent=1) + "\n").encode())
             except OSError as error:

@@ -129,8 +129,8 @@ class ClickAgain:
         said = again_instead(scene, lambda: again.run(scene, progress), _CLICK)
         if torch.equal(scene.state.selection, before):
             return (
-                f"The click means the same with a tolerance of {self.tolerance:g} and a size of {self.size:.0%}: what "
-                "stands free is taken as a whole. For a part of it use color or brush."
+                f"With a tolerance of {self.tolerance:g} and a size of {self.size:.0%} the click means the same: what "
+                "looks alike stays together. For a part of that use the brush."
             )
         return said
 

@@ -219,15 +219,21 @@ class LiveScene:
 
     def move(self, move: Callable[[SceneState], SceneState]) -> None:
         """Go to another state of the history: `move` takes a state and returns the state to go on with."""
+        unreadable: ValueError | None = None
         with self.lock:
             self.adopt(move(self.state))
             self._editing = None
-            self.host.note(self.history, self.state)
+            try:
+                self.host.note(self.history, self.state)
+            except ValueError as error:  # of what was before the last edit; where one went, one is
+                unreadable = error
         if self.pictures:  # those of an edit that may be gone
             self.pictures = {}
             self.tell("pictures")
         self.tell("scene")
         self.tell("history")
+        if unreadable is not None:
+            raise unreadable
 
     def is_edited(self, ids: Tensor, before: SceneState) -> None:
         """These Gaussians are being changed, and this stood in their place: until that is a step, or taken back."""
@@ -248,18 +254,25 @@ class LiveScene:
             self._original = known = (now, before_all_edits(self.history, self.state, editing and editing[1:]))
         return known[1]
 
+    @property
+    def gone(self) -> str:
+        """What to do where the run, or steps of its history, were removed or renamed meanwhile; else empty."""
+        if not self.history.is_gone:
+            return ""
+        return (
+            f"Steps were removed from {self.history.folder} while this session was open (or a folder on the way there "
+            "was renamed): nothing can be kept without them. Put them back; or choose scene and ply under Export and "
+            "press Write file, which keeps every bit of the scene as it is now."
+        )
+
     def save(self) -> Path:
         """Write a checkpoint that knows which steps it contains.
 
         Raises:
             ValueError: it could not be written, or its history was removed meanwhile; what was there is untouched.
         """
-        if self.history.is_gone:
-            raise ValueError(
-                f"Steps were removed from {self.history.folder} while this session was open: a checkpoint could not be "
-                "opened without them. Put them back; or choose scene and ply under Export and press Write file, which "
-                "keeps every bit of the scene as it is now."
-            )
+        if self.gone:
+            raise ValueError(self.gone)
         self.settle()
         with self.lock:
             self.host.note(self.history, self.state)

@@ -141,6 +141,8 @@ class LiveSession:
             message, failed = job.run(self.scene, progress), False
         except (ValueError, OSError) as error:  # an OSError names the file, and what is wrong with the disk
             message, failed = str(error), True
+            if self.scene.gone not in message:
+                message = f"{message.rstrip('.')}. {self.scene.gone}"
         except Exception as error:  # whatever a job does, the session goes on
             _log.exception("%s failed", job.title)
             message, failed = f"Unexpected {type(error).__name__}: {error}. See the terminal for details.", True

@@ -96,7 +96,8 @@ class EditTab:
             8.0,
             0.5,
             TOLERANCE,
-            hint="Of clicks on what touches other things, and of colors: higher takes in what looks less alike.",
+            hint="Of clicks and colors, the last click included. 2: the thing; lower: a part that looks alike; higher: "
+            "also what it touches.",
         )
         for slider in (self.size, self.tolerance):
             elements.on_change(slider, self._click_again)

@@ -44,6 +44,7 @@ class LivePanel:
         gui.set_panel_label("fasttext2style")
         page = Page(view.server, order=_BOTTOM)
         view.on_look = lambda what, at: page.show(look=what, split=at)
+        view.on_failure = self._cannot_show
         self.status = gui.add_markdown("", order=_TOP)
         self.progress = gui.add_progress_bar(0.0, order=_TOP, visible=False)
         shown = {"order": _TOP, "visible": False}
@@ -66,15 +67,29 @@ class LivePanel:
     def _on_event(self, event: Event) -> None:
         # One at a time, and what is shown is read in turn: events come from several threads.
         with self._telling:
-            if event == "scene":
+            try:
+                self._show(event)
+            except (ValueError, OSError) as error:
+                # Files of the history are gone: what was just done is done all the same.
+                self.session.say(str(error), failed=True)
+
+    def _show(self, event: Event) -> None:
+        if event == "scene":
+            try:
                 self.edit.mark()
+            finally:
                 self.view.refresh(now=not self.session.status.steps.total)
-            elif event == "history":
-                self._show_history()
-            elif event == "pictures":
-                self.view.show_pictures(self.scene.pictures)
-            else:
-                self._show_status()
+        elif event == "history":
+            self._show_history()
+        elif event == "pictures":
+            self.view.show_pictures(self.scene.pictures)
+        else:
+            self._show_status()
+
+    def _cannot_show(self, message: str) -> None:
+        """No name may stand over what it is not."""
+        self.edit.look.value = "after"
+        self.session.say(message, failed=True)
 
     def _show_status(self) -> None:
         status = self.session.status
@@ -86,14 +101,14 @@ class LivePanel:
             self.pause.visible, self.resume.visible = steps.total > 0 and not status.paused, status.paused
             self.progress.visible = steps.total > 0
             self.progress.value = 100 * steps.done / steps.total if steps.total else 0.0
-        if begins_or_ends:
-            self.edit.mark()
         if status.failed and (status.message, True) != self._told:
             for client in self.view.server.get_clients().values():
                 client.add_notification("That did not work", one_line(status.message), color="red", auto_close=10_000)
         self._told = (status.message, status.failed)
         if not status.job:
             self.view.refresh(now=True)
+        if begins_or_ends:
+            self.edit.mark()
 
     def _show_history(self) -> None:
         self.edit.mark()

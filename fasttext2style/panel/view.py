@@ -25,6 +25,8 @@ class View(Protocol):
     """Units of viser per unit of the scene."""
     on_look: Callable[[Look, float | None], None]
     """Called with what is shown now, and where it is split, as a share of its width; None: nowhere."""
+    on_failure: Callable[[str], None]
+    """Called with an error where what one wants to look at cannot be shown; the scene is shown in its place."""
 
     @property
     def device(self) -> torch.device:

@@ -37,8 +37,9 @@ PLACE_UNIT = 1.0
 """A place this many times the spread of all points away is unlike by 1."""
 LEAST_SPREAD = 0.25
 """Of the spread of all points, as a share of the distance within which half of the scene lies."""
-WITHIN = 6.0
-"""Of the tolerance: how unlike its points a patch of the same thing may be."""
+WITHIN, WITHIN_POWER = 12.0, 2.3
+"""How unlike its points a patch of the same thing may be with the default tolerance: all of it belongs to it. With a
+quarter of that tolerance only half a unit: a part."""
 FLAT_ACROSS, FLAT_ALONG = 0.15, 2.5
 """The same about a point on something flat, out of its plane and within it: a point on the ground means the ground."""
 FLAT_RADIUS = 0.8
@@ -98,7 +99,8 @@ class ClickSelector:
     ) -> Selection:
         """The object on which all `positive` points lie and no `negative` one; scribbles are many points.
 
-        A higher `tolerance` takes in what is less like the positive points: 1 keeps to their colour and surroundings.
+        A higher `tolerance` takes in what is less like the positive points. About a thing that stands free: 0.5 means a
+        part that looks alike, the default all of it, more also what it touches.
 
         Raises:
             ValueError: no positive point, points of another form, or one point asked to be in and out.
@@ -163,20 +165,24 @@ class ClickSelector:
 
     def _favour(self, inside: _Clicked, outside: _Clicked, thing: int, tolerance: float) -> np.ndarray:
         """[patches]: how much more like these points on one thing (-1: on none) than like anything else."""
-        patches = self._patches
+        patches, across = self._patches, max(0.0, tolerance - TOLERANCE)
         if thing < 0:
             spread = _spread(np.concatenate([inside.points, outside.points]), patches)
-            theirs = np.minimum(_unlikeness(patches, outside, spread), tolerance)
             # What stands free was not meant.
-            theirs = np.where(self._thing_of < 0, theirs, 0.0)
-            return theirs - _unlikeness(patches, inside, spread)
-        others = [self._things.on(int(other)) for other in self._thing_of[outside.patches] if other not in (-1, thing)]
-        members = np.isin(self._thing_of, list(set(self._things.on(thing)).difference(*others)))
-        spread = _extent(patches, members)
-        # Points beside it that lie on other things, or on the ground, say no more than is known.
-        outside = outside.where(members[outside.patches])
-        theirs = np.minimum(_unlikeness(patches, outside, spread, flats=False), WITHIN * tolerance)
-        return np.where(members, theirs, 0.0) - _unlikeness(patches, inside, spread, flats=False)
+            limits = np.where(self._thing_of < 0, tolerance, across)
+        else:
+            ours, excluded = set(self._things.on(thing)), set[int]()
+            for other in set(self._thing_of[outside.patches].tolist()) - {-1, thing}:
+                there = set(self._things.on(other))
+                excluded |= there if other in ours else there - ours  # what it stands on does not take it along
+            members = np.isin(self._thing_of, list(ours - excluded))
+            spread = _extent(patches, members)
+            limits = np.where(members, WITHIN * (tolerance / TOLERANCE) ** WITHIN_POWER, across)
+            limits[np.isin(self._thing_of, list(excluded))] = 0.0
+            # Points beside it where nothing could belong to it anyway say no more than is known.
+            outside = outside.where(limits[outside.patches] > 0)
+        theirs = np.minimum(_unlikeness(patches, outside, spread, flats=thing < 0), limits)
+        return theirs - _unlikeness(patches, inside, spread, flats=thing < 0)
 
 
 @dataclass(frozen=True)

@@ -49,14 +49,24 @@ def select_pointed(
         ValueError: a tolerance that is not above 0.
     """
     point = pointer.position.to(gaussians.means)
-    whole = selector.select(point[None], tolerance=pointer.tolerance)
-    if present.count == 0:
-        return whole
+    # Whether a part is meant does not hang on the tolerance: with more of it one never gets less.
+    if present.count > 0 and _means_a_part(gaussians, selector, present, point, pointer.height, takes_away):
+        return selector.part(gaussians, point, pointer.size * pointer.height / 2, pointer.tolerance)
+    return selector.select(point[None], tolerance=pointer.tolerance)
+
+
+def _means_a_part(
+    gaussians: Gaussians,
+    selector: ClickSelector,
+    present: Selection,
+    point: Float[Tensor, "3"],
+    height: float,
+    takes_away: bool,
+) -> bool:
+    whole = selector.select(point[None])
     distances = (gaussians.means[whole.mask] - point).norm(dim=1)
     farthest = float(torch.quantile(distances[:: -(-len(distances) // 100_000)], 0.95))
-    if farthest > IN_THE_PICTURE * pointer.height or (takes_away and _is_object(selector, whole, present, point)):
-        return selector.part(gaussians, point, pointer.size * pointer.height / 2, pointer.tolerance)
-    return whole
+    return farthest > IN_THE_PICTURE * height or (takes_away and _is_object(selector, whole, present, point))
 
 
 def _is_object(selector: ClickSelector, whole: Selection, present: Selection, point: Float[Tensor, "3"]) -> bool:

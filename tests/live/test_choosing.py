@@ -108,6 +108,19 @@ def test_what_is_taken_from_the_object_itself_lies_around_the_click(statue, open
     assert float((means[gone] - torch.tensor(position)).norm(dim=1).max()) <= reach
 
 
+@pytest.mark.parametrize("opening", [0.9, 0.1])
+def test_with_more_tolerance_a_second_click_adds_no_less(statue, opening):
+    """From afar the thing and more than it, from near the part: the tolerance does not turn one into the other."""
+    eye, bear, crate = _views_of(statue)
+    added = []
+    for tolerance in (0.5, 2.0, 8.0):
+        statue.do(Click(eye, bear, "new"))
+        assert statue.do(Click(eye, crate, "add", tolerance, 0.3, opening)), statue.status.message
+        added.append(_found(statue)[CRATE.start :])
+    assert (added[0] <= added[1]).all() and (added[1] <= added[2]).all()
+    assert opening < 0.5 or added[0].sum() < added[1].sum() < added[2].sum()
+
+
 def test_from_near_a_part_is_added_and_from_afar_the_thing(statue):
     eye, bear, crate = _views_of(statue)
     found = {}
@@ -248,11 +261,17 @@ def test_numbers_of_objects_that_stand_out_replace_each_other(statue):
 
 
 def test_a_tolerance_that_changes_nothing_is_told_and_one_that_does_changes_the_last_click(statue):
+    """Of a thing that stands free: a part of it, all of it, more than it, and back; the size counts for parts alone."""
     eye, _, crate = _views_of(statue)
     statue.do(Click(eye, crate))
-    whole = _found(statue)
-    assert statue.do(ClickAgain(8.0, 0.2)) and "means the same with a tolerance of 8" in statue.status.message
-    assert torch.equal(_found(statue), whole) and len(statue.scene.history.steps) == 1
+    found = {"at first": _found(statue)}
+    for tolerance in (0.5, 8.0, 2.0):
+        assert statue.do(ClickAgain(tolerance, 0.2)), statue.status.message
+        assert "means the same" not in statue.status.message
+        found[tolerance] = _found(statue)
+    assert 0 < found[0.5][CRATE].float().mean() < 0.4 and found[8.0].sum() > found[2.0].sum()
+    assert torch.equal(found[2.0], found["at first"]) and len(statue.scene.history.steps) == 1
+    assert statue.do(ClickAgain(2.0, 0.4)) and "a size of 40% the click means the same" in statue.status.message
     statue.do(jobs.Undo())
     statue.do(Click(eye, crate, by_color=True, tolerance=1.0))
     little = _found(statue)

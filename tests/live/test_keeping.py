@@ -12,7 +12,7 @@ from fasttext2style.scene.files.export import WRITERS
 from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.selection.selection import Selection
 from tests.ball import ball_on_floor, capture_cameras
-from tests.live.plain_host import PlainHost, SelectRows, open_session
+from tests.live.plain_host import PlainHost, SelectRows, bits, open_session, same
 from tests.scene.random_scene import assert_equal
 
 
@@ -81,6 +81,41 @@ def test_a_history_that_is_removed_under_a_session_leaves_the_scene_to_be_export
     assert session.do(jobs.Export()), session.status.message
     assert_equal(read_ply(session.scene.folder / "exports" / "scene.ply"), ball_on_floor())
     assert_equal(read_ply(session.scene.rescue()), ball_on_floor())
+
+
+@pytest.mark.parametrize("had_steps", [True, False])
+def test_a_run_that_is_renamed_under_a_session_is_said_and_not_begun_anew(tmp_path, had_steps):
+    """Nothing of the scene changes meanwhile, and once the folder is back everything goes on."""
+    folder, elsewhere = tmp_path / "run", tmp_path / "renamed"
+    folder.mkdir()
+    session = open_session(PlainHost(ball_on_floor(), folder / "scene.pt"), capture_cameras(), folder)
+    assert not had_steps or session.do(SelectRows(0, 10))
+    before, desk = bits(session), session.scene.desk
+    folder.rename(elsewhere)
+    for job in (SelectRows(0, 20), jobs.SelectEverything(), jobs.Save(), *([jobs.Undo()] if had_steps else [])):
+        assert not session.do(job), job.title
+        assert str(folder) in session.status.message and "Unexpected" not in session.status.message
+        assert session.status.message.count("Put them back") == 1
+    desk.note(sentence="gold")
+    with pytest.raises(ValueError, match="its folder is gone"):
+        desk.write()
+    assert not folder.exists() and same(bits(session), before)
+    elsewhere.rename(folder)
+    assert session.do(SelectRows(0, 20)) and session.do(jobs.Save()), session.status.message
+
+
+def test_an_undo_is_seen_also_if_what_was_before_it_cannot_be_read(session):
+    """The step before the one that is undone has lost its file: the undo is done, and said not to be whole."""
+    assert session.do(SelectRows(0, 10)) and session.do(SelectRows(0, 20))
+    heard = []
+    session.scene.listeners.append(heard.append)
+
+    def cannot(history, state):
+        raise ValueError("delta.safetensors cannot be read")
+
+    session.scene.host.note = cannot
+    assert not session.do(jobs.Undo()) and "cannot be read" in session.status.message
+    assert session.scene.selection.count == 10 and {"scene", "history"} <= set(heard)
 
 
 @pytest.mark.parametrize("job", [jobs.Export(), jobs.Export("scene", "splat"), jobs.Export("scene", "spz")])

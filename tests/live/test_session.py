@@ -172,7 +172,7 @@ def test_what_is_paused_waits_and_keeps_what_it_did(running, ends_by):
     running.submit(LONG)
     _wait(lambda: running.status.steps.done >= 2)
     running.pause()
-    time.sleep(0.3)  # the present step ends
+    _wait(lambda: bool(running._wake._waiters))  # the present step has ended, however long it took
     before, done = bits(running), running.status.steps.done
     time.sleep(0.3)
     assert running.status.paused and same(bits(running), before) and running.status.steps.done == done

@@ -5,8 +5,10 @@ A tab says over the websocket what a page would say; the session does not run, s
 
 import base64
 import html
+import itertools
 import math
 import socket
+import threading
 import time
 from dataclasses import dataclass, field, replace
 
@@ -281,6 +283,39 @@ def test_stop_forgets_what_waits(live):
     live.tab.until(lambda: not live.session.status.waiting, "nothing to wait")
 
 
+class Waiting:
+    """A job that goes on until somebody presses Stop."""
+
+    title = "Waiting"
+
+    def run(self, scene, progress):
+        for done in itertools.count():
+            if progress.stopping:
+                return f"Stopped after {done}."
+            progress.report(min(done, 9), 10)
+            time.sleep(0.01)
+
+
+def test_pause_resume_and_stop_are_there_while_there_is_something_to_pause(live):
+    """And each takes the place of the other."""
+    tab, session = live.tab, live.session
+
+    def shown() -> set[str]:
+        return {label for label in ("Pause", "Resume", "Stop") if tab.elements[label]["visible"]}
+
+    running = threading.Thread(target=session.do, args=(Waiting(),), daemon=True)
+    running.start()
+    tab.until(lambda: shown() == {"Pause", "Stop"}, "Pause and Stop")
+    tab.press("Pause")
+    tab.until(lambda: shown() == {"Resume", "Stop"} and tab.says("**paused**"), "Resume")
+    assert session.status.paused
+    tab.press("Resume")
+    tab.until(lambda: shown() == {"Pause", "Stop"} and not session.status.paused, "Pause again")
+    tab.press("Stop")
+    running.join(60)
+    tab.until(lambda: not shown() and tab.says("Stopped after"), "the end")
+
+
 # --- 3. compare, history, keep ---------------------------------------------------------------------------------------
 
 
@@ -352,6 +387,46 @@ def test_pictures_and_names_of_edits_are_no_links(edited):
     """viser looks for links to pictures in its markdown by a pattern that brackets mislead."""
     row = next(text for text in edited.tab.texts.values() if "ice ] {1}" in html.unescape(text) and "<img" in text)
     assert "](" not in row and "{" not in row and "data:image/png;base64," in row
+
+
+@pytest.fixture()
+def without_files(edited):
+    """Its history is somewhere else for a while."""
+    folder = edited.session.scene.history.folder
+    folder.rename(folder.with_name("elsewhere"))
+    yield edited
+    folder.with_name("elsewhere").rename(folder)
+
+
+@pytest.mark.parametrize("look", ["original", "after | original"])
+def test_an_original_that_cannot_be_read_is_said_and_not_shown(without_files, look):
+    """By the thread that renders, which goes on."""
+    live = without_files
+    live.tab.set("Show", look)
+    live.tab.until(lambda: live.tab.says("cannot be read as a history step"), "the error")
+    live.tab.until(lambda: live.tab.told().get("look") == "after", "the scene in its place")
+    live.tab.until(lambda: live.tab.elements["Show"]["value"] == "after", "the menu to say so")
+    assert all(renderer.is_alive() for renderer in live.shown.viewer.render_statemachines.values())
+
+
+class Long:
+    """A job that says how far it is."""
+
+    title = "Long"
+
+    def run(self, scene, progress):
+        progress.report(0, 10)
+        return "It is done."
+
+
+def test_a_session_whose_files_are_gone_goes_on(without_files):
+    """Whatever the panel shows then, it says what it cannot read; jobs end in words, and the next one begins."""
+    session = without_files.session
+    for job in (Long(), jobs.Undo(), jobs.Reshape("invert"), jobs.Save(), SelectObject(1)):
+        session.do(job)  # raises nothing
+        assert session.status.failed and str(session.scene.history.folder) in session.status.message, job.title
+        assert "Unexpected" not in session.status.message
+    assert session.do(jobs.Export()), session.status.message
 
 
 def test_an_undone_edit_has_no_row(edited):

@@ -91,13 +91,19 @@ def test_a_live_session_on_a_scene_is_one_short_line(tmp_path, monkeypatch, caps
     assert (config.method_name, config.live) == ("fasttext2style-ip2p", True)
 
 
-def test_a_live_session_on_a_run_takes_over_its_scene_and_no_more(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [(("somebody:code", "theirs"), (fasttext2style.config.pipeline.encoder, "")),
+     (("RN50", "/weights/rn50.safetensors"), ("RN50", "/weights/rn50.safetensors"))],
+)  # fmt: skip
+def test_a_live_session_on_a_run_takes_over_its_scene_and_no_more(tmp_path, monkeypatch, capsys, theirs, ours):
     """Where the viewer listens, and code to import, are not for whoever wrote the run to say."""
     ran = []
     monkeypatch.setattr("fasttext2style.plugin.runs.recipe.train.main", ran.append)
     config = style_config(make_capture(tmp_path / "capture"), tmp_path / "outputs", prompt="gold", steps=3)
     config.viewer.websocket_host, config.viewer.make_share_url = "0.0.0.0", True
-    config.pipeline.model.sh_degree, config.pipeline.encoder = 2, "somebody:code"
+    config.pipeline.model.sh_degree = 2
+    config.pipeline.encoder, config.pipeline.encoder_weights = theirs
     folder = config.get_base_dir()
     folder.mkdir(parents=True)
     (folder / "config.yml").write_text(yaml.dump(config))
@@ -109,7 +115,7 @@ def test_a_live_session_on_a_run_takes_over_its_scene_and_no_more(tmp_path, monk
         assert again.pipeline.datamanager.dataparser.orientation_method == "none"
         assert again.pipeline.model.sh_degree == 2
         assert (again.viewer.websocket_host, again.viewer.make_share_url) == ("127.0.0.1", False)
-        assert again.pipeline.encoder == fasttext2style.config.pipeline.encoder
+        assert (again.pipeline.encoder, again.pipeline.encoder_weights) == ours
     for missing in (tmp_path / "missing.ply", tmp_path / "capture", tmp_path / "capture" / "transforms.json"):
         with pytest.raises(ValueError, match=r"expected|Expected"):
             open_live(missing)

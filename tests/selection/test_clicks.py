@@ -100,6 +100,7 @@ def test_a_table_and_what_stands_on_it():
     for chosen, expected in (
         (find(on_thing).mask, (0, 0, 1)),
         (find(on_table, on_thing).mask, (0, 1, 0)),
+        (find(on_thing, on_table).mask, (0, 0, 1)),
         (find(torch.cat([on_table, on_thing])).mask, (0, 1, 1)),
     ):
         shares = [float(part.float().mean()) for part in chosen.split([4000, 2500, 1200])]
@@ -212,11 +213,47 @@ def test_clicks_are_marked_and_named():
     )
 
 
-@given(tolerances=st.tuples(st.floats(0.2, 6), st.floats(0.2, 6)))
-def test_more_tolerance_selects_more(tolerances):
-    points = clicked(1, TOY_CLICKS["from the side"][0])
+CRATE, DECK = slice(19_200, 20_900), slice(20_900, 29_944)
+
+
+def _top_of_the_crate() -> torch.Tensor:
+    means = toy(1).gaussians.means
+    return means[CRATE.start + int(means[CRATE, 2].argmax())][None]
+
+
+@given(
+    where=st.sampled_from(["statue", "crate", "deck"]),
+    tolerances=st.tuples(st.floats(0.2, 9), st.floats(0.2, 9)),
+)
+def test_more_tolerance_selects_more(where, tolerances):
+    statue, deck = clicked(1, TOY_CLICKS["from the side"][0]), clicked(1, [(4, 25, 245)])
+    points = {"statue": statue, "crate": _top_of_the_crate(), "deck": deck}[where]
     less, more = (selector().select(points, tolerance=tolerance).mask for tolerance in sorted(tolerances))
     assert (less <= more).all()
+
+
+def test_the_tolerance_takes_a_part_of_a_thing_or_all_of_it_or_what_it_touches_too():
+    """A face of the crate is one of the five that show; the crate; and the deck that it stands on."""
+    top = _top_of_the_crate()
+    part, thing, more = (selector().select(top, tolerance=tolerance).mask for tolerance in (0.5, 2.0, 8.0))
+    assert 0.05 < part[CRATE].float().mean() < 0.4
+    assert thing[CRATE].float().mean() > 0.9 and thing.sum() == thing[CRATE].sum()
+    assert more[DECK].sum() > 100 and more[CRATE].float().mean() > 0.9
+
+
+def test_the_tolerance_of_the_ground_goes_over_to_what_stands_on_it():
+    deck = clicked(1, [(4, 25, 245)])
+    ground, more = (selector().select(deck, tolerance=tolerance).mask for tolerance in (2.0, 8.0))
+    assert ground[:17_000].float().mean() < 0.05 and more[:17_000].float().mean() > 0.5
+
+
+def test_points_beside_a_thing_hold_with_any_tolerance():
+    """The crate, not the deck around it: it stays with the crate."""
+    means = toy(1).gaussians.means
+    around = means[DECK][torch.cdist(means[DECK], _top_of_the_crate()).argsort(dim=0)[:400:40, 0]]
+    beside = selector().select(_top_of_the_crate(), around, tolerance=8.0).mask
+    alone = selector().select(_top_of_the_crate(), tolerance=8.0).mask
+    assert beside[DECK].sum() < 0.5 * alone[DECK].sum() and beside[CRATE].float().mean() > 0.9
 
 
 def test_the_points_themselves_are_obeyed():

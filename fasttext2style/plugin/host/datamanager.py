@@ -143,9 +143,7 @@ class SceneDatamanager(FullImageDatamanager[SceneDataset]):
         pictures = torch.empty(len(entries), cameras.height, cameras.width, 3, dtype=torch.uint8)
         for entry, picture in zip(entries, pictures):
             cached = entry["image"]
-            image = cached.cpu()
-            image = image if image.dtype == torch.uint8 else (image.clamp(0, 1) * 255).round().to(torch.uint8)
-            picture.copy_(_framed(torch.from_numpy(on_background(image.numpy(), background)), cameras))
+            picture.copy_(_framed(torch.from_numpy(on_background(as_bytes(cached).numpy(), background)), cameras))
             if cached.device == picture.device and cached.dtype == picture.dtype and cached.shape == picture.shape:
                 entry["image"] = picture  # it is there once, not twice
         return pictures
@@ -158,6 +156,12 @@ class SceneDatamanager(FullImageDatamanager[SceneDataset]):
         cameras = self.cameras("eval")
         masks = [entry.get("mask", torch.ones_like(entry["image"][..., :1])) for entry in self.cached_eval]
         return torch.cat([_framed(mask, cameras) for mask in masks], dim=-1).movedim(-1, 0).float().cpu()
+
+
+def as_bytes(image: torch.Tensor) -> torch.Tensor:
+    """[height, width, channels] of the data manager as 8 bits on the CPU."""
+    image = image.cpu()
+    return image if image.dtype == torch.uint8 else (image.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def _framed(picture: torch.Tensor, cameras: Cameras) -> torch.Tensor:

@@ -43,9 +43,9 @@ def take_history(model: SceneModel, history: History, state: SceneState) -> None
     entries = history_tensors(state, history)
     model.history_ids, model.history_applied = entries[IDS].to(model.device), entries[APPLIED].to(model.device)
     edits = [step.id for step in history.edits]
+    model.earlier.clear()  # first, for the files may be gone, and with them what is told below
     _take_environment(model, history, edits)
     if not edits:
-        model.earlier.clear()
         return
     delta = history.delta(edits[-1])
     changed, added = (state.rows_of(ids.to(state.device)) for ids in (delta.changed_ids, delta.added.ids))

@@ -56,6 +56,7 @@ def _take_over(config: Any, run: TrainerConfig, folder: Path) -> None:
         config.pipeline.model.prompt = run.pipeline.model.prompt
         config.pipeline.model.sh_degree = run.pipeline.model.sh_degree
         config.pipeline.datamanager.max_image_size = run.pipeline.datamanager.max_image_size
-        # A name, not code of somebody's.
+        # A name, not code of somebody's; of a file of weights tensors alone are read.
         if ":" not in run.pipeline.encoder:
             config.pipeline.encoder = run.pipeline.encoder
+            config.pipeline.encoder_weights = run.pipeline.encoder_weights

@@ -23,6 +23,7 @@ from fasttext2style.evaluation.object_pictures import marked
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.panel.view import Look, Pose
 from fasttext2style.plugin.host.convert import to_scene_cameras
+from fasttext2style.plugin.host.datamanager import SceneDatamanager, as_bytes
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.outputs import TINT, LazyOutputs
 from fasttext2style.scene.cameras import Cameras, looked_at
@@ -46,6 +47,7 @@ class LiveViewer:
         self._last_picture = 0.0
         self._balls: list[viser.SceneNodeHandle] = []
         self.on_look: Callable[[Look, float | None], None] = lambda what, at: None
+        self.on_failure: Callable[[str], None] = lambda message: None
         self._look: Look = "after"
         for element in (viewer.pause_train, viewer.resume_train, viewer.stats_markdown):
             element.visible = False  # there is no training to pause, and no step to count
@@ -142,18 +144,24 @@ class LiveViewer:
         if compared in outputs:
             outputs.later(compared, outputs.pop(compared))
         for name in {panel.output_render} | ({panel.split_output_render} if panel.split else set()):
-            outputs.get(name)
+            try:
+                outputs.get(name)
+            except (ValueError, OSError) as error:  # a thread that renders ends with what it raises
+                outputs[name] = outputs["rgb"]
+                self.on_failure(str(error))
         if tint is not None:
             outputs["rgb"] = marked(outputs["rgb"], outputs["selection"][..., :1], tint)
 
     def show_pictures(self, pictures: Mapping[int, Tensor]) -> None:
         # nerfstudio's buttons show and hide frustums: shown at once, they would stand before what has changed.
-        viewer, train = self.viewer, self.viewer.pipeline.datamanager.train_dataset
-        assert train is not None, "nerfstudio drew its frustums"
+        viewer, data = self.viewer, self.viewer.pipeline.datamanager
+        train = data.train_dataset
+        assert isinstance(data, SceneDatamanager) and train is not None, "nerfstudio drew its frustums"
         if pictures:
             self._edited |= pictures.keys()
         else:  # the edit was taken back: what they show is no longer there
-            pictures = {view: train.get_image_uint8(view)[..., :3] for view in self._edited}
+            # Not from the disk: the capture may have been moved since.
+            pictures = {view: as_bytes(data.cached_train[view]["image"])[..., :3] for view in self._edited}
             self._edited = set()
             viewer.set_camera_visibility(False)
             viewer.hide_images.visible, viewer.show_images.visible = False, True

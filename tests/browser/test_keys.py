@@ -1,0 +1,157 @@
+"""What page.js makes of keys and of the mouse: on a page with nothing but the elements of viser's that it looks for.
+
+That these are the elements of viser's page is for `test_live_editing.py`, which uses some of them there.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fasttext2style.panel import page as script_of_the_page
+
+pytestmark = pytest.mark.browser
+
+SCRIPT = Path(script_of_the_page.__file__).with_name("page.js")
+BUTTONS = ("Apply", "Undo", "Redo", "Stop", "Pause", "Restyle")
+HTML = f"""<canvas data-engine="three" width="400" height="200" style="position: fixed; left: 0; top: 0"></canvas>
+<div style="position: fixed; left: 500px">
+  <div><div><label>page</label><div><input id="page"></div></div></div>
+  <div><div><label>Sentence</label><div><input id="sentence" value="gold"></div></div></div>
+  <button role="tab">Edit</button> {"".join(f"<button>{label}</button>" for label in BUTTONS)}
+</div>
+<script>
+  window.pressed = []; window.said = [];
+  for (const it of document.querySelectorAll("button")) it.onclick = () => pressed.push(it.textContent);
+  document.querySelector("#page").addEventListener("input", (event) => said.push(JSON.parse(event.target.value)));
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def tab(browser):
+    tab = browser.new_page()
+    yield tab
+    tab.close()
+
+
+@pytest.fixture()
+def page(tab):
+    tab.goto("about:blank")
+    tab.set_content(HTML)
+    tab.add_script_tag(path=SCRIPT)
+    return tab
+
+
+def _said(page, count: int = 1) -> list[dict]:
+    """What the server was told, without the numbers."""
+    page.wait_for_function("(count) => said.length >= count", arg=count, timeout=5000)
+    return [{name: it for name, it in message.items() if name != "number"} for message in page.evaluate("said")]
+
+
+def _tell(page, **state) -> None:
+    page.evaluate(f"ft2s.set({json.dumps(state)})")
+
+
+@pytest.mark.parametrize(
+    ("key", "button"),
+    [("Control+z", "Undo"), ("Control+Shift+z", "Redo"), ("Control+y", "Redo"), ("Meta+z", "Undo"),
+     ("Control+Enter", "Apply"), ("Escape", "Stop"), ("p", "Pause")],
+)  # fmt: skip
+def test_a_key_presses_its_button(page, key, button):
+    page.keyboard.press(key)
+    assert page.evaluate("pressed") == [button]
+
+
+def test_enter_in_the_sentence_applies_it_once_it_was_sent(page):
+    page.locator("#sentence").press("Enter")
+    assert page.evaluate("pressed") == [], "viser is still sending the last letters"
+    page.wait_for_function("pressed.length", timeout=5000)
+    assert page.evaluate("[pressed, document.activeElement.id]") == [["Apply"], ""]
+
+
+@pytest.mark.parametrize("key", ["z", "p", "c", "[", "1", "?", "f", "h"])
+def test_what_is_typed_into_a_field_is_text(page, key):
+    page.locator("#sentence").press(key)
+    page.wait_for_timeout(200)
+    assert page.evaluate("[pressed, said, !!document.querySelector('.ft2s-help')]") == [[], [], False]
+    assert key in page.locator("#sentence").input_value()
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [*((key, {"kind": "tool", "tool": tool}) for key, tool in
+       {"c": "click", "k": "color", "r": "rectangle", "l": "lasso", "b": "brush", "v": "look around"}.items()),
+     ("[", {"kind": "size", "larger": False}), ("]", {"kind": "size", "larger": True}), ("f", {"kind": "frame"}),
+     ("3", {"kind": "bookmark", "place": "3", "keep": False}), ("Shift+Digit3", None)],
+)  # fmt: skip
+def test_a_key_tells_the_server(page, key, message):
+    page.keyboard.press(key)
+    if message is None:  # Shift alone says that something would be added
+        message = {"kind": "bookmark", "place": "3", "keep": True}
+        assert message in _said(page, 2)
+    else:
+        assert _said(page) == [message]
+
+
+@pytest.mark.parametrize(("key", "combine"), [("Shift", "add"), ("Alt", "take away")])
+def test_keys_that_are_held_say_how_to_combine_until_they_are_let_go(page, key, combine):
+    page.keyboard.down(key)
+    assert _said(page)[-1] == {"kind": "held", "combine": combine}
+    page.keyboard.up(key)
+    assert _said(page, 2)[-1] == {"kind": "held", "combine": ""}
+
+
+def test_help_comes_and_goes(page):
+    for shown in (True, False):
+        page.keyboard.press("?")
+        assert page.evaluate("!!document.querySelector('.ft2s-help')") == shown
+
+
+@pytest.mark.parametrize("tool", ["rectangle", "lasso", "brush"])
+def test_a_drag_with_a_tool_that_draws_is_a_drawing(page, tool):
+    """In shares of the scene's width and height, from where it began to where it ended."""
+    _tell(page, tool=tool, size=0.2)
+    page.mouse.move(100, 50)
+    page.mouse.down()
+    page.mouse.move(200, 100, steps=4)
+    page.mouse.move(300, 100, steps=4)
+    page.mouse.up()
+    (said,) = _said(page)
+    assert (said["kind"], said["drawing"], said["combine"]) == ("drawing", tool, "")
+    assert (said["points"][0], said["points"][-1]) == ([0.25, 0.25], [0.75, 0.5]) and len(said["points"]) > 4
+
+
+def test_a_click_with_a_tool_that_draws_an_outline_is_a_click(page):
+    _tell(page, tool="lasso")
+    page.mouse.click(200, 100)
+    assert _said(page) == [{"kind": "click", "drawing": "lasso", "combine": "", "points": [[0.5, 0.5]]}]
+
+
+@pytest.mark.parametrize("tool", ["click", "look around"])
+def test_a_drag_with_another_tool_is_left_to_viser(page, tool):
+    _tell(page, tool=tool)
+    page.mouse.move(100, 50)
+    page.mouse.down()
+    page.mouse.move(300, 100, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(200)
+    assert page.evaluate("said") == []
+
+
+def test_the_divider_is_dragged_and_both_sides_have_their_names(page):
+    _tell(page, tool="click", look="after | before", split=0.5)
+    labels = "[...document.querySelectorAll('.ft2s-label:not(.ft2s-hidden)')].map((it) => it.textContent)"
+    assert page.evaluate(labels) == ["after", "before"]
+    page.mouse.move(203, 100)
+    page.mouse.down()
+    page.mouse.move(300, 100)
+    page.mouse.up()
+    assert _said(page)[-1] == {"kind": "split", "at": 0.75}
+    _tell(page, look="after", split=None)
+    assert page.evaluate(labels) == []
+
+
+def test_restyle_leads_to_the_sentence(page):
+    page.get_by_role("button", name="Restyle").click()
+    page.wait_for_function("document.activeElement.id === 'sentence'", timeout=5000)
+    assert "Edit" in page.evaluate("pressed")
