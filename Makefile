@@ -35,8 +35,7 @@ test: lint
 	    echo "Left out: tests in a browser (apt-get install chromium)"
 	@$(BIN)/python -c 'import open3d, pymeshlab' 2>/dev/null || \
 	    echo "Left out: tests of ns-export, for open3d cannot be loaded (apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6)"
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(TESTS)
-	$(BIN)/pytest -n 2 --dist loadfile -m browser tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu and not weights" $(TESTS)
 	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
 	    echo $(BIN)/pytest -m gpu; $(BIN)/pytest -m gpu; \
 	else echo "Left out: tests on a GPU, there is none here"; fi
@@ -49,7 +48,7 @@ pretend-cuda: $(VENV)/.installed
 	@if ! command -v gcc >/dev/null; then echo "Left out: the pretended GPU (apt-get install gcc)"; \
 	elif ! $(BIN)/python -c 'import sys, torch; sys.exit(torch.version.cuda is None)'; then \
 	    echo "Left out: the pretended GPU (torch is a build without CUDA)"; \
-	else OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p tests.pretend_cuda.plugin -n 0 -m gpu $(ON_PRETENDED_GPU); fi
+	else OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p tests.pretend_cuda.plugin -n 2 --dist loadfile -m gpu $(ON_PRETENDED_GPU); fi
 
 coverage: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered

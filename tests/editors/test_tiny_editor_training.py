@@ -77,6 +77,7 @@ def test_instructions_name_the_look_and_strangers_do_not(training_modules):
 SMALL = dict(size=32, stages=12, triplets=12, autoencoder_steps=2, steps=4, batch=4, checkpoint_steps=2)
 
 
+@pytest.mark.slow
 def test_training_makes_a_pipeline_that_loads(training_modules, tmp_path):
     *_, train, _ = training_modules
     train.main(train.Settings(tmp_path, **SMALL))

@@ -191,6 +191,7 @@ def painted(prompt: str, steps: int) -> tuple[Tensor, float, float]:
     return mean, losses[0], losses[-1]
 
 
+@pytest.mark.slow
 def test_three_steps_of_training_write_weights_that_load(training_modules, tmp_path):
     _, _, train = training_modules
     settings = train.Settings(out=tmp_path, steps=3, batch=16, chapter_steps=2, surfaces=70)

@@ -23,7 +23,7 @@ def capture(tmp_path_factory):
     return rounds_capture(tmp_path_factory.mktemp("capture"))
 
 
-@pytest.fixture(scope="module", params=["restyle", "replace"])
+@pytest.fixture(scope="module", params=[pytest.param("restyle", marks=pytest.mark.slow), "replace"])
 def uninterrupted(request, capture, tmp_path_factory):
     """The mode, the last round's tensors, and the computing time of the training."""
     output = tmp_path_factory.mktemp("whole")
