@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fasttext2style.trust.documents import check_density
+
 ENDINGS = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 """Of photographs whose names stand in transforms.json without one, as Blender and instant-ngp write them."""
 LARGEST = 1e15
@@ -53,9 +55,11 @@ def read_transforms(data: Path) -> Transforms:
     if not path.is_file():
         raise ValueError(_no_transforms(data))
     try:
+        content = path.read_bytes()
+        check_density(content)
         # Some programs of Windows begin a file with a byte order mark.
-        meta = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        meta = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}. Make it again with ns-process-data.") from error
     frames = meta.get("frames") if isinstance(meta, dict) else None
     if not isinstance(frames, list) or not frames:

@@ -19,6 +19,7 @@ from torch import Tensor
 from fasttext2style.guidance.constants import constant
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.weights import reachable
+from fasttext2style.trust.torch_files import load_torch_file
 
 Content = Literal["none", "trunk", "structure", "vgg", "lpips"]
 ContentLoss = Callable[[Tensor, Tensor], Tensor]
@@ -162,7 +163,13 @@ def _torchvision_weights(url: str, path: str, content: str) -> dict[str, Tensor]
     if path:
         if not Path(path).is_file():
             raise ValueError(f"There is no file {path} with weights for content {content!r}.")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state = load_torch_file(Path(path))
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read as weights for content {content!r} ({error}).") from error
+        if not isinstance(state, dict) or not all(isinstance(it, Tensor) for it in state.values()):
+            raise ValueError(f"{path} holds no weights for content {content!r}: expected tensors by their names.")
+        return state
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     if not cached.is_file() and not reachable(url):
         raise ValueError(

@@ -65,6 +65,7 @@ def name_and_weights(text: str) -> tuple[str, str | None]:
 
 def _is_module(name: str) -> bool:
     try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):  # a parent is missing, or no name of a module at all
+        # Of the package alone: to look for a.b, a is imported, which `PlugIns.find` decides about.
+        return find_spec(name.partition(".")[0]) is not None
+    except (ImportError, ValueError):  # no name of a module at all
         return False

@@ -203,14 +203,23 @@ def grams_of(word: str) -> list[int]:
 
 
 def load_towers(path: Path) -> tuple[ImageTower, TextTower]:
-    """Towers with the weights and the vocabulary of a file written by `examples/train_tiny_encoder/train.py`."""
+    """Towers with the weights and the vocabulary of a file written by `examples/train_tiny_encoder/train.py`.
+
+    Raises:
+        ValueError: another model's, or damaged.
+    """
     vocabulary = read_vocabulary(path)
     with safe_open(path, framework="pt") as stored:
         tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118 (no mapping)
     image_tower = ImageTower()
     text_tower = TextTower(vocabulary.style, vocabulary.neutral)
     for prefix, tower in (("image.", image_tower), ("text.", text_tower)):
-        tower.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        try:
+            tower.load_state_dict(state)
+        except RuntimeError as error:  # missing, unknown, or of another shape
+            reason = " ".join(str(error).split())[:300]
+            raise ValueError(f"{path} does not fit this tiny encoder: {reason}") from error
     return image_tower, text_tower
 
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
+from fasttext2style.trust.documents import is_text
+
 PACKAGED_WEIGHTS = "tiny_encoder.safetensors"
 
 
@@ -39,4 +41,10 @@ def read_vocabulary(weights: Path | None = None) -> Vocabulary:
         raise ValueError(f"{weights} is no .safetensors file ({error}); expected tiny encoder weights.") from error
     if "style_words" not in metadata:
         raise ValueError(f"{weights} holds another model: expected tiny encoder weights, made by train_tiny_encoder.")
-    return Vocabulary(json.loads(metadata["style_words"]), json.loads(metadata["neutral_words"]))
+    try:
+        style, neutral = (json.loads(metadata[name]) for name in ("style_words", "neutral_words"))
+        if not all(isinstance(words, list) and all(map(is_text, words)) for words in (style, neutral)):
+            raise ValueError("its words are no lists of words")
+        return Vocabulary(style, neutral)
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ValueError(f"{weights} is damaged ({type(error).__name__}: {error}); make or copy it again.") from error

@@ -37,6 +37,8 @@ FIRST_FORMAT = "fasttext2style-history-1"
 Kind = Literal["edit", "selection"]
 LARGEST_THUMBNAIL = 1024
 """Side in pixels; ours have 96."""
+LARGEST_THUMBNAIL_FILE = 5 << 20
+"""Bytes: it goes to every page as it is. 1024 x 1024 pixels have 4 MiB before they are packed."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Step:
         """A small picture, if one was kept."""
         path = self.folder / "thumbnail.png"
         try:
+            if not path.is_file() or path.stat().st_size > LARGEST_THUMBNAIL_FILE:
+                return None
             with open(path, "rb") as stream:
                 start = stream.read(24)
         except OSError:

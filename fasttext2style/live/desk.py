@@ -14,6 +14,7 @@ from typing import Any
 
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.trust.documents import TEXT, Check, check_fields, is_mapping, is_number, is_text, read_document
+from fasttext2style.trust.text import one_line
 
 NAME = "desk.json"
 FORMAT = "fasttext2style-desk-1"
@@ -48,6 +49,9 @@ _FIELDS: dict[str, tuple[str, Check]] = {
     "bookmarks": ("a mapping of numbers to cameras", _cameras),
     "names": ("a mapping of objects to text", _texts),
 }
+
+
+_TEXTS = ("fields", "names")
 
 
 class Desk:
@@ -135,16 +139,19 @@ class Desk:
 
     def _read_own(self) -> dict[str, Any]:
         try:
-            return _read(self.path)
+            return read_desk(self.path)
         except ValueError as error:
             aside = self.path.with_suffix(".damaged.json")
             _log.warning("%s is damaged (%s): it is kept as %s and begun anew", self.path, error, aside.name)
-            self.path.replace(aside)
+            try:
+                self.path.replace(aside)
+            except OSError as failed:
+                _log.warning("It cannot be kept: %s", failed)
             return {}
 
     def _read_earlier(self, path: Path) -> dict[str, Any]:
         try:
-            return _read(path)
+            return read_desk(path)
         except ValueError as error:
             _log.warning("%s is damaged (%s): this session begins anew", path, error)
             return {}
@@ -159,7 +166,7 @@ class Desk:
             self._set(field, self._content.get(field, {}) | values)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_desk(path: Path) -> dict[str, Any]:
     """What a file says.
 
     Raises:
@@ -167,4 +174,6 @@ def _read(path: Path) -> dict[str, Any]:
     """
     content = read_document(path)
     check_fields(content, _FIELDS, complete=False)
+    # Shown as it is, in fields of the panel.
+    content |= {name: {it: one_line(text) for it, text in content[name].items()} for name in _TEXTS if name in content}
     return {name: content[name] for name in content if name in _FIELDS and name != "format"}

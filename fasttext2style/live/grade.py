@@ -68,8 +68,11 @@ def grade_of(scene: LiveScene) -> Grade:
         return scene.unsettled.grade
     last = scene.history.last_move
     settings = scene.history.step(last.step).settings if last is not None and last.new == 1 else {}
-    found = settings.get("grade")
-    return Grade(**found | {"tint_color": tuple(found["tint_color"])}) if found else Grade()
+    try:  # of a file that anybody may have written
+        said = settings["grade"]
+        return Grade(**said | {"tint_color": tuple(said["tint_color"])}).check()
+    except (KeyError, TypeError, ValueError):
+        return Grade()
 
 
 class _Grading:

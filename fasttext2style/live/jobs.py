@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from shlex import quote
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -19,10 +19,12 @@ from fasttext2style.live.texts import example_name
 from fasttext2style.scene.files.export import What, export
 from fasttext2style.selection import algebra
 from fasttext2style.selection.selection import Selection
+from fasttext2style.trust.documents import is_number
 
 _RESHAPED = {"grow": "grown", "shrink": "shrunk", "invert": "inverted", "largest part": "its largest part"}
 _SMALL_STEP = 0.03
 """Grow and shrink, relative to the object's size."""
+HIGHEST_THRESHOLD, WIDEST_FEATHER = 0.95, 0.3
 _CANDIDATE, _THRESHOLD, _FEATHER = "candidate", "threshold", "feather"
 """Settings of the selections that they make."""
 
@@ -153,8 +155,13 @@ class Feather:
 
 def edge_of(scene: LiveScene) -> tuple[float, float]:
     """Threshold and width of the feather, if they made the present object; else 0."""
-    settings = scene.made_last("selection")
-    return settings.get(_THRESHOLD, 0.0), settings.get(_FEATHER, 0.0)
+    settings = scene.made_last("selection")  # of a file that anybody may have written
+
+    def said(name: str, most: float) -> float:
+        value: Any = settings.get(name)
+        return float(value) if is_number(value) and 0 <= value <= most else 0.0
+
+    return said(_THRESHOLD, HIGHEST_THRESHOLD), said(_FEATHER, WIDEST_FEATHER)
 
 
 def _something(scene: LiveScene) -> Selection:

@@ -14,12 +14,15 @@ from torch import Tensor
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.state import SELECTION
 from fasttext2style.history.steps import Step
+from fasttext2style.live.desk import LONGEST_NAME
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.selection.noun import noun_phrase
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.grade import graded
 from fasttext2style.styling.grade_settings import Grade
+from fasttext2style.trust.documents import is_count
+from fasttext2style.trust.text import one_line
 
 SAME_OBJECT = 0.5
 """Objects that share so much of both together are one, which was chosen a little differently."""
@@ -58,7 +61,8 @@ def objects_of(scene: LiveScene) -> list[SceneObject]:
                 hiding[hidden] = step
     names: list[str] = []
     for object_id, steps in edits.items():
-        names.append(scene.desk.name_of(object_id) or _first_name(steps[0], names))
+        given = one_line(scene.desk.name_of(object_id), LONGEST_NAME).strip()
+        names.append(given or one_line(_first_name(steps[0], names), LONGEST_NAME))
     return [
         SceneObject(object_id, name, tuple(steps), hiding.get(object_id))
         for (object_id, steps), name in zip(edits.items(), names)
@@ -165,7 +169,7 @@ class ShowObject:
 
 def _number(step: Step, setting: str) -> int | None:
     value = step.settings.get(setting)  # of a file that anybody may have written
-    return value if isinstance(value, int) else None
+    return value if is_count(value) else None
 
 
 def _object_of(step: Step) -> int:

@@ -5,9 +5,9 @@ Each of them adds what it points at to the object, or takes it away, whatever ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -21,12 +21,15 @@ from fasttext2style.selection.drawn import Drawing, Point, drawn_mask, select_se
 from fasttext2style.selection.picking import pick_ray
 from fasttext2style.selection.pointed import SIZE, Pointer, select_pointed
 from fasttext2style.selection.selection import Selection
+from fasttext2style.trust.documents import NUMBER, Check, check_fields, is_mapping, is_number
 
 Combine = Literal["add", "take away", "keep common", "new"]
 """How what is pointed at and the present object become the new object."""
 Triple = tuple[float, float, float]
 _CLICK = "click"
 """Setting of the selections that a click makes: the click."""
+_MOST_CLICKS = 1000
+"""That are marked in the view."""
 _SHADES = 0.1
 """CIELAB / 100: what still is a shade of the same colour."""
 
@@ -72,10 +75,40 @@ class Click:
         return combined(scene, found, self.combine, settings)
 
 
+_TRIPLE = ("three numbers", lambda value: _is_triple(value))
+_CLICK_FIELDS: dict[str, tuple[str, Check]] = {
+    "origin": _TRIPLE,
+    "direction": _TRIPLE,
+    "combine": (f"one of {get_args(Combine)}", lambda value: value in get_args(Combine)),
+    "tolerance": NUMBER,
+    "size": NUMBER,
+    "opening": NUMBER,
+    "by_color": ("true or false", lambda value: isinstance(value, bool)),
+}
+"""Of `Click`, in its order."""
+
+
 def clicks_of(scene: LiveScene) -> list[tuple[tuple[float, ...], bool]]:
     """Position and whether it was added, of the clicks that made the present object; empty if others made it."""
-    clicks = scene.made_last("selection").get("clicks", [])
-    return [(tuple(position), bool(added)) for *position, added in clicks]
+    clicks = scene.made_last("selection").get("clicks")  # of a file that anybody may have written
+    if not (isinstance(clicks, list) and all(isinstance(it, list) and _is_triple(it[:-1]) for it in clicks)):
+        return []
+    return [(tuple(position), bool(added)) for *position, added in clicks[-_MOST_CLICKS:]]
+
+
+def _is_triple(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(is_number(it) and abs(it) < 1e9 for it in value)
+
+
+def _click_in(settings: Mapping[str, Any]) -> Click | None:
+    """The click that made a selection; None if it was none, or the file does not say one as we would."""
+    said: Any = settings.get(_CLICK)
+    try:
+        check_fields(said if is_mapping(said) else {}, _CLICK_FIELDS)
+    except ValueError:
+        return None
+    (ox, oy, oz), (dx, dy, dz) = said["origin"], said["direction"]
+    return Click((ox, oy, oz), (dx, dy, dz), *(said[name] for name in [*_CLICK_FIELDS][2:]))
 
 
 @dataclass(frozen=True)
@@ -88,11 +121,10 @@ class ClickAgain:
     replaces_waiting: bool = True
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        settings = scene.made_last()
-        if _CLICK not in settings:
+        last = _click_in(scene.made_last())
+        if last is None:
             return f"The next click has a tolerance of {self.tolerance:g} and a size of {self.size:.0%}."
-        rays = {name: tuple(settings[_CLICK][name]) for name in ("origin", "direction")}
-        again = Click(**settings[_CLICK] | rays | {"tolerance": self.tolerance, "size": self.size})
+        again = replace(last, tolerance=self.tolerance, size=self.size)
         before = scene.state.selection.clone()
         said = again_instead(scene, lambda: again.run(scene, progress), _CLICK)
         if torch.equal(scene.state.selection, before):

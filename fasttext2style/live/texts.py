@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 
 from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
 from fasttext2style.selection.selection import Selection
+from fasttext2style.trust.documents import is_count
 from fasttext2style.trust.text import in_panel
 
 
@@ -50,20 +52,20 @@ def _knows_looks(segmenter: str) -> bool:
 
 def selections_text(steps: Sequence[Step]) -> str:
     """Every choice of the object, the newest first; what is undone is struck through."""
-    lines = (f"{_clock(step)} {in_panel(step.name)}" for step in reversed(steps) if step.kind == "selection")
+    lines = (f"{_clock(step)} {in_panel(step.name)}".lstrip() for step in reversed(steps) if step.kind == "selection")
     struck = (step.active for step in reversed(steps) if step.kind == "selection")
     return "  \n".join(line if active else f"~~{line}~~" for line, active in zip(lines, struck)) or "None yet."
 
 
 def edit_text(step: Step) -> str:
     """Picture, time and facts of an edit."""
-    facts = [_clock(step), f"{step.gaussians_changed:,} Gaussians", f"took {step.seconds:.0f} s"]
-    if "round" in step.settings:
-        facts.insert(1, f"round {step.settings['round']}")
+    number = step.settings.get("round")
+    facts = [f"round {number}"] if is_count(number) else []
+    facts = [_clock(step), *facts, f"{step.gaussians_changed:,} Gaussians", f"took {step.seconds:.0f} s"]
     if step.strength == 0:
         facts.insert(0, "**taken out**")
     name = f"**{in_panel(step.prompt or step.name)}**"
-    return f"{_picture(step)}{name}  \n{', '.join(facts)}"
+    return f"{_picture(step)}{name}  \n{', '.join(filter(None, facts))}"
 
 
 def _picture(step: Step) -> str:
@@ -75,4 +77,6 @@ def _picture(step: Step) -> str:
 
 
 def _clock(step: Step) -> str:
-    return step.created[11:16]
+    """Hour and minute; nothing where the file says no time."""
+    found = re.match("[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([0-9]{2}:[0-9]{2})", step.created)
+    return found[1] if found else ""

@@ -107,11 +107,21 @@ class EditTab:
                          "By 3% of the object's size.")  # fmt: skip
         elements.buttons("Pieces", {"Largest only": lambda: jobs.Reshape("largest part")}, "Drop all smaller pieces.")
         self.feather = gui.add_slider(
-            "Feather %", 0.0, 30.0, 1.0, 0.0, hint="Width of a soft edge, of the object's size: edits fade out in it."
+            "Feather %",
+            0.0,
+            100 * jobs.WIDEST_FEATHER,
+            1.0,
+            0.0,
+            hint="Width of a soft edge, of the object's size: edits fade out in it.",
         )
         elements.on_change(self.feather, lambda: self.session.submit(jobs.Feather(self.feather.value / 100)))
         self.threshold = gui.add_slider(
-            "Threshold", 0.0, 0.95, 0.05, 0.0, hint="Keep only what belongs to the object by more than this."
+            "Threshold",
+            0.0,
+            jobs.HIGHEST_THRESHOLD,
+            0.05,
+            0.0,
+            hint="Keep only what belongs to the object by more than this.",
         )
         elements.on_change(self.threshold, lambda: self.session.submit(jobs.Threshold(self.threshold.value)))
         self.text = gui.add_text("Name", "", hint=f"What to select, such as {example_name(self.segmenter)}.")

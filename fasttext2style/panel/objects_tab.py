@@ -12,6 +12,7 @@ from fasttext2style.live.objects import SceneObject, SelectObject, ShowObject, o
 from fasttext2style.live.texts import edit_text, selections_text
 from fasttext2style.panel.elements import Elements
 from fasttext2style.panel.view import View
+from fasttext2style.trust.text import one_line
 
 _EDITS = 1e-6
 """Between the places of two edits of an object: objects are one apart."""
@@ -67,7 +68,7 @@ class ObjectsTab:
 
     def _restyle(self, object_id: int) -> SelectObject:
         thing = self._objects[object_id].thing
-        self._on_restyle(next((step.prompt for step in reversed(thing.edits) if step.prompt), ""))
+        self._on_restyle(one_line(next((step.prompt for step in reversed(thing.edits) if step.prompt), "")))
         return SelectObject(object_id)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.terminal.console import say
+from fasttext2style.trust.lock import WriteLock
 
 
 def pack(run: Path, output: Path) -> int:
     """Write a run's folder as an uncompressed .tar (pictures are compressed already), atomically; returns its bytes.
 
     Raises:
-        ValueError: the .tar would lie inside the folder that it packs, a link in it points at nothing, or the disk is
-            full.
+        ValueError: the .tar would lie inside the folder that it packs, a link in it points at nothing, the disk is
+            full, or another program is writing to the run.
     """
     output = output.expanduser().absolute()
     links = {path: path.resolve() for path in run.rglob("*") if path.is_symlink()}
@@ -28,7 +31,9 @@ def pack(run: Path, output: Path) -> int:
     name = run.name or run.resolve().name
     try:
         # What links point at is what is to be kept: elsewhere they would point at nothing.
-        with atomic_write(output) as stream, tarfile.open(fileobj=stream, mode="w", dereference=True) as tar:
+        # Of one moment: a history is read before its steps, of which a writer may remove some meanwhile.
+        alone = WriteLock(run) if os.access(run, os.W_OK) else nullcontext()
+        with alone, atomic_write(output) as stream, tarfile.open(fileobj=stream, mode="w", dereference=True) as tar:
             tar.add(run, arcname=name, filter=_without_locks)
     except OSError as error:
         raise ValueError(f"{run} could not be packed into {output} ({error}); what was there is untouched.") from error

@@ -47,7 +47,7 @@ class Grade:
         for name, (least, most) in limits.items():
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"{name} lies between {least:g} and {most:g}, got {getattr(self, name)}")
-        if not all(0.0 <= value <= 1.0 for value in self.tint_color):
+        if len(self.tint_color) != 3 or not all(0.0 <= value <= 1.0 for value in self.tint_color):
             raise ValueError(f"tint_color is red, green and blue in [0, 1], got {self.tint_color}")
         if self.tint > 0 and sum(share * value for share, value in zip(LUMA, self.tint_color)) < 0.01:
             raise ValueError(f"Nothing can be tinted with black, got {self.tint_color}; lower the brightness instead")

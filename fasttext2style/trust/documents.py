@@ -23,6 +23,9 @@ def read_document(path: Path) -> dict[str, Any]:
         ValueError: missing, too large, no JSON, or no mapping; a reason without the file's name.
     """
     try:
+        # A pipe would never be read to its end.
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         with open(path, "rb") as stream:
             content = stream.read(LARGEST + 1)
     except OSError as error:
@@ -43,6 +46,13 @@ def parsed_document(content: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError(f"expected a mapping, got a {type(document).__name__}")
     return document
+
+
+def check_density(content: bytes) -> None:
+    """Raises ValueError for JSON of any length that would take much more memory than it is long, such as [[],[],..."""
+    needed = 64 * content.count(b"[") + 240 * content.count(b"{") + 32 * content.count(b",")
+    if needed > len(content) + 200e6:
+        raise ValueError(f"it has {len(content):,} bytes and would take {needed:,}: there are only brackets and commas")
 
 
 def read_yaml_text(path: Path) -> str:

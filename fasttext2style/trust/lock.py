@@ -50,7 +50,8 @@ class WriteLock:
 def holder(run: Path) -> str:
     """Who said last that they hold the lock of a run, in words; believe it only while the lock is taken."""
     try:
-        said = json.loads((Path(run) / ".lock.json").read_bytes())
+        with open(Path(run) / ".lock.json", "rb") as stream:
+            said = json.loads(stream.read(10_000))
         return f"process {int(said['pid'])} on {said['host']}, since {said['since']}: {said['command']}"
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return "who that is could not be read"

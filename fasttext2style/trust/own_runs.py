@@ -11,6 +11,8 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
+from fasttext2style.trust.documents import LARGEST_YAML
+
 _LONGEST = 64 << 20
 """Bytes that are looked at: a million runs."""
 
@@ -21,7 +23,7 @@ def note_written(path: Path) -> None:
     try:
         known.parent.mkdir(parents=True, exist_ok=True)
         with open(known, "a", encoding="ascii") as stream:
-            stream.write(f"{_digest(path)}\n")
+            stream.write(f"\n{_digest(path)}\n")  # a full disk may have cut the line before it
     except OSError:
         return
 
@@ -40,4 +42,5 @@ def _known_path() -> Path:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read(LARGEST_YAML + 1)).hexdigest()  # longer ones are not read at all

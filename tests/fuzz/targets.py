@@ -26,6 +26,7 @@ from fasttext2style.history.delta import Delta, Footprint
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.history.steps import SavedSteps
+from fasttext2style.live.desk import FORMAT, read_desk
 from fasttext2style.live.texts import edit_text, selections_text
 from fasttext2style.recipes.plain_yaml import read_yaml
 from fasttext2style.rounds.folder import RoundsFolder
@@ -38,6 +39,7 @@ from fasttext2style.scene.files.points import read_points
 from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.selection.selection import SceneMark, Selection
 from fasttext2style.trust.objects import Known, load_objects
+from fasttext2style.trust.torch_files import load_torch_file
 from tests.history.scenes import random_state
 
 COUNT = 6
@@ -129,6 +131,12 @@ def _checkpoints(_: Path) -> list[bytes]:
 def _read_on_disk(path: Path) -> None:
     scene = SceneOnDisk(path)
     scene.subset(torch.arange(min(2, len(scene))))
+
+
+def _desks(_: Path) -> list[bytes]:
+    camera = {"position": [1.0, 2.0, 3.0], "look_at": [0.0, 0.0, 0.5], "up": [0.0, 0.0, 1.0]}
+    content = {"format": FORMAT, "asked": "a bear", "fields": {"sentence": "gold", "quality": "fine"}, "camera": camera}
+    return [json.dumps(content | {"bookmarks": {"1": camera}, "names": {"7": "the moon"}}).encode()]
 
 
 # --- the history -----------------------------------------------------------------------------------------------------
@@ -317,6 +325,8 @@ TARGETS = {
     "points": Target("points.ply", _point_plys, lambda folder: read_points(folder / "points.ply")),
     "selection": Target("object.npz", _selections, lambda folder: Selection.load(folder / "object.npz")),
     "checkpoint": Target("step.ckpt", _checkpoints, lambda folder: _read_on_disk(folder / "step.ckpt")),
+    "checkpoint, as a whole": Target("step.ckpt", _checkpoints, lambda folder: load_torch_file(folder / "step.ckpt")),
+    "desk": Target("desk.json", _desks, lambda folder: read_desk(folder / "desk.json")),
     "history": Target("history/history.json", _file_of_history("history.json"), _read_history),
     "step": Target("history/steps/0001/step.json", _file_of_history("steps/0001/step.json"), _read_history),
     "delta": Target(

@@ -74,6 +74,17 @@ def test_a_link_in_place_of_the_holders_name_is_not_written_through(tmp_path):
     assert mine.read_text() == "keep"
 
 
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
+    """Of a run that somebody sent: the lock would be made of, and may empty, whatever it points at."""
+    mine = tmp_path / "mine.txt"
+    mine.write_text("keep")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(mine)
+    with pytest.raises(ValueError, match="run cannot be written"):
+        WriteLock(tmp_path / "run")
+    assert mine.read_text() == "keep"
+
+
 @pytest.mark.parametrize("change", ["purge", "record", "undo", "carried_to"])
 def test_a_history_that_was_opened_earlier_removes_no_step_that_came_since(tmp_path, change):
     state = recolor(History.open(tmp_path / "history"), random_state(50), 0.25)

@@ -103,6 +103,21 @@ def test_resuming_the_run_of_another_needs_trust_for_code_and_for_being_seen(
     assert left == before
 
 
+def test_a_segmenter_of_another_is_not_imported_unsaid(run_folder, tmp_path, monkeypatch, capsys):
+    touched = tmp_path / "touched"
+    (tmp_path / "trust_evil.py").write_text(f"open({str(touched)!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = run_folder / "config.yml"
+    config = read_config(path)
+    config.pipeline.object.file, config.pipeline.object.text = None, "the ball"
+    config.pipeline.object.segmenter, config.pipeline.editor = "trust_evil:Segmenter", "tiny"
+    path.write_text(yaml.dump(config))
+    assert ft2s(monkeypatch, "rounds", "resume", run_folder) == 1
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "--trust" in said and "trust_evil:Segmenter" in said, said
+    assert not touched.exists() and "trust_evil" not in sys.modules
+
+
 def test_a_run_of_this_user_is_resumed_without_asking_and_a_changed_one_with_trust(
     run_folder, tmp_path, monkeypatch, capsys
 ):

@@ -3,6 +3,8 @@
 import json
 import resource
 import shutil
+import subprocess
+import sys
 import tarfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +20,7 @@ from fasttext2style.rounds.page import write_page
 from fasttext2style.rounds.records import size_estimate
 from fasttext2style.rounds.schedule import Schedule
 from tests.ball import ball_on_floor
+from tests.history.test_two_writers import HOLDER, ROOT
 from tests.rounds.balls import ball_rounds, object_of, run
 from tests.rounds.editors import Painter
 
@@ -233,6 +236,20 @@ def test_a_backup_holds_neither_who_was_writing_nor_what_is_half_written(two_rou
     with tarfile.open(output) as tar:
         names = {Path(name).name for name in tar.getnames()}
     assert not names & left_out and {".notes", "table.tmp", "index.html", "round_0002"} <= names
+
+
+def test_a_run_that_is_being_written_is_not_packed(two_rounds, tmp_path_factory):
+    """A history names its steps, and a writer may remove some while they are packed."""
+    output = tmp_path_factory.mktemp("outside") / "backup.tar"
+    command = [sys.executable, "-c", HOLDER, str(two_rounds)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match=rf"changed by another program \(process {other.pid} "):
+            pack(two_rounds, output)
+        other.kill()
+    assert not output.exists()
+    pack(two_rounds, output)
+    assert output.exists()
 
 
 def test_a_link_to_what_holds_the_run_is_not_packed_round_and_round(two_rounds, tmp_path_factory):

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import struct
 import time
 import tracemalloc
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from fasttext2style.captures.transforms import read_transforms
 from fasttext2style.history.steps import FORMAT, SavedSteps
 from fasttext2style.recipes.recipe import read_recipe
 from fasttext2style.rounds import folder as rounds_folder
@@ -23,7 +26,8 @@ from fasttext2style.scene.files.points import read_points
 from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.selection.selection import Selection
 from fasttext2style.trust import documents, sizes
-from fasttext2style.trust.documents import read_document
+from fasttext2style.trust.documents import check_density, read_document
+from fasttext2style.trust.torch_files import load_torch_file
 
 READERS = {
     ".ply": (read_ply, read_points, map_vertices, SceneOnDisk),
@@ -77,6 +81,11 @@ def zeros(megabytes: int) -> bytes:
     return stream.getvalue()
 
 
+def two_gigabytes(start: bytes) -> bytes:
+    """Packed without ever being there: a gzip may have several members."""
+    return gzip.compress(start) + 200 * gzip.compress(bytes(10**7))
+
+
 LIARS = {
     "a million million vertices": (".ply", ply("binary_little_endian", 10**12, b"12345678")),
     "as many, in ascii": (".ply", ply("ascii", 10**12, b"1 2 3\n")),
@@ -96,6 +105,8 @@ LIARS = {
         ".spz", gzip.compress(struct.pack("<IIIBBBB", 0x5053474E, 3, 0, 0, 12, 0, 0) + bytes(10**8), 1)),
     "an .spz of four thousand million": (
         ".spz", gzip.compress(struct.pack("<IIIBBBB", 0x5053474E, 3, 2**32 - 1, 3, 12, 0, 0))),
+    "two gigabytes of zeros, which are Gaussians, in two megabytes": (
+        ".spz", two_gigabytes(struct.pack("<IIIBBBB", 0x5053474E, 3, 10**8, 0, 12, 0, 0))),
     "a gigabyte of zeros in a megabyte": (".npz", zeros(1000)),
     "many dimensions": (".npy", npy((10**9,) * 4)),
     "objects": (".npy", npy((5,), "|O", b"cos\nsystem\n(S'true'\ntR." + bytes(40))),
@@ -117,6 +128,57 @@ def test_what_a_file_promises_is_not_allocated(tmp_path: Path, what: str):
         tracemalloc.stop()
         assert peak <= 3 * len(content) + 200e6, f"{peak / 1e6:.0f} MB"
         assert time.process_time() - began < 5
+
+
+ENTRIES = {
+    "packed": {"means": torch.zeros(10**6, 3)},
+    "one number a million times": {"means": torch.zeros(1).expand(10**6, 3)},
+    "the same deep inside": [{"a": ({"means": torch.zeros(1).expand(10**6, 3)},)}],
+    "hardly any of them": {"means": torch.sparse_coo_tensor(torch.zeros(2, 1, dtype=torch.long), [1.0], (10**9, 3))},
+    "nowhere": {"means": torch.zeros(10**9, 3, device="meta")},
+}
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("what", ENTRIES)
+def test_a_checkpoint_holds_no_tensor_that_is_larger_than_itself(tmp_path: Path, what: str, mmap: bool):
+    whole = {"means": torch.arange(6.0).reshape(2, 3), "step": 5}
+    torch.save(whole, tmp_path / "whole.ckpt")
+    assert torch.equal(load_torch_file(tmp_path / "whole.ckpt", mmap)["means"], whole["means"])
+    path = tmp_path / "liar.ckpt"
+    torch.save(ENTRIES[what], path)
+    if what == "packed":
+        with zipfile.ZipFile(path) as plain, zipfile.ZipFile(tmp_path / "p.ckpt", "w", zipfile.ZIP_DEFLATED) as packed:
+            for entry in plain.namelist():
+                packed.writestr(entry, plain.read(entry))
+        path = tmp_path / "p.ckpt"
+    assert path.stat().st_size < 20_000
+    with pytest.raises(ValueError, match=r"it promises|it holds a tensor that is"):
+        load_torch_file(path, mmap)
+
+
+def test_brackets_alone_are_no_capture(tmp_path: Path):
+    """25 bytes of memory for each that is read."""
+    path = tmp_path / "transforms.json"
+    path.write_bytes(b"[" + b"[]," * 5_000_000 + b"[]]")
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"transforms.json is not valid JSON: it has 15,000,004 bytes and would take"):
+        read_transforms(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 3 * path.stat().st_size
+
+
+def test_a_capture_of_a_hundred_thousand_views_is_not_too_dense():
+    frame = {"file_path": "images/frame_00001.png", "transform_matrix": [[0.123456789012345] * 4] * 4}
+    check_density(json.dumps(frame).encode() * 100_000)
+
+
+def test_a_pipe_is_no_document(tmp_path: Path):
+    """Which would be waited for until somebody writes into it."""
+    os.mkfifo(tmp_path / "desk.json")
+    with pytest.raises(ValueError, match="it is no file"):
+        read_document(tmp_path / "desk.json")
 
 
 def test_a_selection_as_large_as_is_allowed_is_read(tmp_path: Path, monkeypatch):
@@ -146,9 +208,10 @@ def test_settings_as_large_as_are_allowed_are_read(tmp_path: Path):
     """A letter of YAML takes a hundred times as long as one of JSON."""
     assert documents.LARGEST_YAML == 2**18, "the limit that is stated"
     path = tmp_path / "recipe.yaml"
-    path.write_text("method: fasttext2style".ljust(2**18))
-    assert read_recipe(path).method == "fasttext2style"
-    path.write_text("method: fasttext2style".ljust(2**18 + 1))
+    path.write_text("about: large".ljust(2**18))
+    with pytest.raises(ValueError, match="method: it is missing"):  # it was read
+        read_recipe(path)
+    path.write_text("about: large".ljust(2**18 + 1))
     with pytest.raises(ValueError, match=r"recipe.yaml is no recipe: it has more than the 262,144 bytes that are read"):
         read_recipe(path)
 

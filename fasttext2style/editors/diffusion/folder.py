@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -16,6 +15,7 @@ import torch
 from fasttext2style.editors.editor import ImageEditor
 from fasttext2style.editors.local_edit import LocalEditConfig
 from fasttext2style.editors.settings import check_names, settings_of
+from fasttext2style.trust.documents import read_document
 
 EDITORS = {
     "StableDiffusionInstructPix2PixPipeline": "instruct_pix2pix:InstructPix2PixEditor",
@@ -126,14 +126,16 @@ def _not_to_be_had(name: str, why: str) -> ValueError:
 def _pipeline_name(folder: Path, name: str) -> str:
     """Class name of the pipeline in a folder, one of EDITORS; `name` is what the user called it."""
     try:
-        pipeline_name = json.loads((folder / "model_index.json").read_text())["_class_name"]
-    except FileNotFoundError:
+        pipeline_name = str(read_document(folder / "model_index.json")["_class_name"])
+    except (KeyError, ValueError) as error:
+        if (folder / "model_index.json").exists():
+            raise ValueError(
+                f"{folder / 'model_index.json'} cannot be read ({error}). Copy the model again."
+            ) from error
         raise ValueError(
             f"{folder} holds no model_index.json and is no diffusers model. It should be a folder that "
             "save_pretrained() wrote or a copy of a hub repository."
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / 'model_index.json'} cannot be read: {error!r}. Copy the model again.") from error
     if pipeline_name not in EDITORS:
         raise ValueError(f"{name} is a {pipeline_name}, which edits no images; editors are {', '.join(EDITORS)}.")
     return pipeline_name
@@ -143,7 +145,7 @@ def _load_pipeline(folder: Path, pipeline_name: str, dtype: torch.dtype) -> Any:
     import diffusers
 
     # Without the safety checker: it turns false alarms into black images, and a scene's views are many.
-    has_checker = "safety_checker" in json.loads((folder / "model_index.json").read_text())
+    has_checker = "safety_checker" in read_document(folder / "model_index.json")
     options: dict[str, Any] = {"safety_checker": None, "requires_safety_checker": False} if has_checker else {}
     if dtype != torch.float32:
         options["torch_dtype"] = dtype

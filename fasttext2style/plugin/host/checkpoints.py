@@ -18,6 +18,7 @@ from nerfstudio.engine.trainer import TrainerConfig
 from fasttext2style.plugin.host.torch_compat import allow_learning_rates_in_checkpoints
 from fasttext2style.scene.files.atomic import remove_left_overs, temporary_beside
 from fasttext2style.trust.documents import is_number, read_document
+from fasttext2style.trust.torch_files import load_torch_file
 
 GROUPS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
 """splatfacto's names of a scene's parameters."""
@@ -89,9 +90,9 @@ def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
     """
     allow_learning_rates_in_checkpoints()  # commands of ours do not come through the door that did so
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}).") from error
+        state = load_torch_file(path, mmap)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as a checkpoint ({error}).") from error
     if not isinstance(state, dict) or not {"pipeline", "step"} <= state.keys():
         raise ValueError(f"{path} is no nerfstudio checkpoint: expected `pipeline` and `step` in it.")
     state["pipeline"] = {key.removeprefix("module."): value for key, value in state["pipeline"].items()}

@@ -37,19 +37,19 @@ def select(
     Raises:
         ValueError: no run, nothing selected, or options that do not fit together.
     """
-    output = output or path / "selections" / "object.npz"
-    if output.suffix != ".npz":
+    if output is not None and output.suffix != ".npz":
         raise ValueError(f"A selection is written as .npz, got --output {output}")
     if (settings.combine is None) != (settings.existing is None):
         raise ValueError("--combine union, minus or intersect and --existing FILE need each other: give both or none")
     run, _, state = open_run_with_history(path, object_masks)
+    output = run.folder / "selections" / "object.npz" if output is None else output.expanduser()
     scene, cameras = state.gaussians().detach(), run.cameras()
     none_before = torch.ones(len(scene))
     selection = choose(settings.object, scene, cameras, run.masks(), none_before, object_masks is not None)
     selection = changed(settings, scene, selection)
     if selection.count == 0:
         raise ValueError(f"Nothing is left of {selection.origin}; nothing was written")
-    if Path(output).expanduser().absolute().is_relative_to(run.folder):
+    if output.resolve().is_relative_to(run.folder.resolve()):
         with WriteLock(run.folder):
             selection.save(output)
     else:

@@ -23,8 +23,9 @@ from fasttext2style.scene.gaussians import SH_C0, Gaussians
 SPZ_HEADER = struct.Struct("<IIIBBBB")
 SPZ_REST = {0: 0, 1: 3, 2: 8, 3: 15}
 """SH degree -> coefficients beyond the constant."""
-MOST_UNPACKED = 1032
-"""Bytes that one byte of a gzip can become: deflate has no better code."""
+MOST_UNPACKED, SMALL = 32, 50 * 10**6
+"""Bytes that one byte of a gzip becomes at most, where it becomes more than so many: of a scene of noise two, of one
+without view dependence four. Zeros would become a thousand."""
 
 
 def read_spz(path: Path | str) -> Gaussians:
@@ -90,7 +91,7 @@ def _unpacked(stream: gzip.GzipFile, path: Path) -> Gaussians:
         raise ValueError(f"{path} holds no Gaussians; was everything pruned or cropped away?")
     widths = (6 if version == 1 else 9, 1, 3, 3, 4 if version == 3 else 3, 3 * SPZ_REST[degree])
     needed = count * sum(widths)
-    if needed > MOST_UNPACKED * path.stat().st_size:
+    if needed > max(SMALL, MOST_UNPACKED * path.stat().st_size):
         raise ValueError(f"{path} promises {count:,} Gaussians, more than {path.stat().st_size:,} bytes can hold")
     content = stream.read(needed)
     if len(content) < needed:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fasttext2style.scene.files.ply import gaussians_of_vertices, map_vertices
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES, Gaussians
+from fasttext2style.trust.torch_files import load_torch_file
 
 
 class SceneOnDisk:
@@ -96,8 +97,8 @@ class SceneOnDisk:
             except (OSError, SafetensorError) as error:
                 raise ValueError(f"{self.path} cannot be read as a scene ({error}).") from error
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
-        except Exception as error:  # a damaged file fails in as many ways as there are damages
+            state = load_torch_file(self.path, mmap=True)
+        except ValueError as error:
             raise ValueError(f"{self.path} cannot be read as a checkpoint ({error}).") from error
         if not isinstance(state, dict) or not isinstance(state.get("pipeline"), dict):
             raise ValueError(f"{self.path} is no nerfstudio checkpoint: expected `pipeline` in it.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from fasttext2style.guidance.weights import reachable
+from fasttext2style.trust.documents import read_document
 
 HUB = "https://huggingface.co"
 WAYS_OUT = (
@@ -34,8 +34,8 @@ def model_type(name: str) -> str:
     if Path(name).is_dir():
         path = Path(name) / "config.json"
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            config = read_document(path)
+        except ValueError as error:
             raise ValueError(f"{path} cannot be read, so {name} is no model of transformers: {error}") from error
     else:
         from transformers import PretrainedConfig
