@@ -13,7 +13,7 @@ from fasttext2style.evaluation.graders import Graders
 from fasttext2style.guidance.load import load_encoder, name_and_weights
 from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
 from fasttext2style.guidance.text_loss import load_text_losses
-from fasttext2style.plug_ins import PlugIns
+from fasttext2style.plug_ins import NotTrusted, PlugIns, named_by_others
 from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.selection.segmenters.load import load_segmenter
 from tests import forked
@@ -158,3 +158,14 @@ def test_a_module_that_fails_when_imported_is_refused_in_words(tmp_path, monkeyp
 )
 def test_groups_of_entry_points_are_named_after_what_they_hold(kind, group):
     assert PlugIns(kind).group == group
+
+
+def test_to_tell_a_module_from_weights_imports_nothing(tmp_path, monkeypatch):
+    """To look for a module inside of a package, Python imports the package: here of a run of somebody else."""
+    package = tmp_path / "package_of_others"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert name_and_weights("package_of_others.encoders:Own:file") == ("package_of_others.encoders:Own", "file")
+    with named_by_others("a run"), pytest.raises(NotTrusted):
+        load_encoder("package_of_others.encoders:Own")

@@ -127,8 +127,12 @@ def test_folders_that_are_no_editor(folder, tmp_path):
     (broken / "model_index.json").write_text('{"_class_name": "DDPMPipeline"}')
     with pytest.raises(ValueError, match="is a DDPMPipeline, which edits no images"):
         load_editor(str(broken))
-    (broken / "model_index.json").write_text("{")
-    with pytest.raises(ValueError, match="cannot be read"):
+    for damaged in ("{", "[1]", "{}", "[" * 100_000):
+        (broken / "model_index.json").write_text(damaged)
+        with pytest.raises(ValueError, match=r"model_index.json cannot be read"):
+            load_editor(str(broken))
+    (broken / "model_index.json").write_text('{"_class_name": ["FluxKontextPipeline"]}')
+    with pytest.raises(ValueError, match="which edits no images"):
         load_editor(str(broken))
 
 

@@ -146,6 +146,13 @@ def test_weights_of_another_network_are_refused(vgg_file, small_encoder, tmp_pat
         load_content_loss("lpips", small_encoder, vgg_file)
     with pytest.raises(ValueError, match=r"There is no file .*nothing\.pth"):
         load_content_loss("vgg", small_encoder, str(tmp_path / "nothing.pth"))
+    for damaged in (b"no weights", b""):
+        (tmp_path / "damaged.pth").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"damaged.pth cannot be read as weights for content 'vgg'"):
+            load_content_loss("vgg", small_encoder, str(tmp_path / "damaged.pth"))
+    torch.save({"features.0.weight": "none"}, tmp_path / "damaged.pth")
+    with pytest.raises(ValueError, match=r"damaged.pth holds no weights"):
+        load_content_loss("vgg", small_encoder, str(tmp_path / "damaged.pth"))
 
 
 def test_without_a_network_one_quick_error_names_the_ways_out(monkeypatch, small_encoder, tmp_path):

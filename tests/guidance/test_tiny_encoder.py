@@ -125,6 +125,19 @@ def test_other_models_weights_are_refused(tmp_path):
         TinyEncoder(tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="No tiny encoder weights"):
         TinyEncoder(tmp_path / "missing.safetensors")
+    words = {"style_words": '["red"]', "neutral_words": '["a"]'}
+    for damage in (
+        {"neutral_words": "["},
+        {"neutral_words": "[1]"},
+        {"style_words": "{}"},
+        {"style_words": "[" * 10**5},
+    ):
+        save_file({"weight": torch.zeros(1)}, tmp_path / "damaged.safetensors", metadata=words | damage)
+        with pytest.raises(ValueError, match=r"damaged.safetensors is damaged"):
+            TinyEncoder(tmp_path / "damaged.safetensors")
+    save_file({"image.weight": torch.zeros(1)}, tmp_path / "cut.safetensors", metadata=words)
+    with pytest.raises(ValueError, match=r"cut.safetensors does not fit this tiny encoder: .*Missing key"):
+        TinyEncoder(tmp_path / "cut.safetensors")
 
 
 @pytest.mark.parametrize(

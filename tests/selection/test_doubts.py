@@ -1,5 +1,6 @@
 """A selection that looks wrong is questioned in words; one that looks right is not."""
 
+import pytest
 import torch
 from shared_scenes import ball, blobs, disc, orbit, toy
 
@@ -55,6 +56,22 @@ def test_one_side_is_said_with_its_angle():
         [Cameras.orbit((0, 0, 0.6), 2.0, 1, 96, 96, elevation_degrees=30.0, start_degrees=10.0 * a) for a in range(10)]
     )
     assert "seen from about 90 of 360 degrees" in _said(ON_THE_BALL, half)
+
+
+@pytest.mark.parametrize("start", [0.0, 100.0, 200.0, 300.0])
+@pytest.mark.parametrize("gap", [149.7, 150.3])
+def test_a_gap_of_150_degrees_is_too_wide_wherever_one_begins_to_count(gap, start):
+    """Of level views upon a thing whose middle is the circle's: as many points on this side of it as on that."""
+    half = ball(0.4, 0.0, 400)
+    thing = torch.cat([half, -half, torch.zeros(1, 3)]) + torch.tensor([0.0, 0.0, 0.6])
+    step = (360 - gap) / 5
+    cameras = Cameras.concatenated(
+        [Cameras.orbit((0, 0, 0.6), 2.0, 1, 48, 48, elevation_degrees=0.0, start_degrees=start + number * step)
+         for number in range(6)]
+    )  # fmt: skip
+    weights = torch.cat([torch.zeros(1000), torch.ones(801)])
+    said = _said(weights, cameras, blobs(torch.cat([disc(3, 0, 1000), thing])))
+    assert ("of 360 degrees around it" in said) == (gap > 150), said
 
 
 def test_views_from_above_see_all_sides():

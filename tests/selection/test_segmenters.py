@@ -141,8 +141,11 @@ def test_what_is_no_segmenter_is_refused_in_words(models, tmp_path):
         load_segmenter(f"{models / 'grounding_dino'}+{models / 'clipseg'}")
     with pytest.raises(ValueError, match=r"no segmenter 'bears'.*clipseg, .*a folder, a hub id.*module:attr"):
         load_segmenter("bears")
-    with pytest.raises(ValueError, match=r"config.json cannot be read"):
-        load_segmenter(tmp_path)
+    for damaged in (None, "[]", "[" * 100_000):
+        if damaged:
+            (tmp_path / "config.json").write_text(damaged)
+        with pytest.raises(ValueError, match=r"config.json cannot be read"):
+            load_segmenter(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ValueError, match="is a bert, which finds nothing by a text here; known are clipseg"):
         load_segmenter(tmp_path)

@@ -130,6 +130,38 @@ def test_what_a_file_promises_is_not_allocated(tmp_path: Path, what: str):
         assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_an_array_below_the_limit_that_is_not_there_is_not_allocated(tmp_path: Path, suffix: str):
+    path, content = tmp_path / f"object{suffix}", npy((45_000_000,))
+    path.write_bytes(npz(weights=content) if suffix == ".npz" else content)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"promises \[45000000\] values .* 180,000,000 bytes, of which there are"):
+        Selection.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6, f"{peak / 1e6:.0f} MB"
+
+
+def test_a_line_of_two_vertices_is_not_taken_for_two_lines(tmp_path: Path):
+    """Numbers that are filled up with spaces: as many as a line may have bytes make a whole vertex."""
+    path = tmp_path / "long.ply"
+    path.write_bytes(ply("ascii", 2, b"1".ljust(400) * 28 + b"\n"))
+    with pytest.raises(ValueError, match=r"long.ply has a line of more than 5,600 bytes"):
+        read_ply(path)
+
+
+def test_an_archive_whose_directory_says_more_than_its_entry_holds_is_cut_short(tmp_path: Path):
+    content = npy((100,), body=bytes(8))
+    claimed, there = struct.pack("<I", len(content) + 392), struct.pack("<I", len(content))
+    path = tmp_path / "object.npz"
+    archive = bytearray(npz(weights=content))
+    place = archive.rindex(there)  # of the central directory, behind the size as it is packed
+    archive[place : place + 4] = claimed
+    path.write_bytes(archive)
+    with pytest.raises(ValueError, match=r"weights in .*object.npz is cut short: 8 of 400 bytes are there"):
+        Selection.load(path)
+
+
 ENTRIES = {
     "packed": {"means": torch.zeros(10**6, 3)},
     "one number a million times": {"means": torch.zeros(1).expand(10**6, 3)},
