@@ -37,6 +37,11 @@ def named_by_others(who: str) -> Iterator[None]:
 _others: list[str] = []
 
 
+def names_come_from_others() -> bool:
+    """Whether this is inside of `named_by_others`."""
+    return bool(_others)
+
+
 @dataclass(frozen=True)
 class PlugIns:
     """One kind of thing that others may bring."""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from fasttext2style.commands.shared import errors_in_words
+from fasttext2style.terminal.console import say
 
 
 @dataclass
@@ -38,9 +39,10 @@ class Capture:
         with errors_in_words():
             folder = self.output or self.ply.parent / f"capture-of-{self.ply.stem}"
             capture_of_scene(self.ply, folder, self.up, self.inside, self.size, self.drop_invalid)
-            print("Style it with:")
-            print(
+            say("Style it with:")
+            say(
                 f"  ns-train fasttext2style --data {quote(str(folder))} --load-ply {quote(str(self.ply))} --prompt "
                 '"a bear made of gold" nerfstudio-data --orientation-method none --center-method none '
-                "--auto-scale-poses False"
+                "--auto-scale-poses False",
+                wrap=False,
             )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fasttext2style.commands.guide.options import Answers
 from fasttext2style.commands.shared import errors_in_words
+from fasttext2style.terminal.console import say
 
 
 @dataclass(kw_only=True)
@@ -32,10 +33,11 @@ class New(Answers):
                 raise SystemExit(130 if isinstance(end, KeyboardInterrupt) else 1) from None
             with atomic_write(composed.path) as stream:
                 stream.write(composed.text.encode())
-            print(f"\nWritten: {composed.path}. Again, at any time:  ft2s run {shlex.quote(str(composed.path))}")
+            again = f"ft2s run {shlex.quote(str(composed.path))}"
+            say(f"\nWritten: {composed.path}. Again, at any time:  {again}", wrap=False)
             if composed.runs:
                 from fasttext2style.plugin.runs.recipe import run_recipe
 
                 run_recipe(composed.recipe)
             else:
-                print(shlex.join(["ns-train", *composed.recipe.words()]))
+                say(shlex.join(["ns-train", *composed.recipe.words()]), wrap=False)

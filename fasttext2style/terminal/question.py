@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from fasttext2style.terminal.console import console
+from fasttext2style.trust.text import on_terminal
 
 
 def can_ask() -> bool:
@@ -15,7 +16,7 @@ def can_ask() -> bool:
 def is_yes(question: str) -> bool:
     """Ask until the answer is yes or no; the end of the input is a no."""
     while True:
-        console.print(f"{question} (yes/no) ", end="")
+        console.print(on_terminal(f"{question} (yes/no) "), end="")
         answer = sys.stdin.readline()
         if answer.strip().lower() in ("y", "yes"):
             return True

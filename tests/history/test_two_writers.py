@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,19 +25,20 @@ sys.stdin.readline()
 """
 
 
-@pytest.fixture
-def other(tmp_path):
-    """Another process that holds the lock of the run in tmp_path."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path), "--live"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+@contextmanager
+def _holding(code, run):
+    command = [sys.executable, "-c", code, str(run), "--live"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "held\n"
         yield process
         process.kill()
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that holds the lock of the run in tmp_path."""
+    with _holding(HOLDER, tmp_path) as process:
+        yield process
 
 
 def test_a_second_writer_is_told_who_holds_the_run_and_changes_nothing(tmp_path, other):
@@ -62,6 +64,14 @@ def test_holders_in_one_process_share_the_lock_and_the_last_one_gives_it_back(tm
     assert "another program" in subprocess.run(asked, cwd=ROOT, capture_output=True, text=True).stderr
     second.release()
     assert subprocess.run(asked, cwd=ROOT, capture_output=True, text=True).returncode == 0
+
+
+def test_where_the_disk_knows_no_locks_a_marker_stands_in(tmp_path):
+    code = "import errno, fcntl\ndef flock(*_): raise OSError(errno.ENOSYS, 'no locks')\nfcntl.flock = flock\n" + HOLDER
+    with _holding(code, tmp_path) as first:
+        told = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+        assert told.returncode == 1 and f"another program (process {first.pid} on" in told.stderr, told.stderr
+        first.kill()
 
 
 def test_a_link_in_place_of_the_holders_name_is_not_written_through(tmp_path):

@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from fasttext2style.cli import entrypoint
+from fasttext2style.plug_ins import named_by_others
 from fasttext2style.plugin.host.old_runs import read_config
+from fasttext2style.trust.own_runs import is_own
 from tests.history.test_accidents import files
 from tests.plugin.rounds_host import rounds_capture, rounds_config
 
@@ -103,6 +105,20 @@ def test_resuming_the_run_of_another_needs_trust_for_code_and_for_being_seen(
     assert left == before
 
 
+<<<<<<< HEAD
+=======
+def test_settings_of_another_that_are_written_anew_are_not_this_users(capture, tmp_path):
+    """`ft2s rounds resume RUN --rounds 3` writes them; code that is not needed today may be named in them."""
+    config = rounds_config(capture, tmp_path / "outputs", rounds=1, steps=1)
+    config.pipeline.editor, path = "tiny", config.get_base_dir() / "config.yml"
+    with named_by_others("a run"):
+        config.save_config()
+    assert path.is_file() and not is_own(path)
+    config.save_config()
+    assert is_own(path)
+
+
+>>>>>>> 42f2eb6093aeeda294e4dbc7cf0d2be7450f68d1
 def test_a_segmenter_of_another_is_not_imported_unsaid(run_folder, tmp_path, monkeypatch, capsys):
     touched = tmp_path / "touched"
     (tmp_path / "trust_evil.py").write_text(f"open({str(touched)!r}, 'w')\n")

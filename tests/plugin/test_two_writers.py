@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from fasttext2style.cli import entrypoint
+from fasttext2style.envmaps.files import write_panorama
 from fasttext2style.history.history import History
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.scene.files.atomic import temporary_beside
@@ -60,9 +62,10 @@ def test_two_runs_of_the_same_second_have_folders_of_their_own(capture, tmp_path
 
 
 def test_a_run_that_another_program_writes_is_not_started_undone_or_selected_in(
-    run_folder, capture, monkeypatch, capsys
+    run_folder, capture, tmp_path, monkeypatch, capsys
 ):
     before = files(run_folder)
+    write_panorama(tmp_path / "sky.exr", torch.ones(1, 2, 3))
     command = [sys.executable, "-c", HOLDER, str(run_folder), "the", "other"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
@@ -72,6 +75,7 @@ def test_a_run_that_another_program_writes_is_not_started_undone_or_selected_in(
             ("history", "drop", run_folder, "1"),
             ("history", "blend", run_folder, "1", "0.5"),
             ("grade", run_folder, "--saturation", "0.5"),
+            ("envmap", "set", run_folder, tmp_path / "sky.exr"),
             ("select", run_folder, "--by", "sphere", "--radius", "9"),
         )
         # Before the run is read: the other one may be in the midst of writing it.

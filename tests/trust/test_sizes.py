@@ -167,7 +167,8 @@ ENTRIES = {
     "one number a million times": {"means": torch.zeros(1).expand(10**6, 3)},
     "the same deep inside": [{"a": ({"means": torch.zeros(1).expand(10**6, 3)},)}],
     "hardly any of them": {"means": torch.sparse_coo_tensor(torch.zeros(2, 1, dtype=torch.long), [1.0], (10**9, 3))},
-    "nowhere": {"means": torch.zeros(10**9, 3, device="meta")},
+    "few of three": {"means": torch.eye(3).to_sparse()},
+    "nowhere": {"means": torch.zeros(2, 3, device="meta")},
 }
 
 
@@ -187,6 +188,22 @@ def test_a_checkpoint_holds_no_tensor_that_is_larger_than_itself(tmp_path: Path,
     assert path.stat().st_size < 20_000
     with pytest.raises(ValueError, match=r"it promises|it holds a tensor that is"):
         load_torch_file(path, mmap)
+
+
+class Runs:
+    def __init__(self, touched: Path) -> None:
+        self.touched = touched
+
+    def __reduce__(self):
+        return open, (str(self.touched), "w")
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_checkpoint_runs_nothing(tmp_path: Path, mmap: bool):
+    torch.save({"pipeline": Runs(tmp_path / "touched")}, tmp_path / "step.ckpt")
+    with pytest.raises(ValueError, match="UnpicklingError"):
+        load_torch_file(tmp_path / "step.ckpt", mmap)
+    assert not (tmp_path / "touched").exists()
 
 
 def test_brackets_alone_are_no_capture(tmp_path: Path):

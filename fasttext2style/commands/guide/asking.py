@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fasttext2style.trust.text import on_terminal
+
 
 @dataclass(frozen=True)
 class Question:
@@ -65,10 +67,10 @@ class Asker:
                 self.say(f"  That does not work: {error}")
 
     def say(self, text: str) -> None:
-        print(text, flush=True)
+        print(on_terminal(text), flush=True)
 
     def _line(self, question: Question) -> str:
-        answer = input("> " if question.default is None else f"[{question.default}] > ").strip()
+        answer = input("> " if question.default is None else on_terminal(f"[{question.default}] > ")).strip()
         if answer:
             return answer
         if question.default is None:

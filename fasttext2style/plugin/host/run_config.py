@@ -10,6 +10,7 @@ import yaml
 from nerfstudio.engine.trainer import TrainerConfig
 
 from fasttext2style.evaluation.timing import Stopwatch
+from fasttext2style.plug_ins import names_come_from_others
 from fasttext2style.plugin.host.capture import Capture, read_capture
 from fasttext2style.plugin.host.checkpoints import check_same_coordinates, checkpoint_path
 from fasttext2style.plugin.host.pipelines import ScenePipelineConfig
@@ -220,7 +221,8 @@ class RunConfig(_Checked, TrainerConfig):
             path = self.get_base_dir() / "config.yml"
             with atomic_write(path) as stream:
                 stream.write(yaml.dump(self).encode("utf8"))
-            note_written(path)
+            if not names_come_from_others():  # with another number of rounds, say, it is still what they wrote
+                note_written(path)
             write_run_recipe(self, path.parent)
             say(f"Run and settings: {path}")
 
