@@ -29,7 +29,6 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None
     """
     folder = Path(folder).expanduser().absolute()
     config = _read_config(folder)
-    WriteLock(folder).release()  # said at once, not after the checks; the trainer takes it
     if config.live:
         raise ValueError(
             f"{folder} is a live session. Continue it with:  ns-train {config.method_name} --live True --load-dir "
