@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from fasttext2style.history.delta import checked_ids
 from fasttext2style.history.history import Applied, History
 from fasttext2style.history.state import SceneState
 from fasttext2style.scene.gaussians import Gaussians
@@ -45,7 +46,11 @@ def state_of_checkpoint(
         ValueError: the checkpoint does not belong to this history, or needs a step whose files were removed.
     """
     ids = {key.rpartition(".")[2]: value for key, value in entries.items()}.get(IDS)
-    ids = None if ids is None or len(ids) == 0 else ids.to(gaussians.device)
+    ids = (
+        None
+        if ids is None or ids.numel() == 0
+        else checked_ids(f"The checkpoint's entry {IDS}", ids).to(gaussians.device)
+    )
     return reconcile(SceneState.from_gaussians(gaussians, selection, ids), applied_of_checkpoint(entries), history)
 
 

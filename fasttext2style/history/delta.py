@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fasttext2style.history.state import SELECTION, SceneState
+from fasttext2style.history.steps import LARGEST_ID
 from fasttext2style.scene.bits import changed_rows, same_bits
 from fasttext2style.scene.gaussians import check_column
 
@@ -215,7 +216,7 @@ class Delta:
                 if part not in parts:
                     raise ValueError(f"{key[:80]!r} is nothing that a step changes")
                 parts[part][name] = tensor
-            ids = {part: _checked_ids(f"{part}.ids", parts[part].pop("ids", None)) for part in _WITH_IDS}
+            ids = {part: checked_ids(f"{part}.ids", parts[part].pop("ids", None)) for part in _WITH_IDS}
             before, after = parts["before"], parts["after"]
             if set(before) != set(after) or parts["changed"]:
                 raise ValueError(f"it has other columns before ({sorted(before)}) than after ({sorted(after)})")
@@ -271,7 +272,7 @@ class Footprint:
             keys = set(stream.keys())
             columns = {name.removeprefix("before.") for name in keys if name.startswith("before.")}
             found = {part: stream.get_tensor(f"{part}.ids") if f"{part}.ids" in keys else None for part in _WITH_IDS}
-            ids = {part: _checked_ids(f"{part}.ids of {path}", ids) for part, ids in found.items()}
+            ids = {part: checked_ids(f"{part}.ids of {path}", ids) for part, ids in found.items()}
         return Footprint(frozenset(columns), ids["changed"], torch.cat([ids["removed"], ids["added"]]))
 
     @property
@@ -295,10 +296,12 @@ class Footprint:
         )
 
 
-def _checked_ids(name: str, ids: Tensor | None) -> Tensor:
+def checked_ids(name: str, ids: Tensor | None) -> Tensor:
     if ids is None or ids.dtype != torch.int64 or ids.ndim != 1 or not bool((ids >= 0).all()):
         got = "nothing" if ids is None else f"{ids.dtype} {list(ids.shape)}"
         raise ValueError(f"{name} should be whole numbers from 0 on [gaussians], got {got}")
+    if len(ids) and int(ids[-1]) >= LARGEST_ID:
+        raise ValueError(f"{name} should be below {LARGEST_ID:,}, got {int(ids[-1]):,}")
     if not bool((ids[1:] > ids[:-1]).all()):
         raise ValueError(f"{name} should ascend, and none occur twice")
     return ids

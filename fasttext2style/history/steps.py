@@ -32,6 +32,10 @@ from fasttext2style.trust.documents import (
 
 FORMAT = "fasttext2style-history-2"
 """Marks history.json."""
+LARGEST_ID = 2**62
+"""No identity of a Gaussian comes near it; the next ones are counted on from those of a file."""
+MOST_STEPS = 10**9
+"""Numbers of steps have up to nine digits."""
 FIRST_FORMAT = "fasttext2style-history-1"
 """It kept the strengths alone, not how they came about."""
 Kind = Literal["edit", "selection"]
@@ -236,6 +240,8 @@ class SavedSteps:
             index = Index(tuple(moves), **content)
             if not index.done <= len(moves) or any(move.step >= index.next_step_id for move in moves):
                 raise ValueError("its numbers contradict each other")
+            if index.next_step_id >= MOST_STEPS or index.next_gaussian_id >= LARGEST_ID:
+                raise ValueError("its numbers are larger than anybody could have counted")
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.index_path} is no history of ours, or damaged ({error})") from error
         missing = [step_id for step_id in index.strengths if not self.delta_path(step_id).is_file()]

@@ -165,6 +165,29 @@ def test_a_checkpoint_of_another_scene_is_refused(history):
         state_of_checkpoint(other.gaussians(), other.selection, {}, history)
 
 
+@pytest.mark.parametrize("ids", [torch.arange(9.0), torch.arange(9) - 1, torch.arange(9)[:, None],
+                                 torch.zeros(9, dtype=torch.long), torch.arange(9) + 2**62 - 8])  # fmt: skip
+def test_a_checkpoint_whose_gaussians_are_none_of_a_history_is_refused(history, ids):
+    state = random_state(9)
+    with pytest.raises(ValueError, match=r"entry history_ids should"):
+        state_of_checkpoint(state.gaussians(), state.selection, {f"_model.{IDS}": ids}, history)
+
+
+@pytest.mark.parametrize("number, value", [("next_step_id", 10**9), ("next_gaussian_id", 2**62)])
+def test_numbers_from_which_nobody_could_count_on_are_refused(history, number, value):
+    """The next step would be written, and its history would not open again."""
+    recolor(history, random_state(9), 0.25)
+    index = history.folder / "history.json"
+    content = json.loads(index.read_text())
+    for told in (value - 1, value):
+        index.write_text(json.dumps(content | {number: told}))
+        if told == value:
+            with pytest.raises(ValueError, match=r"history.json .*larger than anybody"):
+                History.open(history.folder)
+        else:
+            History.open(history.folder)
+
+
 def test_damaged_files_are_named(history):
     state = recolor(history, random_state(5), 0.25)
     index = history.folder / "history.json"
