@@ -23,6 +23,7 @@ from fasttext2style.commands.turntable import Turntable
 from fasttext2style.commands.views import Views
 from fasttext2style.commands.words import Words
 from fasttext2style.plugin.host.chatter import silence_known_warnings
+from fasttext2style.plugin.host.quick_start import frames_without_source
 from fasttext2style.terminal.console import errors_in_words
 
 Command = (
@@ -61,5 +62,5 @@ def entrypoint() -> None:
         # `ft2s rounds reset RUN --to 1`, not `--action.to 1`.
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    with errors_in_words():
+    with errors_in_words(), frames_without_source():
         command.run()

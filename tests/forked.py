@@ -18,7 +18,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from subprocess import CompletedProcess
 
-_IMPORTS = ["nerfstudio.scripts.train", "fasttext2style.cli", "fasttext2style.plugin.methods", "tests.forked"]
+_IMPORTS = ["tests.host_imports", "fasttext2style.cli", "tests.forked"]
 _LONGEST = 600.0
 """Seconds after which a command is ended: no test waits that long for a good one."""
 _context = multiprocessing.get_context("forkserver")

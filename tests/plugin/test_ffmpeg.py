@@ -11,8 +11,10 @@ from fasttext2style.plugin.host.ffmpeg import offer_ffmpeg
 
 def test_nerfstudio_finds_the_wheels_ffmpeg_where_the_machine_has_none(tmp_path):
     program = (
-        "import shutil, subprocess, fasttext2style.plugin.methods\n"
+        "import shutil, subprocess\n"
+        "from fasttext2style.plugin.host.ffmpeg import offer_ffmpeg\n"
         "from nerfstudio.utils.install_checks import check_ffmpeg_installed\n"
+        "offer_ffmpeg()\n"
         "check_ffmpeg_installed()\n"
         "print(shutil.which('ffmpeg'))\n"
         "print(subprocess.run(['ffmpeg', '-hide_banner', '-encoders'], capture_output=True, text=True).stdout)"

@@ -1,0 +1,8 @@
+"""What takes long to import, at once."""
+
+from fasttext2style.plugin.host.quick_start import frames_without_source
+
+with frames_without_source():
+    import nerfstudio.scripts.train
+
+    import fasttext2style.plugin.methods  # noqa: F401
