@@ -170,6 +170,9 @@ def _radiance_bands(head: Head) -> Iterator[Band]:
 
 # --- OpenEXR ---------------------------------------------------------------------------------------------------------
 
+_OF_OPENEXR = (OSError, RuntimeError, ValueError, TypeError, SystemError)
+"""What its binding raises; the last one for attributes that are no UTF-8."""
+
 
 def _exr(path: Path) -> tuple[Any, dict[str, Any]]:
     import OpenEXR
@@ -177,7 +180,7 @@ def _exr(path: Path) -> tuple[Any, dict[str, Any]]:
     try:
         opened = OpenEXR.InputFile(str(path))
         return opened, opened.header()
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
+    except _OF_OPENEXR as error:
         raise ValueError(f"{path} is damaged, or of a kind of OpenEXR file that is no picture ({error})") from error
 
 
@@ -231,7 +234,7 @@ def _exr_bands(head: Head) -> Iterator[Band]:
         try:
             # Each name once: of the grey of a map that was asked for three times OpenEXR fills in one.
             read = opened.channels(unique, Imath.PixelType(Imath.PixelType.FLOAT), top + row, top + last)
-        except (OSError, RuntimeError, ValueError, TypeError) as error:
+        except _OF_OPENEXR as error:
             raise ValueError(f"{head.path} is cut short or damaged in rows {row} to {last} ({error})") from error
         planes = [np.frombuffer(values, np.float32).reshape(-1, head.width) for values in read]
         yield np.stack([planes[unique.index(name)] for name in names], axis=-1)

@@ -117,6 +117,35 @@ def test_a_change_that_finds_the_disk_full_anywhere_is_not_made_at_all(tmp_path,
     assert refused >= used.calls - 2 > 0, (refused, used.calls)
 
 
+@pytest.mark.parametrize("what", ["a step with a picture", "undo"])
+def test_a_change_that_is_killed_before_any_write_is_made_or_not(tmp_path, what):
+    """One after the other: no moment is too short to be met."""
+    history, state = _begun(tmp_path / "counted")
+    before = history.applied
+    with full_disk(tmp_path / "counted") as used:
+        CHANGES[what](history, state)
+    possible = (before, history.applied)
+    for number in range(used.calls):
+        history, state = _begun(tmp_path / str(number))
+        child = os.fork()
+        if child == 0:
+            try:
+                with full_disk(tmp_path / str(number), calls=number) as disk:
+                    disk.refuse = lambda _: os._exit(9)
+                    CHANGES[what](history, state)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, "killed before it was done"
+        opened = History.open(tmp_path / str(number) / "history")
+        assert opened.applied in possible, number
+        state = recolor(opened, _scene_of(opened), 0.125)
+        assert not [path for path in opened.folder.rglob("*") if path.suffix == ".tmp"], "the next writer cleans up"
+        while opened.can_undo:
+            state = opened.undo(state)
+        assert_same(state, random_state(20))
+    assert used.calls > 4
+
+
 def test_a_history_that_finds_the_disk_full_while_it_is_carried_over_stays_and_is_carried_over_later(tmp_path):
     history, _ = _begun(tmp_path / "first")
     with full_disk(tmp_path / "counted") as used:

@@ -105,8 +105,6 @@ def test_resuming_the_run_of_another_needs_trust_for_code_and_for_being_seen(
     assert left == before
 
 
-<<<<<<< HEAD
-=======
 def test_settings_of_another_that_are_written_anew_are_not_this_users(capture, tmp_path):
     """`ft2s rounds resume RUN --rounds 3` writes them; code that is not needed today may be named in them."""
     config = rounds_config(capture, tmp_path / "outputs", rounds=1, steps=1)
@@ -118,7 +116,6 @@ def test_settings_of_another_that_are_written_anew_are_not_this_users(capture, t
     assert is_own(path)
 
 
->>>>>>> 42f2eb6093aeeda294e4dbc7cf0d2be7450f68d1
 def test_a_segmenter_of_another_is_not_imported_unsaid(run_folder, tmp_path, monkeypatch, capsys):
     touched = tmp_path / "touched"
     (tmp_path / "trust_evil.py").write_text(f"open({str(touched)!r}, 'w')\n")

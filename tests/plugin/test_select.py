@@ -134,6 +134,15 @@ def test_selections_are_changed_in_the_order_of_the_help(ft2s_select, tmp_path):
     assert torch.equal(selection.weights, 1 - expected)
 
 
+def test_a_run_may_be_named_by_its_config(run_folder, monkeypatch):
+    output = run_folder / "selections" / "object.npz"
+    output.unlink(missing_ok=True)
+    words = ["--by", "sphere", "--radius", "0.33", "--views", "0"]
+    monkeypatch.setattr(sys, "argv", ["ft2s", "select", str(run_folder / "config.yml"), *words])
+    entrypoint()
+    assert Selection.load(output).count == BALL
+
+
 def test_a_picture_shows_what_is_selected(ft2s_select, run_folder):
     """Four views side by side: as the scene looks, but for the ball."""
     ft2s_select("--by", "sphere", "--radius", 0.34)
