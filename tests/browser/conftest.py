@@ -24,7 +24,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 @pytest.fixture(scope="module")
 def browser():
-    """Debian's chromium, driven by playwright, whose event loop is in the way of other tests: it ends with each file."""
+    """Debian's chromium, driven by playwright, whose event loop other tests must not meet: it ends with each file."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium (apt-get install chromium)")
     playwright = pytest.importorskip("playwright.sync_api")

@@ -11,21 +11,23 @@ import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
 def frames_without_source() -> Iterator[None]:
     """Inside, `inspect.stack()` gives what it gives with `context=0`, and file names as they were compiled."""
     stack = inspect.stack
-    inspect.stack = _stack
+    # No function of its own, which a type checker could wrap in another frame.
+    inspect.stack = lambda context=1: _frames(sys._getframe(1))
     try:
         yield
     finally:
         inspect.stack = stack
 
 
-def _stack(context: int = 1) -> list[inspect.FrameInfo]:
-    frame, found = sys._getframe(1), []
+def _frames(frame: FrameType | None) -> list[inspect.FrameInfo]:
+    found = []
     while frame is not None:
         code = frame.f_code
         found.append(inspect.FrameInfo(frame, code.co_filename, frame.f_lineno, code.co_name, None, None))
