@@ -58,7 +58,7 @@ class SurroundingsTab:
             1.0,
             0.05,
             1.0,
-            hint="Of the last change here; 0: as if it had never been made.",
+            hint="Of the last change here; 0: without it.",
             visible=False,
         )
         elements.on_change(self.strength, self._blend)
