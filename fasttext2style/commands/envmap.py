@@ -1,4 +1,4 @@
-"""ft2s envmap: the panorama around a scene, and looking at panoramas."""
+"""ft2s envmap: the panorama around a scene, panoramas edited by a sentence, and looking at them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from fasttext2style.commands.envmap_edit import Edit
 from fasttext2style.commands.history import change
 from fasttext2style.commands.shared import RunPath, errors_in_words
 from fasttext2style.terminal.console import say
@@ -79,6 +80,7 @@ class Envmap:
 
     action: (
         Annotated[Set, tyro.conf.subcommand("set", prefix_name=False)]
+        | Annotated[Edit, tyro.conf.subcommand("edit", prefix_name=False)]
         | Annotated[Show, tyro.conf.subcommand("show", prefix_name=False)]
     )
 

@@ -14,7 +14,8 @@ from fasttext2style.terminal.console import say
 
 @dataclass
 class Export:
-    """Write the scene of a run, only its object, or all but the object, to .ply, .spz or .splat."""
+    """Write the scene of a run, only its object, or all but the object, to .ply, .spz or .splat; what is around the
+    scene beside it, as NAME_surroundings.hdr."""
 
     path: RunPath
     """Folder of a run of fasttext2style or fasttext2style-ip2p."""
@@ -29,14 +30,20 @@ class Export:
     """Gaussians with a selection weight above this are the object; 0.5 if not given."""
 
     def run(self) -> None:
+        from fasttext2style.envmaps.around import export_around
         from fasttext2style.plugin.runs.history import open_run_with_history
         from fasttext2style.scene.files.export import OBJECT_THRESHOLD, export
 
         with errors_in_words():
-            run, _, state = open_run_with_history(self.path)
+            run, history, state = open_run_with_history(self.path)
             output = self.output or run.folder / "exports" / f"{self.what}.{self.format or 'ply'}"
             if self.format is not None and output.suffix != f".{self.format}":
                 output = output.with_name(f"{output.name}.{self.format}")
             threshold = OBJECT_THRESHOLD if self.threshold is None else self.threshold
             count = export(output, state.gaussians(), state.selection, self.what, threshold)
             say(f"{count:,} Gaussians, {output.stat().st_size / 1e6:.1f} MB: {output}")
+            # An object alone is looked at in other surroundings.
+            if self.what != "selection":
+                around = export_around(output, history, run.model.background_color)
+                if around is not None:
+                    say(f"What is around the scene: {around}")

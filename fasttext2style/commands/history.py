@@ -19,6 +19,7 @@ from fasttext2style.trust.text import one_line
 if TYPE_CHECKING:
     from fasttext2style.history.history import History as Steps
     from fasttext2style.history.state import SceneState
+    from fasttext2style.plugin.runs.run import Run
 
 EditNumber = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="EDIT")]
 
@@ -129,6 +130,11 @@ class History:
 
 def change(path: Path, action: Callable[[Steps, SceneState], SceneState], times: int = 1) -> None:
     """Open a run, change its scene, save it, and say what is in force now; errors in words."""
+    change_run(path, lambda run, history, state: action(history, state), times)
+
+
+def change_run(path: Path, action: Callable[[Run, Steps, SceneState], SceneState], times: int = 1) -> None:
+    """As `change`, for what needs the run, too."""
     from fasttext2style.plugin.runs.history import open_run_with_history, saving_with_history
 
     with errors_in_words():
@@ -138,7 +144,7 @@ def change(path: Path, action: Callable[[Steps, SceneState], SceneState], times:
             run, history, state = open_run_with_history(path)
             with saving_with_history(run, history) as save:
                 for _ in range(times):
-                    state = action(history, state)
+                    state = action(run, history, state)
                 checkpoint = save(state)
             history.purge()
         print_steps(history.folder, history.steps)

@@ -6,13 +6,15 @@ reckoned from the steps that are in force then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fasttext2style.envmaps.files import read_panorama
+from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.resize import resized
 from fasttext2style.envmaps.sphere import crops, turned
 from fasttext2style.envmaps.tones import exposed, from_display, to_display
@@ -25,6 +27,8 @@ ROWS = 1024
 """Of the panorama that a step keeps, unless the file has fewer: 25 MB."""
 EXPOSURE_LIMIT = 20.0
 """Stops: a millionth, or a million times."""
+_ABOUT = "environment"
+"""Setting of the steps that put a panorama around a scene."""
 
 
 def set_environment(
@@ -48,10 +52,43 @@ def set_environment(
         )
     panorama = exposed(turned(read_panorama(file, at_most=ROWS, repair=repair), yaw_degrees), exposure_stops)
     settings = {"file": str(file), "yaw": float(yaw_degrees), "exposure": float(exposure_stops)}
-    view = (to_display(resized(panorama, 48)) * 255).round().byte().numpy()
+    return keep_environment(history, panorama, file.name, settings)
+
+
+def keep_environment(
+    history: History, panorama: Float[Tensor, "height width 3"], what: str, about: Mapping[str, Any], **facts: Any
+) -> Step:
+    """Record that a panorama is around the scene from now on.
+
+    Args:
+        what: for its name: "surroundings: WHAT".
+        about: what `surroundings_of` says of it.
+        facts: as `History.record` takes them.
+
+    Raises:
+        ValueError: values that are no radiance, or it cannot be written.
+    """
+    settings = {**facts.pop("settings", {}), _ABOUT: dict(about)}
+    thumbnail = (to_display(resized(panorama.cpu(), 48)) * 255).round().byte().numpy()
     return history.record(
-        Delta.of_environment(panorama), f"surroundings: {file.name}", settings={"environment": settings}, thumbnail=view
+        Delta.of_environment(panorama), f"surroundings: {what}", settings=settings, thumbnail=thumbnail, **facts
     )
+
+
+def is_of_surroundings(step: Step) -> bool:
+    """Whether `keep_environment` made it; nothing is read."""
+    return _ABOUT in step.settings
+
+
+def surroundings_of(history: History) -> dict[str, Any] | None:
+    """What is known of the panorama that is seen around the scene: file, yaw, exposure, or the edit that made it; None
+    where there is none."""
+    for step in reversed(history.applied):
+        if history.environment(step.id) is not None:
+            found = history.step(step.id)
+            about = found.settings.get(_ABOUT)
+            return {"step": found.name, "strength": step.strength, **(about if isinstance(about, dict) else {})}
+    return None
 
 
 def environment_of(
@@ -79,6 +116,23 @@ def environment_of(
         rows = max(len(found), len(panorama))
         found = torch.lerp(resized(found, rows), resized(panorama, rows), step.strength)
     return found
+
+
+def export_around(path: Path, history: History, color: Float[Tensor, "3"]) -> Path | None:
+    """Write what is around the scene beside a file of it: scene.ply gets scene_surroundings.hdr; None if nothing is.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+    panorama = environment_of(history, color)
+    if panorama is None:
+        return None
+    beside = path.with_name(f"{path.stem}_surroundings.hdr")
+    try:
+        write_panorama(beside, panorama)
+    except OSError as error:
+        raise ValueError(f"{beside} could not be written ({error}); what was there is untouched") from error
+    return beside
 
 
 def seen_behind(panorama: Float[Tensor, "height width 3"], cameras: Cameras) -> Float[Tensor, "views h w 3"]:

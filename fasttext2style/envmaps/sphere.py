@@ -16,15 +16,16 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 
 
-def directions(height: int, width: int) -> Float[Tensor, "height width 3"]:
-    """Unit vectors along which the middles of a panorama's pixels look, float64.
+def directions(height: int, width: int, first: int = 0, rows: int | None = None) -> Float[Tensor, "rows width 3"]:
+    """Unit vectors along which the middles of a panorama's pixels look, float64; of all rows, or of some from `first`.
 
     Of 2 x 4 pixels the first looks half up and between -x and +y: (-0.5, 0.5, 0.7071).
     """
-    colatitudes = (torch.arange(height, dtype=torch.float64) + 0.5) * (math.pi / height)
+    rows = height - first if rows is None else rows
+    colatitudes = (torch.arange(first, first + rows, dtype=torch.float64) + 0.5) * (math.pi / height)
     azimuths = math.pi - (torch.arange(width, dtype=torch.float64) + 0.5) * (2 * math.pi / width)
     level = colatitudes.sin()[:, None]
-    up = colatitudes.cos()[:, None].expand(height, width)
+    up = colatitudes.cos()[:, None].expand(rows, width)
     return torch.stack([level * azimuths.cos(), level * azimuths.sin(), up], dim=-1)
 
 

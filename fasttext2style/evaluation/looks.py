@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,27 +24,44 @@ from fasttext2style.scene.rasterize import render, render_values, views_at_once
 _FRAMES_PER_SECOND = 24
 
 
-def write_looks(folder: Path, title: str, before: Gaussians, after: Gaussians, cameras: Cameras) -> list[Tensor]:
-    """Pictures before and after, a sheet of them, and the scene as styled.ply; returns the two [views, h, w, 3]."""
-    pictures = [_render_views(scene, cameras) for scene in (before, after)]
-    write_pictures(folder / "before", pictures[0])
-    write_pictures(folder / "after", pictures[1])
-    write_png(folder / "contact_sheet.png", contact_sheet(*pictures, title=title))
+Behind = Callable[[Cameras], Tensor]
+"""What is seen where a scene leaves something free: [views, height, width, 3] of some cameras."""
+
+
+def write_looks(
+    folder: Path, title: str, before: Gaussians, after: Gaussians, cameras: Cameras, behind: Behind | None = None
+) -> list[Tensor]:
+    """Pictures before and after, a sheet of them, and the scene as styled.ply; returns the two [views, h, w, 3].
+
+    Those on disk have `behind` behind the scene; those returned, which are to be measured, have black: photographs
+    never saw it.
+    """
+    pictures = [render_views(scene, cameras) for scene in (before, after)]
+    shown = pictures if behind is None else [render_views(scene, cameras, behind) for scene in (before, after)]
+    write_pictures(folder / "before", shown[0])
+    write_pictures(folder / "after", shown[1])
+    write_png(folder / "contact_sheet.png", contact_sheet(*shown, title=title))
     write_ply(folder / "styled.ply", after)
     return pictures
 
 
-def write_film(folder: Path, before: Gaussians, after: Gaussians, path: Cameras) -> None:
+def write_film(folder: Path, before: Gaussians, after: Gaussians, path: Cameras, behind: Behind | None = None) -> None:
     """before_after.mp4: both side by side, along a path."""
-    frames = [to_uint8(_render_views(scene, path)) for scene in (before, after)]
+    frames = [to_uint8(render_views(scene, path, behind)) for scene in (before, after)]
     write_video(folder / "before_after.mp4", np.concatenate(frames, axis=2), _FRAMES_PER_SECOND)
 
 
-def _render_views(gaussians: Gaussians, cameras: Cameras, chunk: int = 4) -> Tensor:
-    """On the CPU: those of hundreds of large views do not fit beside a scene on a GPU."""
-    chunk = views_at_once(gaussians, chunk)
-    parts = (render(gaussians, cameras[start : start + chunk])[0] for start in range(0, len(cameras), chunk))
-    return torch.cat([part.clamp(0, 1).cpu() for part in parts])
+@torch.no_grad()
+def render_views(gaussians: Gaussians, cameras: Cameras, behind: Behind | None = None, chunk: int = 4) -> Tensor:
+    """[views, height, width, 3] on the CPU: those of hundreds of large views do not fit beside a scene on a GPU."""
+    chunk, parts = views_at_once(gaussians, chunk), []
+    for start in range(0, len(cameras), chunk):
+        some = cameras[start : start + chunk]
+        images, alphas, _ = render(gaussians, some)
+        if behind is not None:
+            images = images + (1 - alphas) * behind(some).to(images)
+        parts.append(images.clamp(0, 1).cpu())
+    return torch.cat(parts)
 
 
 def camera_path(cameras: Cameras, seconds: float) -> Cameras:

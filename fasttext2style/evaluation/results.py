@@ -14,7 +14,7 @@ from torch import Tensor
 from fasttext2style.evaluation.halo import halo_warning, outside_picture, pixels_outside
 from fasttext2style.evaluation.image_metrics import mean_psnr
 from fasttext2style.evaluation.locality import Drift, LoadedFile, drift_by_weights, outside_drift, outside_report
-from fasttext2style.evaluation.looks import object_coverage, write_film, write_looks
+from fasttext2style.evaluation.looks import Behind, object_coverage, write_film, write_looks
 from fasttext2style.evaluation.outside import tell_verdict
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
@@ -61,6 +61,8 @@ class Outcome:
     """Why the run has no time of a reconstruction; empty if it has."""
     as_loaded: dict[str, Path] = field(default_factory=dict)
     """Files of the run that hold the whole scene as it was before the edit."""
+    behind: Behind | None = None
+    """What is seen around the scene, in pictures and film; nothing is measured on it."""
 
 
 def write_results(outcome: Outcome, headline: str = "", again: str = "") -> dict[str, Any]:
@@ -89,9 +91,10 @@ def write_results(outcome: Outcome, headline: str = "", again: str = "") -> dict
 def _write_results(outcome: Outcome) -> dict[str, Any]:
     folder, watch = outcome.folder / "results", outcome.watch
     with watch.phase("results"):
-        pictures = write_looks(folder, outcome.prompt, outcome.before, outcome.after, outcome.held_out.cameras)
+        scenes, behind = (outcome.before, outcome.after), outcome.behind
+        pictures = write_looks(folder, outcome.prompt, *scenes, outcome.held_out.cameras, behind)
         if outcome.film is not None:
-            write_film(folder, outcome.before, outcome.after, outcome.film)
+            write_film(folder, *scenes, outcome.film, behind)
         report = outcome.facts | {
             "gaussians": {
                 "scene_before": len(outcome.before),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.live.session import Job
 
 
@@ -35,3 +36,5 @@ class Action:
     forms: tuple[str, ...] = ()
     """What may change, if that can be chosen; the first one is the default."""
     forms_hint: str = ""
+    load_encoder: Callable[[], TextImageEncoder] | None = None
+    """What compares the surroundings with a sentence; None: they cannot be edited by one."""

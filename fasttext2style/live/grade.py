@@ -38,6 +38,7 @@ class ApplyGrade:
         if scene.selection.count == 0:
             raise ValueError("Nothing is selected yet. Click on the object first.")
         if not isinstance(scene.unsettled, _Grading):
+            scene.settle()  # of another slider
             scene.unsettled = _Grading(scene)
         scene.unsettled.show(self.grade)
         return "Colors changed." if not self.grade.is_neutral else "The colors are as they were."

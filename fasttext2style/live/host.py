@@ -40,6 +40,15 @@ class Host(Protocol):
         """What "before" shows in place of these rows of the scene, under splatfacto's names."""
         ...
 
+    @property
+    def background_color(self) -> Tensor:
+        """[3] sRGB, seen where there is no Gaussian and nothing around the scene."""
+        ...
+
+    def show_around(self, panorama: Tensor) -> None:
+        """Show this panorama [height, width, 3] around the scene, until `note` says what is there."""
+        ...
+
     def note(self, history: History, state: SceneState) -> None:
         """Steps came or went: "before" shows the scene before the last edit, `save` writes which steps it contains."""
         ...

@@ -264,7 +264,7 @@ class Export:
     once: bool = True
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        path = _free(scene.folder / "exports", file_name(self.name) or self.what, self.format)
+        path = free_path(scene.folder / "exports", file_name(self.name) or self.what, self.format)
         written = export(path, scene.gaussians, scene.state.selection, self.what)
         return f"Exported {written:,} Gaussians: {path}"
 
@@ -281,7 +281,7 @@ def file_name(name: str) -> str:
     return name
 
 
-def _free(folder: Path, name: str, ending: str) -> Path:
+def free_path(folder: Path, name: str, ending: str) -> Path:
     """The path of a new file."""
     paths = (folder / f"{name}{f' {number}' if number > 1 else ''}.{ending}" for number in count(1))
     return next(path for path in paths if not path.exists())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fasttext2style.editors.editor import OnStep
+from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.edit import LiveEdit
 from fasttext2style.live.objects import belonging
@@ -39,8 +40,8 @@ QUALITIES = {"quick": 0.5, "normal": 1.0, "fine": 2.0}
 """Quality -> length of a round, relative to what the schedule says."""
 
 
-def rounds_action(rounds: LiveRounds) -> Action:
-    """Rounds of edits, as the panel offers them."""
+def rounds_action(rounds: LiveRounds, load_encoder: Callable[[], TextImageEncoder] | None = None) -> Action:
+    """Rounds of edits, as the panel offers them; and with an encoder, surroundings."""
 
     def job(refines: bool) -> Callable[[Order], EditRound]:
         return lambda order: EditRound(rounds, order.prompt.strip(), order.quality, refines)
@@ -50,6 +51,7 @@ def rounds_action(rounds: LiveRounds) -> Action:
         example="turn the bear into gold",
         gallery=GALLERY,
         qualities={name: f"{factor:g} times the steps" for name, factor in QUALITIES.items()},
+        load_encoder=load_encoder,
     )
 
 

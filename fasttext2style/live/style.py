@@ -64,6 +64,7 @@ def style_action(settings: StyleSettings) -> Action:
         speed_hint="How fast it changes. How much of a finished edit is in force: see Objects.",
         forms=tuple(FORMS),
         forms_hint="Form is rougher: surfaces may become flaky.",
+        load_encoder=lambda: settings.encoder,
     )
 
 

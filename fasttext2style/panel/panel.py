@@ -18,6 +18,7 @@ from fasttext2style.panel.elements import Elements
 from fasttext2style.panel.keep_tab import KeepTab
 from fasttext2style.panel.objects_tab import ObjectsTab
 from fasttext2style.panel.page import Page
+from fasttext2style.panel.surroundings_tab import SurroundingsTab
 from fasttext2style.panel.view import View
 from fasttext2style.trust.text import one_line
 
@@ -58,6 +59,8 @@ class LivePanel:
             self.colors = ColorsTab(elements)
         objects = tabs.add_tab("Objects", viser.Icon.STACK_2)
         self.objects = ObjectsTab(elements, view, objects, self.edit.write_sentence)
+        with tabs.add_tab("Surroundings", viser.Icon.WORLD):
+            self.surroundings = SurroundingsTab(elements, view, action)
         with tabs.add_tab("Keep", viser.Icon.DEVICE_FLOPPY):
             KeepTab(elements)
         self.scene.listeners.append(self._on_event)
@@ -118,4 +121,5 @@ class LivePanel:
             self.colors.show()
             self.edit.show()
         self.objects.show()
+        self.surroundings.show()
         self.view.mark_points(clicks_of(self.scene))

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from fasttext2style.envmaps.around import environment_of
 from fasttext2style.history.checkpoint import history_tensors, state_of_checkpoint
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
@@ -29,6 +30,8 @@ class PlainHost:
         # Copies: a session writes into the tensors that it is given.
         self.shown = SceneState.from_gaussians(gaussians, gaussians.means.new_zeros(len(gaussians))).copied()
         self.earlier: tuple[Tensor, Mapping[str, Tensor]] | None = None
+        self.around: Tensor | None = None
+        self.background_color = torch.zeros(3)
         self._entries: dict[str, Tensor] = {}
 
     @staticmethod
@@ -52,8 +55,12 @@ class PlainHost:
     def show_before(self, rows: Tensor, columns: Mapping[str, Tensor]) -> None:
         self.earlier = (rows, columns)
 
+    def show_around(self, panorama: Tensor) -> None:
+        self.around = panorama
+
     def note(self, history: History, state: SceneState) -> None:
         self.earlier = None
+        self.around = environment_of(history, self.background_color)
         self._entries = history_tensors(state, history)
 
     def save(self) -> Path:

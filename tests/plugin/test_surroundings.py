@@ -9,7 +9,7 @@ import torch
 from nerfstudio.cameras.cameras import Cameras as HostCameras
 
 from fasttext2style.cli import entrypoint
-from fasttext2style.envmaps.files import write_panorama
+from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.sphere import directions, sample
 from fasttext2style.envmaps.tones import to_display
 from fasttext2style.history.history import History
@@ -151,6 +151,38 @@ def test_a_session_takes_the_panorama_back_and_brings_it_again(run_folder, panor
     assert float(_look(run.model)["rgb"].max()) < 0.1
     assert session.do(jobs.Redo()), session.status.message
     assert torch.equal(_look(run.model)["rgb"], around)
+    ft2s(monkeypatch, "history", "undo", run_folder)
+
+
+def test_what_is_around_is_edited_by_a_sentence_and_undone_bit_by_bit(run_folder, panorama, monkeypatch, capsys):
+    edit = ("envmap", "edit", run_folder, "--encoder", "tiny", "--steps", "4", "--crops", "1")
+    with pytest.raises(SystemExit):
+        ft2s(monkeypatch, *edit, "--prompt", "gold")
+    assert "nothing around the scene yet" in " ".join(capsys.readouterr().out.split())
+    ft2s(monkeypatch, "envmap", "set", run_folder, panorama[0])
+    before = _look(open_run(run_folder).model)["rgb"]
+    ft2s(monkeypatch, *edit, "--prompt", "a golden sunset")
+    assert "does not know 'sunset'" in " ".join(capsys.readouterr().out.split())
+    model, step = open_run(run_folder).model, History.open(run_folder / "history").steps[-1]
+    seen = _look(model)
+    assert not torch.equal(seen["rgb"], before) and torch.equal(seen["before"], before)
+    assert (step.prompt, step.gaussians_changed, step.settings["steps"]) == ("a golden sunset", 0, 4)
+    assert model.environment.shape == panorama[1].shape, "at its own size"
+    with pytest.raises(SystemExit):
+        ft2s(monkeypatch, *edit, "--prompt", "gold", "-o", "sky.hdr")
+    assert "leave --output out" in " ".join(capsys.readouterr().out.split())
+    ft2s(monkeypatch, "history", "undo", run_folder)
+    assert torch.equal(_look(open_run(run_folder).model)["rgb"], before)
+    ft2s(monkeypatch, "history", "undo", run_folder)
+
+
+def test_the_export_has_what_is_around_beside_it(run_folder, panorama, monkeypatch, tmp_path):
+    ft2s(monkeypatch, "export", run_folder, "-o", tmp_path / "bare.ply")
+    ft2s(monkeypatch, "envmap", "set", run_folder, panorama[0], "--yaw", "90")
+    ft2s(monkeypatch, "export", run_folder, "-o", tmp_path / "scene.ply")
+    assert {path.name for path in tmp_path.iterdir()} == {"bare.ply", "scene.ply", "scene_surroundings.hdr"}
+    beside = read_panorama(tmp_path / "scene_surroundings.hdr")
+    torch.testing.assert_close(beside, panorama[1].roll(-32, dims=1), rtol=0.01, atol=0.005)
     ft2s(monkeypatch, "history", "undo", run_folder)
 
 

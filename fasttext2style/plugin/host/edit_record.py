@@ -44,7 +44,7 @@ def take_history(model: SceneModel, history: History, state: SceneState) -> None
     model.history_ids, model.history_applied = entries[IDS].to(model.device), entries[APPLIED].to(model.device)
     edits = [step.id for step in history.edits]
     model.earlier.clear()  # first, for the files may be gone, and with them what is told below
-    _take_environment(model, history, edits)
+    take_environment(model, history)
     if not edits:
         return
     delta = history.delta(edits[-1])
@@ -56,7 +56,9 @@ def take_history(model: SceneModel, history: History, state: SceneState) -> None
     model.earlier.set(torch.cat([changed, added]), earlier)
 
 
-def _take_environment(model: SceneModel, history: History, edits: list[int]) -> None:
+def take_environment(model: SceneModel, history: History) -> None:
+    """Let a model show what the history says is around its scene, now and before the last edit."""
+    edits = [step.id for step in history.edits]
     panorama, earlier = environment_of(history, model.background_color), None
     if edits and history.environment(edits[-1]) is not None:
         earlier = environment_of(history, model.background_color, without=edits[-1])

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -15,12 +16,14 @@ import tyro
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
 from torch import nn
 
+from fasttext2style.envmaps.around import export_around, seen_behind, surroundings_of
 from fasttext2style.evaluation.looks import camera_path
 from fasttext2style.evaluation.object_pictures import write_object_picture
-from fasttext2style.evaluation.results import HeldOut, Outcome
+from fasttext2style.evaluation.results import HeldOut, Outcome, write_results
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import load_encoder
+from fasttext2style.history.history import History
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
 from fasttext2style.scene.cameras import Cameras
@@ -215,7 +218,8 @@ class ObjectPipeline(VanillaPipeline):
             facts: what the method knows for the report.
             as_loaded: files that hold the scene as it was before the edit.
         """
-        data, seconds = self.datamanager, self.config.video_seconds
+        data, seconds, panorama = self.datamanager, self.config.video_seconds, self.model.environment
+        around = surroundings_of(History.open(self.folder / "history"))
         return Outcome(
             folder=self.folder,
             prompt=self.config.prompt,
@@ -228,7 +232,14 @@ class ObjectPipeline(VanillaPipeline):
             held_out=HeldOut(data.cameras("eval"), data.photographs("eval"), data.held_out_masks()),
             film=camera_path(data.cameras("train"), seconds) if seconds > 0 else None,
             watch=self.watch,
-            facts=facts,
+            facts=facts | ({} if around is None else {"surroundings": around}),
             not_reconstructed=trainer.not_reconstructed,
             as_loaded=as_loaded or {},
+            behind=None if panorama is None else partial(seen_behind, panorama),
         )
+
+    def write_results(self, outcome: Outcome, headline: str, again: str = "") -> None:
+        """As `evaluation.results.write_results`, and what is around the scene beside its .ply."""
+        write_results(outcome, headline, again)
+        ply = self.folder / "results" / "styled.ply"
+        export_around(ply, History.open(self.folder / "history"), self.model.background_color)

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from fasttext2style.editors.editor import OnStep
 from fasttext2style.editors.load import load_editor
 from fasttext2style.evaluation.outside import tell_verdict
-from fasttext2style.evaluation.results import write_results
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
@@ -200,7 +199,7 @@ class RoundsPipeline(ObjectPipeline):
         }
         headline = f"Rounds side by side: {self.rounds.folder.path / 'index.html'}"
         outcome = self.outcome(trainer, facts, as_loaded={"round 0": rounds[0].snapshot})
-        write_results(outcome, headline, f"ft2s rounds resume {quote(str(self.folder))}")
+        self.write_results(outcome, headline, f"ft2s rounds resume {quote(str(self.folder))}")
 
     @torch.no_grad()
     def _tell(self, finished: Round, step: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,8 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nerfstudio.engine.optimizers import Optimizers
 
 from fasttext2style.editors.editor import OnStep
+from fasttext2style.envmaps.around import keep_environment
 from fasttext2style.evaluation.locality import LoadedFile
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.history.history import History
 from fasttext2style.plugin.host.capture import Capture
+from fasttext2style.plugin.host.edit_record import take_environment
 from fasttext2style.plugin.host.rates import maker_of, rates_of_mode
 from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipelineConfig
 from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
@@ -119,11 +124,26 @@ class RoundsTrainer(StyleTrainer):
         self.loaded = LoadedFile.of(start.snapshot)
         scene, weights = load_scene(start.snapshot)
         self.pipeline.model.load_gaussians(scene)
+        take_environment(self.pipeline.model, History.open(self.base_dir / "history"))
         return Selection(weights, "the object of the resumed run")
 
     def _load_new_scene(self) -> Selection:
         self._load_scene()
+        self._surround_rounds()
         return self.pipeline.choose_object(self.base_dir, self._networks.encoder)
+
+    def _surround_rounds(self) -> None:
+        """What --environment names, or what was around the scene that the run starts from, as its first step: rounds
+        themselves are none."""
+        model, history = self.pipeline.model, History.open(self.base_dir / "history")
+        self._begins = not history.steps
+        # The steps that led to this scene are those of another run's history.
+        for name in ("history_ids", "history_applied"):
+            setattr(model, name, None)
+        if self.config.environment is None and self._begins and model.environment is not None:
+            keep_environment(history, model.environment.cpu(), "as in the run it started from", {})
+        self.surround(history)
+        take_environment(model, history)
 
     def before_last_save(self) -> None:
         """Rounds have books of their own: they are no step of the history."""
@@ -158,5 +178,10 @@ class RoundsTrainer(StyleTrainer):
             task = Task(instruction, config.mode, config.seed)
             return new_rounds(edit, capture, tools, task, config.rounds, config.styler, books, on_edit_step)
 
+        @cache
+        def load_encoder() -> TextImageEncoder:
+            return tools.encoder or config.load_encoder(self.config.machine.device_type)
+
         make = maker_of(self.config.optimizers)
-        return rounds_action(LiveRounds(begin, make, self.base_dir, config.growth, config.rounds.keep))
+        rounds = LiveRounds(begin, make, self.base_dir, config.growth, config.rounds.keep)
+        return rounds_action(rounds, load_encoder)

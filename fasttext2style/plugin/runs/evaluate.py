@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from fasttext2style.envmaps.around import environment_of, seen_behind, surroundings_of
 from fasttext2style.evaluation.edit import EditedScene
 from fasttext2style.evaluation.evaluate import Captions, Targets, evaluate_edit
 from fasttext2style.evaluation.graders import Graders
 from fasttext2style.evaluation.halo import halo_warning, outside_picture
-from fasttext2style.evaluation.looks import camera_path
+from fasttext2style.evaluation.looks import camera_path, render_views
 from fasttext2style.evaluation.outside import tell_verdict
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.evaluation.settings import EvaluationSettings
@@ -64,6 +66,7 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
     report = {
         "run": str(run.folder),
         "method": run.config.method_name,
+        "surroundings": surroundings_of(history),
         "prompt": prompt,
         "optimised_encoder": graders.optimised,
         **report,
@@ -75,10 +78,16 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
         },
     }
     folder, table = run.folder / "evaluation", metric_table(report)
+    panorama = environment_of(history, run.model.background_color)
+    shown = pictures
+    if panorama is not None:
+        behind = partial(seen_behind, panorama)
+        both = {"before": edit.before, "after": edit.after}
+        shown = pictures | {name: render_views(scene, views, behind) for name, scene in both.items()}
     write_report(folder / "evaluation.json", report)
     with atomic_write(folder / "evaluation.md") as stream:
         stream.write(table.encode())
-    write_png(folder / "evaluation.png", picture_sheet(pictures, caption))
+    write_png(folder / "evaluation.png", picture_sheet(shown, caption))
     write_png(folder / "outside.png", outside_picture(pictures["before"], pictures["after"], pictures["object_before"]))
     say(table)
     if "similarity_of_run" in report:
@@ -91,6 +100,8 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
     warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
     if warning:
         warn(warning)
+    if panorama is not None:
+        say("What is around the scene is seen in the sheet; nothing is measured on it, for photographs never saw it.")
     for line in graders.left_out:
         say(f"Left out: {line}")
     say(f"Table, JSON and pictures: {folder}")

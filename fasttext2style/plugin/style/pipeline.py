@@ -12,7 +12,6 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttrib
 from nerfstudio.utils import writer
 from torch import nn
 
-from fasttext2style.evaluation.results import write_results
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
 from fasttext2style.styling.growth import ObjectGrowth
@@ -160,4 +159,4 @@ class StylePipeline(ObjectPipeline):
         change = f"{similarity['before']:.3f} -> {similarity['after']:.3f}"
         # Not the number of `ft2s evaluate`, which looks at it among its surroundings.
         headline = f"Similarity to {self.config.prompt}: {change} (the object alone, training views)."
-        write_results(self.outcome(trainer, facts), headline)
+        self.write_results(self.outcome(trainer, facts), headline)

@@ -8,13 +8,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
+import tyro
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.engine.optimizers import Optimizers
 
 from fasttext2style.captures.from_scene import capture_folder, capture_of_scene
+from fasttext2style.envmaps.around import set_environment
+from fasttext2style.envmaps.files import read_panorama
+from fasttext2style.envmaps.formats import read_head
 from fasttext2style.evaluation.locality import LoadedFile
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import load_content_loss
@@ -61,6 +65,9 @@ class StyleTrainerConfig(RunConfig):
     """A 3DGS scene to start from: .ply (SuperSplat's compressed one, too), .spz or .splat, in the coordinates that the
     data parser gives (ns-export writes such). For one in the capture's own coordinates add `nerfstudio-data
     --orientation-method none --center-method none --auto-scale-poses False`; without --data views are made of it."""
+    environment: Annotated[Path | None, tyro.conf.arg(aliases=["--environment"])] = None
+    """A panorama around the scene (.hdr, .exr, .png, .jpg), seen where it leaves something free: as `ft2s envmap set`,
+    as the first step of the run's history. Nothing is trained or measured on it."""
     drop_invalid: bool = False
     """Leave out rows of --load-ply that have NaN or infinite values."""
     reconstruction_steps: int = 0
@@ -114,6 +121,8 @@ class StyleTrainerConfig(RunConfig):
             raise ValueError(f"A live session needs the viewer, but --vis is {self.vis}: add --vis viewer.")
         if not self.live and not self.pipeline.prompt:
             raise ValueError(self.no_prompt)
+        if self.environment is not None and not self.has_scene:
+            read_head(self.environment.expanduser())
         self.pipeline.check()
         self.pipeline.object.check()
 
@@ -129,6 +138,8 @@ class StyleTrainerConfig(RunConfig):
 
     def check_scene(self, scene: NamedScene | None, capture: Capture) -> None:
         super().check_scene(scene, capture)
+        if self.environment is not None and not self.has_scene:
+            read_panorama(self.environment.expanduser(), at_most=1)  # all of its light, before the work begins
         if not self.reconstructs(scene):  # else the reconstruction tells
             capture.tell()
         if scene is not None:
@@ -167,6 +178,8 @@ class StyleTrainerConfig(RunConfig):
             load_content_loss(objective.content, encoder, objective.content_weights, device)(black, black)
 
     def make_paths_absolute(self) -> None:
+        if self.environment is not None:
+            self.environment = Path(self.environment).expanduser().absolute()
         if self.load_ply is not None:
             self.load_ply = Path(self.load_ply).expanduser().absolute()
             given = self.get_base_dir() / "given.ply"
@@ -186,6 +199,8 @@ class StyleTrainer(SceneTrainer):
     phase = "Styling"
     loaded: LoadedFile
     """What the scene was loaded from."""
+    _begins = False
+    """The run has no history of its own yet."""
     not_reconstructed = ""
     """Why this run did not reconstruct the scene; empty: it did."""
 
@@ -234,6 +249,7 @@ class StyleTrainer(SceneTrainer):
         if applied_of_checkpoint(self.pipeline.model.state_dict()) != history.applied:
             behind = f"{self.loaded.path} was behind its history, and was brought to it when the run began"
             self.loaded = replace(self.loaded, moved_on=f"{behind}: only ft2s evaluate can compare.")
+        self.surround(history)
         state = scene_of_history(self.pipeline.model, history)
         self._scene_is_there()
         groups = self.pipeline.begin(self._networks, self.config.max_num_iterations, self.base_dir)
@@ -257,6 +273,16 @@ class StyleTrainer(SceneTrainer):
         say("Writing pictures, video, .ply and report")
         super()._after_train()
 
+    def surround(self, history: History) -> None:
+        """Put what --environment names around the scene, as a step, unless this run did so when it began.
+
+        Raises:
+            ValueError: the step cannot be written.
+        """
+        file = self.config.environment
+        if file is not None and self._begins:
+            set_environment(history, file)
+
     def history(self) -> History:
         """The history of this run; of a run that goes on from another one's scene, with the steps of that one.
 
@@ -264,6 +290,7 @@ class StyleTrainer(SceneTrainer):
             ValueError: a damaged history, or one that cannot be carried over.
         """
         history, path = History.open(self.base_dir / "history"), checkpoint_path(self.config)
+        self._begins = not history.steps
         if history.steps or self.config.load_ply is not None or path is None:
             return history
         earlier = History.open(path.parent.parent / "history")
@@ -280,6 +307,7 @@ class StyleTrainer(SceneTrainer):
         # viser tells rich of every tab that opens or closes, also of those that the end of the session closes.
         with errors_in_words(), self.lock, rich_is_quiet():
             config, history = self.config, self.history()
+            self.surround(history)
             run_live(self, history, self.live_action(), config.pipeline.prompt, config.segmenter)
             saved = self.checkpoint_dir / f"step-{self.step:09d}.ckpt"
             tell_verdict(outside_of_session(self.loaded, saved, history))

@@ -42,5 +42,12 @@ class ModelHost:
     def show_before(self, rows: Tensor, columns: Mapping[str, Tensor]) -> None:
         self.model.earlier.set(rows, columns)
 
+    @property
+    def background_color(self) -> Tensor:
+        return self.model.background_color
+
+    def show_around(self, panorama: Tensor) -> None:
+        self.model.environment = panorama.to(self.device)
+
     def note(self, history: History, state: SceneState) -> None:
         take_history(self.model, history, state)

@@ -77,7 +77,8 @@ def command_to_continue(config: TrainerConfig, checkpoints: Path) -> str:
     """The line that opens this session again, to be pasted into a terminal."""
     again = copy(config)
     again.load_dir, again.load_checkpoint = checkpoints, None
-    again.load_ply = None  # pyright: ignore[reportAttributeAccessIssue]
+    for begun_with in ("load_ply", "environment"):
+        setattr(again, begun_with, None)
     return shlex.join(["ns-train", *parse_recipe(recipe_of(again, "a session to go on with")).words()])
 
 

@@ -1,0 +1,93 @@
+"""ft2s envmap edit: a panorama changed by a sentence, in a file or around a scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from fasttext2style.commands.history import change_run
+from fasttext2style.commands.shared import errors_in_words
+from fasttext2style.envmaps.edit_settings import EditSettings
+from fasttext2style.terminal.console import say
+
+if TYPE_CHECKING:
+    from fasttext2style.guidance.encoder import TextImageEncoder
+    from fasttext2style.history.history import History
+    from fasttext2style.history.state import SceneState
+    from fasttext2style.plugin.runs.run import Run
+
+Source = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE|RUN")]
+
+
+@dataclass
+class Edit:
+    """Change a panorama by a sentence: its light and colours are optimised until views of it fit the sentence (CLIP);
+    its details stay, and so does the energy of suns and lamps. Of a file another one is written; around the scene of a
+    run it is a step that `ft2s history` takes back."""
+
+    source: Source
+    """A panorama (.hdr, .exr, .png, .jpg), or the folder of a run that has one around its scene."""
+    prompt: str
+    """What it becomes, such as "a snowy night"."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Of a file: the edited panorama, .hdr or .exr to keep its range; NAME_edited.hdr by default. Beside it lies a
+    picture of the way there."""
+    strength: float = 1.0
+    """How much of the finished edit there is: 0 is the panorama as it was."""
+    encoder: str = "ViT-B-32"
+    """Any open_clip model name; "tiny": the embedded encoder, which needs no download and knows about 120 words; or one
+    of your own as module:attribute."""
+    encoder_weights: str = ""
+    """open_clip tag or local file of the encoder's weights; empty takes the model's default ones."""
+    repair: bool = False
+    """Of a file: take negative radiance and what is no number for 0, infinite radiance for 65504."""
+    settings: EditSettings = field(default_factory=EditSettings)
+
+    def run(self) -> None:
+        try:
+            with errors_in_words():
+                self._edit()
+        except KeyboardInterrupt:
+            say("\nStopped: nothing was changed.")
+            raise SystemExit(130) from None
+
+    def _edit(self) -> None:
+        # What reads little comes first: the encoder may have to be downloaded.
+        from fasttext2style.envmaps.editing import check_output, check_strength, edit_file
+        from fasttext2style.envmaps.formats import read_head
+        from fasttext2style.envmaps.inversion import check_words
+        from fasttext2style.guidance.load import load_encoder
+        from fasttext2style.guidance.text_loss import load_text_losses
+        from fasttext2style.history.steps import run_folder
+
+        is_run = self.source.is_dir() or self.source.name == "config.yml"
+        output = self.output or Path(f"{self.source.stem}_edited.hdr")
+        check_strength(self.strength)
+        self.settings.check()
+        load_text_losses(self.settings.loss)
+        if is_run:
+            run_folder(self.source)
+            if self.output is not None:
+                raise ValueError("Around the scene of a run the edit is a step of its history: leave --output out")
+        else:
+            read_head(self.source)
+            check_output(output)
+        encoder = load_encoder(self.encoder, self.encoder_weights or None)
+        check_words(encoder, self.prompt, self.settings)
+        if is_run:
+            self._edit_run(encoder)
+        else:
+            edit_file(self.source, output, self.prompt, encoder, self.settings, self.strength, self.repair)
+
+    def _edit_run(self, encoder: TextImageEncoder) -> None:
+        from fasttext2style.envmaps.editing import edit_surroundings
+
+        def edit(run: Run, history: History, state: SceneState) -> SceneState:
+            color = run.model.background_color
+            edit_surroundings(history, color, self.prompt, encoder, self.settings, self.strength)
+            return state
+
+        change_run(self.source, edit)

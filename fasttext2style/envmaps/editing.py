@@ -1,0 +1,196 @@
+"""A panorama edited from start to end, with progress, a picture of the way, and a few lines of what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.envmaps.around import environment_of, keep_environment
+from fasttext2style.envmaps.edit_settings import EditSettings
+from fasttext2style.envmaps.files import read_panorama, write_panorama
+from fasttext2style.envmaps.formats import SUFFIXES
+from fasttext2style.envmaps.inversion import PanoramaEdit, seam_ratio
+from fasttext2style.envmaps.resize import resized
+from fasttext2style.envmaps.tones import to_display
+from fasttext2style.evaluation.report import labelled_rows, write_png
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.history.history import History
+from fasttext2style.history.steps import Step
+from fasttext2style.terminal.console import say, warn
+from fasttext2style.terminal.progress import PhaseProgress
+
+_SHOWN_ROWS = 192
+_PICTURES_BETWEEN = 3
+
+
+class Way:
+    """The picture of an edit: the panorama at first, on the way, and at the end; written anew as it grows."""
+
+    def __init__(self, path: Path, edit: PanoramaEdit) -> None:
+        self.path, self.edit = path, edit
+        self._rows: dict[str, Tensor] = {}
+        steps = edit.settings.steps
+        self._at = {round(steps * part / (_PICTURES_BETWEEN + 1)) for part in range(1, _PICTURES_BETWEEN + 1)}
+        self.add("before")
+
+    def add(self, label: str, strength: float = 1.0) -> None:
+        """Add a row and write the picture.
+
+        Raises:
+            ValueError: it cannot be written.
+        """
+        picture = resized(self.edit.seen(strength), _SHOWN_ROWS).clamp(0, 1)
+        self._rows[label] = picture[None]
+        try:
+            write_png(self.path, labelled_rows(self._rows, columns=1))
+        except OSError as error:
+            raise ValueError(f"{self.path} could not be written ({error.strerror or error})") from error
+
+    def step_done(self) -> None:
+        if self.edit.steps_done in self._at and self.edit.steps_done < self.edit.settings.steps:
+            self.add(f"after {self.edit.steps_done} of {self.edit.settings.steps} steps")
+
+
+def edit_file(
+    source: Path,
+    output: Path,
+    prompt: str,
+    encoder: TextImageEncoder,
+    settings: EditSettings,
+    strength: float = 1.0,
+    repair: bool = False,
+) -> None:
+    """Edit the panorama of a file, write another one of its size, and a picture of the way beside it.
+
+    Raises:
+        ValueError: no panorama, a prompt that says nothing to the encoder, settings out of range, or something that
+            cannot be written; `output` is then what it was.
+    """
+    check_strength(strength)
+    panorama = read_panorama(source, repair=repair)
+    edit = PanoramaEdit(panorama, prompt, encoder, settings)
+    way = Way(output.with_name(f"{output.stem}_steps.png"), edit)
+    say(f"The way there, in pictures: {way.path}")
+    before = seam_ratio(to_display(panorama, edit.exposure_stops))
+    facts = run_edit(edit, way, strength)
+    light = edit.apply(panorama, strength)
+    try:
+        write_panorama(output, panorama)
+    except OSError as error:
+        raise ValueError(f"{output} could not be written ({error})") from error
+    say(facts["said"])
+    say(f"{light}.")
+    after = seam_ratio(to_display(panorama, edit.exposure_stops))
+    say(f"Step across the border over the mean step between columns: {before:.2f} before, {after:.2f} after.")
+    say(f"Edited panorama: {output}")
+
+
+def edit_surroundings(
+    history: History,
+    color: Float[Tensor, "3"],
+    prompt: str,
+    encoder: TextImageEncoder,
+    settings: EditSettings,
+    strength: float = 1.0,
+) -> Step:
+    """Edit what is around a scene, as a step of its history.
+
+    Args:
+        color: of the scene's background, as for `environment_of`.
+
+    Raises:
+        ValueError: nothing is around it, a prompt that says nothing to the encoder, settings out of range, or the step
+            cannot be written.
+    """
+    check_strength(strength)
+    edit = PanoramaEdit(present(history, color), prompt, encoder, settings)
+    facts = run_edit(edit, None, strength)
+    panorama = present(history, color)
+    light = edit.apply(panorama, strength)
+    step = record_edit(history, edit, panorama, facts["metrics"], facts["seconds"], strength)
+    say(facts["said"])
+    say(f"{light}.")
+    return step
+
+
+def present(history: History, color: Float[Tensor, "3"]) -> Float[Tensor, "height width 3"]:
+    """A copy of what is around a scene now.
+
+    Raises:
+        ValueError: nothing is.
+    """
+    panorama = environment_of(history, color)
+    if panorama is None:
+        raise ValueError("There is nothing around the scene yet: put a panorama there first (ft2s envmap set RUN FILE)")
+    return panorama.clone()
+
+
+def record_edit(
+    history: History,
+    edit: PanoramaEdit,
+    panorama: Float[Tensor, "height width 3"],
+    metrics: Mapping[str, float],
+    seconds: float,
+    strength: float = 1.0,
+) -> Step:
+    """Keep an edited panorama as a step: what is around the scene from now on.
+
+    Raises:
+        ValueError: it changed nothing, or cannot be written.
+    """
+    about = {"edit": edit.prompt, "strength": strength, "encoder": edit.encoder.name}
+    how = {"steps": edit.steps_done, "loss": edit.settings.loss, "variables": edit.settings.variables}
+    return keep_environment(
+        history,
+        panorama,
+        edit.prompt,
+        about,
+        prompt=edit.prompt,
+        settings=how,
+        seed=edit.settings.seed,
+        seconds=round(seconds, 2),
+        metrics=metrics,
+    )
+
+
+def run_edit(edit: PanoramaEdit, way: Way | None, strength: float) -> dict[str, Any]:
+    """All steps of an edit on the terminal, and what came of it.
+
+    Raises:
+        ValueError: the loss is no longer finite, or the picture cannot be written.
+    """
+    if edit.warning:
+        warn(edit.warning)
+    started = time.monotonic()
+    with PhaseProgress("Editing", edit.settings.steps) as progress:
+        for number in range(edit.settings.steps):
+            progress.update(number, edit.step())
+            if way is not None:
+                way.step_done()
+    if way is not None:
+        way.add("after", strength)
+    metrics = {"similarity_before": edit.similarity(0.0), "similarity_after": edit.similarity(strength)}
+    said = (
+        f"Similarity to {edit.prompt}, by {edit.encoder.name}, which was optimised: "
+        f"{metrics['similarity_before']:.3f} before, {metrics['similarity_after']:.3f} after."
+    )
+    return {"metrics": metrics, "said": said, "seconds": time.monotonic() - started}
+
+
+def check_output(output: Path) -> None:
+    """Raises ValueError for an ending that is no panorama's, or a folder that is not there."""
+    if output.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{output} should end in one of {', '.join(SUFFIXES)}, which says the format")
+    if not output.absolute().parent.is_dir():
+        raise ValueError(f"{output} cannot be written: there is no folder {output.absolute().parent}")
+
+
+def check_strength(strength: float) -> None:
+    """Raises ValueError unless it lies between 0 and 1."""
+    if not 0 <= strength <= 1:
+        raise ValueError(f"--strength lies between 0 (as it was) and 1 (as edited), got {strength}")

@@ -1,0 +1,220 @@
+"""A panorama edited by a sentence: a change of its light is optimised until views of it fit the sentence.
+
+CLIP-guided Editing of Environment Maps using Inversion Techniques (D'Orazio), without a generator: what is optimised
+is a smooth change of light (`gains.py`), or, as the paper's failing baseline, each pixel by itself. The encoder sees
+what a screen shows of the panorama at the exposure that brings its median to middle grey.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.envmaps.edit_settings import EditSettings
+from fasttext2style.envmaps.gains import Gains, light, lit, mean_square, total_variation
+from fasttext2style.envmaps.resize import resized
+from fasttext2style.envmaps.sphere import crops, integral
+from fasttext2style.envmaps.tones import luminance, middle_exposure, to_display
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.prompts import check_prompt, embed_prompt
+from fasttext2style.guidance.text_loss import Compared, load_text_losses
+from fasttext2style.scene.cameras import Cameras
+from fasttext2style.trust.text import check_text
+
+MOST_ROWS = 256
+"""Of what is worked on; the change is then laid onto the panorama at its own size."""
+FOV_DEGREES = 90.0
+_PITCH_DEGREES = 35.0
+_RISE, _FALL = 0.05, 0.25
+"""Shares of the steps in which the learning rate rises and falls (StyleCLIP's optimisation)."""
+_VIEWS_MEASURED = 12
+
+
+@dataclass(frozen=True)
+class Light:
+    """Light from all sides, luminance times solid angle, before and after."""
+
+    before: float
+    after: float
+    lamps_before: float
+    """Of what a screen shows as white: suns and lamps."""
+    lamps_after: float
+    """Of the same pixels."""
+
+    def __str__(self) -> str:
+        whole = f"Light from all sides: {self.before:.4g} before, {self.after:.4g} after"
+        if self.lamps_before == 0:
+            return f"{whole}; nothing was brighter than white"
+        kept = self.lamps_after / self.lamps_before
+        return f"{whole}; of what is brighter than white, suns and lamps, {kept:.1%} stayed"
+
+
+class PanoramaEdit:
+    """One edit while it is made: `step` as often as the settings say, `apply` it to the panorama.
+
+    Args:
+        panorama: the source; it is only read.
+        exposure_stops: what the encoder sees is exposed with; None brings the median to middle grey.
+
+    Raises:
+        ValueError: a prompt without a word that the encoder knows, or settings out of range.
+    """
+
+    def __init__(
+        self,
+        panorama: Float[Tensor, "height width 3"],
+        prompt: str,
+        encoder: TextImageEncoder,
+        settings: EditSettings,
+        exposure_stops: float | None = None,
+    ) -> None:
+        self.settings, self.encoder, self.prompt = settings.check(), encoder, prompt
+        self._losses = load_text_losses(settings.loss)
+        self.warning = check_words(encoder, prompt, settings)
+        texts = embed_prompt(encoder, prompt, settings.negatives, seed=settings.seed)
+        self.device = texts.embeddings.device
+        self._texts = texts.embeddings
+        self._source_text = encoder.embed_texts([settings.source_text])[0]
+        self.rows = working_rows(encoder)
+        # Smaller panoramas are worked on at this size, too: crops of them would have no pixels.
+        self._source = resized(panorama, self.rows).to(self.device, torch.float32)
+        self.exposure_stops = middle_exposure(self._source) if exposure_stops is None else float(exposure_stops)
+        self._source_seen = to_display(self._source, self.exposure_stops)
+        self._gains = Gains(self.rows, settings.variables, self.device)
+        # Large areas move first: what is fine can only add to them.
+        self._optimizer = torch.optim.Adam(
+            [{"params": [field], "of_rate": 0.5**level} for level, field in enumerate(self._gains.fields)]
+        )
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        self.steps_done = 0
+
+    def step(self) -> float:
+        """One step; returns the loss.
+
+        Raises:
+            ValueError: the loss is no longer finite; the change is that of the step before.
+        """
+        settings = self.settings
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["of_rate"] * settings.rate * rate_factor(self.steps_done, settings.steps)
+        stops = self._gains()
+        seen = to_display(lit(self._source, stops, self.exposure_stops), self.exposure_stops)
+        look = random_look(settings.crops, self.encoder.resolution, self.rows, self._generator)
+        compared = Compared(
+            self.encoder.embed_images(look(seen)),
+            self._texts,
+            self._source_text,
+            settings.temperature,
+            torch.no_grad()(lambda: self.encoder.embed_images(look(self._source_seen))),
+        )
+        loss = settings.keep * mean_square(stops) + settings.smooth * total_variation(stops)
+        for named in self._losses:
+            loss = loss + named.loss(compared)
+        if not bool(torch.isfinite(loss)):
+            raise ValueError(f"The loss is no longer a number after {self.steps_done} steps: lower --rate")
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+        self.steps_done += 1
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def seen(self, strength: float = 1.0) -> Float[Tensor, "rows width 3"]:
+        """The panorama as the encoder sees it now: sRGB at the working size; at strength 0 as it was."""
+        stops = strength * self._gains()
+        return to_display(lit(self._source, stops, self.exposure_stops), self.exposure_stops).cpu()
+
+    @torch.no_grad()
+    def apply(self, panorama: Float[Tensor, "height width 3"], strength: float = 1.0) -> Light:
+        """Change the panorama, in place and at its own size, and say what became of its light.
+
+        Args:
+            strength: 0 changes no bit, 1 is the edit as it was made.
+        """
+        is_lamp = luminance(panorama) > 2.0**-self.exposure_stops
+        before, lamps_before = _light_of(panorama, is_lamp)
+        light(panorama, self._gains().to(panorama), self.exposure_stops, strength)
+        return Light(before, *(after := _light_of(panorama, is_lamp))[:1], lamps_before, after[1])
+
+    @torch.no_grad()
+    def similarity(self, strength: float = 1.0) -> float:
+        """Mean cosine between views of the panorama, the same at every call, and the sentence."""
+        generator = torch.Generator().manual_seed(0)
+        look = random_look(_VIEWS_MEASURED, self.encoder.resolution, self.rows, generator)
+        images = self.encoder.embed_images(look(self.seen(strength).to(self.device)))
+        return float((images @ self._texts[0]).mean())
+
+
+def check_words(encoder: TextImageEncoder, prompt: str, settings: EditSettings) -> str:
+    """What the user should know about a prompt, or "".
+
+    Raises:
+        ValueError: empty, or without a word that the encoder knows.
+    """
+    for text in (prompt, *settings.negatives, settings.source_text):
+        check_text(text, "A text of the edit")
+    if not prompt.strip():
+        raise ValueError('There is no sentence: say what the surroundings become, such as --prompt "a sunset"')
+    return check_prompt(encoder, prompt, settings.negatives)
+
+
+def working_rows(encoder: TextImageEncoder) -> int:
+    """Rows of what is worked on: a view of 90 degrees has as many pixels as the encoder looks at, up to `MOST_ROWS`."""
+    return min(MOST_ROWS, 1 << max(4, math.ceil(math.log2(2 * encoder.resolution))))
+
+
+def random_look(
+    count: int, side: int, rows: int, generator: torch.Generator
+) -> Callable[[Float[Tensor, "rows width 3"]], Float[Tensor, "views side side 3"]]:
+    """What takes the same views of any panorama: the whole map, turned, and `count` views of it in random directions.
+
+    Turned, for an encoder sees the borders of a map; whatever is there would be drawn towards them.
+    """
+
+    def uniform(most: float) -> Tensor:
+        return most * (2 * torch.rand(count, generator=generator) - 1)
+
+    turn = int(torch.randint(2 * rows, (), generator=generator))
+    yaws, pitches = uniform(math.pi), uniform(math.radians(_PITCH_DEGREES))
+    targets = torch.stack([pitches.cos() * yaws.cos(), pitches.cos() * yaws.sin(), pitches.sin()], dim=1)
+    cameras = Cameras.looking_at(torch.zeros(count, 3), targets, side, side, FOV_DEGREES) if count else None
+
+    def look(panorama: Tensor) -> Tensor:
+        whole = panorama.roll(turn, dims=1).permute(2, 0, 1)[None]
+        whole = F.interpolate(whole, (side, side), mode="bilinear", antialias=True).permute(0, 2, 3, 1)
+        if cameras is None:
+            return whole
+        views = crops(panorama, Cameras(cameras.viewmats.to(whole), cameras.Ks.to(whole), side, side))
+        return torch.cat([whole, views])
+
+    return look
+
+
+def rate_factor(step: int, steps: int) -> float:
+    """Rises linearly over the first 5 % of the steps, falls as a cosine over the last 25 %; never 0."""
+    at = (step + 1) / (steps + 1)
+    rise = min(1.0, at / _RISE)
+    fall = min(1.0, (1 - at) / _FALL)
+    return rise * (0.5 - 0.5 * math.cos(math.pi * fall))
+
+
+def _light_of(panorama: Tensor, is_lamp: Tensor) -> tuple[float, float]:
+    """Luminance over the sphere, of all and of some pixels."""
+    shine = luminance(panorama)[..., None]
+    return float(integral(shine)), float(integral(shine * is_lamp[..., None]))
+
+
+def seam_ratio(panorama: Float[Tensor, "height width channels"]) -> float:
+    """The mean step across the border of a panorama over the mean step between neighbours elsewhere; 1: no seam.
+
+    1, too, where nothing changes from column to column.
+    """
+    steps = (panorama - panorama.roll(1, dims=1)).abs().mean(dim=(0, 2))
+    elsewhere = float(steps[1:].mean())
+    return 1.0 if elsewhere == 0 else float(steps[0]) / elsewhere

@@ -1,0 +1,222 @@
+"""What is around the scene, in a session: a panorama is put there, turned, exposed, and edited by a sentence.
+
+Each of these is a step of the scene's history, and undone like any other; no Gaussian changes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from fasttext2style.envmaps.around import environment_of, is_of_surroundings, keep_environment, set_environment
+from fasttext2style.envmaps.edit_settings import EditSettings
+from fasttext2style.envmaps.editing import record_edit
+from fasttext2style.envmaps.inversion import PanoramaEdit, check_words
+from fasttext2style.envmaps.resize import resized
+from fasttext2style.envmaps.sphere import turned
+from fasttext2style.envmaps.tones import exposed
+from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.history.steps import Step
+from fasttext2style.live.jobs import file_name, free_path
+from fasttext2style.live.progress import Progress
+from fasttext2style.live.scene import LiveScene
+from fasttext2style.scene.files.atomic import atomic_write
+
+FOLDER = "surroundings"
+"""In the folder of the run: files that came through the page."""
+_NOTHING = "There is nothing around the scene yet. Choose a panorama first."
+_TURNED = "turned"
+"""Setting of the steps that the sliders make: yaw and exposure, relative to what was there before."""
+_SHOWN_ROWS = 256
+"""Of what is seen while an edit is made."""
+_SECONDS_BETWEEN_PICTURES = 0.7
+
+
+@dataclass(frozen=True)
+class SetSurroundings:
+    """Put the panorama of a file around the scene."""
+
+    path: str
+    title: str = "Surroundings"
+    once: bool = True
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        text = self.path.strip()
+        if not text:
+            raise ValueError("There is no file yet. Choose a panorama (.hdr, .exr, .png, .jpg), or type where it lies.")
+        file = Path(text).expanduser()
+        set_environment(scene.history, file)
+        _show(scene)
+        return f"Around the scene: {file.name}. It is seen where the scene leaves something free."
+
+
+@dataclass(frozen=True)
+class UploadSurroundings:
+    """Keep a panorama that came through the page in the run's folder, and put it around the scene."""
+
+    name: str
+    content: bytes = field(repr=False)
+    title: str = "Surroundings"
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        name = Path(file_name(self.name) or "panorama")
+        # Never over another one, which may be around the scene.
+        path = free_path(scene.folder / FOLDER, name.stem, name.suffix.removeprefix("."))
+        with atomic_write(path) as stream:
+            stream.write(self.content)
+        try:
+            return SetSurroundings(str(path)).run(scene, progress)
+        except ValueError:
+            path.unlink()
+            raise
+
+
+@dataclass(frozen=True)
+class TurnSurroundings:
+    """Turn and expose what is around the scene: seen while the sliders move, one step when they come to rest.
+
+    As long as nothing else is done the next position replaces the one before it.
+    """
+
+    yaw_degrees: float | int
+    exposure_stops: float | int
+    title: str = "Turn the surroundings"
+    replaces_waiting: bool = True
+    goes_on: bool = True
+    """What is on its way need not be settled before this."""
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        if not isinstance(scene.unsettled, _Turning):
+            scene.settle()
+            scene.unsettled = _Turning(scene)
+        scene.unsettled.show(self.yaw_degrees, self.exposure_stops)
+        return f"Surroundings: turned by {self.yaw_degrees:g} degrees, {self.exposure_stops:+g} stops."
+
+
+def turn_of(scene: LiveScene) -> tuple[float, float]:
+    """Yaw in degrees and exposure in stops that the sliders stand for: what the next position replaces."""
+    if isinstance(scene.unsettled, _Turning):
+        return scene.unsettled.turn
+    last = scene.history.last_move
+    found = scene.history.step(last.step).settings.get(_TURNED) if last is not None and last.new == 1 else None
+    return (float(found["yaw"]), float(found["exposure"])) if isinstance(found, dict) else (0.0, 0.0)
+
+
+class _Turning:
+    """A turn on its way into the history."""
+
+    def __init__(self, scene: LiveScene) -> None:
+        self.scene, self.turn, self.last = scene, turn_of(scene), time.monotonic()
+        if self.turn != (0.0, 0.0):  # the last step is a turn, which goes when a new one comes
+            scene.move(scene.history.undo)
+        self.panorama = _present(scene)
+
+    def show(self, yaw_degrees: float | int, exposure_stops: float | int) -> None:
+        """Let it look like this."""
+        self.turn, self.last = (float(yaw_degrees), float(exposure_stops)), time.monotonic()
+        _look(self.scene, self._now())
+
+    def settle(self) -> None:
+        """Make it a step, if it changes anything.
+
+        Raises:
+            ValueError: the step cannot be written; then what was there is seen again.
+        """
+        yaw, exposure = self.turn
+        try:
+            if self.turn != (0.0, 0.0):
+                about = {"yaw": yaw, "exposure": exposure}
+                what = f"turned by {yaw:g} degrees, {exposure:+g} stops"
+                keep_environment(self.scene.history, self._now(), what, about, settings={_TURNED: about})
+        finally:
+            _show(self.scene)
+
+    def _now(self) -> Tensor:
+        yaw, exposure = self.turn
+        return exposed(turned(self.panorama, yaw), exposure)
+
+
+@dataclass(frozen=True)
+class EditSurroundings:
+    """Edit what is around the scene by a sentence, step by step; each is seen, and the whole can be taken back."""
+
+    load_encoder: Callable[[], TextImageEncoder]
+    """Compares views with the sentence; it is loaded when it is needed."""
+    prompt: str
+    settings: EditSettings = field(default_factory=EditSettings)
+    once: bool = True
+
+    @property
+    def title(self) -> str:
+        return f"Surroundings: {self.prompt.strip() or '(no sentence)'}"
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        prompt, panorama = self.prompt.strip(), _present(scene)
+        if not prompt:
+            raise ValueError('There is no sentence yet. Type what the surroundings become, such as "a snowy night".')
+        progress.report(0, self.settings.steps)
+        encoder = self.load_encoder()
+        check_words(encoder, prompt, self.settings)
+        edit = PanoramaEdit(panorama, prompt, encoder, self.settings)
+        started = time.monotonic()
+        try:
+            self._optimise(scene, edit, resized(panorama, min(_SHOWN_ROWS, len(panorama))), progress)
+            if edit.steps_done == 0:
+                return "Stopped before the first step: nothing has changed."
+            light = edit.apply(panorama)
+            metrics = {"similarity_before": edit.similarity(0.0), "similarity_after": edit.similarity()}
+            record_edit(scene.history, edit, panorama, metrics, time.monotonic() - started)
+        finally:
+            _show(scene)
+        steps = edit.settings.steps
+        ended = "Done" if edit.steps_done == steps else f"Stopped after {edit.steps_done} of {steps} steps"
+        return f"{ended}: {prompt}. {light}." + (f" {edit.warning}" if edit.warning else "")
+
+    @staticmethod
+    def _optimise(scene: LiveScene, edit: PanoramaEdit, small: Tensor, progress: Progress) -> None:
+        """Until all steps are done, or somebody wants it to end."""
+        shown = -math.inf
+        while edit.steps_done < edit.settings.steps and not progress.stopping:
+            edit.step()
+            if time.monotonic() - shown > _SECONDS_BETWEEN_PICTURES:
+                picture = small.clone()
+                edit.apply(picture)
+                _look(scene, picture)
+                shown = time.monotonic()
+            progress.report(edit.steps_done, edit.settings.steps)
+
+
+def shown_step(scene: LiveScene) -> Step | None:
+    """The step that put there what is seen around the scene, or was taken out last; None if there is none."""
+    history = scene.history
+    steps = [step for step in history.steps if history.is_done(step.id) and is_of_surroundings(step)]
+    return steps[-1] if steps else None
+
+
+def _present(scene: LiveScene) -> Tensor:
+    """A copy of what is around the scene.
+
+    Raises:
+        ValueError: nothing is.
+    """
+    panorama = environment_of(scene.history, scene.host.background_color)
+    if panorama is None:
+        raise ValueError(_NOTHING)
+    return panorama.clone()
+
+
+def _look(scene: LiveScene, panorama: Tensor) -> None:
+    """Let this be seen around the scene, for now."""
+    with scene.lock:
+        scene.host.show_around(panorama)
+    scene.tell("scene")
+
+
+def _show(scene: LiveScene) -> None:
+    """Let that be seen which the history says."""
+    scene.move(lambda state: state)

@@ -1,0 +1,89 @@
+"""The tab for what is around the scene: a panorama from a file, turned, exposed, and edited by a sentence."""
+
+from __future__ import annotations
+
+import viser
+
+from fasttext2style.live import jobs
+from fasttext2style.live.action import Action
+from fasttext2style.live.surroundings import (
+    EditSurroundings,
+    SetSurroundings,
+    TurnSurroundings,
+    UploadSurroundings,
+    shown_step,
+    turn_of,
+)
+from fasttext2style.panel.elements import Elements
+from fasttext2style.panel.view import View
+from fasttext2style.trust.text import in_panel
+
+
+class SurroundingsTab:
+    """Its elements, and what they ask for."""
+
+    def __init__(self, elements: Elements, view: View, action: Action) -> None:
+        gui, self.session, self.view = elements.gui, elements.session, view
+        self.what = gui.add_markdown("")
+        upload = gui.add_upload_button(
+            "Choose a file",
+            icon=viser.Icon.UPLOAD,
+            hint="A panorama, twice as wide as high: .hdr, .exr, .png, .jpg. It is kept in the folder of the run.",
+        )
+        upload.on_upload(
+            elements.guarded(lambda: self.session.submit(UploadSurroundings(upload.value.name, upload.value.content)))
+        )
+        self.path = gui.add_text("Or a path", "", hint="Where a panorama lies on the machine of this session.")
+        elements.button(
+            "Put around", lambda: self.session.submit(SetSurroundings(self.path.value)), icon=viser.Icon.WORLD
+        )
+        self.yaw = gui.add_slider(
+            "Yaw", -180.0, 180.0, 1.0, 0.0, hint="Degrees, counterclockwise seen from above. One step of the history."
+        )
+        self.exposure = gui.add_slider("Exposure", -8.0, 8.0, 0.25, 0.0, hint="Stops: each doubles the light.")
+        for slider in (self.yaw, self.exposure):
+            elements.on_change(slider, self._turn)
+        load_encoder = action.load_encoder
+        if load_encoder is not None:
+            self.sentence = gui.add_text("Becomes", "", hint='Such as "a snowy night". The sun stays where it is.')
+            elements.button(
+                "Change the surroundings",
+                lambda: self.session.submit(EditSurroundings(load_encoder, self.sentence.value)),
+                icon=viser.Icon.WAND,
+                color="green",
+            )
+        self.strength = gui.add_slider(
+            "Share",
+            0.0,
+            1.0,
+            0.05,
+            1.0,
+            hint="Of the last change here; 0: without it.",
+            visible=False,
+        )
+        elements.on_change(self.strength, self._blend)
+        elements.button("Undo the last step", lambda: self.session.submit(jobs.Undo()), icon=viser.Icon.ARROW_BACK_UP)
+
+    def _turn(self) -> None:
+        self.session.submit(TurnSurroundings(self.yaw.value, self.exposure.value))
+
+    def _blend(self) -> None:
+        step = shown_step(self.session.scene)
+        if step is not None:
+            self.session.submit(jobs.Blend(step.id, self.strength.value))
+
+    def show(self) -> None:
+        """Bring text and sliders to what they stand for now; not while somebody moves them."""
+        # Read before anything is shown, for files may fail.
+        scene, step = self.session.scene, shown_step(self.session.scene)
+        moved = scene.unsettled is not None or self.session.status.job == TurnSurroundings.title
+        turn = (self.yaw.value, self.exposure.value) if moved else turn_of(scene)
+        name = "" if step is None else in_panel(step.name.removeprefix("surroundings: "))
+        text = f"**{name}**" if name else "**Nothing is around the scene.**"
+        values = [(self.yaw, turn[0]), (self.exposure, turn[1])]
+        with self.view.in_order():
+            self.what.content = f"{text}  \nSeen where the scene leaves something free; it does not light the scene."
+            self.strength.visible = step is not None
+            for slider, value in values + ([] if step is None else [(self.strength, step.strength)]):
+                if slider.value != value:
+                    slider.value = value
