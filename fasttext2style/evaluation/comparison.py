@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -41,7 +42,7 @@ def write_comparison(folder: Path, found: Mapping[str, tuple[dict[str, Any], Map
     return table
 
 
-def _sized(images: Images, size: Any) -> Images:
+def _sized(images: Images, size: Sequence[int]) -> Float[Tensor, "views h w 3"]:
     """At the size of the largest, each pixel a square: smaller pictures have no more to show."""
     channels_first = images.cpu().permute(0, 3, 1, 2)
     return functional.interpolate(channels_first, tuple(size), mode="nearest").permute(0, 2, 3, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -20,6 +20,7 @@ from fasttext2style.rounds.views import SEEN, SceneViews, to_bytes
 from fasttext2style.scene.cameras import Cameras
 
 
+@runtime_checkable
 class RadianceField(Protocol):
     """A field with the views of its capture; pictures are [height, width, 3], sRGB in [0, 1], on its device."""
 

@@ -10,8 +10,10 @@ from typing import Any
 from nerfstudio.models.nerfacto import NerfactoModelConfig
 from nerfstudio.utils.external import TCNN_EXISTS
 
-from fasttext2style.plugin.host.old_runs import read_config
+from fasttext2style.plugin.host.old_runs import KNOWN
 from fasttext2style.plugin.nerf.model import NerfModelConfig
+from fasttext2style.trust.documents import read_yaml_text
+from fasttext2style.trust.objects import load_objects
 
 _OURS = ("_target", "prompt", "eval_num_rays_per_chunk", "implementation")
 
@@ -30,10 +32,15 @@ def base_settings(checkpoint: Path, state: Mapping[str, Any], model: NerfModelCo
             f"{checkpoint} lies in no run: expected {path} with the settings of its model, without which its weights "
             "mean nothing. Give --load-dir the folder of a whole run of nerfacto."
         )
-    base = read_config(path)
-    if not isinstance(base.pipeline.model, NerfactoModelConfig):
+    try:
+        # Of the other settings none matters, and some name functions, which are not read here.
+        text = read_yaml_text(path)
+        base, method = (load_objects(text, KNOWN, at) for at in (("pipeline", "model"), ("method_name",)))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"The model's settings in {path} cannot be read: {error}.") from error
+    if not isinstance(base, NerfactoModelConfig):
         raise ValueError(
-            f"{path.parent} is a run of {base.method_name}; expected one of nerfacto or fasttext2style-nerf. For "
+            f"{path.parent} is a run of {method}; expected one of nerfacto or fasttext2style-nerf. For "
             "Gaussians there is ns-train fasttext2style-ip2p."
         )
     names = [name for name in state if name.startswith(("field.", "_model.field."))]
@@ -46,7 +53,7 @@ def base_settings(checkpoint: Path, state: Mapping[str, Any], model: NerfModelCo
             f"{checkpoint} was trained with tiny-cuda-nn, which lays its weights out in its own way and is not "
             "installed here. Install it, or train the base run with --pipeline.model.implementation torch."
         )
-    own = {it.name: getattr(base.pipeline.model, it.name) for it in fields(NerfactoModelConfig) if it.name not in _OURS}
+    own = {it.name: getattr(base, it.name) for it in fields(NerfactoModelConfig) if it.name not in _OURS}
     return replace(model, **own, implementation="torch" if in_torch else "tcnn")
 
 

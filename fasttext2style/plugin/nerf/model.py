@@ -82,7 +82,7 @@ class NerfModel(NerfactoModel):
     # --- metrics ----------------------------------------------------------------------------------------------------
 
     def get_image_metrics_and_images(
-        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """nerfacto's; LPIPS only when its weights can be had (`lpips_metric`)."""
         image = batch["image"]

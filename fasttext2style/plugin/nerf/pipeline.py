@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fasttext2style.editors.editor import OnStep
 from fasttext2style.evaluation.field_results import write_field_results
+from fasttext2style.evaluation.image_metrics import mean_psnr
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
 from fasttext2style.plugin.nerf.field import NerfactoField, pictures
@@ -139,7 +140,8 @@ class NerfPipeline(VanillaPipeline):
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
         own = self.model.get_training_callbacks(attributes)
         if not self.has_begun:
-            return own
+            place = TrainingCallbackLocation.AFTER_TRAIN
+            return [*own, TrainingCallback([place], lambda step: self._tell_quality())]
         assert attributes.optimizers is not None, "nerfstudio builds optimizers before it asks for callbacks"
         trainer: Any = attributes.trainer
         self.rounds.attach(self._by_parameter(attributes.optimizers.optimizers))
@@ -207,6 +209,12 @@ class NerfPipeline(VanillaPipeline):
         before = pictures(self.model, cameras, with_depth)
         self.nerf.load_state(now)
         return before
+
+    def _tell_quality(self) -> None:
+        data = self.datamanager
+        seen, photographs = pictures(self.model, data.cameras("eval")), data.photographs("eval").float() / 255
+        psnr = mean_psnr(seen, photographs, data.held_out_masks())
+        say(f"{len(seen)} held-out views: {psnr:.1f} dB to the photographs. Edit it with --load-dir and --prompt.")
 
     @property
     def masks_origin(self) -> str:

@@ -107,6 +107,8 @@ class NerfTrainer(SceneTrainer):
     def prepare(self, started: Started) -> None:
         self._networks, self.watch, config = started.networks, started.watch, self.config
         self.phase = "Editing" if config.pipeline.prompt else "Training"
+        if not config.pipeline.prompt:
+            say("Without --prompt a NeRF is trained on the photographs, and nothing is edited.")
         if config.pipeline.prompt and not config.has_scene and checkpoint_path(config) is None:
             with self.watch.phase("reconstruction"):
                 config.load_dir = _trained_first(config)

@@ -112,6 +112,7 @@ class FieldRun:
             self.checkpoint.unlink(missing_ok=True)
 
     def _sight(self, cameras: Cameras, coverage: Tensor | None) -> Sight:
-        seen = pictures(self.pipeline.model, cameras, with_depth=True)
-        images, depths = seen[..., :3], seen[..., 3]
-        return Sight(cameras.to("cpu"), images, torch.ones_like(depths) if coverage is None else coverage, depths)
+        shown = pictures(self.pipeline.model, cameras, with_depth=True).to(self.device)
+        images, depths = shown[..., :3], shown[..., 3]
+        whole = torch.ones_like(depths) if coverage is None else coverage.to(self.device)
+        return Sight(cameras.to(self.device), images, whole, depths)
