@@ -23,8 +23,9 @@ from fasttext2style.plugin.nerf.model import NerfModel, NerfModelConfig
 from fasttext2style.plugin.rounds.editing import EditingConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.field_subject import FieldSubject
-from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.modes import MODES, Task
+from fasttext2style.rounds.records import round_in_words
 from fasttext2style.rounds.schedule import derived_seed
 from fasttext2style.rounds.snapshot import load_tensors
 from fasttext2style.rounds.tools import Tools
@@ -151,7 +152,7 @@ class NerfPipeline(VanillaPipeline):
             finished = self.rounds.end_step()
             if finished is not None:
                 trainer.save_checkpoint(step)
-                self._tell(finished)
+                say(round_in_words(finished, self.rounds.plan.rounds))
 
         def after_train(step: int) -> None:
             self._write_results()
@@ -221,13 +222,3 @@ class NerfPipeline(VanillaPipeline):
         """In words, what is edited."""
         files = self.config.datamanager.object_masks
         return self.config.masks.origin or (f"the masks in {files}" if files is not None else "everything")
-
-    def _tell(self, finished: Round) -> None:
-        metrics = list(finished.manifest["metrics"].values())[-1]
-        failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
-        outside = f", outside {metrics['outside']['psnr']:.1f} dB to before" if "psnr" in metrics["outside"] else ""
-        say(
-            f"Round {finished.number} of {self.rounds.plan.rounds}: inside {metrics['inside']['psnr']:.1f} dB to the "
-            f"edited views{outside}, {finished.manifest['seconds']['all']:.0f} s"
-            + (f"; {failed} views could not be edited, see its manifest" if failed else "")
-        )

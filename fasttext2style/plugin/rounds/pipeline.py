@@ -22,7 +22,7 @@ from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.gaussian_subject import Capture
 from fasttext2style.rounds.growth import RoundGrowth
 from fasttext2style.rounds.modes import Task
-from fasttext2style.rounds.records import size_estimate
+from fasttext2style.rounds.records import round_in_words, size_estimate
 from fasttext2style.rounds.setup import new_rounds
 from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import SceneViews
@@ -189,13 +189,7 @@ class RoundsPipeline(ObjectPipeline):
     @torch.no_grad()
     def _tell(self, finished: Round, step: int) -> None:
         metrics = list(finished.manifest["metrics"].values())[-1]
-        failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
-        outside = f", outside {metrics['outside']['psnr']:.1f} dB" if "psnr" in metrics["outside"] else ""
-        say(
-            f"Round {finished.number} of {self.rounds.plan.rounds}: inside {metrics['inside']['psnr']:.1f} dB to the "
-            f"edited views{outside}, {finished.manifest['seconds']['all']:.0f} s"
-            + (f"; {failed} views could not be edited, see its manifest" if failed else "")
-        )
+        say(round_in_words(finished, self.rounds.plan.rounds))
         if metrics["outside"]["gaussians_changed"] != 0:
             tell_verdict(metrics["outside"])
         view = finished.manifest["round_views"][0]
