@@ -18,11 +18,13 @@ from fasttext2style.evaluation.settings import EvaluationSettings
 from fasttext2style.plugin.host.checkpoints import checkpoints_in, read_checkpoint
 from fasttext2style.plugin.nerf.base import base_settings
 from fasttext2style.plugin.nerf.field import NerfactoField, pictures
+from fasttext2style.plugin.nerf.masks import MaskConfig
 from fasttext2style.plugin.nerf.model import NerfModelConfig
 from fasttext2style.plugin.runs.evaluate import evaluate_run
 from fasttext2style.plugin.runs.field_run import FieldRun
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors
+from tests.ball import BALL, ball_on_floor
 from tests.plugin.hosts import make_capture, train
 from tests.plugin.nerf_host import SMALL, nerf_config
 
@@ -153,6 +155,80 @@ def test_the_ball_turns_red_and_what_changed_outside_is_said(red):
     field.load_state(_round(red, 0))
     before = torch.stack([field.picture(view) for view in views])[inside].mean(dim=0)
     assert (now[0] - now[1:].max()) - (before[0] - before[1:].max()) > 0.1, (before, now)
+
+
+def test_nerfactos_own_losses_are_trained_with_the_pictures(red):
+    """That of the poses among them, which the public plugin of Instruct-NeRF2NeRF loses."""
+    run = FieldRun(red)
+    field = NerfactoField(run.pipeline.model, run.cameras())
+    _, losses = field.boxes(torch.tensor([0, 3]), torch.tensor([[0, 0, 8, 8], [5, 6, 13, 14]]), seed=1)
+    assert losses.keys() == {"interlevel_loss", "distortion_loss", "camera_opt_regularizer"}
+    penalty = run.pipeline.model.camera_optimizer
+    moved = penalty.pose_adjustment.detach()
+    expected = moved[:, :3].norm(dim=1).mean() * 1e-2 + moved[:, 3:].norm(dim=1).mean() * 1e-3
+    assert float(expected) > 0 and torch.isclose(losses["camera_opt_regularizer"].detach(), expected)
+
+
+def test_a_view_is_shown_from_the_pose_that_was_learnt_for_it(red):
+    run = FieldRun(red)
+    field = NerfactoField(run.pipeline.model, run.cameras())
+    before = [field.picture(view) for view in (2, 3)]
+    with torch.no_grad():
+        run.pipeline.model.camera_optimizer.pose_adjustment[3, :3] += 0.2
+    after = [field.picture(view) for view in (2, 3)]
+    assert torch.equal(before[0], after[0]) and not torch.allclose(before[1], after[1], atol=0.02)
+
+
+def test_a_box_shows_the_pixels_that_the_picture_shows_there(red):
+    """But for the jitter of the samples and the view's own appearance: nearer than to any other place."""
+    run = FieldRun(red)
+    field = NerfactoField(run.pipeline.model, run.cameras())
+    picture, (x, y) = field.picture(4), (6, 11)
+    box, _ = field.boxes(torch.tensor([4]), torch.tensor([[x, y, x + 16, y + 16]]), seed=1)
+    places = picture.unfold(0, 16, 1).unfold(1, 16, 1).permute(0, 1, 3, 4, 2)
+    errors = (places - box[0].detach()).square().mean(dim=(2, 3, 4))
+    assert divmod(int(errors.argmin()), errors.shape[1]) == (y, x)
+
+
+@pytest.fixture
+def splats(red, tmp_path):
+    """A run of Gaussians of the same capture, the ball selected."""
+    scene, weights = ball_on_floor(), torch.zeros(len(ball_on_floor()))
+    weights[:BALL] = 1
+    state = {f"_model.gauss_params.{name}": value for name, value in scene.to_splatfacto().items()}
+    (tmp_path / "splats" / "nerfstudio_models").mkdir(parents=True)
+    shutil.copy(red / "dataparser_transforms.json", tmp_path / "splats")
+    path = tmp_path / "splats" / "nerfstudio_models" / "step-000000001.ckpt"
+    torch.save({"step": 1, "pipeline": state | {"_model.selection": weights}}, path)
+    return tmp_path / "splats"
+
+
+def test_the_object_of_a_run_of_gaussians_is_the_mask_of_every_view(red, splats):
+    """The capture's own mask files were made of that ball."""
+    data = FieldRun(red).pipeline.datamanager
+    for split, count in (("train", 9), ("eval", 1)):
+        masks = MaskConfig(run=splats).masks(data, split)
+        assert masks.shape == (count, 32, 32, 1)
+    found, files = MaskConfig(run=splats).masks(data, "train")[..., 0] > 127, data.masks()
+    assert (found & files).sum() / (found | files).sum() > 0.9
+
+
+def test_a_text_finds_its_mask_in_the_photographs_or_says_that_it_does_not(red):
+    data = FieldRun(red).pipeline.datamanager
+    masks = MaskConfig(text="the green grass").masks(data, "train")
+    floor = data.photographs()[..., 1].float() > 1.5 * data.photographs()[..., 0].float() + 10
+    found = masks[..., 0] > 127
+    assert (found & floor).sum() / found.sum() > 0.9
+    with pytest.raises(ValueError, match="knows no word"):
+        MaskConfig(text="xyzzy").masks(data, "train")
+
+
+def test_masks_of_a_run_in_other_coordinates_are_refused(red, splats):
+    (splats / "dataparser_transforms.json").write_text(
+        json.dumps({"transform": [[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]], "scale": 2.0})
+    )
+    with pytest.raises(ValueError, match="other coordinates"):
+        MaskConfig(run=splats).masks(FieldRun(red).pipeline.datamanager, "train")
 
 
 def test_a_run_set_back_and_resumed_ends_with_the_same_bits(copied):
