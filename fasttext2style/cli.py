@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from fasttext2style.commands.capture import Capture
+from fasttext2style.commands.compare import Compare
 from fasttext2style.commands.demo import Demo
 from fasttext2style.commands.envmap import Envmap
 from fasttext2style.commands.evaluate import Evaluate
@@ -28,6 +29,7 @@ from fasttext2style.terminal.console import errors_in_words
 
 Command = (
     Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
+    | Annotated[Compare, tyro.conf.subcommand("compare", prefix_name=False)]
     | Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
     | Annotated[Envmap, tyro.conf.subcommand("envmap", prefix_name=False)]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]

@@ -53,7 +53,20 @@ LINES = {
         --pipeline.rounds.schedule.train-on dataset --pipeline.rounds.schedule.reset-adam False
         --pipeline.rounds.edit.condition photograph --pipeline.rounds.edit.strength 0.7 0.98
         --pipeline.rounds.edit.guidance 7.5 --pipeline.rounds.edit.image-guidance 1.5""",
+    "nerf_instruct_nerf2nerf": """fasttext2style-nerf
+        --pipeline.rounds.schedule.rounds 15 --pipeline.rounds.schedule.steps 1000
+        --pipeline.rounds.schedule.views 1 --pipeline.rounds.schedule.edit-every 10
+        --pipeline.rounds.schedule.choice order --pipeline.rounds.schedule.train-on dataset
+        --pipeline.rounds.schedule.patch 32 --pipeline.rounds.schedule.batch 16
+        --pipeline.rounds.schedule.reset-adam False --pipeline.rounds.edit.condition photograph
+        --pipeline.rounds.edit.strength 0.7 0.98 --pipeline.rounds.edit.steps 20
+        --pipeline.rounds.edit.guidance 7.5 --pipeline.rounds.edit.image-guidance 1.5
+        --pipeline.rounds.edit.detail False --pipeline.rounds.edit.shared-noise False""",
+    "nerf_laptop": """fasttext2style-nerf --editor tiny --vis tensorboard
+        --pipeline.datamanager.max-image-size 64""",
 }
+LINES["nerf_instruct_nerf2nerf_code"] = LINES["nerf_instruct_nerf2nerf"].replace("0.7 0.98", "0.02 0.98")
+METHODS = {"ip2p": "fasttext2style-ip2p", "nerf": "fasttext2style-nerf"}
 
 
 @functools.cache
@@ -65,7 +78,7 @@ def _parsed(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_shipped_recipe_is_a_line_that_ns_train_accepts(name):
     config = _parsed(name)
-    assert config.method_name == ("fasttext2style-ip2p" if name.startswith("ip2p") else "fasttext2style")
+    assert config.method_name == METHODS.get(name[:4], "fasttext2style")
     assert config.prompt == "gold" and str(config.data) == "capture"
 
 
@@ -78,31 +91,33 @@ def test_a_recipe_has_the_settings_that_its_source_was_written_down_with(name):
 def test_a_shipped_recipe_says_what_it_is_about_and_what_it_takes(name):
     recipe = read_recipe(RECIPES[name])
     assert len(recipe.about) > 40 and recipe.time and recipe.memory
-    assert "cuda" in recipe.needs or name in ("laptop", "relief", "paper_algorithm_1", "ip2p_laptop")
+    assert "cuda" in recipe.needs or name in ("laptop", "relief", "paper_algorithm_1", "ip2p_laptop", "nerf_laptop")
 
 
 @pytest.mark.parametrize(
     "name, edits, steps",
     [
-        ("instruct_gs", 10 * 30, 25_000),
-        ("instruct_gs2gs", 3 * 251, 7_500),
-        ("instruct_nerf2nerf", 1_500, 15_000),
-        ("algorithm_3", 4 * 251, 4 * 251),
-        ("algorithm_4", 4 * 251, 4 * 20 * 4),
-        ("laptop", 3 * 12, 300),
+        ("ip2p_instruct_gs", 10 * 30, 25_000),
+        ("ip2p_instruct_gs2gs", 3 * 251, 7_500),
+        ("ip2p_instruct_nerf2nerf", 1_500, 15_000),
+        ("nerf_instruct_nerf2nerf", 1_500, 15_000),
+        ("nerf_instruct_nerf2nerf_code", 1_500, 15_000),
+        ("ip2p_algorithm_3", 4 * 251, 4 * 251),
+        ("ip2p_algorithm_4", 4 * 251, 4 * 20 * 4),
+        ("ip2p_laptop", 3 * 12, 300),
     ],
 )
 def test_recipes_of_rounds_edit_and_train_as_their_sources(name, edits, steps):
     """Edited views and training steps in all, for a capture of 251 views (that of FastText2ObjectStyle)."""
-    config = _parsed(f"ip2p_{name}")
+    config = _parsed(name)
     rounds = config.pipeline.rounds
-    plan = rounds.schedule.resolved(shown_views=251, on_cuda=name != "laptop")
+    plan = rounds.schedule.resolved(shown_views=251, on_cuda=name != "ip2p_laptop")
     assert plan.total_steps == steps
     assert plan.rounds * plan.views * sum(plan.edits_at(step) for step in range(plan.steps_per_round)) == edits
-    conditions = {"instruct_gs": "render", "laptop": "original", "algorithm_3": "masked photograph"}
+    conditions = {"ip2p_instruct_gs": "render", "ip2p_laptop": "original", "ip2p_algorithm_3": "masked photograph"}
     assert rounds.edit.condition == conditions.get(name, "photograph")
     # The sources train towards what the editor returns, as it is.
-    assert name == "laptop" or config.pipeline.mode != "restyle" or not rounds.edit.detail
+    assert name == "ip2p_laptop" or config.pipeline.mode != "restyle" or not rounds.edit.detail
 
 
 def test_the_recipes_of_all_sources_are_there():

@@ -13,7 +13,8 @@ class Evaluate(EvaluationSettings):
     """Measure an edit: how well it did what was asked, what it changed outside the object, whether views agree."""
 
     path: RunPath
-    """Folder of a run of fasttext2style or fasttext2style-ip2p; its evaluation/ gets a JSON, a table and pictures."""
+    """Folder of a run of fasttext2style, fasttext2style-ip2p or fasttext2style-nerf; its evaluation/ gets a JSON, a
+    table and pictures."""
     trust: bool = False
     """Import the encoder that the run's settings name as module:attribute, though you did not write the run on this
     machine."""

@@ -135,7 +135,8 @@ class Export:
 
 @dataclass
 class Rounds:
-    """The rounds of a fasttext2style-ip2p run: list and show them, resume, reset, back up, export."""
+    """The rounds of a run of fasttext2style-ip2p or fasttext2style-nerf: list and show them, resume, reset, back up,
+    export."""
 
     action: (
         Annotated[List, tyro.conf.subcommand("list", prefix_name=False)]
@@ -156,7 +157,10 @@ def _rounds(path: Path) -> list[Round]:
     folder = path.expanduser().absolute() / "rounds"
     rounds = RoundsFolder(folder).rounds()
     if not rounds:
-        raise ValueError(f"There are no rounds in {folder}; expected the folder of a run of fasttext2style-ip2p.")
+        raise ValueError(
+            f"There are no rounds in {folder}; expected the folder of a run of fasttext2style-ip2p or "
+            "fasttext2style-nerf."
+        )
     return rounds
 
 
@@ -170,8 +174,9 @@ def _round(path: Path, number: int) -> Round:
 def _line(entry: Round) -> str:
     manifest = entry.manifest
     metrics = list(manifest["metrics"].values())[-1]
+    gaussians = f"{metrics['gaussians']:,d}" if "gaussians" in metrics else "-"
     outside = f"{metrics['outside']['psnr']:.1f}" if "psnr" in metrics["outside"] else "-"
     return (
         f"{entry.number:5d}  {len(manifest['round_views']):5d}  {metrics['inside']['psnr']:9.2f}  {outside:>10}  "
-        f"{metrics['gaussians']:9,d}  {manifest['seconds']['all']:7.1f}  {one_line(manifest['written'])}"
+        f"{gaussians:>9}  {manifest['seconds']['all']:7.1f}  {one_line(manifest['written'])}"
     )

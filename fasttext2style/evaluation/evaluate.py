@@ -16,7 +16,7 @@ from torch import Tensor
 from fasttext2style.evaluation.edit import EditedScene, Sight, look
 from fasttext2style.evaluation.footprints import footprint_deviation
 from fasttext2style.evaluation.halo import pixels_outside
-from fasttext2style.evaluation.image_metrics import largest_change, lpips_inside, psnr, ssim
+from fasttext2style.evaluation.image_metrics import largest_change, lpips_inside, mean_color, psnr, ssim
 from fasttext2style.evaluation.text_metrics import direction_consistency, direction_similarity, embed, similarity
 from fasttext2style.evaluation.warping import warp
 from fasttext2style.guidance.encoder import TextImageEncoder
@@ -46,6 +46,18 @@ class Captions:
     after: str
 
 
+@dataclass(frozen=True)
+class Sights:
+    """What cameras see of a scene before and after an edit, whatever it is made of."""
+
+    before: Sight
+    """Held-out views, for pictures and texts."""
+    after: Sight
+    path_before: Sight
+    """Neighbouring views of a smooth camera path, for agreement between views."""
+    path_after: Sight
+
+
 def evaluate_edit(
     edit: EditedScene,
     views: Cameras,
@@ -55,7 +67,7 @@ def evaluate_edit(
     lpips: ContentLoss | None = None,
     targets: Targets | None = None,
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """All metrics of an edit, and the pictures they were measured on.
+    """All metrics of an edit of Gaussians, and the pictures they were measured on.
 
     Args:
         edit: the scene before and after.
@@ -70,24 +82,63 @@ def evaluate_edit(
         ValueError: no view shows the object.
     """
     before, after = look(edit.before, edit.object_before, views), look(edit.after, edit.object_after, views)
-    inside = torch.maximum(before.coverage, after.coverage)
-    if not bool((inside > 0.5).any()):
-        raise ValueError(
-            f"None of the {len(views)} views shows the selected object, so nothing can be measured. Were scene and "
-            "cameras made in the same coordinates?"
-        )
-    outside = (inside < ONE_STEP).float()
+    _check_shown(before, after)
     path_before, path_after = look(edit.before, edit.object_before, path), look(edit.after, edit.object_after, path)
+    seen = None if targets is None else look(edit.after, edit.object_after, targets.cameras)
+    sights = Sights(before, after, path_before, path_after)
+    report, pictures = evaluate_sights(sights, captions, encoders, lpips, targets, seen)
+    report["outside"] |= {
+        "gaussians_changed": edit.foreign_rows,
+        "largest_parameter_change": edit.largest_outside_change(),
+    }
+    report["footprint_deviation"] = {
+        "before": _deviation(edit.before, path_before, edit.object_before),
+        "after": _deviation(edit.after, path_after, edit.object_after),
+    }
+    report["gaussians"] = {
+        "before": len(edit.before),
+        "after": len(edit.after),
+        "object_before": int(edit.object_before.sum()),
+        "object_after": int(edit.object_after.sum()),
+    }
+    if targets is not None:
+        report["footprint_deviation"]["targets"] = footprint_deviation(
+            edit.after, targets.cameras, targets.images, edit.object_after
+        )
+    return report, pictures
+
+
+def evaluate_sights(
+    sights: Sights,
+    captions: Captions,
+    encoders: Sequence[TextImageEncoder] = (),
+    lpips: ContentLoss | None = None,
+    targets: Targets | None = None,
+    seen: Sight | None = None,
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What pictures tell of an edit: as `evaluate_edit`, of whatever renders. `seen` are the targets' views now.
+
+    Raises:
+        ValueError: no view shows the object.
+    """
+    before, after = sights.before, sights.after
+    views = before.cameras
+    _check_shown(before, after)
+    inside = torch.maximum(before.coverage, after.coverage)
+    outside = (inside < ONE_STEP).float()
+    path_before, path_after = sights.path_before, sights.path_after
     report: dict[str, Any] = {
         "captions": {"before": captions.before, "after": captions.after},
-        "views": {"count": len(views), "width": views.width, "height": views.height, "path": len(path)},
+        "views": {"count": len(views), "width": views.width, "height": views.height, "path": len(path_before.cameras)},
+        "mean_color": {
+            "before": mean_color(before.images, before.coverage),
+            "after": mean_color(after.images, before.coverage),
+        },
         "inside": {"to_before": _distances(after.images, before.images, inside, lpips)},
         "outside": {
             **_distances(after.images, before.images, outside, lpips),
             "largest_pixel_change": largest_change(after.images, before.images, outside),
             "share_of_pixels": float(outside.mean()),
-            "gaussians_changed": edit.foreign_rows,
-            "largest_parameter_change": edit.largest_outside_change(),
             "outside_mask": pixels_outside(before.images, after.images, before.coverage),
         },
         "text": {
@@ -97,17 +148,7 @@ def evaluate_edit(
         "agreement": {
             name: {"before": _agreement(path_before, gap, lpips), "after": _agreement(path_after, gap, lpips)}
             for name, gap in RANGES.items()
-            if gap < len(path)
-        },
-        "footprint_deviation": {
-            "before": _deviation(edit.before, path_before, edit.object_before),
-            "after": _deviation(edit.after, path_after, edit.object_after),
-        },
-        "gaussians": {
-            "before": len(edit.before),
-            "after": len(edit.after),
-            "object_before": int(edit.object_before.sum()),
-            "object_after": int(edit.object_after.sum()),
+            if gap < len(path_before.cameras)
         },
     }
     pictures = {
@@ -116,14 +157,18 @@ def evaluate_edit(
         "object": inside,
         "object_before": before.coverage,
     }
-    if targets is not None:
-        seen = look(edit.after, edit.object_after, targets.cameras)
+    if targets is not None and seen is not None:
         report["inside"]["to_targets"] = _distances(seen.images, targets.images, seen.coverage, lpips)
-        report["footprint_deviation"]["targets"] = footprint_deviation(
-            edit.after, targets.cameras, targets.images, edit.object_after
-        )
         pictures |= {"targets": targets.images, "renders": seen.images}
     return report, pictures
+
+
+def _check_shown(before: Sight, after: Sight) -> None:
+    if not bool((torch.maximum(before.coverage, after.coverage) > 0.5).any()):
+        raise ValueError(
+            f"None of the {len(before.cameras)} views shows the selected object, so nothing can be measured. Were "
+            "scene and cameras made in the same coordinates?"
+        )
 
 
 def _distances(images: Tensor, references: Tensor, weights: Tensor, lpips: ContentLoss | None) -> dict[str, float]:

@@ -48,6 +48,13 @@ def mean_psnr(images: Images, references: Images, weights: Weights) -> float:
     return sum(each) / len(each) if each else float("nan")
 
 
+def mean_color(images: Images, weights: Weights) -> list[float]:
+    """Mean sRGB, weighted; NaN without any weight."""
+    total = weights.double().sum().to(images.device)
+    sums = (images.double() * weights.to(images.device)[..., None]).sum(dim=(0, 1, 2))
+    return [round(value, 4) for value in (sums / total).tolist()]
+
+
 def largest_change(images: Images, references: Images, weights: Weights) -> float:
     """Largest difference of a channel among the pixels with a positive weight; 0 if there are none."""
     differences = (images - references).abs().amax(-1)[weights > 0]

@@ -23,6 +23,19 @@ def metric_table(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def comparison_table(reports: dict[str, dict[str, Any]]) -> str:
+    """Markdown: a metric a line, after each edit, and which way is better; "-" where a run has no such number."""
+    columns = {
+        name: {metric: (after, better) for metric, _, after, better in _rows(it)} for name, it in reports.items()
+    }
+    metrics = list(dict.fromkeys(metric for column in columns.values() for metric in column))
+    rows = [("metric", *columns, "better"), ("---", *["---:"] * len(columns), "---")]
+    for metric in metrics:
+        found = [column.get(metric, ("-", "")) for column in columns.values()]
+        rows.append((metric, *(value for value, _ in found), max((better for _, better in found), key=len)))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
 def picture_sheet(pictures: dict[str, Tensor], title: str) -> Any:
     """[height, width, 3] bytes: views before, after, the object and what changed, then targets if there were any."""
     before, after = pictures["before"], pictures["after"]
@@ -52,14 +65,19 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         said = report["similarity_of_run"]
         label = "similarity by the run's report: object alone, training views"
         yield label, _number(said["before"]), _number(said["after"]), "higher"
+    if "mean_color" in report:
+        colors = report["mean_color"]
+        before, after = (" ".join(f"{value:.2f}" for value in colors[when]) for when in ("before", "after"))
+        yield "mean colour of the object, sRGB", before, after, ""
     for part, label in (("to_targets", "object to targets"), ("to_before", "object to before")):
         better = ("higher", "higher", "lower") if part == "to_targets" else ("", "", "")
         yield from _distance_rows(label, report["inside"].get(part, {}), better)
     outside = report["outside"]
     yield from _distance_rows("outside to before", outside, ("higher", "higher", "lower"))
     yield "outside, largest change of a pixel", "", _number(outside["largest_pixel_change"]), "lower"
-    changed = outside["gaussians_changed"]
-    yield "outside, Gaussians changed", "", "not measured" if changed is None else f"{changed:,}", "0"
+    if "gaussians_changed" in outside:
+        changed = outside["gaussians_changed"]
+        yield "outside, Gaussians changed", "", "not measured" if changed is None else f"{changed:,}", "0"
     mask = outside["outside_mask"]
     yield "outside the object's mask to before, PSNR, dB", "", _number(mask["psnr"], 2), "higher"
     yield "outside the object's mask, share of pixels changed", "", _number(mask["share_changed"]), "lower"
@@ -69,13 +87,15 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
             if metric in pair["after"]:
                 before, after = _number(pair["before"][metric]), _number(pair["after"][metric])
                 yield f"{name}-range warped {metric.upper()}", before, after, "lower"
-    deviation = report["footprint_deviation"]
-    yield "deviation per footprint", _number(deviation["before"]), _number(deviation["after"]), "lower"
-    if "targets" in deviation:
-        yield "deviation per footprint, targets", "", _number(deviation["targets"]), "lower"
-    counts = report["gaussians"]
-    yield "Gaussians", f"{counts['before']:,}", f"{counts['after']:,}", ""
-    yield "Gaussians of the object", f"{counts['object_before']:,}", f"{counts['object_after']:,}", ""
+    if "footprint_deviation" in report:
+        deviation = report["footprint_deviation"]
+        yield "deviation per footprint", _number(deviation["before"]), _number(deviation["after"]), "lower"
+        if "targets" in deviation:
+            yield "deviation per footprint, targets", "", _number(deviation["targets"]), "lower"
+    if "gaussians" in report:
+        counts = report["gaussians"]
+        yield "Gaussians", f"{counts['before']:,}", f"{counts['after']:,}", ""
+        yield "Gaussians of the object", f"{counts['object_before']:,}", f"{counts['object_after']:,}", ""
     for phase, seconds in report.get("seconds", {}).items():
         yield f"seconds, {phase}", "", f"{seconds:.1f}", ""
     for place, gib in report.get("peak_memory_gib", {}).items():

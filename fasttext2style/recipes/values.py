@@ -32,7 +32,7 @@ def typed(value: Any, hint: Any) -> Any:
         return _chosen(value, inner)
     if origin in (tuple, list) and isinstance(value, (list, tuple)):
         return _listed(value, hint)
-    if origin is dict and isinstance(value, Mapping):
+    if origin is dict and inner and isinstance(value, Mapping):
         # Numbers that are kept as text, such as an editor's settings, need no quotes.
         entries = [str(entry) if inner[1] is str and not isinstance(entry, (Mapping, list)) else entry
                    for entry in value.values()]  # fmt: skip
@@ -98,7 +98,7 @@ def in_words(hint: Any) -> str:
         return f"a list, each entry {in_words(inner[0])}"
     if origin is tuple:
         return f"a list of {len(inner)} ({', '.join(in_words(entry) for entry in inner)})"
-    if origin is dict:
+    if origin is dict and inner:  # nerfacto has a bare Dict, of which ns-train offers no option
         return f"a mapping of {in_words(inner[0])} to {in_words(inner[1])}"
     if isinstance(hint, type) and issubclass(hint, Enum):
         return f"one of {', '.join(hint.__members__)}"

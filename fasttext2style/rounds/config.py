@@ -10,6 +10,7 @@ from fasttext2style.rounds.losses import LossConfig
 from fasttext2style.rounds.modes import check_mode
 from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.targets import EditConfig
+from fasttext2style.rounds.views import LEAST_CROP
 
 
 @dataclass
@@ -32,6 +33,12 @@ class RoundsConfig:
             settings = getattr(self, part.name)
             _check_choices(part.name, settings)
             settings.check()
+        patch, losses = self.schedule.patch, self.losses
+        if 0 < patch < LEAST_CROP and losses.lpips == "on" and losses.lpips_weight:
+            raise ValueError(
+                f"LPIPS needs patches of {LEAST_CROP} pixels or more, schedule.patch is {patch}: raise it, or set "
+                "losses.lpips off."
+            )
 
 
 def _check_choices(owner: str, settings: Any) -> None:

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from fasttext2style.editors.editor import OnStep
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
+from fasttext2style.rounds.batches import Batches
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.losses import picture_losses
@@ -46,7 +47,6 @@ from fasttext2style.rounds.subject import Subject
 from fasttext2style.rounds.targets import Target, Targets, ViewEditor
 from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import SceneViews
-from fasttext2style.styling.views import ViewSampler
 
 
 class EditRounds:
@@ -216,15 +216,16 @@ class EditRounds:
             self._edit()
         elif self.step == self._round_plan.steps:
             self._measure()  # what the round reached without refinement
-        self._batch = self._train_views[self._sampler.next()]
+        self._batch, self._boxes = self._batches.next()
         return edits
 
     def losses(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Weighted losses of the step that was begun, and what the renderer tells. Changes nothing."""
-        views = self._batch
-        images, info = self.subject.render_boxes(views, self.views.boxes[views])
-        targets, masks = self.targets.crops(views)
-        originals = self.views.original_crops(views)
+        views, boxes = self._batch, self._boxes
+        patches = boxes if self.config.schedule.patch else None
+        images, info = self.subject.render_boxes(views, boxes)
+        targets, masks = self.targets.crops(views, patches)
+        originals = self.views.original_crops(views, patches)
         losses = picture_losses(self.config.losses, images, targets, originals, masks, self.tools.perceptual)
         return losses | self.subject.losses(), info
 
@@ -232,7 +233,8 @@ class EditRounds:
         """Half as many views a step from now on, also in the step that was begun; tells how many they were."""
         before = len(self._batch)
         self._most_views = max(1, before // 2)
-        self._batch, self._sampler.batch = self._batch[: self._most_views], self._most_views
+        self._batch, self._boxes = self._batch[: self._most_views], self._boxes[: self._most_views]
+        self._batches.batch = self._most_views
         return before
 
     def end_step(self) -> Round | None:
@@ -301,8 +303,8 @@ class EditRounds:
     def _begin_pass(self) -> None:
         """Batches of the views that are trained on now; everything random of a pass comes from its own seed."""
         seed = derived_seed(self.task.seed, self.round, self.step, 1)
-        self._train_views = torch.tensor(self.targets.train_views)
-        self._sampler = ViewSampler(len(self._train_views), min(self.plan.batch, self._most_views), seed)
+        train_views, batch = torch.tensor(self.targets.train_views), min(self.plan.batch, self._most_views)
+        self._batches = Batches(train_views, self.views, batch, self.config.schedule.patch, seed)
         self.subject.draw_from(seed)
 
     def _keep_after(self, view: int, picture: Tensor) -> None:

@@ -280,7 +280,9 @@ def load_scene(path: Path) -> tuple[Gaussians, Float[Tensor, " gaussians"]]:
     """
     tensors = load_tensors(path)
     if "weights" not in tensors:
-        raise ValueError(f"{path} is not the scene of a run of rounds: it holds {sorted(tensors)[:4]}.")
+        raise ValueError(
+            f"{path} is not the scene of a run of rounds of Gaussians (a NeRF has none): it has {sorted(tensors)[:4]}."
+        )
     try:
         scene, weights = Gaussians.from_splatfacto(tensors), tensors["weights"]
         if not weights.dtype.is_floating_point or weights.ndim != 1:

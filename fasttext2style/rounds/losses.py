@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fasttext2style.guidance.anchors import needle_penalty, opacity_anchor, position_anchor, scale_anchor
 from fasttext2style.guidance.image_losses import LpipsContent
+from fasttext2style.rounds.views import LEAST_CROP
 from fasttext2style.scene.gaussians import Gaussians
 
 CHARBONNIER_EPSILON = 1e-3
@@ -41,7 +42,7 @@ class LossConfig:
     lpips_weights: str = ""
     """File with torchvision's squeezenet1_1 weights, for machines without a connection."""
     preservation_weight: float = 1.0
-    """Weight of the L1 distance to the original renders outside the region."""
+    """Weight of the L1 distance to the original renders outside the region; of a NeRF to the photographs."""
     consistency_weight: float = 0.1
     """Weight of the change of each Gaussian's view dependence: edited views that disagree would be stored there."""
     text_weight: float = 0.0
@@ -126,14 +127,19 @@ def view_dependence_change(
     return (sh_rest - original_sh_rest).square().sum(dim=1).mean() / (4 * math.pi)
 
 
-def load_perceptual_loss(config: LossConfig, device: torch.device | str) -> tuple[PerceptualLoss | None, str]:
-    """LPIPS (SqueezeNet), or None if it is off or its weights are unavailable; then with a sentence for the user.
+def load_perceptual_loss(
+    config: LossConfig, device: torch.device | str, patch: int = 0
+) -> tuple[PerceptualLoss | None, str]:
+    """LPIPS (SqueezeNet), or None if it is off, its weights are unavailable, or patches are trained on that are too
+    small for it; then with a sentence for the user.
 
     Raises:
         ValueError: its weights are unavailable, but were asked for by `lpips="on"` or a file.
     """
     if config.lpips == "off" or config.lpips_weight == 0:
         return None, ""
+    if 0 < patch < LEAST_CROP:
+        return None, f"LPIPS is left out of the loss: it needs patches of {LEAST_CROP} pixels, here they have {patch}."
     try:
         return LpipsContent(config.lpips_weights, device), ""
     except ValueError as error:

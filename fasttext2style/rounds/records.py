@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fasttext2style.evaluation.halo import OutsidePixels
 from fasttext2style.evaluation.report import versions
-from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
+from fasttext2style.rounds.folder import KeepConfig, Round, RoundsFolder
 from fasttext2style.rounds.losses import PerceptualLoss
 from fasttext2style.rounds.schedule import Plan
 from fasttext2style.rounds.subject import Subject
@@ -80,6 +80,18 @@ def measure(
         halo = found["halo"] | {"view": targets.round_views[found["halo"]["view"]]}
         metrics["outside"]["outside_mask"] = found | {"psnr": min(HIGHEST_PSNR, found["psnr"]), "halo": halo}
     return Measured(metrics, residuals)
+
+
+def round_in_words(finished: Round, of: int) -> str:
+    """What became of a round, in one line."""
+    metrics = list(finished.manifest["metrics"].values())[-1]
+    failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
+    outside = f", outside {metrics['outside']['psnr']:.1f} dB" if "psnr" in metrics["outside"] else ""
+    return (
+        f"Round {finished.number} of {of}: inside {metrics['inside']['psnr']:.1f} dB to the edited views{outside}, "
+        f"{finished.manifest['seconds']['all']:.0f} s"
+        + (f"; {failed} views could not be edited, see its manifest" if failed else "")
+    )
 
 
 def used_versions() -> dict[str, str]:

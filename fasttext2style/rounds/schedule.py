@@ -44,16 +44,20 @@ class Schedule:
     edit_every: int = 0
     """Edit the next `views` views after every so many steps of a round, too (Instruct-NeRF2NeRF: 1 view every 10
     steps); 0 edits at the start of a round only."""
-    choice: Literal["turn", "coverage", "residual"] = "residual"
-    """Which views, when not all. "turn": each once before any comes again, in a random order. "coverage": those that
-    show much of the object from different sides, and a few others. "residual": half of them those that the last round
-    fitted worst, the others as "coverage"."""
+    choice: Literal["turn", "order", "coverage", "residual"] = "residual"
+    """Which views, when not all. "turn": each once before any comes again, in a random order. "order": that of the
+    capture, again and again (Instruct-NeRF2NeRF). "coverage": those that show much of the object from different sides,
+    and a few others. "residual": half of them those that the last round fitted worst, the others as "coverage"."""
     train_on: Literal["newest", "round", "latest", "dataset"] = "round"
     """Towards which pictures a round trains. "newest": the views edited last (Algorithm 3). "round": all that were
     edited in it. "latest": every view that was ever edited, as it was edited last. "dataset": these, and photographs
     of views not edited yet (Instruct-NeRF2NeRF)."""
     batch: int = 0
-    """Views per training step. 0 chooses: 2 on a CPU, 4 on CUDA."""
+    """Views per training step. 0 chooses: 2 on a CPU, 4 on CUDA; of patches 16."""
+    patch: int = 0
+    """Train on square patches of this side in pixels, at random places of random views, `batch` of them a step
+    (Instruct-NeRF2NeRF: 16 of 32); 0 trains on the box around the object. Rays that a radiance field renders cost
+    alike wherever they are, so there only this is offered."""
     reset_adam: bool = True
     """Begin each round with fresh moments: a jump of the targets under moments that have converged makes steps of
     several times the learning rate. False where few targets change at a time."""
@@ -67,7 +71,7 @@ class Schedule:
                 f"A round lasts {self.steps} steps or {self.epochs} epochs, not both: set one of schedule.steps and "
                 "schedule.epochs to 0."
             )
-        negative = [name for name in ("steps", "epochs", "refinement_steps", "views", "edit_every", "batch")
+        negative = [name for name in ("steps", "epochs", "refinement_steps", "views", "edit_every", "batch", "patch")
                     if getattr(self, name) < 0]  # fmt: skip
         if negative:
             raise ValueError(f"schedule.{negative[0]} must be 0 or more, got {getattr(self, negative[0])}.")
@@ -84,7 +88,9 @@ class Schedule:
         """
         self.check()
         views = min(self.views or shown_views, shown_views)
-        batch = min(self.batch or (4 if on_cuda else 2), shown_views)
+        usual = 16 if self.patch else 4 if on_cuda else 2
+        # A view may have several patches of a batch.
+        batch = self.batch or usual if self.patch else min(self.batch or usual, shown_views)
         steps = self.steps or (2500 if on_cuda else 100)
         if self.epochs:
             only_edited = self.train_on == "newest" or (self.train_on == "round" and not self.edit_every)
@@ -147,7 +153,8 @@ def choose_views(
     Args:
         how: Schedule.choice.
         count: as many, or all there are.
-        turn: how often views were chosen before in this run, in batches of `count`; "turn" continues from there.
+        turn: how often views were chosen before in this run, in batches of `count`; "turn" and "order" continue from
+            there.
         coverage: share of each picture that the object takes.
         directions: unit vectors along which the cameras look.
         residuals: view -> how far it was from its target at the end of the last round.
@@ -158,6 +165,8 @@ def choose_views(
         return shown
     if how == "turn":
         return _next_in_turn(shown, count, turn, seed)
+    if how == "order":
+        return [shown[(turn * count + place) % len(shown)] for place in range(count)]
     worst = sorted((view for view in residuals if view in shown), key=lambda view: -residuals[view])
     # Half of them: the same views again and again would leave the others behind.
     first = worst[: math.ceil(count / 2)] if how == "residual" else []

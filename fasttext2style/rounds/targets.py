@@ -228,8 +228,10 @@ class Targets:
             self._untouched[view] = Target(self._views.photographs[view], self._views.original_masks[view])
         return self._untouched[view]
 
-    def crops(self, views: Tensor) -> tuple[Float[Tensor, "views h w 3"], Float[Tensor, "views h w 1"]]:
-        """Pictures and masks of some views, in the boxes around the object."""
+    def crops(
+        self, views: Tensor, boxes: Tensor | None = None
+    ) -> tuple[Float[Tensor, "views h w 3"], Float[Tensor, "views h w 1"]]:
+        """Pictures and masks of some views, in the boxes around the object, or in others of one size."""
         targets = [self[view] for view in views.tolist()]
         images, masks = [target.image for target in targets], [target.mask for target in targets]
-        return self._views.crops(images, views, "target"), self._views.crops(masks, views, "mask")
+        return self._views.crops(images, views, "target", boxes), self._views.crops(masks, views, "mask", boxes)

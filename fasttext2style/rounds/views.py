@@ -37,6 +37,7 @@ class SceneViews:
         originals: renders of all views before the first round, as 8 bits; what lies outside the masks is held to them.
         coverage: how much of each pixel shows what is edited, `Subject.coverage` of all views as 8 bits.
         mask_margin: how far beyond that a picture may change, as a share of its larger side in each view.
+        held_to_photographs: what lies outside the masks is trained towards the photographs, not towards the originals.
 
     Raises:
         ValueError: no view shows what is edited, or photographs of another size than the cameras.
@@ -49,12 +50,13 @@ class SceneViews:
         originals: UInt8[Tensor, "views height width 3"],
         coverage: UInt8[Tensor, "views height width 1"] | None,
         mask_margin: float = 0.0,
+        held_to_photographs: bool = False,
     ) -> None:
         expected = (len(cameras), cameras.height, cameras.width, 3)
         if photographs.shape != expected:
             raise ValueError(f"Photographs should be {list(expected)} like the cameras, got {list(photographs.shape)}")
         self.cameras, self.photographs, self.originals = cameras, photographs, originals
-        self._originals = originals.unbind()
+        self._held_to = (photographs if held_to_photographs else originals).unbind()
         self.mask_margin = mask_margin
         self.everything = coverage is None
         shows = torch.full_like(originals[..., :1], 255) if coverage is None else coverage
@@ -75,17 +77,29 @@ class SceneViews:
         return self.coverage.nonzero()[:, 0].tolist()
 
     def crops(
-        self, pictures: Sequence[UInt8[Tensor, "height width channels"]], views: Int[Tensor, " views"], kind: str = ""
+        self,
+        pictures: Sequence[UInt8[Tensor, "height width channels"]],
+        views: Int[Tensor, " views"],
+        kind: str = "",
+        boxes: Int[Tensor, "views 4"] | None = None,
     ) -> Float[Tensor, "views h w channels"]:
         """The boxes of `views` out of their pictures (given in the same order), in [0, 1] on the cameras' device.
 
-        With a `kind` they stay there, if that is a GPU and they fit, until another picture of that kind and view comes.
+        Those around the object, or others of one size. With a `kind` the former stay there, if that is a GPU and they
+        fit, until another picture of that kind and view comes.
         """
-        return torch.stack([self._crop(*one, kind) for one in zip(pictures, views.tolist())]).float() / 255
+        if boxes is None:
+            crops = [self._crop(*one, kind) for one in zip(pictures, views.tolist())]
+        else:
+            crops = [picture[y0:y1, x0:x1] for picture, (x0, y0, x1, y1) in zip(pictures, boxes.tolist())]
+        return torch.stack(crops).to(self.cameras.device).float() / 255
 
-    def original_crops(self, views: Int[Tensor, " views"]) -> Float[Tensor, "views h w 3"]:
-        """How the boxes of `views` looked before the first round."""
-        return self.crops([self._originals[view] for view in views.tolist()], views, "original")
+    def original_crops(
+        self, views: Int[Tensor, " views"], boxes: Int[Tensor, "views 4"] | None = None
+    ) -> Float[Tensor, "views h w 3"]:
+        """What the boxes of `views` are held to outside the object: how they looked before the first round, or their
+        photographs."""
+        return self.crops([self._held_to[view] for view in views.tolist()], views, "original", boxes)
 
     def _crop(self, picture: UInt8[Tensor, "height width c"], view: int, kind: str) -> UInt8[Tensor, "h w c"]:
         kept = self._kept.get((kind, view))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from importlib import import_module
 from typing import Any
@@ -54,16 +54,22 @@ class Known:
         return any(module == name or module.startswith(f"{name}.") for name in (*self.packages, *self.modules))
 
 
-def load_objects(text: str, known: Known) -> Any:
-    """What a document says.
+def load_objects(text: str, known: Known, at: Sequence[str] = ()) -> Any:
+    """What a document says; with `at` only what stands under these names, one in the other: nothing else is looked at.
 
     Raises:
-        ValueError: no YAML, or something in it that is not `known`.
+        ValueError: no YAML, something in it that is not `known`, or nothing of that name.
     """
     try:
         loader = _Loader(text)
         loader.known = known
-        return loader.get_single_data()
+        node = loader.get_single_node()
+        for name in at:
+            found = dict((key.value, value) for key, value in node.value) if isinstance(node, yaml.MappingNode) else {}
+            if name not in found:
+                raise ValueError(f"there is no {'.'.join(at)} in it")
+            node = found[name]
+        return None if node is None else loader.construct_document(node)
     except RecursionError:
         raise ValueError("too many brackets or indentations inside each other") from None
     except (yaml.YAMLError, TypeError, AttributeError, KeyError, OverflowError, ValueError) as error:

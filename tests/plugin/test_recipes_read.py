@@ -13,7 +13,7 @@ from fasttext2style.recipes.plain_yaml import write_yaml
 from fasttext2style.recipes.recipe import Recipe, parse_recipe
 from fasttext2style.recipes.shipped import find_recipe, shipped_recipes
 
-OURS = ("fasttext2style", "fasttext2style-ip2p", "fasttext2style-scene")
+OURS = ("fasttext2style", "fasttext2style-ip2p", "fasttext2style-nerf", "fasttext2style-scene")
 ROUNDS = """
 method: fasttext2style-ip2p
 prompt: turn it into gold

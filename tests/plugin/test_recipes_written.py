@@ -15,7 +15,7 @@ from fasttext2style.recipes.settings import DATAPARSER, differences, every_field
 from fasttext2style.recipes.values import typed
 from fasttext2style.recipes.written import recipe_of
 
-OURS = ("fasttext2style", "fasttext2style-ip2p", "fasttext2style-scene")
+OURS = ("fasttext2style", "fasttext2style-ip2p", "fasttext2style-nerf", "fasttext2style-scene")
 
 
 def _line(text, *options):

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from fasttext2style.commands.rounds import Backup, Export, List, Reset, Resume, Show
-from fasttext2style.plugin.rounds.pipeline import _value
+from fasttext2style.plugin.rounds.editing import _value
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.scene.files.ply import read_ply, write_ply

@@ -17,7 +17,7 @@ def test_the_defaults_are_fine(mode):
     ("part", "settings", "message"),
     [
         ("schedule", {"rounds": 0}, "at least 1 round"),
-        ("schedule", {"choice": "best"}, "schedule.choice is one of turn, coverage, residual; got 'best'"),
+        ("schedule", {"choice": "best"}, "schedule.choice is one of turn, order, coverage, residual; got 'best'"),
         ("edit", {"strength": (0.9, 0.5)}, r"low <= high <= 1, got \(0.9, 0.5\)"),
         ("edit", {"strength": (0.0, 0.5)}, "0 < low"),
         ("edit", {"strength": (0.5, 1.5)}, "high <= 1"),

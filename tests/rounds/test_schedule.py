@@ -68,7 +68,7 @@ def _choose(how, count, turn=0, coverage=None, residuals=None, seed=0, views=12)
 
 
 @given(
-    st.sampled_from(["turn", "coverage", "residual"]),
+    st.sampled_from(["turn", "order", "coverage", "residual"]),
     st.integers(1, 14),
     st.integers(0, 30),
     st.lists(st.sampled_from([0.0, 0.1, 0.5]), min_size=12, max_size=12).filter(any),
@@ -79,6 +79,17 @@ def test_chosen_views_are_different_and_show_the_object(how, count, turn, covera
     shown = sum(share > 0 for share in coverage)
     assert len(chosen) == len(set(chosen)) == min(count, shown)
     assert all(coverage[view] > 0 for view in chosen)
+
+
+def test_in_order_views_come_as_in_the_capture_again_and_again():
+    coverage = torch.tensor([0.5, 0.0, 0.1, 0.9])
+    assert [_choose("order", 1, turn, coverage) for turn in range(5)] == [[0], [2], [3], [0], [2]]
+    assert _choose("order", 2, 1, coverage) == [3, 0]
+
+
+def test_a_step_takes_as_many_patches_as_are_asked_for_however_few_views_there_are():
+    assert Schedule(patch=32).resolved(shown_views=5, on_cuda=True).batch == 16
+    assert Schedule(patch=32, batch=7).resolved(shown_views=5, on_cuda=False).batch == 7
 
 
 def test_in_turn_every_view_comes_once_before_any_comes_again():

@@ -128,3 +128,14 @@ def test_where_nothing_can_be_remembered_runs_count_as_those_of_others(tmp_path,
     path.write_text("a: 1\n")
     own_runs.note_written(path)
     assert not own_runs.is_own(path)
+
+
+def test_a_part_is_read_and_nothing_beside_it():
+    """A function beside it would be refused in the whole."""
+    text = "other: !!python/name:os.system ''\nhere:\n  one: !!python/tuple [1, 2]\nlast: 3\n"
+    assert load_objects(text, KNOWN, at=("here", "one")) == (1, 2)
+    for at in (("here", "two"), ("last", "one"), ("nowhere",)):
+        with pytest.raises(ValueError, match="there is no "):
+            load_objects(text, KNOWN, at=at)
+    with pytest.raises(ValueError, match="nothing that settings may name"):
+        load_objects(text, KNOWN)

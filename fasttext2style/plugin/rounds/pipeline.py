@@ -5,26 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import tyro
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.utils import writer
 from torch import Tensor, nn
 
 from fasttext2style.editors.editor import OnStep
-from fasttext2style.editors.load import load_editor
 from fasttext2style.evaluation.outside import tell_verdict
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
-from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.plugin.rounds.editing import EditingConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.gaussian_subject import Capture
 from fasttext2style.rounds.growth import RoundGrowth
-from fasttext2style.rounds.losses import load_perceptual_loss
-from fasttext2style.rounds.modes import ModeName, Task
-from fasttext2style.rounds.records import size_estimate
+from fasttext2style.rounds.modes import Task
+from fasttext2style.rounds.records import round_in_words, size_estimate
 from fasttext2style.rounds.setup import new_rounds
 from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import SceneViews
@@ -35,20 +32,10 @@ from fasttext2style.trust.documents import read_document
 
 
 @dataclass
-class RoundsPipelineConfig(ObjectPipelineConfig):
+class RoundsPipelineConfig(EditingConfig, ObjectPipelineConfig):
     """Settings of rounds of edits; encoder and styler are those of the text loss that may stand beside the pictures."""
 
     _target: type = field(default_factory=lambda: RoundsPipeline)
-    editor: Annotated[str, tyro.conf.arg(aliases=["--editor"])] = "timbrooks/instruct-pix2pix"
-    """What edits the pictures: a hub id or a local folder in diffusers' format, "tiny" (embedded, needs no download,
-    knows a few colours and materials), or module:attribute of your own."""
-    editor_settings: dict[str, str] = field(default_factory=dict)
-    """Further settings of the editor, as names and values: batch_size 4 dtype fp16 offload True."""
-    mode: Annotated[ModeName, tyro.conf.arg(aliases=["--mode"])] = "restyle"
-    """restyle: colours, and form a little. replace: everything, and Gaussians grow inside the object. remove: the
-    object fades, and what is behind it is filled; give an inpainting editor."""
-    rounds: RoundsConfig = field(default_factory=RoundsConfig)
-    """Schedule, edit, losses, and what is kept."""
 
     def check(self) -> None:
         self.rounds.check(self.mode)
@@ -57,10 +44,7 @@ class RoundsPipelineConfig(ObjectPipelineConfig):
 
     def load_tools(self, device: str) -> Tools:
         """The frozen networks; raises ValueError for those that cannot be had."""
-        editor = load_editor(self.editor, device, **{name: _value(text) for name, text in self.editor_settings.items()})
-        perceptual, warning = load_perceptual_loss(self.rounds.losses, device)
-        if warning:
-            warn(warning)
+        editor, perceptual = self.load_editing(device)
         encoder = self.load_encoder(device) if self.rounds.losses.text_weight > 0 else None
         return Tools(editor, perceptual, encoder)
 
@@ -204,27 +188,9 @@ class RoundsPipeline(ObjectPipeline):
     @torch.no_grad()
     def _tell(self, finished: Round, step: int) -> None:
         metrics = list(finished.manifest["metrics"].values())[-1]
-        failed = sum(len(edit["failed"]) for edit in finished.manifest["edits"])
-        outside = f", outside {metrics['outside']['psnr']:.1f} dB" if "psnr" in metrics["outside"] else ""
-        say(
-            f"Round {finished.number} of {self.rounds.plan.rounds}: inside {metrics['inside']['psnr']:.1f} dB to the "
-            f"edited views{outside}, {finished.manifest['seconds']['all']:.0f} s"
-            + (f"; {failed} views could not be edited, see its manifest" if failed else "")
-        )
+        say(round_in_words(finished, self.rounds.plan.rounds))
         if metrics["outside"]["gaussians_changed"] != 0:
             tell_verdict(metrics["outside"])
         view = finished.manifest["round_views"][0]
         pictures = [self.rounds.views.originals[view], self.rounds.targets[view].image]
         writer.put_image("Original and edited", torch.cat(pictures, dim=1).float() / 255, step)
-
-
-def _value(text: str) -> Any:
-    """A setting from the command line: a truth value, a number, or text."""
-    if text in ("True", "False", "None"):
-        return {"True": True, "False": False, "None": None}[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,10 +14,10 @@ from fasttext2style.envmaps.around import keep_environment
 from fasttext2style.evaluation.locality import LoadedFile
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.history.history import History
-from fasttext2style.plugin.host.capture import Capture
 from fasttext2style.plugin.host.edit_record import take_environment
 from fasttext2style.plugin.host.rates import maker_of, rates_of_mode
 from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipelineConfig
+from fasttext2style.plugin.rounds.resumable import ResumableConfig
 from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import RoundsFolder
@@ -35,48 +34,15 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class RoundsTrainerConfig(StyleTrainerConfig):
+class RoundsTrainerConfig(ResumableConfig, StyleTrainerConfig):
     """Trainer settings of `fasttext2style-ip2p`. A run whose folder already holds rounds continues with
     them."""
 
     _target: type = field(default_factory=lambda: RoundsTrainer)
     pipeline: RoundsPipelineConfig = field(default_factory=RoundsPipelineConfig)
     """Scene, object, editor and rounds."""
-    run_folder: Path | None = None
-    """The run's folder, instead of output-dir/experiment/method/timestamp; `ft2s rounds resume` sets it, so that runs
-    can be moved."""
-    refine: int = 0
-    """Only with a run that has rounds: train the last one for this many more steps, without new edits."""
 
     no_prompt: ClassVar[str] = 'No instruction was given: add --prompt "turn the bear into a panda".'
-
-    def get_base_dir(self) -> Path:
-        return super().get_base_dir() if self.run_folder is None else self.run_folder
-
-    @property
-    def has_scene(self) -> bool:
-        return bool(RoundsFolder(self.get_base_dir() / "rounds").rounds())
-
-    def check_steps(self) -> None:
-        if self.max_num_iterations:
-            raise ValueError(
-                "How many steps there are follows from the rounds: leave --max-num-iterations out, and set "
-                "--pipeline.rounds.schedule.rounds and --pipeline.rounds.schedule.steps."
-            )
-        if self.refine < 0:
-            raise ValueError(f"--refine counts steps, 0 or more, got {self.refine}.")
-        if self.refine and not self.has_scene:
-            raise ValueError(f"There is no round to refine in {self.get_base_dir() / 'rounds'}.")
-
-    def picture_bytes(self, capture: Capture) -> int:
-        schedule, keep = self.pipeline.rounds.schedule, self.pipeline.rounds.keep
-        plan = schedule.resolved(len(capture.photographs), self.machine.device_type == "cuda")
-        edits = plan.views * (1 + (plan.steps - 1) // plan.edit_every if plan.edit_every else 1)
-        edited = min(edits, len(capture.photographs))
-        pairs = min(edited, keep.views or edited)
-        # A .png of a render takes about half of its pixels' bytes, the other formats a fifth of that; masks hardly any.
-        picture = 3 * capture.width * capture.height // (2 if keep.format == "png" else 10)
-        return super().picture_bytes(capture) + plan.rounds * picture * (edited + 2 * pairs)
 
     def load_networks(self) -> Any:
         tools = self.pipeline.load_tools(self.machine.device_type)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fasttext2style.envmaps.around import environment_of, seen_behind, surroundings_of
 from fasttext2style.evaluation.edit import EditedScene
-from fasttext2style.evaluation.evaluate import Captions, Targets, evaluate_edit
+from fasttext2style.evaluation.evaluate import Captions, Targets, evaluate_edit, evaluate_sights
 from fasttext2style.evaluation.graders import Graders
 from fasttext2style.evaluation.halo import halo_warning, outside_picture
 from fasttext2style.evaluation.looks import camera_path, render_views
@@ -25,6 +25,7 @@ from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, checkpoints_in, read_checkpoint
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
+from fasttext2style.plugin.runs.field_run import FieldRun, is_field_run
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction, read_report
 from fasttext2style.plugin.runs.run import Run
@@ -47,22 +48,14 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
     Raises:
         ValueError: no run, nothing to compare it with, or something that was asked for by name cannot be had.
     """
+    return evaluated(path, settings)[0]
+
+
+def evaluated(path: Path, settings: EvaluationSettings) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """As `evaluate_run`; also the pictures that it was measured on."""
     watch = Stopwatch()
-    with watch.phase("loading"):
-        run, history, state = open_run_with_history(path)
-        before, after, selection, prompt = _compared(run, history, state, settings.before)
-        edit = EditedScene.matched(before, after, selection > 0)
-        caption = settings.caption or prompt
-        graders = _graders(run, settings, caption)
-        targets = last_targets(run)
-    with watch.phase("measuring"):
-        views = run.cameras(settings.split).evenly(settings.max_views)
-        path_views = camera_path(run.cameras("train"), PATH_SECONDS)
-        captions = Captions(settings.source_caption, caption)
-        report, pictures = evaluate_edit(edit, views, path_views, captions, graders.encoders, graders.lpips, targets)
-    if settings.before is None:
-        # Before the last edit is reckoned back from the scene itself: only files can tell what else changed.
-        report["outside"] |= outside_of_run(run, history)
+    measure = _measured_field if is_field_run(path) else _measured
+    run, prompt, caption, graders, report, pictures = measure(path, settings, watch)
     report = {
         "run": str(run.folder),
         "method": run.config.method_name,
@@ -95,7 +88,7 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
             "Similarities differ from the run's report by what is looked at: here held-out views of the object among "
             "its surroundings, there the object alone in the training views, as the loss sees it."
         )
-    if settings.before is None:
+    if settings.before is None and isinstance(run, Run):
         tell_verdict(report["outside"])
     warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
     if warning:
@@ -105,7 +98,53 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
     for line in graders.left_out:
         say(f"Left out: {line}")
     say(f"Table, JSON and pictures: {folder}")
-    return report
+    return report, pictures
+
+
+class _Measurement(NamedTuple):
+    """A run, and what was found."""
+
+    run: Run | FieldRun
+    prompt: str
+    caption: str
+    graders: Graders
+    report: dict[str, Any]
+    pictures: dict[str, Tensor]
+
+
+def _measured(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
+    with watch.phase("loading"):
+        run, history, state = open_run_with_history(path)
+        before, after, selection, prompt = _compared(run, history, state, settings.before)
+        edit = EditedScene.matched(before, after, selection > 0)
+        caption = settings.caption or prompt
+        graders = _graders(run, settings, caption)
+        targets = last_targets(run)
+    with watch.phase("measuring"):
+        views = run.cameras(settings.split).evenly(settings.max_views)
+        path_views = camera_path(run.cameras("train"), PATH_SECONDS)
+        captions = Captions(settings.source_caption, caption)
+        report, pictures = evaluate_edit(edit, views, path_views, captions, graders.encoders, graders.lpips, targets)
+    if settings.before is None:
+        # Before the last edit is reckoned back from the scene itself: only files can tell what else changed.
+        report["outside"] |= outside_of_run(run, history)
+    return _Measurement(run, prompt, caption, graders, report, pictures)
+
+
+def _measured_field(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
+    if settings.before is not None:
+        raise ValueError("A NeRF is compared with what it was before its first round: leave --before out.")
+    with watch.phase("loading"):
+        run = FieldRun(path)
+        caption = settings.caption or run.prompt
+        graders = _graders(run, settings, caption)
+    with watch.phase("measuring"):
+        sights = run.sights(settings.split, settings.max_views, PATH_SECONDS)
+        targets, numbers = last_targets(run), targeted(run)
+        seen = None if targets is None else run.targets_seen(targets.cameras, numbers)
+        captions = Captions(settings.source_caption, caption)
+        report, pictures = evaluate_sights(sights, captions, graders.encoders, graders.lpips, targets, seen)
+    return _Measurement(run, run.prompt, caption, graders, report, pictures)
 
 
 class _Compared(NamedTuple):
@@ -159,7 +198,7 @@ def _read_scene(path: Path) -> Gaussians:
     return Gaussians.from_checkpoint(read_checkpoint(path)["pipeline"])
 
 
-def _graders(run: Run, settings: EvaluationSettings, caption: str) -> Graders:
+def _graders(run: Run | FieldRun, settings: EvaluationSettings, caption: str) -> Graders:
     """Encoders and LPIPS by the settings; texts need a caption."""
     graders = Graders(_optimised_encoder(run))
     if not caption:
@@ -173,7 +212,7 @@ def _graders(run: Run, settings: EvaluationSettings, caption: str) -> Graders:
     return graders
 
 
-def _optimised_encoder(run: Run) -> str | None:
+def _optimised_encoder(run: Run | FieldRun) -> str | None:
     """NAME or NAME:WEIGHTS of the encoder that the run's loss asked, None if there was none."""
     pipeline = run.config.pipeline
     if not isinstance(pipeline, StylePipelineConfig):
@@ -183,23 +222,29 @@ def _optimised_encoder(run: Run) -> str | None:
     return f"{pipeline.encoder}:{pipeline.encoder_weights}".rstrip(":")
 
 
-def last_targets(run: Run) -> Targets | None:
+def last_targets(run: Run | FieldRun) -> Targets | None:
     """The edited pictures of the last complete round, None for a run without rounds.
 
     Raises:
         ValueError: a picture or a manifest is damaged.
     """
-    rounds = RoundsFolder(run.folder / "rounds").rounds()
-    kept = (rounds[-1].folder / "edited").glob("view_*") if rounds else []
-    views = sorted({int(path.stem[5:]) for path in kept if re.fullmatch("view_[0-9]{4,9}", path.stem)})
+    views = targeted(run)
     if not views:
         return None
-    images = torch.stack([rounds[-1].picture("edited", view) for view in views])
+    last = RoundsFolder(run.folder / "rounds").rounds()[-1]
+    images = torch.stack([last.picture("edited", view) for view in views])
     height, width = images.shape[1:3]
     return Targets(run.cameras("train")[views].resized(width, height), images.to(run.device).float() / 255)
 
 
-def _books(run: Run, prompt: str) -> dict[str, Any]:
+def targeted(run: Run | FieldRun) -> list[int]:
+    """The training views whose edited pictures the last complete round kept."""
+    rounds = RoundsFolder(run.folder / "rounds").rounds()
+    kept = (rounds[-1].folder / "edited").glob("view_*") if rounds else []
+    return sorted({int(path.stem[5:]) for path in kept if re.fullmatch("view_[0-9]{4,9}", path.stem)})
+
+
+def _books(run: Run | FieldRun, prompt: str) -> dict[str, Any]:
     """What the run itself wrote down: times and memory (of rounds, the sum and the highest), and how near it came.
 
     Its similarity is what the loss saw, the object alone in the training views; ours is what people see, the object

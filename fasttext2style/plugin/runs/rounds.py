@@ -10,7 +10,9 @@ from nerfstudio.scripts.train import train_loop
 
 from fasttext2style.plugin.host.checkpoints import checkpoints_in
 from fasttext2style.plugin.host.old_runs import read_config
+from fasttext2style.plugin.nerf.trainer import NerfTrainerConfig
 from fasttext2style.plugin.rounds.trainer import RoundsTrainerConfig
+from fasttext2style.plugin.runs.field_run import FieldRun, is_field_run
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import scene_of_round
@@ -25,11 +27,11 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None
     `rounds` changes their total number; everything else is as config.yml says. The run may have been moved.
 
     Raises:
-        ValueError: not a run of fasttext2style-ip2p.
+        ValueError: not a run of fasttext2style-ip2p or fasttext2style-nerf.
     """
     folder = Path(folder).expanduser().absolute()
     config = _read_config(folder)
-    if config.live:
+    if getattr(config, "live", False):
         raise ValueError(
             f"{folder} is a live session. Continue it with:  ns-train {config.method_name} --live True --load-dir "
             f"{quote(str(folder / config.relative_model_dir))} ..."
@@ -65,10 +67,12 @@ def reset_run(folder: Path, to: int) -> None:
 def _reset(folder: Path, books: RoundsFolder, to: int) -> Path | None:
     """The checkpoint, the rounds and their page, or, on a full disk, nothing."""
     rounds = books.rounds(up_to=to)
-    scene, weights = scene_of_round(rounds, to)
+    field = FieldRun(folder) if is_field_run(folder) else None
     with ExitStack() as stack:
-        if checkpoints_in(folder / "nerfstudio_models"):
-            stack.enter_context(open_run(folder).saving())(scene, weights)
+        if field is not None:
+            stack.enter_context(field.setting_back(to))
+        elif checkpoints_in(folder / "nerfstudio_models"):
+            stack.enter_context(open_run(folder).saving())(*scene_of_round(rounds, to))
         with books.setting_aside(to) as aside:
             page = books.path / "index.html"
             with books.writing(page):
@@ -79,13 +83,13 @@ def _reset(folder: Path, books: RoundsFolder, to: int) -> Path | None:
     return aside
 
 
-def _read_config(folder: Path) -> RoundsTrainerConfig:
+def _read_config(folder: Path) -> RoundsTrainerConfig | NerfTrainerConfig:
     path = folder / "config.yml"
     # A config.yml is a pickle in disguise (nerfstudio's own format): open only runs that you trust.
     config = read_config(path) if path.is_file() else None
-    if not isinstance(config, RoundsTrainerConfig):
+    if not isinstance(config, RoundsTrainerConfig | NerfTrainerConfig):
         raise ValueError(
-            f"{folder} is not a run of fasttext2style-ip2p: expected a folder with its config.yml, such as "
-            "outputs/bear/fasttext2style-ip2p/2026-01-31_120000."
+            f"{folder} is not a run of fasttext2style-ip2p or fasttext2style-nerf: expected a folder with "
+            "config.yml, such as outputs/bear/fasttext2style-ip2p/2026-01-31_120000."
         )
     return config

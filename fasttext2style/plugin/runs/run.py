@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.models.nerfacto import NerfactoModel
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor
 
@@ -60,6 +61,11 @@ class Run:
         hint = "If its capture was changed or moved since, put it back as it was."
         with host_in_words(f"The run {folder} cannot be opened", hint), host_is_quiet():
             pipeline = config.pipeline.setup(device=self.device, test_mode="inference", world_size=1, local_rank=0)
+        if isinstance(getattr(pipeline, "model", None), NerfactoModel):
+            raise ValueError(
+                f"{folder} is a run of {config.method_name}, a NeRF, which has no Gaussians. What takes it: ft2s "
+                "rounds, evaluate and compare, and nerfstudio's ns-render, ns-eval and ns-viewer."
+            )
         if not isinstance(pipeline, VanillaPipeline) or not isinstance(pipeline.model, SceneModel):
             raise ValueError(
                 f"{folder} is a run of {config.method_name}; expected one of fasttext2style, fasttext2style-ip2p or "

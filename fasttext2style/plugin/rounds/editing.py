@@ -1,0 +1,51 @@
+"""What all rounds ask of their command line, whatever they edit: an editor, a mode, a schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import tyro
+
+from fasttext2style.editors.editor import ImageEditor
+from fasttext2style.editors.load import load_editor
+from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.losses import PerceptualLoss, load_perceptual_loss
+from fasttext2style.rounds.modes import ModeName
+from fasttext2style.terminal.console import warn
+
+
+@dataclass
+class EditingConfig:
+    """Settings of rounds of edits."""
+
+    editor: Annotated[str, tyro.conf.arg(aliases=["--editor"])] = "timbrooks/instruct-pix2pix"
+    """What edits the pictures: a hub id or a local folder in diffusers' format, "tiny" (embedded, needs no download,
+    knows a few colours and materials), or module:attribute of your own."""
+    editor_settings: dict[str, str] = field(default_factory=dict)
+    """Further settings of the editor, as names and values: batch_size 4 dtype fp16 offload True."""
+    mode: Annotated[ModeName, tyro.conf.arg(aliases=["--mode"])] = "restyle"
+    """restyle: colours, and form a little. replace: everything, and Gaussians grow inside the object. remove: the
+    object fades, and what is behind it is filled; give an inpainting editor."""
+    rounds: RoundsConfig = field(default_factory=RoundsConfig)
+    """Schedule, edit, losses, and what is kept."""
+
+    def load_editing(self, device: str) -> tuple[ImageEditor, PerceptualLoss | None]:
+        """The editor, and what compares pictures in the loss; raises ValueError for what cannot be had."""
+        editor = load_editor(self.editor, device, **{name: _value(text) for name, text in self.editor_settings.items()})
+        perceptual, warning = load_perceptual_loss(self.rounds.losses, device, self.rounds.schedule.patch)
+        if warning:
+            warn(warning)
+        return editor, perceptual
+
+
+def _value(text: str) -> Any:
+    """A setting from the command line: a truth value, a number, or text."""
+    if text in ("True", "False", "None"):
+        return {"True": True, "False": False, "None": None}[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
