@@ -55,11 +55,10 @@ def evaluated(path: Path, settings: EvaluationSettings) -> tuple[dict[str, Any],
     """As `evaluate_run`; also the pictures that it was measured on."""
     watch = Stopwatch()
     measure = _measured_field if is_field_run(path) else _measured
-    run, prompt, caption, graders, report, pictures = measure(path, settings, watch)
+    run, prompt, caption, graders, report, pictures, around = measure(path, settings, watch)
     report = {
         "run": str(run.folder),
         "method": run.config.method_name,
-        "surroundings": surroundings_of(history),
         "prompt": prompt,
         "optimised_encoder": graders.optimised,
         **report,
@@ -71,16 +70,10 @@ def evaluated(path: Path, settings: EvaluationSettings) -> tuple[dict[str, Any],
         },
     }
     folder, table = run.folder / "evaluation", metric_table(report)
-    panorama = environment_of(history, run.model.background_color)
-    shown = pictures
-    if panorama is not None:
-        behind = partial(seen_behind, panorama)
-        both = {"before": edit.before, "after": edit.after}
-        shown = pictures | {name: render_views(scene, views, behind) for name, scene in both.items()}
     write_report(folder / "evaluation.json", report)
     with atomic_write(folder / "evaluation.md") as stream:
         stream.write(table.encode())
-    write_png(folder / "evaluation.png", picture_sheet(shown, caption))
+    write_png(folder / "evaluation.png", picture_sheet(pictures | around, caption))
     write_png(folder / "outside.png", outside_picture(pictures["before"], pictures["after"], pictures["object_before"]))
     say(table)
     if "similarity_of_run" in report:
@@ -93,7 +86,7 @@ def evaluated(path: Path, settings: EvaluationSettings) -> tuple[dict[str, Any],
     warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
     if warning:
         warn(warning)
-    if panorama is not None:
+    if around:
         say("What is around the scene is seen in the sheet; nothing is measured on it, for photographs never saw it.")
     for line in graders.left_out:
         say(f"Left out: {line}")
@@ -110,6 +103,8 @@ class _Measurement(NamedTuple):
     graders: Graders
     report: dict[str, Any]
     pictures: dict[str, Tensor]
+    around: dict[str, Tensor]
+    """Those that show what is around the scene: none if nothing is."""
 
 
 def _measured(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
@@ -128,7 +123,14 @@ def _measured(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Me
     if settings.before is None:
         # Before the last edit is reckoned back from the scene itself: only files can tell what else changed.
         report["outside"] |= outside_of_run(run, history)
-    return _Measurement(run, prompt, caption, graders, report, pictures)
+    around: dict[str, Tensor] = {}
+    panorama = environment_of(history, run.model.background_color)
+    if panorama is not None:
+        behind = partial(seen_behind, panorama)
+        both = {"before": edit.before, "after": edit.after}
+        around = {name: render_views(scene, views, behind) for name, scene in both.items()}
+    report = {"surroundings": surroundings_of(history), **report}
+    return _Measurement(run, prompt, caption, graders, report, pictures, around)
 
 
 def _measured_field(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
@@ -144,7 +146,7 @@ def _measured_field(path: Path, settings: EvaluationSettings, watch: Stopwatch) 
         seen = None if targets is None else run.targets_seen(targets.cameras, numbers)
         captions = Captions(settings.source_caption, caption)
         report, pictures = evaluate_sights(sights, captions, graders.encoders, graders.lpips, targets, seen)
-    return _Measurement(run, run.prompt, caption, graders, report, pictures)
+    return _Measurement(run, run.prompt, caption, graders, report, pictures, {})
 
 
 class _Compared(NamedTuple):
