@@ -33,11 +33,11 @@ def status_text(status: Status, button: str = "Apply") -> str:
 
 
 def object_text(selection: Selection) -> str:
-    """How much is selected, and how."""
+    """How much of the scene is selected, and how, in two lines: the panel has no room for more."""
     if selection.count == 0:
         return "**Nothing is selected.** Click on the object."
     share = selection.count / len(selection)
-    return f"**Selected:** {in_panel(selection.origin)}, {selection.count:,} Gaussians ({share:.1%})"
+    return f"**Selected:** {in_panel(selection.origin)}, {share:.1%}. Shift adds, Alt takes away."
 
 
 def example_name(segmenter: str) -> str:

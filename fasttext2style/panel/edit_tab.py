@@ -70,10 +70,10 @@ class EditTab:
         self.combine = gui.add_dropdown(
             "Then",
             get_args(Combine),
-            initial_value="add",
-            hint="What to do with what you point at: add it to the object (Shift), take it away (Alt), keep only what "
-            "both have in common, or start a new object. Of the object itself, and of what is seen from near, a part "
-            "as large as Size is meant.",
+            initial_value="new",
+            hint="What to do with what you point at: start a new object (strokes of the brush add up), add it to the "
+            "object (Shift), take it away (Alt), or keep only what both have in common. Of the object itself, and of "
+            "what is seen from near, a part as large as Size is meant.",
         )
         self.elements.buttons(
             "Find it",
@@ -195,6 +195,8 @@ class EditTab:
 
     def _draw(self, drawn: Drawn) -> None:
         combine = drawn.combine or self._combine
+        if drawn.drawing == "brush" and combine == "new":  # each stroke would begin anew
+            combine = "add"
         self.session.submit(Draw(drawn.drawing, drawn.camera, drawn.points, combine, self.size.value / 100))
 
     def _click_again(self) -> None:

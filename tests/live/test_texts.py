@@ -62,7 +62,9 @@ def test_the_object_is_counted_and_named():
     weights = torch.zeros(4000)
     assert _shown(object_text, Selection(weights, "nothing")) == "**Nothing is selected.** Click on the object."
     weights[:1500] = 1.0
-    assert _shown(object_text, Selection(weights, "2 clicks")) == "**Selected:** 2 clicks, 1,500 Gaussians (37.5%)"
+    assert _shown(object_text, Selection(weights, "2 clicks")) == (
+        "**Selected:** 2 clicks, 37.5%. Shift adds, Alt takes away."
+    )
 
 
 def test_the_button_that_starts_an_edit_is_named():
