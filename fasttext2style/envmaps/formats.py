@@ -178,6 +178,9 @@ def _exr(path: Path) -> tuple[Any, dict[str, Any]]:
     import OpenEXR
 
     try:
+        # The older of its two bindings, which alone reads some of the rows, ends the process where a name in the header
+        # is no UTF-8; the newer one raises, once all of it is looked at.
+        str(OpenEXR.File(str(path), header_only=True).header())
         opened = OpenEXR.InputFile(str(path))
         return opened, opened.header()
     except _OF_OPENEXR as error:
