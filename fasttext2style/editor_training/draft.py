@@ -80,7 +80,7 @@ class DraftLearner:
         loss = -self.judge.reward.total(parts).sum() / total
         parameters = self.policy.parameters
         add_gradients(parameters, torch.autograd.grad(loss, parameters))
-        return len(some) / total, {name: float(values.mean()) for name, values in parts.items()}
+        return len(some) / total, {name: float(values.detach().mean()) for name, values in parts.items()}
 
 
 def _latents_before(rollouts: Rollouts, index: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -61,6 +61,7 @@ class LearningConfig:
                 raise ValueError(f"learning.{name} is 0 or more, got {getattr(self, name)}")
 
 
+@runtime_checkable
 class Learner(Protocol):
     """What the loop asks of a method."""
 

@@ -105,7 +105,7 @@ class EditorTraining:
         encoder: TextImageEncoder | None = None,
     ) -> None:
         reward = config.check()
-        if reward.asks_for("text") and encoder is None:
+        if "text" in reward.weights and encoder is None:
             raise ValueError("The reward text needs an encoder, and none is loaded.")
         self.policy, self.cases, self.held_out, self.config, self.folder = policy, cases, held_out, config, folder
         self.judge, self.encoder = Judge(reward, encoder, config.tau), encoder
