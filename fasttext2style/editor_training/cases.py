@@ -18,19 +18,20 @@ MARGIN = 0.25
 
 @dataclass(frozen=True)
 class EditCases:
-    """Some pictures with an instruction each, all of one size.
+    """Some pictures with an instruction each, all of one size. Shapes are checked here, in words.
 
     Raises:
         ValueError: shapes that do not fit together, a mask of nothing or of everything, an empty instruction.
     """
 
-    images: Float[Tensor, "cases height width 3"]
-    """sRGB in [0, 1]."""
-    masks: Float[Tensor, "cases height width 1"]
-    """1 where the object is that the instruction speaks of, 0 where nothing should change, soft between."""
+    images: Tensor
+    """[cases, height, width, 3]: sRGB in [0, 1]."""
+    masks: Tensor
+    """[cases, height, width, 1]: 1 where the object is that the instruction speaks of, 0 where nothing should change,
+    soft between."""
     instructions: tuple[str, ...]
-    targets: Float[Tensor, "cases height width 3"] | None = None
-    """The pictures as they should become."""
+    targets: Tensor | None = None
+    """[cases, height, width, 3]: the pictures as they should become."""
     captions: tuple[str, ...] = ()
     """What the pictures should show afterwards, for encoders; empty: the instructions."""
     names: tuple[str, ...] = ()

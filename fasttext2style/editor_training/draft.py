@@ -11,8 +11,9 @@ from torch import Tensor
 
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.cases import EditCases
-from fasttext2style.editor_training.learning import Judge, LearningConfig, add_gradients, clipped_step
+from fasttext2style.editor_training.learning import Judge, add_gradients, clipped_step
 from fasttext2style.editor_training.policy import EditorPolicy, Rollouts, derived_seed
+from fasttext2style.editor_training.settings import LearningConfig
 
 
 @dataclass

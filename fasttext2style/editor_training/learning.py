@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -15,50 +15,6 @@ from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editor_training.policy import EditorPolicy, Rollouts
 from fasttext2style.editor_training.rewards import Edits, Reward
 from fasttext2style.guidance.encoder import TextImageEncoder
-
-
-@dataclass
-class LearningConfig:
-    """How an editor learns. Defaults are those that learnt with the embedded editor; the paper's stand beside them."""
-
-    groups: int = 4
-    """Pictures with an instruction that are sampled in an epoch."""
-    samples: int = 8
-    """Edits sampled of each. The paper's batch is 8 in all."""
-    updates: int = 2
-    """Optimizer steps of an epoch."""
-    passes: int = 1
-    """How often an epoch's samples are used."""
-    learning_rate: float = 0.0
-    """Of AdamW. 0 chooses: 1e-3 for the embedded editor, 2e-4 for others (the paper)."""
-    clip: float = 1e-3
-    """How far a step's probability ratio may leave 1 before its gradient stops. DDPO takes 1e-4: with it the embedded
-    editor learns a third as fast."""
-    gradient_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
-    advantages: Literal["group", "prompt"] = "group"
-    """Against what a reward is good. "group": the other samples of the same picture and instruction (GRPO). "prompt":
-    the last rewards of the same instruction on any picture (DDPO, and the paper)."""
-    least_spread: float = 0.0
-    """Groups whose rewards spread no more than this are left out."""
-    kl_weight: float = 0.0
-    """Leash to the editor as it was: weight of the divergence of each step from it."""
-    draft_steps: int = 1
-    """Of the method draft: through so many last steps the reward's gradient goes."""
-
-    def check(self) -> None:
-        """Raises ValueError for numbers that nothing can learn from."""
-        for name in ("groups", "updates", "passes", "draft_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"learning.{name} is 1 or more, got {getattr(self, name)}")
-        if self.samples < 2:
-            raise ValueError(f"Samples are compared with each other: learning.samples is 2 or more, got {self.samples}")
-        for name in ("clip", "gradient_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"learning.{name} is above 0, got {getattr(self, name)}")
-        for name in ("learning_rate", "least_spread", "kl_weight"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"learning.{name} is 0 or more, got {getattr(self, name)}")
 
 
 @runtime_checkable

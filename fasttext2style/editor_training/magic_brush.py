@@ -23,7 +23,6 @@ from torch import Tensor
 
 from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editors.resolution import native_crop_size, resized
-from fasttext2style.evaluation.report import to_uint8
 from fasttext2style.scene.files.atomic import atomic_write
 
 INDEX = "edit_turns.json"
@@ -82,7 +81,8 @@ def write_magic_brush(folder: Path, cases: EditCases) -> None:
         for what, name in files.items():
             with atomic_write(_place(folder, name)) as stream:
                 # As transparency, which is exact, and also says how much of a pixel belongs to the region.
-                Image.fromarray(to_uint8(pictures[what])).save(stream, format="PNG")
+                pixels = (pictures[what].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+                Image.fromarray(pixels).save(stream, format="PNG")
         turns.append(files | {"instruction": one.instructions[0], "caption": one.captions[0]})
     with atomic_write(folder / INDEX) as stream:
         stream.write(json.dumps(turns, indent=1).encode())

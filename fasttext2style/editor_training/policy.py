@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,50 +19,14 @@ from torch import Tensor, nn
 
 from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editor_training.content import content_tokens
-from fasttext2style.editor_training.transitions import Transition, check_density, log_prob, transition
+from fasttext2style.editor_training.settings import SamplingConfig
+from fasttext2style.editor_training.transitions import Transition, log_prob, transition
 from fasttext2style.editors.diffusion.attention_maps import AttentionMaps, reading_attention
 from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixEditor
 from fasttext2style.editors.diffusion.lora import ATTENTION, add_lora, without_lora
 from fasttext2style.editors.diffusion.noise import make_scheduler, partial_timesteps
-from fasttext2style.editors.editor import ImageEditor, check_denoising
+from fasttext2style.editors.editor import ImageEditor
 from fasttext2style.editors.local_edit import LocalEditor
-
-AttentionSource = Literal["reference", "policy"]
-
-
-@dataclass
-class SamplingConfig:
-    """How edits are sampled while an editor is tuned and measured."""
-
-    scheduler: str = "DDIMScheduler"
-    """One whose steps have a density: DDIMScheduler, DDPMScheduler, EulerAncestralDiscreteScheduler."""
-    steps: int = 8
-    """Denoising steps. The paper does not say; DDPO takes 50."""
-    strength: float = 0.98
-    """Noise level at which denoising starts, as a share of the schedule."""
-    eta: float = 1.0
-    """How much noise DDIM draws on the way while it learns; 0 draws none and has no density. Measured is without."""
-    guidance: float = 0.0
-    """How strongly to follow the instruction. The paper takes 5. 0 chooses as rounds do: 3 for the embedded editor,
-    7.5 for others."""
-    image_guidance: float = 1.5
-    """How strongly to keep to the picture; the paper names one guidance only."""
-    attention_from: AttentionSource = "reference"
-    """Which network the attention map is of. "reference": the network as it was before, run on the path that was
-    sampled; it moves only with what was edited. "policy": the one that learns, which may learn to look there and edit
-    elsewhere: its reward depends on the weights directly, and PPO knows nothing of that."""
-    shared_outside: bool = False
-    """Samples of the same picture and instruction draw the same noise outside the mask (RC-GRPO-Editing): less variance
-    for rewards that look inside only; it takes away what rewards outside could learn from."""
-
-    def check(self) -> None:
-        """Raises ValueError for settings that no density has, or no editor can follow."""
-        check_density(self.scheduler)
-        check_denoising((self.strength, self.strength), self.steps, self.guidance, self.image_guidance)
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta is a share of the noise of DDPM, in [0, 1], got {self.eta}")
-        if self.steps < 2:
-            raise ValueError("The last step draws no noise, so that at least 2 are needed, got steps 1")
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.cases import EditCases
-from fasttext2style.editor_training.learning import Judge, LearningConfig, add_gradients, clipped_step, sampled_edits
+from fasttext2style.editor_training.learning import Judge, add_gradients, clipped_step, sampled_edits
 from fasttext2style.editor_training.policy import Conditions, EditorPolicy, Rollouts, derived_seed
 from fasttext2style.editor_training.ppo import PromptStatistics, clipped_surrogate, group_advantages
+from fasttext2style.editor_training.settings import LearningConfig
 from fasttext2style.editor_training.transitions import divergence, log_prob
 from fasttext2style.editors.diffusion.lora import without_lora
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.cases import EditCases
-from fasttext2style.editor_training.learning import LearningConfig, add_gradients, clipped_step
+from fasttext2style.editor_training.learning import add_gradients, clipped_step
 from fasttext2style.editor_training.policy import Conditions, EditorPolicy, derived_seed
+from fasttext2style.editor_training.settings import LearningConfig
 
 DROPPED = 0.05
 """Share of samples without the instruction, and without the picture, so that guidance goes on working (Brooks et al.

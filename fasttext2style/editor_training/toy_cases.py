@@ -66,7 +66,7 @@ class _Stage:
     things: dict[str, Gaussians]
 
 
-def toy_cases(count: int, seed: int, size: int = 64, kinds: tuple[Kind, ...] = ("color", "material")) -> EditCases:
+def toy_cases(count: int, seed: int, size: int = 64, kinds: tuple[str, ...] = ("color", "material")) -> EditCases:
     """Pictures, exact masks, instructions and true targets; the kinds in turn, the rest drawn from the seed.
 
     Raises:
@@ -82,7 +82,7 @@ def toy_cases(count: int, seed: int, size: int = 64, kinds: tuple[Kind, ...] = (
     return EditCases.concatenated(lots)
 
 
-def _case(draw: random.Random, kind: Kind, size: int, name: str) -> EditCases:
+def _case(draw: random.Random, kind: str, size: int, name: str) -> EditCases:
     stage = _stage(draw.randrange(3))
     thing = draw.choice(THINGS)
     other = draw.choice([another for another in THINGS if another != thing])

@@ -10,20 +10,21 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editor_training.draft import DraftLearner
-from fasttext2style.editor_training.learning import Judge, Learner, LearningConfig, sampled_edits
+from fasttext2style.editor_training.learning import Judge, Learner, sampled_edits
 from fasttext2style.editor_training.measures import measures
-from fasttext2style.editor_training.policy import EditorPolicy, Rollouts, SamplingConfig, derived_seed
+from fasttext2style.editor_training.policy import EditorPolicy, Rollouts, derived_seed
 from fasttext2style.editor_training.reinforcement import PpoLearner
 from fasttext2style.editor_training.rewards import Reward
+from fasttext2style.editor_training.settings import TrainingConfig
 from fasttext2style.editor_training.supervised import SupervisedLearner
 from fasttext2style.editors.diffusion.lora import load_lora_state, lora_state, save_lora
 from fasttext2style.evaluation.report import write_report
@@ -32,52 +33,8 @@ from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.scene.files.atomic import atomic_write
 
 FORMAT = 1
-Method = Literal["ppo", "draft", "supervised"]
 Listener = Callable[[dict[str, Any], Rollouts | None], None]
 """Told of each epoch, with the held-out edits if it was measured."""
-
-
-@dataclass
-class TrainingConfig:
-    """How an editor is tuned."""
-
-    epochs: int = 20
-    """Epoch 0 is the editor as it was. More can be added to a training that is over."""
-    method: Method = "ppo"
-    """ppo: reinforcement. draft: the reward's gradient, where it has one. supervised: from targets."""
-    reward: tuple[str, ...] = ("outside=-2", "text=1")
-    """Rewards as NAME=WEIGHT: attention, mae, outside, inside, text, or module:attribute of your own. The paper's:
-    attention=1 mae=-1."""
-    tau: float = 0.05
-    """Of the reward mae: mean absolute error up to which it takes no notice."""
-    rank: int = 8
-    """Of the LoRA."""
-    batch: int = 16
-    """Samples computed at once; halved when a GPU's memory does not suffice."""
-    measure_every: int = 5
-    """Epochs between two looks at the held-out cases."""
-    held_out: float = 0.25
-    """Share of the pictures that are measured on and never trained on."""
-    checkpointing: bool = False
-    """Compute activations twice instead of keeping them: less memory, a third slower."""
-    seed: int = 0
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    learning: LearningConfig = field(default_factory=LearningConfig)
-
-    def check(self) -> Reward:
-        """The reward; raises ValueError for settings out of range."""
-        self.sampling.check()
-        self.learning.check()
-        if self.sampling.eta == 0:
-            raise ValueError("Without noise on the way (sampling.eta 0) steps have no density to learn from; take 1.")
-        for name in ("epochs", "rank", "batch", "measure_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is 1 or more, got {getattr(self, name)}")
-        if not 0 < self.held_out <= 0.5:
-            raise ValueError(f"held_out is a share above 0 and at most 0.5, got {self.held_out}")
-        if not self.tau >= 0:
-            raise ValueError(f"tau is 0 or more, got {self.tau}")
-        return Reward(self.reward)
 
 
 class EditorTraining:
@@ -104,7 +61,8 @@ class EditorTraining:
         folder: Path,
         encoder: TextImageEncoder | None = None,
     ) -> None:
-        reward = config.check()
+        config.check()
+        reward = Reward(config.reward)
         if "text" in reward.weights and encoder is None:
             raise ValueError("The reward text needs an encoder, and none is loaded.")
         self.policy, self.cases, self.held_out, self.config, self.folder = policy, cases, held_out, config, folder

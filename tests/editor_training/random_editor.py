@@ -1,4 +1,4 @@
-"""An InstructPix2Pix of random weights with a schedule whose every step but the last draws noise, and a few pictures."""
+"""An InstructPix2Pix whose UNet has random weights, and a few pictures."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import torch
 from diffusers import AutoencoderTiny
 
 from fasttext2style.editor_training.cases import EditCases
-from fasttext2style.editor_training.policy import EditorPolicy, SamplingConfig
+from fasttext2style.editor_training.policy import EditorPolicy
+from fasttext2style.editor_training.settings import SamplingConfig
+from fasttext2style.editors.diffusion.folder import TINY
 from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixConfig, InstructPix2PixEditor
 from tests.editors.tiny_pipelines import stable_diffusion_noise, tiny_instruct_pix2pix
-
 
 ATTENTION_AND_OUTPUT = ("to_q", "to_k", "to_v", "to_out.0", "conv_out")
 
@@ -19,6 +20,8 @@ def random_policy(
 ) -> EditorPolicy:
     """Small, and quick to sample from."""
     pipeline = tiny_instruct_pix2pix(AutoencoderTiny)
+    # The embedded editor's own: what a random one decodes hardly depends on the latents.
+    pipeline.vae = AutoencoderTiny.from_pretrained(TINY / "vae", torch_dtype=torch.float32)
     # As the embedded editor's: random noise predictions would send latents far away, where every picture is clamped.
     pipeline.scheduler = stable_diffusion_noise(prediction_type="v_prediction", rescale_betas_zero_snr=True)
     editor = InstructPix2PixEditor(pipeline, config=InstructPix2PixConfig(), name="random")

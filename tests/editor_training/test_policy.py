@@ -9,7 +9,8 @@ import torch
 from random_editor import random_policy, some_cases
 
 from fasttext2style.editor_training.cases import EditCases
-from fasttext2style.editor_training.policy import EditorPolicy, SamplingConfig
+from fasttext2style.editor_training.policy import EditorPolicy
+from fasttext2style.editor_training.settings import SamplingConfig
 from fasttext2style.editor_training.transitions import log_prob
 from fasttext2style.editors.diffusion.attention_maps import AttentionMaps, reading_attention
 from fasttext2style.editors.diffusion.lora import without_lora
@@ -51,8 +52,8 @@ def test_the_ratio_of_probabilities_is_1_before_anything_was_learned(scheduler):
     """Log-probabilities of a rollout and those computed again from its states are the same."""
     policy, cases = moved(random_policy(scheduler=scheduler)), some_cases()
     rollouts, conditions = policy.rollouts(cases, SEEDS), policy.conditions(cases)
-    # The last of 4 steps draws no noise, but for DDIM on a schedule that ends at the first of 1,000 noise levels.
-    assert rollouts.log_probs.shape == (3, 4 if scheduler == "DDIMScheduler" else 3)
+    # The last of 3 steps draws no noise, but for DDIM on a schedule that ends at the first of 1,000 noise levels.
+    assert rollouts.log_probs.shape == (3, 3 if scheduler == "DDIMScheduler" else 2)
     with torch.no_grad():
         for place, index in enumerate(rollouts.steps):
             step = policy.step(conditions, rollouts.states[:, place], index)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from random_editor import random_policy, some_cases
 
-from fasttext2style.editor_training.learning import LearningConfig
-from fasttext2style.editor_training.rewards import Edits
-from fasttext2style.editor_training.training import EditorTraining, TrainingConfig
+from fasttext2style.editor_training.batches import Batches
+from fasttext2style.editor_training.draft import DraftLearner
+from fasttext2style.editor_training.learning import Judge, sampled_edits
+from fasttext2style.editor_training.ppo import group_advantages
+from fasttext2style.editor_training.reinforcement import PpoLearner
+from fasttext2style.editor_training.rewards import Edits, Reward
+from fasttext2style.editor_training.settings import LearningConfig, TrainingConfig
+from fasttext2style.editor_training.training import EditorTraining
+from fasttext2style.editor_training.transitions import divergence
+from fasttext2style.editors.diffusion.lora import without_lora
 
 RED = "test_training:redness=1"
 
@@ -22,16 +30,20 @@ def redness(edits: Edits) -> torch.Tensor:
     return red - (green + blue) / 2
 
 
+def quick_policy(seed: int = 0):
+    """One branch, and few weights: what is learned shows after few samples."""
+    return random_policy(seed=seed, targets=("conv_out",), guidance=1.0, image_guidance=1.0)
+
+
 def settings(**changes) -> TrainingConfig:
-    learning = {"groups": 2, "samples": 4, "learning_rate": 3e-3, **changes.pop("learning", {})}
-    defaults = {"epochs": 3, "reward": (RED,), "measure_every": 1}
+    learning = {"groups": 2, "samples": 3, "learning_rate": 1e-2, **changes.pop("learning", {})}
+    defaults = {"epochs": 2, "reward": (RED,), "measure_every": 1}
     return TrainingConfig(**{**defaults, **changes}, learning=LearningConfig(**learning))
 
 
-def training(folder: Path, config: TrainingConfig, **sampling) -> EditorTraining:
-    policy = random_policy(rank=config.rank if config.rank != 8 else 4, seed=config.seed, **sampling)
+def training(folder: Path, config: TrainingConfig) -> EditorTraining:
     cases = some_cases(5)
-    return EditorTraining(policy, cases.select([0, 1, 2]), cases.select([3, 4]), config, folder)
+    return EditorTraining(quick_policy(config.seed), cases.select([0, 1, 2]), cases.select([3, 4]), config, folder)
 
 
 def state(training: EditorTraining) -> dict[str, torch.Tensor]:
@@ -42,16 +54,31 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("advantages", ["group", "prompt"])
-def test_a_random_network_learns_what_is_rewarded(tmp_path, advantages):
-    """On cases that it was never trained on. By PPO alone: the reward has no gradient that anybody looked at."""
-    config = settings(
-        epochs=10, learning={"groups": 3, "samples": 8, "clip": 1e-2, "advantages": advantages}, measure_every=10
-    )
-    history = training(tmp_path, config).run()
+def test_a_random_network_learns_what_is_rewarded(tmp_path):
+    """On cases that it never saw, by thrice as much as samples of one case differ. The reward is only ever called."""
+    learning = {"groups": 1, "samples": 16, "updates": 1, "learning_rate": 3e-2}
+    history = training(tmp_path, settings(epochs=8, learning=learning, measure_every=8)).run()
     before, after = (history[epoch]["held_out"]["reward"] for epoch in (0, -1))
-    spread = history[1]["spread_in_groups"]
-    assert after - before > 3 * spread, (before, after, spread)
+    assert after - before > 3 * history[1]["spread_in_groups"]
+
+
+def test_the_gradient_by_samples_points_where_the_rewards_own_gradient_points():
+    """Williams 1992: it is the gradient of the expected reward. Beside it, backpropagation through all steps with the
+    same noise. Of 592 weights: by chance the cosine were 0.04."""
+    policy, case = quick_policy(), some_cases(1)
+    judge, config, samples = Judge(Reward(("inside=1",))), LearningConfig(draft_steps=9), 48
+    optimizer, batches = torch.optim.SGD(policy.parameters), Batches(samples)
+    sampled = case.select([0] * samples)
+    rollouts, parts = sampled_edits(policy, sampled, judge, list(range(samples)), None, batches)
+    advantages = group_advantages(parts["inside"][None])[0]
+    learner = PpoLearner(policy, case, judge, config, optimizer, batches, 0)
+    learner._accumulate(list(range(samples)), samples, policy.conditions(sampled), rollouts, advantages)
+    by_samples = torch.cat([parameter.grad.flatten() for parameter in policy.parameters])
+    optimizer.zero_grad()
+    exact = DraftLearner(policy, case, judge, config, optimizer, batches, 0)
+    exact._accumulate(list(range(samples)), samples, torch.zeros(samples, dtype=torch.long), 0)
+    own = torch.cat([parameter.grad.flatten() for parameter in policy.parameters])
+    assert torch.cosine_similarity(by_samples, own, dim=0) > 0.3
 
 
 def test_only_the_lora_learns(tmp_path):
@@ -109,15 +136,12 @@ def test_a_leash_keeps_the_editor_near_what_it_was(tmp_path):
     """Without a leash the last step of the last epoch has moved more than with one, by the divergence itself."""
     moved = {}
     for weight in (0.0, 100.0):
-        config = settings(epochs=4, learning={"kl_weight": weight, "clip": 1e-2, "samples": 6})
+        config = settings(learning={"kl_weight": weight, "clip": 1e-1, "updates": 4, "learning_rate": 3e-2})
         leashed = training(tmp_path / str(weight), config)
         leashed.run()
         cases = leashed.held_out
         rollouts = leashed.policy.rollouts(cases, [1, 2])
         conditions = leashed.policy.conditions(cases)
-        from fasttext2style.editor_training.transitions import divergence
-        from fasttext2style.editors.diffusion.lora import without_lora
-
         with torch.no_grad():
             step = leashed.policy.step(conditions, rollouts.states[:, 0], rollouts.steps[0])
             with without_lora(leashed.policy.unet):
@@ -130,14 +154,14 @@ def test_the_gradient_of_a_reward_that_has_one_learns_faster_than_samples(tmp_pa
     """What reinforcement has to be compared with, on the same reward and as many samples."""
     gains = {}
     for method in ("ppo", "draft"):
-        config = settings(epochs=4, method=method, reward=("inside=1",), measure_every=4, learning={"clip": 1e-2})
+        config = settings(method=method, reward=("inside=1",), measure_every=2)
         history = training(tmp_path / method, config).run()
         gains[method] = history[-1]["held_out"]["reward"] - history[0]["held_out"]["reward"]
     assert gains["draft"] > max(gains["ppo"], 0), gains
 
 
 def test_targets_are_learned_by_the_supervised_lora(tmp_path):
-    config = settings(epochs=12, method="supervised", measure_every=12, learning={"groups": 4, "samples": 8})
+    config = settings(epochs=6, method="supervised", measure_every=6, learning={"groups": 4, "samples": 6})
     history = training(tmp_path, config).run()
     assert history[-1]["reward"] > history[1]["reward"]
 
@@ -169,15 +193,15 @@ def test_ctrl_c_keeps_the_last_epoch(tmp_path):
     interrupted = training(tmp_path, settings())
 
     def interrupt(record, rollouts):
-        if record["epoch"] == 2:
+        if record["epoch"] == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted.run(interrupt)
     resumed = training(tmp_path, settings())
     resumed.resume()
-    assert resumed.history[-1]["epoch"] == 2
-    assert [record["epoch"] for record in resumed.run()] == [0, 1, 2, 3]
+    assert resumed.history[-1]["epoch"] == 1
+    assert [record["epoch"] for record in resumed.run()] == [0, 1, 2]
 
 
 def test_another_training_is_not_resumed(tmp_path):
@@ -215,8 +239,6 @@ def test_settings_that_make_no_sense_are_refused_at_once(tmp_path, changes, mess
 
 
 def test_supervised_needs_targets(tmp_path):
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match="learns from targets"):
         cases = replace(some_cases(3), targets=None)
         EditorTraining(random_policy(), cases, cases, settings(method="supervised"), tmp_path)

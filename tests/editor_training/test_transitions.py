@@ -82,5 +82,5 @@ def test_the_divergence_is_that_of_torch_distributions():
 
 
 def test_a_scheduler_without_a_density_is_refused_by_name():
-    with pytest.raises(ValueError, match="UniPCMultistepScheduler have no density.*DDIMScheduler"):
+    with pytest.raises(ValueError, match=r"UniPCMultistepScheduler have no density.*DDIMScheduler"):
         check_density("UniPCMultistepScheduler")

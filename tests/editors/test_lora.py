@@ -81,10 +81,11 @@ def test_diffusers_own_pipeline_loads_the_file(tmp_path, rank):
 
 
 def test_the_same_lora_is_the_same_file(tmp_path):
-    for name in ("a", "b"):
-        save_lora(tmp_path / name / "lora.safetensors", trained_pipeline())
-    digests = lora_digests((str(tmp_path / "a" / "lora.safetensors"), str(tmp_path / "b" / "lora.safetensors")))
-    assert len(set(digests.values())) == 1
+    paths, tuned = [tmp_path / str(number) / "lora.safetensors" for number in range(8)], trained_pipeline()
+    for path in paths:
+        save_lora(path, tuned)
+    digests = lora_digests(tuple(map(str, paths)))
+    assert len(digests) == 8 and len(set(digests.values())) == 1
 
 
 def test_an_editor_with_a_lora_edits_otherwise_and_says_which_it_was(tmp_path):
@@ -121,7 +122,7 @@ def test_a_lora_of_another_network_is_refused(tmp_path, kind):
         save_file({f"{layer}.lora_A.weight": torch.ones(4, 32), f"{layer}.lora_B.weight": torch.ones(32, 4)}, path)
     elif kind == "no lora":
         save_file({"weights": torch.ones(3)}, path)
-    with pytest.raises(ValueError, match="lora.safetensors"):
+    with pytest.raises(ValueError, match=r"lora\.safetensors"):
         InstructPix2PixEditor(pipeline(), config=InstructPix2PixConfig(lora=(str(path),)))
 
 

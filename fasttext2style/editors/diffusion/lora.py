@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -97,9 +98,18 @@ def save_lora(path: Path, pipeline: Any) -> None:
             unet_lora_adapter_metadata=metadata,
             weight_name=path.name,
         )
+        (folder / path.name).write_bytes(_in_order((folder / path.name).read_bytes()))
         os.replace(folder / path.name, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_order(content: bytes) -> bytes:
+    """A .safetensors file with its head in alphabetical order: the library writes it in another one each time."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    head = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    return len(head).to_bytes(8, "little") + head + content[start:]
 
 
 def lora_digests(paths: tuple[str, ...]) -> dict[str, str]:

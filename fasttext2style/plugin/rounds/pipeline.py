@@ -45,6 +45,8 @@ class RoundsPipelineConfig(ObjectPipelineConfig):
     knows a few colours and materials), or module:attribute of your own."""
     editor_settings: dict[str, str] = field(default_factory=dict)
     """Further settings of the editor, as names and values: batch_size 4 dtype fp16 offload True."""
+    editor_lora: Annotated[Path | None, tyro.conf.arg(aliases=["--editor-lora"])] = None
+    """A LoRA that the editor is loaded with, such as `ft2s editor train` writes; its hash stands in each manifest."""
     mode: Annotated[ModeName, tyro.conf.arg(aliases=["--mode"])] = "restyle"
     """restyle: colours, and form a little. replace: everything, and Gaussians grow inside the object. remove: the
     object fades, and what is behind it is filled; give an inpainting editor."""
@@ -53,12 +55,22 @@ class RoundsPipelineConfig(ObjectPipelineConfig):
 
     def check(self) -> None:
         self.rounds.check(self.mode)
+        if self.editor_lora is not None:
+            if "lora" in self.editor_settings:
+                raise ValueError(
+                    "A LoRA is named twice, by --editor-lora and by editor-settings lora; take one of them."
+                )
+            if not self.editor_lora.exists():
+                raise ValueError(f"--editor-lora {self.editor_lora} is not there; ft2s editor train writes one.")
         if self.rounds.losses.text_weight > 0:
             super().check()
 
     def load_tools(self, device: str) -> Tools:
         """The frozen networks; raises ValueError for those that cannot be had."""
-        editor = load_editor(self.editor, device, **{name: _value(text) for name, text in self.editor_settings.items()})
+        settings = {name: _value(text) for name, text in self.editor_settings.items()}
+        if self.editor_lora is not None:
+            settings["lora"] = (str(self.editor_lora),)
+        editor = load_editor(self.editor, device, **settings)
         perceptual, warning = load_perceptual_loss(self.rounds.losses, device)
         if warning:
             warn(warning)
