@@ -73,9 +73,12 @@ def sampled_edits(
     )
     attention = [lot.attention for lot in lots if lot.attention is not None]
     rollouts = Rollouts(
-        *(torch.cat([getattr(lot, name) for lot in lots]) for name in ("edited", "states", "actions", "log_probs")),
-        lots[0].steps,
-        torch.cat(attention) if attention else None,
+        edited=torch.cat([lot.edited for lot in lots]),
+        states=torch.cat([lot.states for lot in lots]),
+        actions=torch.cat([lot.actions for lot in lots]),
+        log_probs=torch.cat([lot.log_probs for lot in lots]),
+        steps=lots[0].steps,
+        attention=torch.cat(attention) if attention else None,
     )
     with torch.no_grad():
         return rollouts, judge.parts(cases, rollouts.edited, rollouts.attention)

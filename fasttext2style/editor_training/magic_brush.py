@@ -47,7 +47,7 @@ def read_magic_brush(folder: Path, side: int, at_most: int = 0) -> EditCases:
         target = _picture(folder, turn["output"])[..., :3] if turn.get("output") else None
         if target is not None and target.shape != picture.shape:
             raise ValueError(f"Case {name}: {turn['output']} is {_size(target)}, and {turn['input']} {_size(picture)}")
-        size = native_crop_size(*picture.shape[:2], side)
+        size = native_crop_size(picture.shape[0], picture.shape[1], side)
         images = [resized(one, *size)[None] for one in (picture, mask, *(() if target is None else (target,)))]
         if lots and images[0].shape != lots[0].images.shape:
             raise ValueError(

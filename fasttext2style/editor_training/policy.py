@@ -141,8 +141,8 @@ class EditorPolicy:
             (image_guidance - self.guidance, conditions.negative, conditions.bare),
             (1 - image_guidance, conditions.negative, torch.zeros_like(conditions.bare)),
         ]
-        used = [branch for branch in branches if branch[0] != 0] if self.guidance else branches
-        texts, bare = (torch.cat([branch[part] for branch in used]) for part in (1, 2))
+        used = [branch for branch in branches if branch[0] != 0]
+        texts, bare = torch.cat([text for _, text, _ in used]), torch.cat([seen for _, _, seen in used])
         outputs = self._network(torch.cat([latents] * len(used)), bare, texts, index).chunk(len(used))
         return torch.stack([scale * output for (scale, _, _), output in zip(used, outputs)]).sum(0)
 
