@@ -10,6 +10,7 @@ import tyro
 from fasttext2style.commands.capture import Capture
 from fasttext2style.commands.compare import Compare
 from fasttext2style.commands.demo import Demo
+from fasttext2style.commands.editor import Editor
 from fasttext2style.commands.envmap import Envmap
 from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.commands.export import Export
@@ -31,6 +32,7 @@ Command = (
     Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
     | Annotated[Compare, tyro.conf.subcommand("compare", prefix_name=False)]
     | Annotated[Demo, tyro.conf.subcommand("demo", prefix_name=False)]
+    | Annotated[Editor, tyro.conf.subcommand("editor", prefix_name=False)]
     | Annotated[Envmap, tyro.conf.subcommand("envmap", prefix_name=False)]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]

@@ -87,11 +87,11 @@ class PhaseProgress:
         self._task = self._bar.add_task(on_terminal(self.phase), total=self.total, completed=self.start, note="")
         return self
 
-    def update(self, step: int, loss: float) -> None:
-        """Step `step` (counted from 0) is done with this loss."""
+    def update(self, step: int, loss: float | str) -> None:
+        """Step `step` (counted from 0) is done with this loss, or with these words."""
         done, now = step + 1, time.monotonic()
         self.time_left.step_ended(done, now)
-        note = f", loss {loss:.4f}"
+        note = f", {loss}" if isinstance(loss, str) else f", loss {loss:.4f}"
         if done == self.total:
             note += f", {in_words(now - self.started)}"
         elif (left := self.time_left.seconds()) is not None:

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.editors.diffusion.key_views import attention_to_key_views
+from fasttext2style.editors.diffusion.lora import lora_digests
 from fasttext2style.editors.diffusion.memory import check_cpu_memory
 from fasttext2style.editors.diffusion.networks import NetworkConfig, native_size, prepare_pipeline
 from fasttext2style.editors.diffusion.noise import (
@@ -80,10 +81,12 @@ class InstructPix2PixEditor:
         self.device = torch.device(device)
         self.config = config or InstructPix2PixConfig()
         self.key_views = self.config.key_views
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._scheduler = make_scheduler(self.config.scheduler, pipeline.scheduler.config)
         self._pixels_per_latent = pipeline.vae_scale_factor
         self.native_size = native_size(pipeline)
+        assert isinstance(self.config.lora, tuple)
+        self._lora_digests = lora_digests(self.config.lora)
         self._prepare()
 
     @torch.no_grad()
@@ -96,16 +99,16 @@ class InstructPix2PixEditor:
         started = time.perf_counter()
         views, height, width = request.images.shape[:3]
         check_cpu_memory(self.device, self.memory_needed(views, height, width), self.name, views)
-        image_latents = self._encode(self._encodable(request.images))
-        condition = image_latents if request.condition is None else self._encode(self._encodable(request.condition))
+        image_latents = self.encode(request.images)
+        condition = image_latents if request.condition is None else self.encode(request.condition)
         branches = self._branches(request, condition)
 
         strength = draw_strength(request)
         timesteps = partial_timesteps(self._scheduler, request.steps, strength, self.device)
         latents = self._denoise(request, image_latents, branches, timesteps, on_step)
 
-        edited = self._decode(latents).movedim(1, -1)[:, :height, :width].to(request.images)
-        self._pipeline.maybe_free_model_hooks()
+        edited = self.decode(latents, height, width).to(request.images)
+        self.pipeline.maybe_free_model_hooks()
         info = {
             "model": self.name,
             "revision": self.revision,
@@ -114,13 +117,14 @@ class InstructPix2PixEditor:
             "strength": round(strength, 4),
             "t_start": round(timesteps[0].item()),
             "seed": request.seed,
+            "lora": self._lora_digests,
             "unet_evaluations": len(timesteps) * len(branches),
             "edit_seconds": round(time.perf_counter() - started, 3),
         }
         return EditResult(edited, info)
 
     def _prepare(self) -> None:
-        pipeline, half = self._pipeline, self.config.torch_dtype(self.device, "fp16")
+        pipeline, half = self.pipeline, self.config.torch_dtype(self.device, "fp16")
         for network, dtype in ((pipeline.unet, half), (pipeline.text_encoder, half), (pipeline.vae, torch.float32)):
             if network.dtype != dtype:
                 # torch's own: diffusers' warns of modules that stay in float32 when there are none.
@@ -137,20 +141,20 @@ class InstructPix2PixEditor:
         14 of the VAE's at full resolution (Stable Diffusion at 256 x 256: 0.44 GiB).
         """
         latent_pixels = height * width // self._pixels_per_latent**2
-        unet = 3 * views * latent_pixels * self._pipeline.unet.config.block_out_channels[0] * 44 * self._dtype.itemsize
-        decoded_at_once = 1 if self._pipeline.vae.use_slicing else views
-        vae = decoded_at_once * height * width * self._pipeline.vae.config.block_out_channels[0] * 14 * 4
+        unet = 3 * views * latent_pixels * self.pipeline.unet.config.block_out_channels[0] * 44 * self._dtype.itemsize
+        decoded_at_once = 1 if self.pipeline.vae.use_slicing else views
+        vae = decoded_at_once * height * width * self.pipeline.vae.config.block_out_channels[0] * 14 * 4
         return max(unet, vae)
 
     def close(self) -> None:
         """Free the networks."""
-        del self._pipeline
+        del self.pipeline
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     @property
     def _dtype(self) -> torch.dtype:
-        return self._pipeline.unet.dtype
+        return self.pipeline.unet.dtype
 
     def _denoise(
         self,
@@ -179,11 +183,11 @@ class InstructPix2PixEditor:
             return self._scheduler.add_noise(image_latents, noise, timestep.to(self._scheduler.timesteps).expand(views))
 
         latents = noised(timesteps[0])
-        with attention_to_key_views(self._pipeline.unet, min(self.key_views, views), len(branches)):
+        with attention_to_key_views(self.pipeline.unet, min(self.key_views, views), len(branches)):
             for index, timestep in enumerate(self._scheduler.timesteps[-len(timesteps) :]):
                 scaled = self._scheduler.scale_model_input(torch.cat([latents] * len(branches)), timestep)
                 inputs = torch.cat([scaled, conditions], dim=1).to(self._dtype)
-                outputs = self._pipeline.unet(inputs, timestep, encoder_hidden_states=texts, return_dict=False)[0]
+                outputs = self.pipeline.unet(inputs, timestep, encoder_hidden_states=texts, return_dict=False)[0]
                 prediction = sum(scale * output for scale, output in zip(scales, outputs.float().chunk(len(branches))))
                 latents = self._scheduler.step(prediction, timestep, latents, **step_arguments, return_dict=False)[0]
                 last = index == len(timesteps) - 1
@@ -203,8 +207,8 @@ class InstructPix2PixEditor:
         one evaluation instead of three.
         """
         # The image's latents are the bare mean of the VAE here, without its scaling factor.
-        bare = condition / self._pipeline.vae.config.scaling_factor
-        text, negative = self._embed([request.instruction, request.negative]).split(1)
+        bare = condition / self.pipeline.vae.config.scaling_factor
+        text, negative = self.embed([request.instruction, request.negative]).split(1)
         branches = [
             (request.guidance, text, bare),
             (request.image_guidance - request.guidance, negative, bare),
@@ -212,8 +216,8 @@ class InstructPix2PixEditor:
         ]
         return [branch for branch in branches if branch[0] != 0]
 
-    def _embed(self, texts: list[str]) -> Float[Tensor, "texts tokens channels"]:
-        tokenizer = self._pipeline.tokenizer
+    def embed(self, texts: list[str]) -> Float[Tensor, "texts tokens channels"]:
+        tokenizer = self.pipeline.tokenizer
         tokens = tokenizer(
             texts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
         )
@@ -222,24 +226,27 @@ class InstructPix2PixEditor:
             logger.warning(
                 "The instruction has %d tokens, %s reads the first %d", used, self.name, tokenizer.model_max_length
             )
-        return self._pipeline.text_encoder(tokens.input_ids.to(self.device))[0]
+        return self.pipeline.text_encoder(tokens.input_ids.to(self.device))[0]
 
     def _encodable(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views 3 h w"]:
         """Channels first in [-1, 1], padded right and below to what VAE and UNet can halve."""
-        multiple = self._pixels_per_latent * 2 ** (len(self._pipeline.unet.config.block_out_channels) - 1)
+        multiple = self._pixels_per_latent * 2 ** (len(self.pipeline.unet.config.block_out_channels) - 1)
         padding = [-size % multiple for size in (images.shape[2], images.shape[1])]
         padded = F.pad(images.movedim(-1, 1), (0, padding[0], 0, padding[1]), mode="replicate")
         return padded.to(self.device, torch.float32) * 2 - 1
 
-    def _encode(self, images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views channels h w"]:
+    def encode(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views channels h w"]:
         """Scaled latents: the mode of the VAE's distribution, so that nothing is random here."""
-        encoded = self._pipeline.vae.encode(images)
+        encoded = self.pipeline.vae.encode(self._encodable(images))
         latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
-        return latents * self._pipeline.vae.config.scaling_factor
+        return latents * self.pipeline.vae.config.scaling_factor
 
-    def _decode(self, latents: Float[Tensor, "views channels h w"]) -> Float[Tensor, "views 3 height width"]:
-        decoded = self._pipeline.vae.decode(latents / self._pipeline.vae.config.scaling_factor, return_dict=False)[0]
-        return (decoded / 2 + 0.5).clamp(0, 1)
+    def decode(
+        self, latents: Float[Tensor, "views channels h w"], height: int, width: int
+    ) -> Float[Tensor, "views height width 3"]:
+        """Pictures of that size, which was padded to be encoded."""
+        decoded = self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor, return_dict=False)[0]
+        return (decoded / 2 + 0.5).clamp(0, 1).movedim(1, -1)[:, :height, :width]
 
     def _latent_mask(self, request: EditRequest, latents: Tensor) -> Float[Tensor, "views 1 h w"] | None:
         if request.mask is None or not self.config.latent_blend:

@@ -98,5 +98,10 @@ def _load_loras(pipeline: Any, config: NetworkConfig) -> None:
             pipeline.load_lora_weights(path, adapter_name=name)
         except (OSError, ValueError, RuntimeError) as error:
             raise ValueError(f"The LoRA {path} cannot be loaded into {type(pipeline).__name__}: {error}") from error
+        # Of weights that belong to none of its layers diffusers says no more than a warning.
+        if not any(name in adapters for adapters in pipeline.get_list_adapters().values()):
+            raise ValueError(
+                f"The LoRA {path} is of another network: nothing in it belongs to {type(pipeline).__name__}"
+            )
     if names:
         pipeline.set_adapters(names, list(config.lora_weights or [1.0] * len(names)))

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fasttext2style.editors.diffusion.lora import lora_digests
 from fasttext2style.editors.diffusion.networks import NetworkConfig, prepare_pipeline
 from fasttext2style.editors.diffusion.noise import noise_generators
 from fasttext2style.editors.editor import EditRequest, EditResult, OnStep
@@ -59,6 +60,8 @@ class PipelineEditor:
         self.config = config or self.config_class()
         self.native_size = self.trained_size(pipeline)
         self._pipeline = pipeline
+        assert isinstance(self.config.lora, tuple)
+        self._lora_digests = lora_digests(self.config.lora)
         prepare_pipeline(pipeline, self.device, self.config)
 
     def trained_size(self, pipeline: Any) -> int:
@@ -90,6 +93,7 @@ class PipelineEditor:
             "scheduler": type(self._pipeline.scheduler).__name__,
             "dtype": str(self._pipeline.dtype).removeprefix("torch."),
             "seed": request.seed,
+            "lora": self._lora_digests,
             "edit_seconds": round(time.perf_counter() - started, 3),
         }
         return EditResult(torch.cat(parts), info)

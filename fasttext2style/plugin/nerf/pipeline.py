@@ -61,7 +61,7 @@ class NerfPipelineConfig(EditingConfig, VanillaPipelineConfig):
             raise ValueError(f"--pipeline.rays must be 1 or more, got {self.rays}.")
         if not self.prompt:
             return
-        self.rounds.check(self.mode)
+        self.check_editing()
         if MODES[self.mode].removes:
             raise ValueError("The mode remove takes Gaussians away, and a NeRF has none: --mode restyle or replace.")
         if not self.rounds.schedule.patch:

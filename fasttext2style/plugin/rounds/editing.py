@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -24,15 +25,31 @@ class EditingConfig:
     knows a few colours and materials), or module:attribute of your own."""
     editor_settings: dict[str, str] = field(default_factory=dict)
     """Further settings of the editor, as names and values: batch_size 4 dtype fp16 offload True."""
+    editor_lora: Annotated[Path | None, tyro.conf.arg(aliases=["--editor-lora"])] = None
+    """A LoRA that the editor is loaded with, such as `ft2s editor train` writes; its hash stands in each manifest."""
     mode: Annotated[ModeName, tyro.conf.arg(aliases=["--mode"])] = "restyle"
     """restyle: colours, and form a little. replace: everything, and Gaussians grow inside the object. remove: the
     object fades, and what is behind it is filled; give an inpainting editor."""
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
     """Schedule, edit, losses, and what is kept."""
 
+    def check_editing(self) -> None:
+        """Raises ValueError for settings that cannot be; nothing is loaded."""
+        self.rounds.check(self.mode)
+        if self.editor_lora is not None:
+            if "lora" in self.editor_settings:
+                raise ValueError(
+                    "A LoRA is named twice, by --editor-lora and by editor-settings lora; take one of them."
+                )
+            if not self.editor_lora.exists():
+                raise ValueError(f"--editor-lora {self.editor_lora} is not there; ft2s editor train writes one.")
+
     def load_editing(self, device: str) -> tuple[ImageEditor, PerceptualLoss | None]:
         """The editor, and what compares pictures in the loss; raises ValueError for what cannot be had."""
-        editor = load_editor(self.editor, device, **{name: _value(text) for name, text in self.editor_settings.items()})
+        settings = {name: _value(text) for name, text in self.editor_settings.items()}
+        if self.editor_lora is not None:
+            settings["lora"] = (str(self.editor_lora),)
+        editor = load_editor(self.editor, device, **settings)
         perceptual, warning = load_perceptual_loss(self.rounds.losses, device, self.rounds.schedule.patch)
         if warning:
             warn(warning)

@@ -38,7 +38,7 @@ class RoundsPipelineConfig(EditingConfig, ObjectPipelineConfig):
     _target: type = field(default_factory=lambda: RoundsPipeline)
 
     def check(self) -> None:
-        self.rounds.check(self.mode)
+        self.check_editing()
         if self.rounds.losses.text_weight > 0:
             super().check()
 

@@ -1,0 +1,244 @@
+"""An editor learns what is rewarded, by its LoRA alone; interrupted and resumed it ends at the same bits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from random_editor import random_policy, some_cases
+
+from fasttext2style.editor_training.batches import Batches
+from fasttext2style.editor_training.draft import DraftLearner
+from fasttext2style.editor_training.learning import Judge, sampled_edits
+from fasttext2style.editor_training.ppo import group_advantages
+from fasttext2style.editor_training.reinforcement import PpoLearner
+from fasttext2style.editor_training.rewards import Edits, Reward
+from fasttext2style.editor_training.settings import LearningConfig, TrainingConfig
+from fasttext2style.editor_training.training import EditorTraining
+from fasttext2style.editor_training.transitions import divergence
+from fasttext2style.editors.diffusion.lora import without_lora
+
+RED = "test_training:redness=1"
+
+
+def redness(edits: Edits) -> torch.Tensor:
+    """How much redder the picture became than it is green and blue; a reward of somebody's own."""
+    red, green, blue = (edits.edited - edits.images).mean((1, 2)).unbind(1)
+    return red - (green + blue) / 2
+
+
+def quick_policy(seed: int = 0):
+    """One branch, and few weights: what is learned shows after few samples."""
+    return random_policy(seed=seed, targets=("conv_out",), guidance=1.0, image_guidance=1.0)
+
+
+def settings(**changes) -> TrainingConfig:
+    learning = {"groups": 2, "samples": 3, "learning_rate": 1e-2, **changes.pop("learning", {})}
+    defaults = {"epochs": 2, "reward": (RED,), "measure_every": 1}
+    return TrainingConfig(**{**defaults, **changes}, learning=LearningConfig(**learning))
+
+
+def training(folder: Path, config: TrainingConfig) -> EditorTraining:
+    cases = some_cases(5)
+    return EditorTraining(quick_policy(config.seed), cases.select([0, 1, 2]), cases.select([3, 4]), config, folder)
+
+
+def state(training: EditorTraining) -> dict[str, torch.Tensor]:
+    return torch.load(training.checkpoint, weights_only=True)["lora"]
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_random_network_learns_what_is_rewarded(tmp_path):
+    """On cases that it never saw, by thrice as much as samples of one case differ. The reward is only ever called."""
+    learning = {"groups": 1, "samples": 16, "updates": 1, "learning_rate": 3e-2}
+    history = training(tmp_path, settings(epochs=8, learning=learning, measure_every=8)).run()
+    before, after = (history[epoch]["held_out"]["reward"] for epoch in (0, -1))
+    assert after - before > 3 * history[1]["spread_in_groups"]
+
+
+def test_the_gradient_by_samples_points_where_the_rewards_own_gradient_points():
+    """Williams 1992: it is the gradient of the expected reward. Beside it, backpropagation through all steps with the
+    same noise. Of 592 weights: by chance the cosine were 0.04."""
+    policy, case = quick_policy(), some_cases(1)
+    judge, config, samples = Judge(Reward(("inside=1",))), LearningConfig(draft_steps=9), 48
+    optimizer, batches = torch.optim.SGD(policy.parameters), Batches(samples)
+    sampled = case.select([0] * samples)
+    rollouts, parts = sampled_edits(policy, sampled, judge, list(range(samples)), None, batches)
+    advantages = group_advantages(parts["inside"][None])[0]
+    learner = PpoLearner(policy, case, judge, config, optimizer, batches, 0)
+    learner._accumulate(list(range(samples)), samples, policy.conditions(sampled), rollouts, advantages)
+    by_samples = torch.cat([parameter.grad.flatten() for parameter in policy.parameters])
+    optimizer.zero_grad()
+    exact = DraftLearner(policy, case, judge, config, optimizer, batches, 0)
+    exact._accumulate(list(range(samples)), samples, torch.zeros(samples, dtype=torch.long), 0)
+    own = torch.cat([parameter.grad.flatten() for parameter in policy.parameters])
+    assert torch.cosine_similarity(by_samples, own, dim=0) > 0.3
+
+
+def test_only_the_lora_learns(tmp_path):
+    trained = training(tmp_path, settings(epochs=1))
+    frozen = {name: value.clone() for name, value in trained.policy.unet.state_dict().items() if "lora" not in name}
+    before = {name: value.clone() for name, value in trained.policy.unet.state_dict().items() if "lora" in name}
+    trained.run()
+    now = trained.policy.unet.state_dict()
+    assert all(torch.equal(now[name], value) for name, value in frozen.items())
+    assert any(not torch.equal(now[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("method", ["ppo", "draft", "supervised"])
+def test_a_resumed_training_ends_at_the_bits_of_an_uninterrupted_one(tmp_path, method):
+    reward = ("inside=1",) if method == "draft" else (RED,)
+    learning = {"advantages": "prompt"}
+    whole = training(tmp_path / "whole", settings(method=method, reward=reward, learning=learning))
+    history = whole.run()
+    part = training(tmp_path / "part", settings(method=method, reward=reward, learning=learning, epochs=1))
+    part.run()
+    assert not same(state(part), state(whole))
+    resumed = training(tmp_path / "part", settings(method=method, reward=reward, learning=learning))
+    resumed.resume()
+    assert resumed.history == json.loads(json.dumps(part.history))
+    again = resumed.run()
+    assert same(state(resumed), state(whole))
+    assert resumed.lora.read_bytes() == whole.lora.read_bytes()
+    assert [record["held_out"]["reward"] for record in again] == [record["held_out"]["reward"] for record in history]
+
+
+def test_another_seed_gives_another_lora(tmp_path):
+    one, other = (training(tmp_path / str(seed), settings(epochs=1, seed=seed)) for seed in (0, 1))
+    one.run(), other.run()
+    assert not same(state(one), state(other))
+
+
+@pytest.mark.parametrize("changes", [{"batch": 3}, {"checkpointing": True}])
+def test_how_much_fits_into_the_memory_does_not_change_what_is_learned(tmp_path, changes):
+    """But for the last digits of sums."""
+    usual, leaner = training(tmp_path / "a", settings()), training(tmp_path / "b", settings(**changes))
+    usual.run(), leaner.run()
+    start = state(training_at_start(tmp_path / "c"))
+    moved = sum(float((state(usual)[name] - start[name]).square().sum()) for name in start) ** 0.5
+    apart = sum(float((state(usual)[name] - state(leaner)[name]).square().sum()) for name in start) ** 0.5
+    assert apart < 0.02 * moved, (apart, moved)
+
+
+def training_at_start(folder: Path) -> EditorTraining:
+    untrained = training(folder, settings())
+    untrained._finish({"epoch": 0, "seconds": 0.0}, None)
+    return untrained
+
+
+def test_a_leash_keeps_the_editor_near_what_it_was(tmp_path):
+    """Without a leash the last step of the last epoch has moved more than with one, by the divergence itself."""
+    moved = {}
+    for weight in (0.0, 100.0):
+        config = settings(learning={"kl_weight": weight, "clip": 1e-1, "updates": 4, "learning_rate": 3e-2})
+        leashed = training(tmp_path / str(weight), config)
+        leashed.run()
+        cases = leashed.held_out
+        rollouts = leashed.policy.rollouts(cases, [1, 2])
+        conditions = leashed.policy.conditions(cases)
+        with torch.no_grad():
+            step = leashed.policy.step(conditions, rollouts.states[:, 0], rollouts.steps[0])
+            with without_lora(leashed.policy.unet):
+                reference = leashed.policy.step(conditions, rollouts.states[:, 0], rollouts.steps[0])
+        moved[weight] = float(divergence(step, reference).mean())
+    assert moved[100.0] < 0.5 * moved[0.0], moved
+
+
+def test_the_gradient_of_a_reward_that_has_one_learns_faster_than_samples(tmp_path):
+    """What reinforcement has to be compared with, on the same reward and as many samples."""
+    gains = {}
+    for method in ("ppo", "draft"):
+        config = settings(method=method, reward=("inside=1",), measure_every=2)
+        history = training(tmp_path / method, config).run()
+        gains[method] = history[-1]["held_out"]["reward"] - history[0]["held_out"]["reward"]
+    assert gains["draft"] > max(gains["ppo"], 0), gains
+
+
+def test_targets_are_learned_by_the_supervised_lora(tmp_path):
+    config = settings(epochs=6, method="supervised", measure_every=6, learning={"groups": 4, "samples": 6})
+    history = training(tmp_path, config).run()
+    assert history[-1]["reward"] > history[1]["reward"]
+
+
+calls = 0
+
+
+def spoilt_later(edits: Edits) -> torch.Tensor:
+    """NaN from its fourth call on: before training, epoch 1, its measurement, epoch 2."""
+    global calls
+    calls += 1
+    return redness(edits) * (float("nan") if calls > 3 else 1.0)
+
+
+def test_a_reward_that_becomes_nan_stops_the_training_and_the_last_good_lora_stays(tmp_path):
+    global calls
+    calls = 0
+    spoilt = training(tmp_path, settings(reward=("test_training:spoilt_later=1",)))
+    with pytest.raises(ValueError, match="reward test_training:spoilt_later is NaN"):
+        spoilt.run()
+    good = training(tmp_path / "good", settings(epochs=1))
+    good.run()
+    assert spoilt.history[-1]["epoch"] == 1
+    assert same(state(spoilt), state(good))
+    assert spoilt.lora.read_bytes() == good.lora.read_bytes()
+
+
+def test_ctrl_c_keeps_the_last_epoch(tmp_path):
+    interrupted = training(tmp_path, settings())
+
+    def interrupt(record, rollouts):
+        if record["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run(interrupt)
+    resumed = training(tmp_path, settings())
+    resumed.resume()
+    assert resumed.history[-1]["epoch"] == 1
+    assert [record["epoch"] for record in resumed.run()] == [0, 1, 2]
+
+
+def test_another_training_is_not_resumed(tmp_path):
+    training(tmp_path, settings(epochs=1)).run()
+    with pytest.raises(ValueError, match=r"other settings \(learning, seed\)"):
+        training(tmp_path, settings(seed=3, learning={"samples": 6})).resume()
+    with pytest.raises(ValueError, match="no training to resume"):
+        training(tmp_path / "nothing", settings()).resume()
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK not a checkpoint")
+    with pytest.raises(ValueError, match=r"checkpoint.pt is damaged"):
+        training(tmp_path, settings()).resume()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reward": ("gold=1",)}, "There is no reward 'gold'"),
+        ({"reward": ("outside=much",)}, "NAME=WEIGHT"),
+        ({"reward": ()}, "No reward was given"),
+        ({"reward": ("outside=0",)}, "No reward was given"),
+        ({"reward": ("outside=nan",)}, "weight is a number"),
+        ({"reward": ("test_training:nothing",)}, "cannot be imported"),
+        ({"reward": ("text=1",)}, "needs an encoder"),
+        ({"epochs": 0}, "epochs is 1 or more"),
+        ({"learning": {"samples": 1}}, "2 or more"),
+        ({"learning": {"clip": 0.0}}, "above 0"),
+        ({"method": "draft", "reward": ("attention=1",)}, "gradient of the reward"),
+        ({"held_out": 0.9}, "held_out is a share"),
+        ({"tau": -1.0}, "tau is 0 or more"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_at_once(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        training(tmp_path, settings(**changes))
+
+
+def test_supervised_needs_targets(tmp_path):
+    with pytest.raises(ValueError, match="learns from targets"):
+        cases = replace(some_cases(3), targets=None)
+        EditorTraining(random_policy(), cases, cases, settings(method="supervised"), tmp_path)
