@@ -15,14 +15,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fasttext2style.commands.guide.asking import Asker, Question
 from fasttext2style.evaluation.report import write_report
 from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
 from fasttext2style.live.texts import edit_text, selections_text, status_text
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.terminal import console as ours
-from fasttext2style.terminal.question import is_yes
 from fasttext2style.trust.text import INSTEAD, check_text, in_html, in_panel, in_url, on_terminal, one_line
 
 NASTY = [
@@ -80,21 +78,6 @@ def test_nothing_that_a_terminal_obeys_reaches_it(text):
     said.encode("utf8")
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", said)
     assert said.split() == on_terminal(text).split(), "all that is text is there (rich makes spaces of tabs)"
-
-
-@pytest.mark.parametrize("text", NASTY)
-def test_neither_is_it_in_questions(text, capsys, monkeypatch):
-    """Which show the names of captures and models, and what is wrong with them."""
-    monkeypatch.setattr("sys.stdin", StringIO("\nyes\n"))
-    asker = Asker()
-    asker.say(f"That does not work: {text}")
-    assert asker.ask(Question("--data", text, why=text, default=text)) == text
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fasttext2style.terminal.question.console", Console(markup=False, emoji=False, highlight=False))
-        assert is_yes(text)
-    said = capsys.readouterr().out
-    said.encode("utf8")
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", said)
 
 
 @all_examples
