@@ -74,7 +74,7 @@ def _is_shown(session: LiveSession) -> None:
     assert (
         isinstance(threshold, float) and 0 <= threshold <= 0.95 and isinstance(feather, float) and 0 <= feather <= 0.3
     )
-    grade_of(scene).check()
+    assert len(grade_of(scene).check().tint_color) == 3
     for thing in objects_of(scene):
         assert thing.name == one_line(thing.name) and 0 < len(thing.name) <= LONGEST_NAME
         for edit in thing.edits:

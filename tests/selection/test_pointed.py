@@ -11,7 +11,7 @@ from tests.ball import BALL, ball_on_floor, capture_cameras
 SCENE = ball_on_floor()
 ON_THE_BALL, ON_THE_FLOOR = (SCENE.means[int(far.argmax())] for far in (SCENE.means[:BALL, 2], SCENE.means.norm(dim=1)))
 """The latter away from the ball, whose foot would be taken for it."""
-FROM_AFAR, FROM_NEAR = 1.0, 0.1
+FROM_AFAR, FROM_NEAR = 2.0, 0.1
 """Height of what is seen: with the ball (diameter 0.6) in it as a whole, or hardly more than a part of it."""
 NOTHING = torch.zeros(300)
 
