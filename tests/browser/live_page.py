@@ -191,7 +191,8 @@ class LivePage:
 
 _WATCH = """(() => {
   const watched = (window.watched = { worker: null, camera: null, sides: [] }), slots = {};
-  window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 100);
+  const frame = window.requestAnimationFrame.bind(window);
+  window.requestAnimationFrame = (draw) => setTimeout(() => frame(draw), 90);
   window.cancelAnimationFrame = clearTimeout;
   const { createObjectURL, revokeObjectURL } = URL;
   window.Worker = class extends Worker {
@@ -218,6 +219,7 @@ _WATCH = """(() => {
 """Notes where the page looks from, and the longer side of each picture of the scene that it has begun to show.
 
 viser draws 60 times a second whether anything changes or not, which without a GPU takes a core: here it draws 10 times.
+It asks the browser for a frame all the same: without, screenshots have hung for minutes.
 """
 
 

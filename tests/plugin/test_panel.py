@@ -653,7 +653,11 @@ def test_the_panel_tells_what_the_session_does_and_how_much_is_selected(live):
     weights = (torch.arange(len(live.session.scene.gaussians)) < 42).float()
     live.session.scene.select(jobs.Selection(weights, "forty-two"), "forty-two")
     live.tab.until(lambda: live.tab.says("**Selected:** forty-two, 14.0%."), "the object")
-    assert sum("forty-two" in html.unescape(text) for text in live.tab.texts.values()) == 2, "a step of the history"
+
+    def times() -> int:
+        return sum("forty-two" in html.unescape(text) for text in list(live.tab.texts.values()))
+
+    live.tab.until(lambda: times() == 2, "a step of the history")
     live.session.say("something happened")
     live.tab.until(lambda: live.tab.says("something happened"), "the message")
 
