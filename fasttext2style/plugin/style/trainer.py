@@ -8,10 +8,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-import tyro
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.engine.optimizers import Optimizers
 
@@ -65,7 +64,7 @@ class StyleTrainerConfig(RunConfig):
     """A 3DGS scene to start from: .ply (SuperSplat's compressed one, too), .spz or .splat, in the coordinates that the
     data parser gives (ns-export writes such). For one in the capture's own coordinates add `nerfstudio-data
     --orientation-method none --center-method none --auto-scale-poses False`; without --data views are made of it."""
-    environment: Annotated[Path | None, tyro.conf.arg(aliases=["--environment"])] = None
+    environment: Path | None = None
     """A panorama around the scene (.hdr, .exr, .png, .jpg), seen where it leaves something free: as `ft2s envmap set`,
     as the first step of the run's history. Nothing is trained or measured on it."""
     drop_invalid: bool = False
