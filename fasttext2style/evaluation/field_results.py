@@ -12,11 +12,11 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from fasttext2style.evaluation.halo import halo_warning, outside_picture, pixels_outside
-from fasttext2style.evaluation.image_metrics import Images, Weights, mean_color, mean_psnr
+from fasttext2style.evaluation.halo import outside_picture, pixels_outside
+from fasttext2style.evaluation.image_metrics import Images, Weights, mean_color, mean_psnr, psnr
 from fasttext2style.evaluation.report import contact_sheet, write_pictures, write_png, write_report
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
-from fasttext2style.terminal.console import say, warn
+from fasttext2style.terminal.console import say
 
 
 @torch.no_grad()
@@ -52,6 +52,14 @@ def write_field_results(
         "mean_color": {"before": mean_color(before, weights), "after": mean_color(after, weights)},
         "outside": {} if coverage is None else {"outside_mask": pixels_outside(before, after, coverage)},
     }
+    if coverage is not None:
+        # What changed may have come nearer to the photographs: they are trained on all the while.
+        outside = (coverage <= 0.5).float() * masks
+        truth = photographs / 255
+        report["outside"]["psnr_to_photographs"] = {
+            "before": psnr(before, truth, outside),
+            "after": psnr(after, truth, outside),
+        }
     try:
         write_pictures(folder / "before", before)
         write_pictures(folder / "after", after)
@@ -81,11 +89,10 @@ def _tell(folder: Path, report: dict[str, Any]) -> None:
     if pixels is None:
         say("Outside: there is nothing, or the held-out views have no masks; each round's manifest tells of its views.")
     else:
+        truth = report["outside"]["psnr_to_photographs"]
         say(
-            f"Outside the masks the pictures changed: {pixels['psnr']:.1f} dB to before, {pixels['share_changed']:.1%} "
-            "of the pixels. A NeRF shares its weights among all rays: it cannot keep every bit, as Gaussians can."
+            f"Outside the masks: {pixels['psnr']:.1f} dB to before; to the photographs, on which it trains on, "
+            f"{truth['before']:.1f} dB before and {truth['after']:.1f} dB now. All rays share the weights of a NeRF: "
+            f"it cannot keep every bit, as Gaussians can. See {folder / 'outside.png'}"
         )
-        warning = halo_warning(pixels, str(folder / "outside.png"))
-        if warning:
-            warn(warning)
     say(f"Before and after: {folder / 'contact_sheet.png'}")

@@ -169,6 +169,16 @@ def test_nerfactos_own_losses_are_trained_with_the_pictures(red):
     assert float(expected) > 0 and torch.isclose(losses["camera_opt_regularizer"].detach(), expected)
 
 
+def test_samples_along_rays_jitter_by_the_seed_and_by_nothing_else(red):
+    run = FieldRun(red)
+    field = NerfactoField(run.pipeline.model, run.cameras())
+    box = torch.tensor([0]), torch.tensor([[0, 0, 16, 16]])
+    first = field.boxes(*box, seed=1)[0]
+    torch.rand(3)
+    again, other = field.boxes(*box, seed=1)[0], field.boxes(*box, seed=2)[0]
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
 def test_a_view_is_shown_from_the_pose_that_was_learnt_for_it(red):
     run = FieldRun(red)
     field = NerfactoField(run.pipeline.model, run.cameras())

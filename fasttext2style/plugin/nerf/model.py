@@ -26,7 +26,7 @@ class NerfModelConfig(NerfactoModelConfig):
 
     @classmethod
     def for_cpu(cls) -> NerfModelConfig:
-        """A tenth of nerfacto's size: 0.3 s a step of 1,024 rays on two cores, 26 dB on the embedded scene."""
+        """A tenth of nerfacto's size: 0.4 s of CPU time a step of 1,024 rays, 0.8 s a picture of 64 x 64 pixels."""
         proposal = {"hidden_dim": 16, "log2_hashmap_size": 14, "num_levels": 5, "use_linear": False}
         return cls(
             num_levels=8,
