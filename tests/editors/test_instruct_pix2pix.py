@@ -123,7 +123,7 @@ def test_strength_is_one_number_per_seed_inside_its_interval():
 
 def denoised(editor: InstructPix2PixEditor, request: EditRequest, strength: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Latents of the images and of their edit, without the round trip through a VAE of random weights."""
-    encoded = editor._encode(editor._encodable(request.images))
+    encoded = editor.encode(request.images)
     timesteps = partial_timesteps(editor._scheduler, request.steps, strength, "cpu")
     with torch.no_grad():
         return encoded, editor._denoise(request, encoded, editor._branches(request, encoded), timesteps, None)
@@ -197,7 +197,7 @@ def test_key_views_leave_a_single_view_alone_and_draw_views_together(editor):
     # The key view sees itself only, the others see it too.
     torch.testing.assert_close(with_keys[0], without[0], atol=1e-5, rtol=0)
     assert mean_difference(with_keys[1], without[1]) > 1e-5
-    before = dict(consistent._pipeline.unet.attn_processors)
+    before = dict(consistent.pipeline.unet.attn_processors)
     assert all(type(processor).__name__ == "AttnProcessor2_0" for processor in before.values())
 
 
