@@ -31,6 +31,7 @@ from fasttext2style.evaluation.report import write_report
 from fasttext2style.evaluation.timing import peak_memory_gib
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.trust.torch_files import load_torch_file
 
 FORMAT = 1
 Listener = Callable[[dict[str, Any], Rollouts | None], None]
@@ -108,16 +109,12 @@ class EditorTraining:
         Raises:
             ValueError: there is none, it is damaged, or of other settings or cases.
         """
+        if not self.checkpoint.exists():
+            raise ValueError(f"There is no training to resume in {self.folder}: {self.checkpoint.name} is missing.")
         try:
-            kept = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise ValueError(
-                f"There is no training to resume in {self.folder}: {self.checkpoint.name} is missing."
-            ) from None
-        except Exception as error:  # torch's reader raises whatever it likes for a damaged file
-            raise ValueError(
-                f"{self.checkpoint} is damaged ({type(error).__name__}); start anew without --resume."
-            ) from error
+            kept = load_torch_file(self.checkpoint)
+        except ValueError as error:
+            raise ValueError(f"{self.checkpoint} is damaged ({error}); start anew without --resume.") from error
         if not isinstance(kept, dict) or kept.get("format") != FORMAT:
             raise ValueError(
                 f"{self.checkpoint} is no checkpoint of an editor's training; start anew without --resume."
