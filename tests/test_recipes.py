@@ -63,7 +63,7 @@ LINES = {
         --pipeline.rounds.edit.guidance 7.5 --pipeline.rounds.edit.image-guidance 1.5
         --pipeline.rounds.edit.detail False --pipeline.rounds.edit.shared-noise False""",
     "nerf_laptop": """fasttext2style-nerf --editor tiny --vis tensorboard
-        --pipeline.datamanager.max-image-size 64""",
+        --pipeline.datamanager.max-image-size 64 --pipeline.rounds.schedule.views 12""",
 }
 LINES["nerf_instruct_nerf2nerf_code"] = LINES["nerf_instruct_nerf2nerf"].replace("0.7 0.98", "0.02 0.98")
 METHODS = {"ip2p": "fasttext2style-ip2p", "nerf": "fasttext2style-nerf"}
