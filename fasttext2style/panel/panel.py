@@ -52,16 +52,16 @@ class LivePanel:
         self.pause = elements.button("Pause", session.pause, icon=viser.Icon.PLAYER_PAUSE_FILLED, **shown)
         self.resume = elements.button("Resume", session.resume, icon=viser.Icon.PLAYER_PLAY_FILLED, **shown)
         self.stop = elements.button("Stop", session.stop, icon=viser.Icon.PLAYER_STOP_FILLED, color="red", **shown)
-        tabs = gui.add_tab_group(order=_TOP)
-        with tabs.add_tab("Edit", viser.Icon.WAND):
+        tabs = gui.add_tab_group(order=_TOP)  # without icons: five words, one row
+        with tabs.add_tab("Edit"):
             self.edit = EditTab(elements, view, page, action, prompt, segmenter)
-        with tabs.add_tab("Colors", viser.Icon.PALETTE):
+        with tabs.add_tab("Colors"):
             self.colors = ColorsTab(elements)
-        objects = tabs.add_tab("Objects", viser.Icon.STACK_2)
+        objects = tabs.add_tab("Objects")
         self.objects = ObjectsTab(elements, view, objects, self.edit.write_sentence)
-        with tabs.add_tab("Surroundings", viser.Icon.WORLD):
+        with tabs.add_tab("Around"):
             self.surroundings = SurroundingsTab(elements, view, action)
-        with tabs.add_tab("Keep", viser.Icon.DEVICE_FLOPPY):
+        with tabs.add_tab("Keep"):
             KeepTab(elements)
         self.scene.listeners.append(self._on_event)
         for event in get_args(Event):

@@ -17,9 +17,7 @@ ARGUMENTS = [
     *("--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--disable-background-networking", "--no-first-run"),
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-WIDTH, HEIGHT = 1280, 720
-FINE = 1024
-"""Longer side, in pixels, of the pictures of a scene at rest."""
+WIDTH, HEIGHT = 1200, 900
 _PANEL, _TITLE = 322, 0
 
 
@@ -28,9 +26,7 @@ class LivePage:
 
     def __init__(self, browser: Browser, address: str) -> None:
         self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        self.page.set_default_timeout(180_000)  # on a busy machine a screenshot alone has taken 30 s
         self.page.route("**/assets/index-*.js", _at_full_resolution)
-        self.page.add_init_script(_WATCH)
         self.page.goto(address)
         self._wait_until_open()
 
@@ -55,35 +51,20 @@ class LivePage:
         shot = self.page.screenshot(clip=clip)
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
-    def settled(self, seconds: float = 180) -> np.ndarray:
-        """The picture at full resolution of the scene as it is now, with nothing before it.
-
-        Not by waiting for it to come to rest, which takes as long as the slowest machine needs: the page says once more
-        where it looks from, and what the session answers is a coarse picture and then a fine one.
-        """
+    def settled(self, seconds: float = 180, rest: float = 2.5) -> np.ndarray:
+        """The picture once it has not changed for `rest` seconds: full resolution, nothing on its way or before it."""
         for notification in self.page.locator(".mantine-Notification-closeButton").all():
             notification.evaluate("it => it.click()")
         self.wait_for(lambda: not self.says("That did not work"), 60, "notifications to close")
-        seen = self.page.evaluate("() => { watched.worker.postMessage(watched.camera); return watched.sides.length; }")
-        arrived = """([seen, fine]) => {
-            const sides = watched.sides.slice(seen), coarse = sides.findIndex((it) => it && it < fine);
-            return coarse >= 0 && sides.slice(coarse).some((it) => it >= fine);
-        }"""
-        self.page.wait_for_function(arrived, arg=[seen, FINE], timeout=1000 * seconds, polling=50)
-        last, deadline = self._drawn(), time.monotonic() + seconds
-        while difference(now := self._drawn(), last) > 0.02:
-            assert time.monotonic() < deadline, "the picture does not come to rest"
-            last = now
-        return now
-
-    def _drawn(self) -> np.ndarray:
-        """The picture once the browser has drawn what has arrived."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        return self.picture()
-
-    def differs(self, picture: np.ndarray, least: float) -> None:
-        """Wait until one sees something else, by at least this mean difference of 255."""
-        self.wait_for(lambda: difference(self.picture(), picture) > least, 60, "something else to be seen")
+        deadline, since, last = time.monotonic() + seconds, time.monotonic(), self.picture()
+        while time.monotonic() < deadline:
+            time.sleep(0.3)
+            now = self.picture()
+            if difference(now, last) > 0.02:
+                since, last = time.monotonic(), now
+            elif time.monotonic() - since > rest:
+                return now
+        raise AssertionError("the picture does not come to rest")
 
     def becomes(self, picture: np.ndarray, most: float) -> None:
         """Wait until one sees what was seen before, up to this mean difference of 255."""
@@ -117,11 +98,6 @@ class LivePage:
     def value(self, label: str) -> str:
         """What stands in a field."""
         return self._field(label).input_value()
-
-    def whole(self, button: str) -> bool:
-        """Whether a button is seen as a whole without scrolling."""
-        box = self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.bounding_box()
-        return box is not None and box["y"] >= 0 and box["y"] + box["height"] <= HEIGHT
 
     def panel_fits(self) -> bool:
         """Nothing in the panel is wider than the panel."""
@@ -187,40 +163,6 @@ class LivePage:
         """The input in the row of a label (viser's labels point nowhere)."""
         row = self.page.locator(f'label:visible:text-is("{label}")').first
         return row.locator("xpath=ancestor::*[.//input][1]").locator("input:visible").first
-
-
-_WATCH = """(() => {
-  const watched = (window.watched = { worker: null, camera: null, sides: [] }), slots = {};
-  const frame = window.requestAnimationFrame.bind(window);
-  window.requestAnimationFrame = (draw) => setTimeout(() => frame(draw), 90);
-  window.cancelAnimationFrame = clearTimeout;
-  const { createObjectURL, revokeObjectURL } = URL;
-  window.Worker = class extends Worker {
-    constructor(url, options) {
-      super(url, options);
-      if (String(url).includes("WebsocketServer")) watched.worker = this;
-    }
-    postMessage(said, ...more) {
-      if (said?.message?.type === "ViewerCameraMessage") watched.camera = said;
-      super.postMessage(said, ...more);
-    }
-  };
-  URL.createObjectURL = (blob) => {
-    const url = createObjectURL.call(URL, blob);
-    if (blob.type === "image/jpeg") slots[url] = [watched.sides.push(0) - 1, createImageBitmap(blob)];
-    return url;
-  };
-  URL.revokeObjectURL = (url) => {
-    revokeObjectURL.call(URL, url);
-    const [slot, bitmap] = slots[url] ?? [];
-    bitmap?.then(({ width, height }) => { watched.sides[slot] = Math.max(width, height); });
-  };
-})()"""
-"""Notes where the page looks from, and the longer side of each picture of the scene that it has begun to show.
-
-viser draws 60 times a second whether anything changes or not, which without a GPU takes a core: here it draws 10 times.
-It asks the browser for a frame all the same: without, screenshots have hung for minutes.
-"""
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:

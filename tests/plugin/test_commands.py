@@ -114,7 +114,7 @@ def test_the_entry_point_is_light():
     code = (
         "import sys, nerfstudio.configs.base_config, nerfstudio.engine.trainer, nerfstudio.models.splatfacto\n"
         "import nerfstudio.data.datamanagers.full_images_datamanager, nerfstudio.plugins.types\n"
-        "import nerfstudio.data.dataparsers.nerfstudio_dataparser\n"
+        "import nerfstudio.data.dataparsers.nerfstudio_dataparser, nerfstudio.models.nerfacto\n"
         "before = set(sys.modules); import fasttext2style.plugin.methods\n"
         "print(*{name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
     )
