@@ -126,7 +126,7 @@ def _press_until(page: LivePage, button: str, text: str) -> None:
     """Press a button again and again, each time after what it did was said."""
     for _ in range(40):
         page.press(button)
-        page.page.wait_for_timeout(600)
+        page.page.wait_for_timeout(1200)
         page.wait_for(lambda: not page.says("Stop"), 60, f"{button} to be done")
         if page.says(text):
             return
