@@ -115,9 +115,6 @@ class LiveSession:
 
     def run(self, idle: Callable[[], object] = lambda: None) -> None:
         """Do jobs until `close`. `idle` is called when there is nothing to do, several times a second."""
-        # All that was imported stays: it need not be looked through after each job, which takes a third of a second.
-        gc.collect()
-        gc.freeze()
         while not self._closing:
             with self._wake:
                 if not self._jobs:
