@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -26,12 +27,19 @@ from fasttext2style.live.jobs import file_name, free_path
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.trust.documents import Check, check_fields, is_mapping, is_number
 
 FOLDER = "surroundings"
 """In the folder of the run: files that came through the page."""
 _NOTHING = "There is nothing around the scene yet. Choose a panorama first."
 _TURNED = "turned"
 """Setting of the steps that the sliders make: yaw and exposure, relative to what was there before."""
+WIDEST_TURN, MOST_STOPS = 180.0, 8.0
+"""To either side."""
+_TURN_FIELDS: dict[str, tuple[str, Check]] = {
+    "yaw": ("degrees", lambda value: is_number(value) and abs(value) <= WIDEST_TURN),
+    "exposure": ("stops", lambda value: is_number(value) and abs(value) <= MOST_STOPS),
+}
 _SHOWN_ROWS = 256
 """Of what is seen while an edit is made."""
 _SECONDS_BETWEEN_PICTURES = 0.7
@@ -103,8 +111,12 @@ def turn_of(scene: LiveScene) -> tuple[float, float]:
     if isinstance(scene.unsettled, _Turning):
         return scene.unsettled.turn
     last = scene.history.last_move
-    found = scene.history.step(last.step).settings.get(_TURNED) if last is not None and last.new == 1 else None
-    return (float(found["yaw"]), float(found["exposure"])) if isinstance(found, dict) else (0.0, 0.0)
+    said: Any = scene.history.step(last.step).settings.get(_TURNED) if last is not None and last.new == 1 else None
+    try:
+        check_fields(said if is_mapping(said) else {}, _TURN_FIELDS)  # of a file that anybody may have written
+    except ValueError:
+        return 0.0, 0.0
+    return float(said["yaw"]), float(said["exposure"])
 
 
 class _Turning:

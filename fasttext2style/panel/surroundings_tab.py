@@ -7,6 +7,8 @@ import viser
 from fasttext2style.live import jobs
 from fasttext2style.live.action import Action
 from fasttext2style.live.surroundings import (
+    MOST_STOPS,
+    WIDEST_TURN,
     EditSurroundings,
     SetSurroundings,
     TurnSurroundings,
@@ -38,9 +40,16 @@ class SurroundingsTab:
             "Put around", lambda: self.session.submit(SetSurroundings(self.path.value)), icon=viser.Icon.WORLD
         )
         self.yaw = gui.add_slider(
-            "Yaw", -180.0, 180.0, 1.0, 0.0, hint="Degrees, counterclockwise seen from above. One step of the history."
+            "Yaw",
+            -WIDEST_TURN,
+            WIDEST_TURN,
+            1.0,
+            0.0,
+            hint="Degrees, counterclockwise seen from above. One step of the history.",
         )
-        self.exposure = gui.add_slider("Exposure", -8.0, 8.0, 0.25, 0.0, hint="Stops: each doubles the light.")
+        self.exposure = gui.add_slider(
+            "Exposure", -MOST_STOPS, MOST_STOPS, 0.25, 0.0, hint="Stops: each doubles the light."
+        )
         for slider in (self.yaw, self.exposure):
             elements.on_change(slider, self._turn)
         load_encoder = action.load_encoder

@@ -14,20 +14,28 @@ from fasttext2style.live.grade import grade_of
 from fasttext2style.live.objects import belonging, objects_of
 from fasttext2style.live.pointing import ClickAgain, clicks_of
 from fasttext2style.live.session import LiveSession
+from fasttext2style.live.surroundings import turn_of
 from fasttext2style.live.texts import edit_text, selections_text
 from fasttext2style.trust.text import one_line
 from tests.ball import BALL, ball_on_floor, capture_cameras
 from tests.live.plain_host import PlainHost, SelectRows, open_session
 from tests.trust.test_escaping import NASTY
 
-SAID = ("clicks", "click", "grade", "threshold", "feather", "round", "object_id", "hides_object", "candidate")
+SAID = ("clicks", "click", "grade", "threshold", "feather", "round", "object_id", "hides_object", "candidate", "turned")
 """Settings of steps that a session looks at."""
 CLICK = {
     **{"origin": [0.0, -1.4, 0.3], "direction": [0.0, 1.4, -0.3], "combine": "add", "tolerance": 2.0, "size": 0.2},
     **{"opening": 1.5, "by_color": False},
 }
 GRADE = {"brightness": 0.5, "tint_color": [1.0, 0.75, 0.3]}
-WHOLE = {"clicks": [[0.0, 0.0, 0.3, True]], "click": CLICK, "grade": GRADE, "threshold": 0.5, "round": 2}
+WHOLE = {
+    "clicks": [[0.0, 0.0, 0.3, True]],
+    "click": CLICK,
+    "grade": GRADE,
+    "threshold": 0.5,
+    "round": 2,
+    "turned": {"yaw": 90, "exposure": -1.0},
+}
 EDIT = r"\*\*[^*{}<>`\n]*\*\*  \n([0-9]{2}:[0-9]{2}, )?(round [0-9]+, )?[0-9,]+ Gaussians, took [0-9-]+ s"
 """Name, and what the file says of it."""
 leaves = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.sampled_from([*NASTY, 10**30, 1e300])
@@ -75,6 +83,8 @@ def _is_shown(session: LiveSession) -> None:
         isinstance(threshold, float) and 0 <= threshold <= 0.95 and isinstance(feather, float) and 0 <= feather <= 0.3
     )
     assert len(grade_of(scene).check().tint_color) == 3
+    for value, most in zip(turn_of(scene), (180.0, 8.0)):
+        assert isinstance(value, float) and abs(value) <= most
     for thing in objects_of(scene):
         assert thing.name == one_line(thing.name) and 0 < len(thing.name) <= LONGEST_NAME
         for edit in thing.edits:
@@ -94,6 +104,9 @@ def _is_shown(session: LiveSession) -> None:
 @example({"clicks": [["a", "b", "c", "d"]]})
 @example({"grade": GRADE | {"tint": 1.0, "tint_color": [0.5, 0.5]}})
 @example({"grade": {"brightness": 0.5}})
+@example({"turned": {"yaw": "east", "exposure": 0.0}})
+@example({"turned": {"yaw": 1e9, "exposure": 0.0}})
+@example({"turned": {"yaw": 90.0}})
 @example({"object_id": True})
 @example({"object_id": -5})
 def test_settings_of_a_strangers_step_are_ours_or_nothing(session, said):
@@ -117,7 +130,7 @@ def test_what_is_ours_counts(session):
     """So that the tests above do not pass because everything is left out."""
     _say(session, settings=WHOLE)
     assert clicks_of(session.scene) == [((0.0, 0.0, 0.3), True)] and jobs.edge_of(session.scene) == (0.5, 0.0)
-    assert grade_of(session.scene).brightness == 0.5
+    assert grade_of(session.scene).brightness == 0.5 and turn_of(session.scene) == (90.0, -1.0)
     assert "round 2, " in edit_text(session.scene.history.edits[0])
 
 
