@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -65,6 +66,14 @@ class LivePage:
             elif time.monotonic() - since > rest:
                 return now
         raise AssertionError("the picture does not come to rest")
+
+    def differs(self, picture: np.ndarray, least: float, part: Any = np.s_[:]) -> np.ndarray:
+        """The picture at rest once one sees something else, by at least this mean difference of 255.
+
+        A session says that something is done before the picture of it has come; until then the old one is at rest, too.
+        """
+        self.wait_for(lambda: difference(self.picture()[part], picture[part]) > least, 60, "something else to be seen")
+        return self.settled()
 
     def becomes(self, picture: np.ndarray, most: float) -> None:
         """Wait until one sees what was seen before, up to this mean difference of 255."""

@@ -24,6 +24,7 @@ from fasttext2style.plugin.host.chatter import address, host_is_quiet, rich_is_q
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.plugin.host.defaults import viewer as viewer_config
 from fasttext2style.plugin.host.model import SceneModel
+from fasttext2style.plugin.host.renderer import use_orderly_renderers
 from fasttext2style.plugin.host.visitors import own_pages_only
 from fasttext2style.plugin.viewer.viewer import LiveViewer
 from fasttext2style.scene.cameras import Cameras, evenly_spread
@@ -64,6 +65,7 @@ def shown(pipeline: VanillaPipeline, folder: Path, scene: Gaussians, weights: Te
     # Not the run's own settings: who wrote them could have opened this machine to the network.
     config = viewer_config()
     config.max_num_display_images = MOST_VIEWS
+    use_orderly_renderers()
     with own_pages_only(config), host_is_quiet(), rich_is_quiet():
         viewer = Viewer(config, folder / "viewer", folder, pipeline, train_lock=threading.Lock())
         viewer.init_scene(data.train_dataset, "completed", data.eval_dataset)
