@@ -32,7 +32,7 @@ class EditTab:
     Args:
         elements: makes them.
         view: the viewer.
-        page: draws, and tells of keys.
+        page: draws, and tells of keys and of the mouse.
         action: what is done with the object.
         prompt: stands in the sentence's field at first.
         segmenter: finds an object by a text.
@@ -40,9 +40,9 @@ class EditTab:
 
     def __init__(self, elements: Elements, view: View, page: Page, action: Action, prompt: str, segmenter: str) -> None:
         self.elements, self.gui, self.session = elements, elements.gui, elements.session
-        self.view, self.action, self.segmenter = view, action, segmenter
+        self.view, self.page, self.action, self.segmenter = view, page, action, segmenter
         safe = elements.safe
-        self.mouse = Mouse(view, page, safe(self._click), safe(self._draw))
+        self.mouse = Mouse(view, safe(self._click), safe(self._draw))
         page.on_message(safe(self._hear))
         with self.gui.add_folder("1. Point at the object"):
             self._add_pointing()
@@ -174,7 +174,7 @@ class EditTab:
     # --- what one does ------------------------------------------------------------------------------------------------
 
     def _use_tool(self) -> None:
-        self.mouse.use(self.tool.value, self.size.value / 100)
+        self.page.show(tool=self.tool.value, size=self.size.value / 100)
 
     @property
     def _combine(self) -> Combine:

@@ -1,4 +1,4 @@
-// What viser's page lacks: keys, and drawing over the scene. Runs once in each tab; page.py brings it there.
+// What viser's page lacks: keys, clicks that are no drags, and drawing over the scene. Runs once in each tab; page.py brings it there.
 //
 // It talks to the server through a text field of viser's that it hides, and presses buttons of viser's by their labels;
 // nothing of viser is replaced. ASCII only.
@@ -7,7 +7,7 @@
   const state = { tool: "click", size: 0.2, split: null, look: "after" };
   Object.assign(state, window.ft2sState);
   window.ft2s = { set: (changes) => { Object.assign(state, changes); showSplit(); showCursor(null); } };
-  const drawings = ["rectangle", "lasso", "brush"];
+  const clicks = ["click", "color"], drawings = ["rectangle", "lasso", "brush"];
 
   // --- the looks ---
   const style = document.createElement("style");
@@ -81,8 +81,8 @@
     ["Shift, Alt held", "add, take away"], ["Space held", "turn the view while drawing"],
     ["F", "the object into view"], ["H", "hide the panel"], ["W A S D Q E, arrows", "move, turn"],
     ["Shift 1 to 9, 1 to 9, 0", "keep this view, back to it, to the first one"], ["?", "this help"]];
-  let held = "", space = false;
-  function hold(what) { if (what !== held) send({ kind: "held", combine: (held = what) }); }
+  let space = false;
+  const combineOf = (event) => (event.shiftKey ? "add" : event.altKey ? "take away" : "");
   function showHelp() {
     const shown = document.querySelector(".ft2s-help");
     if (shown) return shown.remove();
@@ -114,8 +114,7 @@
     else if (control && key === "enter") press("Apply", "Next round");
     else if (control) return;
     else if (key === "escape") press("Stop");
-    else if (key === "shift") return hold("add");
-    else if (key === "alt") hold("take away");
+    else if (key === "alt") ; // not the browser's menu
     else if (key === " ") space = true;
     else if (key in tools) send({ kind: "tool", tool: tools[key] });
     else if (key === "[" || key === "]") send({ kind: "size", larger: key === "]" });
@@ -128,18 +127,16 @@
     event.preventDefault();
     event.stopPropagation();
   }, true);
-  window.addEventListener("keyup", (event) => {
-    if (event.key === "Shift" || event.key === "Alt") hold("");
-    if (event.key === " ") space = false;
-  }, true);
-  window.addEventListener("blur", () => { hold(""); space = false; });
+  window.addEventListener("keyup", (event) => { if (event.key === " ") space = false; }, true);
+  window.addEventListener("blur", () => { space = false; });
 
-  // --- drawing ---
+  // --- clicks and drawings ---
   const over = document.createElement("canvas");
   over.className = "ft2s-over";
   document.body.append(over);
   const brush = over.getContext("2d");
-  let line = null, pointers = 0, sliding = false;
+  const still = 3; // pixels by which a click may move
+  let line = null, began = null, pointers = 0, sliding = false;
   const isScene = (it) => it instanceof HTMLCanvasElement && it.dataset.engine !== undefined;
   const scene = () => document.querySelector("canvas[data-engine]");
   function place() {
@@ -197,13 +194,17 @@
     if (!isScene(event.target)) return;
     if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
     pointers += 1;
+    began = null;
     if (event.button !== 0 || space) return;
     if (nearSplit(event)) sliding = true;
     else if (drawings.includes(state.tool)) line = pointers === 1 ? [at(event)] : null;
+    // Where the hand is shown, viser has something to click on itself: a camera's picture.
+    else if (clicks.includes(state.tool) && pointers === 1 && document.body.style.cursor !== "pointer") began = event;
     if (sliding || line) event.stopPropagation();
   }, true);
   window.addEventListener("pointermove", (event) => {
     if (sliding) return slide(event);
+    if (began && Math.hypot(event.clientX - began.clientX, event.clientY - began.clientY) > still) began = null;
     if (line) {
       const [x, y] = at(event), [lx, ly] = line[line.length - 1];
       if (Math.hypot(x - lx, y - ly) > 0.003) line.push([x, y]);
@@ -212,19 +213,22 @@
     if (drawings.includes(state.tool)) showCursor(isScene(event.target) ? event : null);
   }, true);
   function ended(event) {
-    pointers = 0;
-    sliding = false;
-    if (!line) return;
-    const points = line, combine = event.shiftKey ? "add" : event.altKey ? "take away" : "";
-    line = null;
+    const points = began ? [at(began)] : line;
+    stop();
+    if (!points) return;
     place();
     const step = Math.ceil(points.length / 200);
     const some = points.filter((_, i) => i % step === 0 || i === points.length - 1);
-    const kind = points.length === 1 && state.tool !== "brush" ? "click" : "drawing";
+    const kind = points.length === 1 && state.tool !== "brush" ? "click" : "drawing", combine = combineOf(event);
     send({ kind, drawing: state.tool, combine, points: some.map((p) => p.map((v) => Math.round(v * 1e4) / 1e4)) });
   }
+  function stop() {
+    pointers = 0;
+    sliding = false;
+    line = began = null;
+  }
   window.addEventListener("pointerup", ended, true);
-  window.addEventListener("pointercancel", () => { pointers = 0; line = null; sliding = false; }, true);
+  window.addEventListener("pointercancel", stop, true);
 
   // --- what is shown, and what stands beside it ---
   const labels = [0, 1].map(() => {

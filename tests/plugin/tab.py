@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import viser
-from viser._messages import GuiUpdateMessage, Message, SceneNodeClickMessage, ViewerCameraMessage
+from viser._messages import GuiUpdateMessage, Message, ViewerCameraMessage
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -58,9 +58,9 @@ class Tab:
         assert label in self.elements[group]["options"]
         self._send(GuiUpdateMessage(self.elements[group]["id"], {"value": label}))
 
-    def click(self, x: float, y: float) -> None:
-        """Click into the scene, at shares of the width and height; viser's page always names the same ray."""
-        self._send(SceneNodeClickMessage("/sky", None, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (x, y)))
+    def click(self, x: float, y: float, combine: str = "") -> None:
+        """Click into the scene, at shares of the width and height, with a key that stands for this held."""
+        self.say(kind="click", drawing="click", combine=combine, points=[[x, y]])
 
     def say(self, **message: Any) -> None:
         """What the script on the page says; it counts, for viser passes over what is said twice."""

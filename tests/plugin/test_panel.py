@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import torch
+from nerfstudio.viewer.utils import get_camera
 from viser._messages import GuiUpdateMessage
 
 from fasttext2style.history.delta import Delta
@@ -45,6 +46,8 @@ class Live:
     session: LiveSession
     shown: LiveViewer
     tab: Tab
+    number: int
+    """Of the tab."""
     defaults: dict = field(default_factory=dict)
 
     def asked(self, count: int = 1) -> list[Job]:
@@ -54,14 +57,13 @@ class Live:
         self.session.stop()
         return asked
 
-    def click(self) -> None:
-        self.tab.click(0.7, 0.4)
+    def click(self, combine: str = "") -> None:
+        self.tab.click(0.7, 0.4, combine)
 
     def use(self, tool: str) -> None:
-        """Choose a tool of the mouse; returns when the page knows whether to send clicks."""
+        """Choose a tool of the mouse; returns when the page knows what to send."""
         self.tab.set("Mouse", tool)
-        clicks = tool in ("click", "color")
-        self.tab.until(lambda: self.tab.nodes["/sky"].get("visible", True) == clicks, f"the tool {tool}")
+        self.tab.until(lambda: self.tab.told()["tool"] == tool, f"the tool {tool}")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def opened(tmp_path_factory):
     tab = Tab(shown.server)
     tab.until(lambda: "Write file" in tab.elements, "the whole panel")
     values = {label: element.get("value") for label, element in tab.elements.items()}
-    yield Live(session, shown, tab, values)
+    yield Live(session, shown, tab, next(iter(shown.server.get_clients())), values)
     tab.close()
     shown.close()
     shown.server.stop()
@@ -129,6 +131,23 @@ def test_nothing_on_the_page_takes_the_drag_from_the_camera(live):
         assert live.shown.server.scene._scene_pointer_cb is None
 
 
+def test_the_session_answers_after_a_tab_closed_while_it_moved(live):
+    """The server may still hear of its camera when nobody renders for it any more."""
+    server = live.shown.server
+    tab = Tab(server)
+    tab.until(lambda: len(server.get_clients()) == 2, "two tabs")
+    (number,) = server.get_clients().keys() - {live.number}
+    client = server.get_clients()[number]
+    live.shown.viewer.render_statemachines.pop(number).running = False
+    for moved in client.camera._state.camera_cb:
+        moved(client.camera)
+    tab.close()
+    live.tab.until(lambda: len(server.get_clients()) == 1, "one tab")
+    live.tab.look_from(12.0)
+    live.click()
+    assert live.asked()
+
+
 @pytest.mark.parametrize("combine", COMBINATIONS)
 @pytest.mark.parametrize("drawing", ["rectangle", "lasso", "brush"])
 def test_a_drawing_is_that_of_the_tab_in_which_it_was_drawn(live, drawing, combine):
@@ -146,13 +165,11 @@ def test_a_drawing_is_that_of_the_tab_in_which_it_was_drawn(live, drawing, combi
 
 
 @pytest.mark.parametrize("held", ["add", "take away"])
-def test_keys_that_are_held_say_how_to_combine(live, held):
+def test_a_key_that_is_held_says_how_to_combine(live, held):
     live.use("click")
     live.tab.set("Then", "keep common")
     for combine, expected in ((held, held), ("", "keep common")):
-        live.tab.say(kind="held", combine=combine)
-        time.sleep(0.1)  # as fingers do
-        live.click()
+        live.click(combine)
         assert live.asked()[0].combine == expected
     live.tab.say(kind="drawing", drawing="lasso", points=[[0, 0], [1, 0], [1, 1]], combine=held)
     assert live.asked()[0].combine == held
@@ -408,6 +425,16 @@ def test_an_original_that_cannot_be_read_is_said_and_not_shown(without_files, lo
     live.tab.until(lambda: live.tab.told().get("look") == "after", "the scene in its place")
     live.tab.until(lambda: live.tab.elements["Show"]["value"] == "after", "the menu to say so")
     assert all(renderer.is_alive() for renderer in live.shown.viewer.render_statemachines.values())
+
+
+def test_one_that_is_chosen_while_the_picture_is_on_its_way_is_said_too(without_files):
+    """nerfstudio's thread reads what is chosen once more when everything is rendered."""
+    live = without_files
+    (client,) = live.shown.server.get_clients().values()
+    camera = get_camera(live.shown.viewer.get_camera_state(client), 8, 12)
+    outputs = live.shown.model.get_outputs_for_camera(camera)
+    torch.testing.assert_close(outputs["original"], outputs["rgb"])
+    live.tab.until(lambda: live.tab.says("cannot be read as a history step"), "the error")
 
 
 class Long:

@@ -33,6 +33,7 @@ from fasttext2style.plugin.host.densification import splatfacto_densification
 from fasttext2style.plugin.host.lenses import is_pinhole, render_lens
 from fasttext2style.plugin.host.lpips_metric import LpipsMetric
 from fasttext2style.plugin.host.outputs import EarlierObject, LazyOutputs
+from fasttext2style.plugin.host.viewer_threads import mend_viewers
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import SH_C0, SPLATFACTO_NAMES, Gaussians, sh_dc_of_logits
 from fasttext2style.scene.rasterize import render, render_splats, render_values, splats_of
@@ -84,6 +85,7 @@ class SceneModel(SplatfactoModel):
                 "Camera optimization and bilateral grids are not supported by fasttext2style: train such a base run "
                 "with `ns-train splatfacto` and give it as --load-dir; its Gaussians are used."
             )
+        mend_viewers()  # that may show it: ours, ns-viewer's
         points, colors = self.seed_points if self.seed_points is not None else (torch.empty(0, 3), torch.empty(0, 3))
         if len(points) == 0 or self.config.random_init:
             points = (torch.rand(self.config.num_random, 3) - 0.5) * self.config.random_scale

@@ -19,11 +19,20 @@ TINT = 0.35
 class LazyOutputs(dict[str, Any]):
     """Outputs of a render; a function stands for one that is rendered when it is first read."""
 
+    instead: Callable[[Exception], Tensor] | None = None
+    """What is shown in place of one that cannot be rendered. None: the error is raised."""
+
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
         if callable(value):
-            with torch.no_grad():
-                value = self[name] = value()
+            try:
+                with torch.no_grad():
+                    value = value()
+            except (ValueError, OSError) as error:
+                if self.instead is None:
+                    raise
+                value = self.instead(error)
+            self[name] = value
         return value
 
     def get(self, name: str, default: Any = None) -> Any:

@@ -13,6 +13,7 @@ from nerfstudio.models.nerfacto import NerfactoModel, NerfactoModelConfig
 from torch import Tensor
 
 from fasttext2style.plugin.host.lpips_metric import LpipsMetric
+from fasttext2style.plugin.host.viewer_threads import mend_viewers
 
 
 @dataclass
@@ -52,6 +53,7 @@ class NerfModel(NerfactoModel):
     def populate_modules(self) -> None:
         with _nothing_fetched():
             super().populate_modules()
+        mend_viewers()  # that may show it: ns-train's, ns-viewer's
         self.lpips_metric = LpipsMetric(self.config.lpips_metric)
         self.lpips = self._distance
         self.register_buffer("sampling", torch.zeros(2, dtype=torch.long))

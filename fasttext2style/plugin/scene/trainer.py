@@ -24,7 +24,6 @@ from fasttext2style.plugin.host.checkpoints import (
     write_checkpoint,
 )
 from fasttext2style.plugin.host.errors import host_in_words
-from fasttext2style.plugin.host.renderer import use_orderly_renderers
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
 from fasttext2style.plugin.host.start_checks import NamedScene
 from fasttext2style.plugin.host.visitors import own_pages_only
@@ -90,7 +89,6 @@ class SceneTrainer(Trainer):
         # The next thing that the host does is to open the viewer, where no method of it could be overridden.
         self._while_viewer_opens.enter_context(rich_is_quiet())
         self._while_viewer_opens.enter_context(own_pages_only(self.config.viewer))
-        use_orderly_renderers()
         return optimizers
 
     def _check_viewer_warnings(self) -> None:

@@ -18,13 +18,13 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from nerfstudio.viewer.viewer import Viewer
 from torch import Tensor
 
-from fasttext2style.panel.mouse import ray_of, sky
+from fasttext2style.panel.mouse import ray_of
+from fasttext2style.panel.page import Message, Page
 from fasttext2style.plugin.host.allocator import share_arenas
 from fasttext2style.plugin.host.chatter import address, host_is_quiet, rich_is_quiet
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.plugin.host.defaults import viewer as viewer_config
 from fasttext2style.plugin.host.model import SceneModel
-from fasttext2style.plugin.host.renderer import use_orderly_renderers
 from fasttext2style.plugin.host.visitors import own_pages_only
 from fasttext2style.plugin.viewer.viewer import LiveViewer
 from fasttext2style.scene.cameras import Cameras, evenly_spread
@@ -34,6 +34,8 @@ from fasttext2style.terminal.console import say
 
 MOST_VIEWS = 48
 """Drawn with their numbers; more hide the scene."""
+_BELOW = 1e6
+"""Order of what is not seen, under all of nerfstudio's elements."""
 
 
 def show_until_interrupted(pipeline: VanillaPipeline, folder: Path, scene: Gaussians, weights: Tensor) -> None:
@@ -65,7 +67,6 @@ def shown(pipeline: VanillaPipeline, folder: Path, scene: Gaussians, weights: Te
     # Not the run's own settings: who wrote them could have opened this machine to the network.
     config = viewer_config()
     config.max_num_display_images = MOST_VIEWS
-    use_orderly_renderers()
     with own_pages_only(config), host_is_quiet(), rich_is_quiet():
         viewer = Viewer(config, folder / "viewer", folder, pipeline, train_lock=threading.Lock())
         viewer.init_scene(data.train_dataset, "completed", data.eval_dataset)
@@ -77,13 +78,13 @@ def shown(pipeline: VanillaPipeline, folder: Path, scene: Gaussians, weights: Te
         place = (live.scale * cameras.centers[number].double().cpu().numpy()).tolist()
         live.server.scene.add_label(f"/cameras/number_{number:05d}", str(number), position=tuple(place))
 
-    air = live.server.scene.add_mesh_simple("/sky", *sky(), opacity=0.0)
+    def heard(client: viser.ClientHandle, message: Message) -> None:
+        if message["kind"] == "click":
+            (x, y), *_ = message["points"]
+            origin, direction = ray_of(client.camera, float(x), float(y), live.scale)
+            say(where_clicked(scene, cameras, torch.tensor(origin), torch.tensor(direction)))
 
-    @air.on_click
-    def _(event: viser.SceneNodePointerEvent) -> None:
-        origin, direction = ray_of(event.client.camera, *event.screen_pos, live.scale)
-        say(where_clicked(scene, cameras, torch.tensor(origin), torch.tensor(direction)))
-
+    Page(live.server, order=_BELOW).on_message(heard)
     try:
         yield live
     finally:

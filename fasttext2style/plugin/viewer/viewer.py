@@ -143,14 +143,16 @@ class LiveViewer:
         compared = self._compared
         if compared in outputs:
             outputs.later(compared, outputs.pop(compared))
+        # A thread that renders ends with what it raises; and somebody may choose another output before it has read one.
+        outputs.instead = partial(self._failed, outputs)
         for name in {panel.output_render} | ({panel.split_output_render} if panel.split else set()):
-            try:
-                outputs.get(name)
-            except (ValueError, OSError) as error:  # a thread that renders ends with what it raises
-                outputs[name] = outputs["rgb"]
-                self.on_failure(str(error))
+            outputs.get(name)
         if tint is not None:
             outputs["rgb"] = marked(outputs["rgb"], outputs["selection"][..., :1], tint)
+
+    def _failed(self, outputs: LazyOutputs, error: Exception) -> Tensor:
+        self.on_failure(str(error))
+        return outputs["rgb"]
 
     def show_pictures(self, pictures: Mapping[int, Tensor]) -> None:
         # nerfstudio's buttons show and hide frustums: shown at once, they would stand before what has changed.
