@@ -6,17 +6,17 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
 from fasttext2style.scene.files.ply import write_ply
 from fasttext2style.toy.scene import WORLD_OPTIONS, toy_scene, write_dataset
+from tests import forked
 from tests.browser.live_page import ARGUMENTS, LivePage
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -38,7 +38,7 @@ def browser():
 class LiveRun:
     """A process of `ns-train fasttext2style --live True`."""
 
-    process: subprocess.Popen
+    process: ForkServerProcess
     address: str
     log: Path
     output: Path
@@ -47,19 +47,20 @@ class LiveRun:
         """Wait until the log holds a text."""
         deadline = time.monotonic() + seconds
         while text not in self.log.read_text():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()[-3000:]
+            assert self.process.is_alive() and time.monotonic() < deadline, self.log.read_text()[-3000:]
             time.sleep(0.2)
 
     def stop(self) -> None:
         """End it, if it has not ended."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(60)
+        self.process.kill()
+        self.process.join(60)
 
-    def interrupt(self) -> int:
-        """Ctrl-C; returns the exit code."""
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+    def interrupt(self) -> int | None:
+        """Ctrl-C; returns the exit code, None if it does not end."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGINT)
+        self.process.join(60)
+        return self.process.exitcode
 
 
 def start_live_run(method: list[str], capture: Path, output: Path, earlier: Path | None = None) -> LiveRun:
@@ -70,17 +71,15 @@ def start_live_run(method: list[str], capture: Path, output: Path, earlier: Path
         port = free.getsockname()[1]
     output.mkdir(parents=True, exist_ok=True)
     log = output / "log.txt"
+    log.touch()
     command = [
-        *(str(Path(sys.executable).parent / "ns-train"), *method, "--live", "True"),
+        *("ns-train", *method, "--live", "True"),
         *("--data", str(capture)),
         *(("--load-ply", str(capture / "scene.ply")) if earlier is None else ("--load-dir", str(earlier))),
         *("--output-dir", str(output), "--vis", "viewer", "--timestamp", "live"),
         *("--viewer.websocket-port", str(port), "nerfstudio-data", *WORLD_OPTIONS),
     ]
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            command, stdout=stream, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"}
-        )
+    process = forked.start(command, output, str(log), str(log))
     return LiveRun(process, f"http://127.0.0.1:{port}", log, output)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -89,24 +90,26 @@ def test_ns_eval_measures_without_downloads(run, tmp_path):
 
 
 def test_ns_viewer_serves_the_scene(run, tmp_path):
-    port = "7431"
-    command = [str(BIN / "ns-viewer"), "--load-config", str(run / "config.yml"), "--viewer.websocket-port", port]
-    with open(tmp_path / "log", "w") as log:
-        viewer = subprocess.Popen([*command, "--viewer.websocket-host", "127.0.0.1"], stdout=log, stderr=log)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "log"
+    command = ["ns-viewer", "--load-config", run / "config.yml", "--viewer.websocket-port", port]
+    viewer = forked.start([*command, "--viewer.websocket-host", "127.0.0.1"], tmp_path, str(log), str(log))
     try:
         deadline = time.monotonic() + 240
         page = b""
-        while b"<html" not in page and time.monotonic() < deadline and viewer.poll() is None:
-            time.sleep(0.5)
+        while b"<html" not in page and time.monotonic() < deadline and viewer.is_alive():
+            time.sleep(0.2)
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}") as answer:
                     page = answer.read()
             except OSError:
                 continue
-        assert b"<html" in page, (tmp_path / "log").read_text()[-3000:]
+        assert b"<html" in page, log.read_text()[-3000:]
     finally:
         viewer.kill()
-        viewer.wait()
+        viewer.join()
 
 
 def test_the_entry_point_is_light():

@@ -29,6 +29,7 @@ def _python(program, cwd):
     return done.stdout
 
 
+@pytest.mark.slow  # and on a bare machine in every CI
 def test_everything_loads_and_a_capture_is_styled_without_a_screen(tmp_path):
     """Every module, and every library that one of them names, also those that are imported late, inside functions; then
     a run: reconstructed from its points, styled, written down."""
