@@ -100,6 +100,14 @@ def test_what_cannot_work_is_refused_before_anything_is_read(capture, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+def test_weights_that_are_named_from_here_are_found_from_everywhere(capture, tmp_path, monkeypatch):
+    monkeypatch.chdir(capture)
+    config = _config(capture, tmp_path)
+    config.pipeline.feature_weights = "weights.pth"
+    config.make_paths_absolute()
+    assert config.pipeline.feature_weights == str(capture / "weights.pth")
+
+
 def test_weights_of_another_network_are_refused_before_the_run_begins(capture, tmp_path):
     config = _config(capture, tmp_path)
     config.pipeline.feature_weights = str(capture / "ball.npy")

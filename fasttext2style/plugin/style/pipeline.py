@@ -82,6 +82,8 @@ class StylePipelineConfig(ObjectPipelineConfig):
 
     def keep_picture(self, folder: Path) -> None:
         """Keep the picture in the folder of a run, and mean that one from now on: the other may change or go."""
+        if self.feature_weights not in ("", "encoder"):
+            self.feature_weights = str(Path(self.feature_weights).expanduser().absolute())
         picture = self.read_picture()
         if picture is not None and self.style_image is not None:
             kept = folder.absolute() / "style_image" / f"{self.style_image.stem}.png"
