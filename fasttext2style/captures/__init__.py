@@ -3,5 +3,6 @@
 checks.py what is wrong with a capture, said before anything is computed · plain.py a capture as nerfstudio's parser
 reads it · transforms.py transforms.json as it lies on the disk · photographs.py headers, pixels, sizes · masks.py whose
 they are and what is white · cameras.py lenses and poses · points.py what a reconstruction starts from · around.py,
-from_scene.py views of a scene that came without photographs, write.py as a capture
+from_scene.py views of a scene that came without photographs, write.py as a capture · style_pictures.py a picture of any
+kind, to take a style from
 """

@@ -83,7 +83,7 @@ def read_head(path: Path) -> Head:
     except Image.DecompressionBombError:
         raise ValueError(f"{path} has more than {_most_pixels():,} pixels: scale it down") from None
     except UNREADABLE as error:
-        raise ValueError(f"{path} ({_advice(path, error)})") from error
+        raise ValueError(f"{path} ({advice(path, error)})") from error
     if head.mode not in MODES:
         raise ValueError(
             f"{path} (mode {head.mode}: nobody knows which of its values is white; save it with 8 or 16 bits)"
@@ -109,7 +109,7 @@ def why_pixels_are_unreadable(path: Path) -> str | None:
     except Image.DecompressionBombError:
         return f"{path} has more than {_most_pixels():,} pixels: scale it down"
     except UNREADABLE as error:
-        return f"{path} ({_advice(path, error)})"
+        return f"{path} ({advice(path, error)})"
     return None
 
 
@@ -155,7 +155,7 @@ def read_photograph(
             head = _head(path, image)
             pixels = in_colors(image)
     except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise ValueError(f"The photograph {path} cannot be read: {_advice(path, error)}.") from error
+        raise ValueError(f"The photograph {path} cannot be read: {advice(path, error)}.") from error
     turn = turned_as(head, size)
     if turn is None:
         raise ValueError(wrong_size(head, size))
@@ -223,7 +223,8 @@ def _most_pixels() -> int:
     return 2 * (Image.MAX_IMAGE_PIXELS or 0)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """EXIF's, 1 to 8, of an opened picture; 1, upright, where it says nothing that can be read."""
     # Pillow turns TIFFs itself, and would decode a whole PNG to look for a tag behind its pixels.
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
         return 1
@@ -236,7 +237,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _head(path: Path, image: Image.Image) -> Head:
     width, height = image.size
-    return Head(path, width, height, image.mode, _orientation(image))
+    return Head(path, width, height, image.mode, orientation(image))
 
 
 def _head_or_why(path: Path) -> Head | str:
@@ -246,12 +247,13 @@ def _head_or_why(path: Path) -> Head | str:
         return str(error)
 
 
-def _advice(path: Path, error: BaseException) -> str:
-    advice = FOREIGN.get(path.suffix.lower())
+def advice(path: Path, error: BaseException) -> str:
+    """Why a picture cannot be read, and what to do about it where that is known."""
+    what_to_do = FOREIGN.get(path.suffix.lower())
     reason = "no picture that can be read" if isinstance(error, Image.UnidentifiedImageError) else str(error)
     if isinstance(error, PermissionError):
         reason = "you may not read it: chmod u+r"
-    return f"{reason}; {advice}" if advice else reason or type(error).__name__
+    return f"{reason}; {what_to_do}" if what_to_do else reason or type(error).__name__
 
 
 def _pixels(size: tuple[int, int]) -> str:

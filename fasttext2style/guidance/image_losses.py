@@ -18,8 +18,7 @@ from torch import Tensor
 
 from fasttext2style.guidance.constants import constant
 from fasttext2style.guidance.encoder import TextImageEncoder
-from fasttext2style.guidance.weights import reachable
-from fasttext2style.trust.torch_files import load_torch_file
+from fasttext2style.guidance.weights import cached_weights, fill, imagenet_input, reachable, read_weights
 
 Content = Literal["none", "trunk", "structure", "vgg", "lpips"]
 ContentLoss = Callable[[Tensor, Tensor], Tensor]
@@ -109,15 +108,15 @@ class VggContent:
         state = _torchvision_weights(torchvision.models.VGG16_Weights.IMAGENET1K_V1.url, weights, "vgg")
         vgg = torchvision.models.vgg
         features = vgg.make_layers(vgg.cfgs["D"][:9])  # features[:16] without 120 million weights behind them
-        _load(features, state, "features.", "VGG16 of torchvision")
+        fill(features, state, "features.", "VGG16 of torchvision")
         self._features = features.to(device).eval().requires_grad_(False)
 
     def __call__(
         self, images: Float[Tensor, "views height width 3"], originals: Float[Tensor, "views height width 3"]
     ) -> Float[Tensor, ""]:
         with torch.no_grad():
-            reference = self._features(_imagenet(originals))
-        return F.mse_loss(self._features(_imagenet(images)), reference)
+            reference = self._features(imagenet_input(originals))
+        return F.mse_loss(self._features(imagenet_input(images)), reference)
 
 
 class LpipsContent:
@@ -129,7 +128,7 @@ class LpipsContent:
 
         state = _torchvision_weights(torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url, weights, "lpips")
         network = torchvision.models.squeezenet1_1().features
-        _load(network, state, "features.", "SqueezeNet 1.1 of torchvision")
+        fill(network, state, "features.", "SqueezeNet 1.1 of torchvision")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # lpips calls torchvision by its old names
             # pnet_rand: lpips would download the network by itself; its slices are filled below.
@@ -153,38 +152,16 @@ def _gradients(luminance: Float[Tensor, "views height width"]) -> Float[Tensor, 
     return torch.stack([along_x, along_y], -1)
 
 
-def _imagenet(images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views 3 height width"]:
-    mean, std = constant((0.485, 0.456, 0.406), images), constant((0.229, 0.224, 0.225), images)
-    return ((images - mean) / std).permute(0, 3, 1, 2)
-
-
 def _torchvision_weights(url: str, path: str, content: str) -> dict[str, Tensor]:
     """State dict from `path`, from torch's cache, or downloaded into it."""
     if path:
         if not Path(path).is_file():
             raise ValueError(f"There is no file {path} with weights for content {content!r}.")
-        try:
-            state = load_torch_file(Path(path))
-        except ValueError as error:
-            raise ValueError(f"{path} cannot be read as weights for content {content!r} ({error}).") from error
-        if not isinstance(state, dict) or not all(isinstance(it, Tensor) for it in state.values()):
-            raise ValueError(f"{path} holds no weights for content {content!r}: expected tensors by their names.")
-        return state
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
-    if not cached.is_file() and not reachable(url):
+        return read_weights(Path(path), f"weights for content {content!r}")
+    if cached_weights(url) is None and not reachable(url):
         raise ValueError(
             f"The content loss {content!r} needs {Path(url).name}, which is not on this machine and cannot be "
             "downloaded. Give the file with --pipeline.styler.objective.content-weights, or choose content "
             "'structure' or 'trunk', which need none."
         )
     return torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True, progress=False)
-
-
-def _load(network: torch.nn.Module, state: dict[str, Tensor], prefix: str, what: str) -> None:
-    """Fill `network` with the entries of `state` under `prefix`, in float32."""
-    wanted = network.state_dict()
-    found = {key: state[prefix + key].float() for key in wanted if prefix + key in state}
-    wrong = [key for key in wanted if key not in found or found[key].shape != wanted[key].shape]
-    if wrong:
-        raise ValueError(f"The weights are not those of {what}: {prefix}{wrong[0]} is missing or has another shape.")
-    network.load_state_dict(found)

@@ -4,6 +4,55 @@ from __future__ import annotations
 
 import threading
 import urllib.request
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fasttext2style.guidance.constants import constant
+from fasttext2style.trust.torch_files import load_torch_file
+
+
+def read_weights(path: Path, what: str) -> dict[str, Tensor]:
+    """The tensors of a file by their names; `what` they should be, for errors.
+
+    Raises:
+        ValueError: it cannot be read, or holds something else.
+    """
+    try:
+        state = load_torch_file(path)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as {what} ({error}).") from error
+    if not isinstance(state, dict) or not all(isinstance(it, Tensor) for it in state.values()):
+        raise ValueError(f"{path} holds no {what}: expected tensors by their names.")
+    return state
+
+
+def cached_weights(url: str) -> Path | None:
+    """Where torch keeps the file of `url`, if it was downloaded before."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    return path if path.is_file() else None
+
+
+def fill(network: torch.nn.Module, state: dict[str, Tensor], prefix: str, what: str) -> None:
+    """Fill `network` with the entries of `state` under `prefix`, in float32.
+
+    Raises:
+        ValueError: one is missing or has another shape; says that they are not those of `what`.
+    """
+    wanted = network.state_dict()
+    found = {key: state[prefix + key].float() for key in wanted if prefix + key in state}
+    wrong = [key for key in wanted if key not in found or found[key].shape != wanted[key].shape]
+    if wrong:
+        raise ValueError(f"The weights are not those of {what}: {prefix}{wrong[0]} is missing or has another shape.")
+    network.load_state_dict(found)
+
+
+def imagenet_input(images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views 3 height width"]:
+    """As networks of torchvision want it: channels first, less ImageNet's mean, over its standard deviation."""
+    mean, std = constant((0.485, 0.456, 0.406), images), constant((0.229, 0.224, 0.225), images)
+    return ((images - mean) / std).permute(0, 3, 1, 2)
 
 
 def reachable(url: str, seconds: float = 2.0) -> bool:

@@ -157,10 +157,12 @@ class History:
         seconds: float = 0.0,
         metrics: Mapping[str, float] | None = None,
         thumbnail: UInt8[np.ndarray, "height width 3"] | None = None,
+        picture: bytes | None = None,
     ) -> Step:
         """Keep what was just done to the scene; undone steps can then no longer be redone.
 
-        Selections are steps of their own, so that they never stand in the way of taking an edit out.
+        Selections are steps of their own, so that they never stand in the way of taking an edit out. `picture` is a PNG
+        of at most 1024 pixels a side that the step took its style from.
 
         Raises:
             ValueError: nothing changed, an edit that changes the selection too, or it could not be written; then the
@@ -187,7 +189,7 @@ class History:
         with self._store.changing():
             index = self._store.index
             step_id, done = index.next_step_id, index.moves[: index.done]
-            self._store.write_step(step_id, delta, facts, thumbnail)
+            self._store.write_step(step_id, delta, facts, thumbnail, picture)
             next_gaussian_id = max(index.next_gaussian_id, delta.added.next_id)
             try:
                 moves = (*done, Move(step_id, 0.0, 1.0))

@@ -5,6 +5,7 @@
       steps/0001/step.json       name, prompt, settings, seed, times, metrics
       steps/0001/delta.safetensors
       steps/0001/thumbnail.png
+      steps/0001/picture.png     only of a step that took its style from one
 
 Reading is all that is done here, and without torch, for a list of steps should come at once; `store.py` writes.
 """
@@ -73,9 +74,18 @@ class Step:
     @property
     def thumbnail(self) -> Path | None:
         """A small picture, if one was kept."""
-        path = self.folder / "thumbnail.png"
+        return self._small_picture("thumbnail.png")
+
+    @property
+    def picture(self) -> Path | None:
+        """The picture that the step took its style from, if it did."""
+        return self._small_picture("picture.png")
+
+    def _small_picture(self, name: str) -> Path | None:
+        path = self.folder / name
         try:
-            if not path.is_file() or path.stat().st_size > LARGEST_THUMBNAIL_FILE:
+            # Ours are no links: one that somebody made may lead to any picture of this machine.
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_THUMBNAIL_FILE:
                 return None
             with open(path, "rb") as stream:
                 start = stream.read(24)

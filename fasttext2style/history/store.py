@@ -120,9 +120,14 @@ class Store(SavedSteps):
         self._known_bytes, self.index = content_bytes, index
 
     def write_step(
-        self, step_id: int, delta: Delta, facts: Mapping[str, Any], thumbnail: np.ndarray | None = None
+        self,
+        step_id: int,
+        delta: Delta,
+        facts: Mapping[str, Any],
+        thumbnail: np.ndarray | None = None,
+        picture: bytes | None = None,
     ) -> None:
-        """Write a step's folder, whole or not at all.
+        """Write a step's folder, whole or not at all; `picture` is a PNG.
 
         Raises:
             ValueError: it could not be written.
@@ -139,6 +144,8 @@ class Store(SavedSteps):
             shutil.copymode(unfinished / "step.json", unfinished / "delta.safetensors")
             if thumbnail is not None:
                 Image.fromarray(thumbnail).save(unfinished / "thumbnail.png")
+            if picture is not None:
+                (unfinished / "picture.png").write_bytes(picture)
             for path in unfinished.iterdir():
                 with open(path, "rb") as stream:
                     os.fsync(stream.fileno())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.live.session import Job
 
@@ -36,5 +37,9 @@ class Action:
     forms: tuple[str, ...] = ()
     """What may change, if that can be chosen; the first one is the default."""
     forms_hint: str = ""
+    takes_pictures: bool = False
+    """A style picture may stand beside the sentence, or in its place."""
+    picture: StylePicture | None = None
+    """The one that stands there at first; without, the one that somebody left."""
     load_encoder: Callable[[], TextImageEncoder] | None = None
     """What compares the surroundings with a sentence; None: they cannot be edited by one."""

@@ -82,6 +82,10 @@ class Desk:
         self._set("asked", asked)
         return fields
 
+    def noted(self, field: str) -> str:
+        """What stood in a field of the panel, whatever the command line asks for; empty if nothing did."""
+        return self._content.get("fields", {}).get(field, "")
+
     def note(self, **fields: str) -> None:
         """This stands in fields of the panel now."""
         self._add("fields", fields)

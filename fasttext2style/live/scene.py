@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import Applied, History
 from fasttext2style.history.state import SELECTION, SceneState
@@ -84,6 +85,8 @@ class LiveScene:
         self.listeners: list[Callable[[Event], None]] = []
         self.pictures: dict[int, Tensor] = {}
         """View -> [height, width, 3] picture as 8 bits that it is trained towards, of the last edit."""
+        self.style_picture: StylePicture | None = None
+        """What the next style is taken from, beside the sentence or alone."""
         self._clicks: tuple[Tensor, ClickSelector] | None = None
         self.unsettled: Unsettled | None = None
         """What becomes a step when something else is done, or after a while."""

@@ -1,19 +1,26 @@
-"""A sentence on the present object, step by step in a session: each step is seen, and the whole can be taken back."""
+"""A sentence, a picture, or both on the present object, step by step in a session: each step is seen, and the whole can
+be taken back.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
+from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.feature_maps import load_feature_maps
+from fasttext2style.guidance.picture_objective import PictureObjective, PictureStyleConfig
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.edit import LiveEdit
 from fasttext2style.live.objects import belonging
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.step import object_before, thumbnail
+from fasttext2style.live.style_picture import SETTING, note_picture
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
@@ -48,10 +55,14 @@ class StyleSettings:
     styler: StylerConfig = field(default_factory=StylerConfig)
     growth: GrowthConfig = field(default_factory=GrowthConfig)
     seed: int = 0
+    picture: PictureStyleConfig = field(default_factory=PictureStyleConfig)
+    """How the object is compared with pictures."""
+    feature_weights: str = ""
+    """What compares them, as `load_feature_maps` takes it."""
 
 
-def style_action(settings: StyleSettings) -> Action:
-    """CLIP styling, as the panel offers it."""
+def style_action(settings: StyleSettings, picture: StylePicture | None = None) -> Action:
+    """CLIP styling, as the panel offers it, at first with this picture."""
 
     def job(order: Order) -> ApplyStyle:
         return ApplyStyle(settings, order.prompt.strip(), order.speed, order.quality, order.form)
@@ -64,13 +75,15 @@ def style_action(settings: StyleSettings) -> Action:
         speed_hint="How fast it changes. How much of a finished edit is in force: see Objects.",
         forms=tuple(FORMS),
         forms_hint="Form is rougher: surfaces may become flaky.",
+        takes_pictures=True,
+        picture=picture,
         load_encoder=lambda: settings.encoder,
     )
 
 
 @dataclass(frozen=True)
 class ApplyStyle:
-    """Style the present object by a sentence, as one step of the history."""
+    """Style the present object by a sentence, the present picture, or both, as one step of the history."""
 
     settings: StyleSettings
     prompt: str
@@ -82,12 +95,15 @@ class ApplyStyle:
 
     @property
     def title(self) -> str:
-        return f"Style: {self.prompt.strip() or '(no sentence)'}"
+        return f"Style: {self.prompt.strip() or 'by the picture'}"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        if not self.prompt.strip():
+        picture = scene.style_picture
+        wish = ", and ".join(filter(None, (self.prompt.strip(), picture and picture.title)))
+        if not wish:
             raise ValueError(
-                'There is no sentence yet. Type what the object should become, such as "a bear made of gold".'
+                'There is no sentence yet. Type what the object should become, such as "a bear made of gold", or '
+                "choose a picture."
             )
         if scene.selection.count == 0:
             raise ValueError("Nothing is selected yet. Click on the object, or name it, then press Apply.")
@@ -108,15 +124,19 @@ class ApplyStyle:
                 return "Stopped before the first step: nothing has changed."
             metrics = style.metrics()
             facts = {"steps": done, "speed": self.speed, "preset": self.preset, "form": self.form}
-            scene.history.record(
+            step = scene.history.record(
                 style.live.delta(),
-                self.prompt.strip(),
+                wish,
                 prompt=self.prompt.strip(),
-                settings=facts | {"object": scene.selection.origin, "encoder": self.settings.encoder.name} | owner,
+                settings=facts
+                | {"object": scene.selection.origin, "encoder": self.settings.encoder.name}
+                | style.picture_facts()
+                | owner,
                 seed=self.settings.seed,
                 seconds=round(time.perf_counter() - started, 2),
                 metrics=metrics,
                 thumbnail=thumbnail(scene.gaussians, style.styler.views[0]),
+                picture=None if picture is None else picture.png,
             )
         except ValueError as error:
             style.live.take_back()
@@ -126,10 +146,12 @@ class ApplyStyle:
             raise
         finally:
             style.close()
+        if picture is not None:
+            note_picture(scene, step.id)
         scene.tell("history")
         ended = "Done" if done == steps else f"Stopped after {done} of {steps} steps (Undo takes it back)"
         nearer = metrics["similarity_after"] > metrics["similarity_before"]
-        return f"{ended}: {self.prompt.strip()}." + ("" if nearer else " It does not look more like that than before.")
+        return f"{ended}: {wish}." + ("" if nearer else " It does not look more like that than before.")
 
 
 def rehearse(encoder: TextImageEncoder, cameras: Cameras) -> None:
@@ -164,7 +186,12 @@ class _Style:
         self.edit = EditableObject(scene.gaussians, scene.selection, copy_scene=False)
         self.live = LiveEdit(scene, self.edit, object_before(scene.state, self.edit))
         cameras = scene.cameras.evenly(_VIEWS)
-        self.styler = ObjectStyler(self.edit, cameras, settings.encoder, order.prompt, config, settings.seed)
+        self.picture, compared = scene.style_picture, None
+        if self.picture is not None:
+            features = load_feature_maps(settings.encoder, settings.feature_weights, scene.host.device)
+            compared = PictureObjective(settings.picture, features, self.picture.tensor, scene.host.device)
+        encoder, prompt = settings.encoder, order.prompt
+        self.styler = ObjectStyler(self.edit, cameras, encoder, prompt, config, settings.seed, compared)
         optimizers = settings.make_optimizers(self.edit.parameters, order.speed, order.speed)
         self.optimizers = optimizers.values()
         densification = ObjectGrowth(growth, self.edit, optimizers, PRESETS[order.preset])
@@ -187,6 +214,13 @@ class _Style:
         self.styler.re_anchor()
         self.edit.let_go_of_scene()
         self.live.replace_object()
+
+    def picture_facts(self) -> dict[str, Any]:
+        """What a step keeps of its picture, beside the picture itself."""
+        if self.picture is None or self.styler.picture is None:
+            return {}
+        about = {"loss": self.styler.picture.config.loss, "features": self.styler.picture.features.name}
+        return {SETTING: {"name": self.picture.name} | about}
 
     def metrics(self) -> dict[str, float]:
         """Mean similarity of the object's views to the sentence, before and after."""

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Sequence
 
+from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
 from fasttext2style.selection.selection import Selection
@@ -68,11 +69,18 @@ def edit_text(step: Step) -> str:
     return f"{_picture(step)}{name}  \n{', '.join(filter(None, facts))}"
 
 
+def style_picture_text(picture: StylePicture) -> str:
+    """The picture that styles are taken from, small, and its name."""
+    return f"{_image(picture.thumbnail)}Style: {in_panel(picture.name)}"
+
+
 def _picture(step: Step) -> str:
-    if step.thumbnail is None:
-        return ""
+    return "" if step.thumbnail is None else _image(step.thumbnail.read_bytes())
+
+
+def _image(png: bytes) -> str:
     # In the text itself: viser looks for links to pictures by a pattern that brackets in a name mislead.
-    data = base64.b64encode(step.thumbnail.read_bytes()).decode()
+    data = base64.b64encode(png).decode()
     return f'<img src="data:image/png;base64,{data}" alt="" width="96" />\n\n'
 
 

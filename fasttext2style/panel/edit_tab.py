@@ -12,7 +12,8 @@ from fasttext2style.live import jobs
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.pointing import Click, ClickAgain, Combine, Draw
 from fasttext2style.live.session import Job
-from fasttext2style.live.texts import example_name
+from fasttext2style.live.style_picture import RemovePicture, UploadPicture, picture_left
+from fasttext2style.live.texts import example_name, style_picture_text
 from fasttext2style.panel.elements import Elements
 from fasttext2style.panel.mouse import TOOLS, Clicked, Drawn, Mouse
 from fasttext2style.panel.page import Message, Page
@@ -147,7 +148,9 @@ class EditTab:
             hint=", ".join(f"{name}: {meaning}" for name, meaning in action.qualities.items()),
         )
         self.quality.on_update(self.elements.guarded(lambda: desk.note(quality=self.quality.value)))
-        self.speed = self.form = None
+        self.speed = self.form = self.picture = None
+        if action.takes_pictures:
+            self._add_picture()
         for label, job in action.buttons.items():
             self.elements.button(label, partial(self._apply, job), icon=viser.Icon.WAND, color="green")
         if action.speed_hint or action.forms:
@@ -158,6 +161,21 @@ class EditTab:
                     self.form = gui.add_dropdown(
                         "Changes", action.forms, initial_value=action.forms[0], hint=action.forms_hint
                     )
+
+    def _add_picture(self) -> None:
+        gui, scene = self.gui, self.session.scene
+        scene.style_picture = scene.style_picture or self.action.picture or picture_left(scene)
+        self.picture = gui.add_markdown("", visible=False)
+        with gui.add_folder("By a picture", expand_by_default=False):
+            upload = gui.add_upload_button(
+                "Choose a picture",
+                icon=viser.Icon.UPLOAD,
+                hint="A material, a painting: its colors and its texture, alone or with a sentence.",
+            )
+            self.elements.button("Without a picture", lambda: self.session.submit(RemovePicture()))
+        upload.on_upload(
+            self.elements.guarded(lambda: self.session.submit(UploadPicture(upload.value.name, upload.value.content)))
+        )
 
     def _add_compare(self) -> None:
         self.look = self.gui.add_dropdown(
@@ -240,11 +258,15 @@ class EditTab:
         self.session.scene.desk.note(sentence=sentence)
 
     def show(self) -> None:
-        """Bring the sliders of the edge to what they stand for now."""
+        """Bring the sliders of the edge, and the style picture, to what they stand for now."""
         threshold, feather = jobs.edge_of(self.session.scene)
         for slider, value in ((self.threshold, threshold), (self.feather, 100 * feather)):
             if slider.value != value:
                 slider.value = value
+        picture = self.session.scene.style_picture
+        if self.picture is not None:
+            self.picture.visible = picture is not None
+            self.picture.content = "" if picture is None else style_picture_text(picture)
 
     def _find(self, number: int) -> Job:
         return jobs.SelectAutomatic(self._combine, number)

@@ -29,36 +29,36 @@ def graded(
 
     Between them the map itself is blended with doing nothing. Rows of weight 0 keep every bit.
     """
+    mapping = color_map(grade.check()).to(gaussians.sh_dc)
+    columns = {} if torch.equal(mapping, torch.eye(3, 4).to(mapping)) else mapped(gaussians, weights, mapping)
+    if grade.opacity != 1:
+        opacities = gaussians.opacities * (1 + weights * (grade.opacity - 1))
+        logits = torch.logit(opacities.clamp(LEAST_OPACITY, 1 - 1e-6))
+        columns["opacities"] = torch.where(weights == 0, gaussians.logit_opacities, logits)[:, None]
+    return columns
+
+
+@torch.no_grad()
+def mapped(
+    gaussians: Gaussians, weights: Float[Tensor, " gaussians"], mapping: Float[Tensor, "3 4"]
+) -> dict[str, Float[Tensor, "gaussians ..."]]:
+    """The colour columns (splatfacto's names) under an affine map of colours, each Gaussian by its weight."""
     columns = {}
     whole = bool((weights == 1).all())
     untouched = weights == 0
     some_untouched = bool(untouched.any())
-    mapping = color_map(grade.check()).to(gaussians.sh_dc)
     matrix, offset = mapping[:, :3], mapping[:, 3]
-    if not torch.equal(mapping, torch.eye(3, 4).to(mapping)):
-        # c = 0.5 + SH_C0 * dc + (higher bands), and offsets go into the constant band alone.
-        constant = (offset + matrix @ torch.full_like(offset, 0.5) - 0.5) / SH_C0
-        shifted = {"features_dc": (gaussians.sh_dc, constant), "features_rest": (gaussians.sh_rest, 0.0)}
-        for name, (column, shift) in shifted.items():
-            flat = column.reshape(-1, 3)
-            if whole:
-                new = (flat @ matrix.T).reshape(column.shape).add_(shift)
-            else:
-                share = weights.reshape(-1, *[1] * (column.ndim - 1))
-                new = (
-                    (flat @ (matrix - torch.eye(3).to(matrix)).T)
-                    .reshape(column.shape)
-                    .add_(shift)
-                    .mul_(share)
-                    .add_(column)
-                )
-                if some_untouched:
-                    new = torch.where(untouched.reshape(share.shape), column, new)
-            columns[name] = new
-    if grade.opacity != 1:
-        opacities = gaussians.opacities * (1 + weights * (grade.opacity - 1))
-        logits = torch.logit(opacities.clamp(LEAST_OPACITY, 1 - 1e-6))
-        columns["opacities"] = torch.where(untouched, gaussians.logit_opacities, logits)[:, None]
+    # c = 0.5 + SH_C0 * dc + (higher bands), and offsets go into the constant band alone.
+    constant = (offset + matrix @ torch.full_like(offset, 0.5) - 0.5) / SH_C0
+    shifted = {"features_dc": (gaussians.sh_dc, constant), "features_rest": (gaussians.sh_rest, 0.0)}
+    for name, (column, shift) in shifted.items():
+        flat = column.reshape(-1, 3)
+        if whole:
+            columns[name] = (flat @ matrix.T).reshape(column.shape).add_(shift)
+            continue
+        share = weights.reshape(-1, *[1] * (column.ndim - 1))
+        new = (flat @ (matrix - torch.eye(3).to(matrix)).T).reshape(column.shape).add_(shift).mul_(share).add_(column)
+        columns[name] = torch.where(untouched.reshape(share.shape), column, new) if some_untouched else new
     return columns
 
 

@@ -1,4 +1,4 @@
-"""Restyles an object by a sentence: each step renders the object from a batch of views and asks the encoder.
+"""Restyles an object by a sentence, a picture, or both: each step renders the object from a batch of views and asks.
 
 FastText2ObjectStyle (Barroso and Artru), Algorithms 1 and 2, with batched views at the encoder's own resolution,
 cameras cropped to the object, and only the object's Gaussians rendered.
@@ -17,12 +17,18 @@ from torch import Tensor
 from fasttext2style.guidance.anchors import needle_penalty, opacity_anchor, position_anchor, scale_anchor
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
-from fasttext2style.scene.cameras import Cameras
+from fasttext2style.guidance.picture_objective import PictureObjective, color_moments
+from fasttext2style.scene.cameras import Cameras, evenly_spread
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
 from fasttext2style.scene.still import StillGaussians
+from fasttext2style.styling.color_transfer import transfer_map
 from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.grade import mapped
 from fasttext2style.styling.views import ViewSampler, object_views
+
+_COLOR_VIEWS = 8
+"""In which the object's colours are looked at, before they become a picture's."""
 
 Group = Literal["means", "scales", "quats", "features_dc", "features_rest", "opacities"]
 
@@ -72,17 +78,20 @@ class StylerConfig:
 
 
 class ObjectStyler:
-    """The loss of one sentence on one object.
+    """The loss of one sentence on one object, of a picture, or of both. With a picture the object takes on its colours
+    at once, before the first step.
 
     Args:
         edit: the object.
         cameras: views of the capture; those that show the object are cropped to it.
         encoder: text-image encoder.
-        prompt: the sentence.
+        prompt: the sentence; may be empty if there is a picture.
         seed: draws views, negatives and patches.
+        picture: the style as a picture.
 
     Raises:
-        ValueError: no view shows the object, or the prompt says nothing that the encoder knows.
+        ValueError: no view shows the object, the prompt says nothing that the encoder knows, or a picture that should
+            be compared with a composite.
     """
 
     def __init__(
@@ -93,22 +102,29 @@ class ObjectStyler:
         prompt: str,
         config: StylerConfig,
         seed: int = 0,
+        picture: PictureObjective | None = None,
     ) -> None:
-        self.edit, self.config, self.encoder = edit, config, encoder
+        if picture is not None and config.composite:
+            raise ValueError("A style picture is compared with the object alone: leave styler.composite False.")
+        self.edit, self.config, self.encoder, self.picture = edit, config, encoder, picture
         device = edit.scene.device
-        self.size = config.render_size or encoder.resolution
+        self.size = config.render_size or max(encoder.resolution, 0 if picture is None else picture.config.size)
         self.views = object_views(edit.original, cameras, self.size, config.crop_margin)
         self.outside = StillGaussians(edit.outside()) if config.composite else None
         batch = config.views_per_step or (16 if device.type == "cuda" else 4)
         self.sampler = ViewSampler(len(self.views), batch, seed)
         self.generator = torch.Generator(device=device).manual_seed(seed)
-        self.objective = TextStyleObjective(config.objective, encoder, prompt, device, seed)
+        self.objective = None
+        if picture is None or prompt.strip():
+            self.objective = TextStyleObjective(config.objective, encoder, prompt, device, seed)
         self.anchor = edit.original
         # Filled when a view's turn comes: the first step need not wait for all of them.
         shape = (len(self.views), self.size, self.size)
         self._original_images = torch.zeros(*shape, 3, device=device)
         self._original_alphas = torch.zeros(*shape, 1, device=device)
         self._rendered, self._visible = (torch.zeros(len(self.views), dtype=torch.bool) for _ in range(2))
+        if picture is not None and picture.config.color_transfer:
+            self._take_colors(picture)
 
     def losses(self) -> tuple[dict[str, Tensor], dict]:
         """Named, weighted losses of the next batch of views, and the rasterizer's info (for densification)."""
@@ -116,7 +132,11 @@ class ObjectStyler:
         now = self.edit.gaussians(self.config.train)
         images, alphas, info = self.render(now, self.views[chosen.to(self.edit.scene.device, non_blocking=True)])
         originals, original_alphas = self.originals(chosen)
-        losses = self.objective(images, alphas, originals, original_alphas, self.generator)
+        losses: dict[str, Tensor] = {}
+        if self.objective is not None:
+            losses |= self.objective(images, alphas, originals, original_alphas, self.generator)
+        if self.picture is not None:
+            losses |= self.picture(images, alphas, originals)
         if set(self.config.train) - {"features_dc", "features_rest"} and self.config.silhouette_anchor:
             grown = (alphas - original_alphas).clamp_min(0)
             losses["silhouette_anchor"] = self.config.silhouette_anchor * grown.square().mean()
@@ -159,13 +179,35 @@ class ObjectStyler:
 
     @torch.no_grad()
     def similarity(self, gaussians: Gaussians, at_most: int = 0) -> Float[Tensor, " views"]:
-        """Cosine between the prompt and each object view of these Gaussians, on black.
+        """Cosine between the prompt (without one: the picture) and each object view of these Gaussians, on black.
 
         `at_most` takes that many views, evenly spread; 0 takes all.
         """
+        if self.objective is None:
+            return self.picture_similarity(gaussians, at_most)
+        return torch.cat([self.objective.similarity(images) for images in self._some_views(gaussians, at_most)])
+
+    @torch.no_grad()
+    def picture_similarity(self, gaussians: Gaussians, at_most: int = 0) -> Float[Tensor, " views"]:
+        """As `similarity`, to the picture."""
+        assert self.picture is not None, "there is no picture"
+        parts = self._some_views(gaussians, at_most)
+        return torch.cat([self.picture.similarity(self.encoder, images) for images in parts])
+
+    def _some_views(self, gaussians: Gaussians, at_most: int) -> list[Tensor]:
         views = self.views.evenly(at_most) if at_most else self.views
-        parts = [self.render(gaussians, views[start : start + 4])[0] for start in range(0, len(views), 4)]
-        return torch.cat([self.objective.similarity(images) for images in parts])
+        return [self.render(gaussians, views[start : start + 4])[0] for start in range(0, len(views), 4)]
+
+    @torch.no_grad()
+    def _take_colors(self, picture: PictureObjective) -> None:
+        """Give the object the picture's colours, as far as its colours train."""
+        images, alphas = self.originals(torch.tensor(evenly_spread(len(self.views), _COLOR_VIEWS)))
+        shown = alphas[..., 0] > 0.1  # as much counts as visible
+        seen = color_moments(images[shown] / alphas[shown], alphas[shown][:, 0])
+        mapping = transfer_map(*seen, picture.mean, picture.covariance, picture.config.color_transfer)
+        for name, column in mapped(self.edit.original, self.edit.weights, mapping).items():
+            if name in self.config.train:
+                self.edit.parameters[name].copy_(column)
 
     def _anchor_losses(self, now: Gaussians) -> dict[str, Tensor]:
         losses, config = {}, self.config

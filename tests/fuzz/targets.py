@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
 
+from fasttext2style.captures.style_pictures import read_style_picture
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.folder import open_folder
 from fasttext2style.history.checkpoint import applied_of_checkpoint
@@ -195,6 +196,20 @@ def _read_applied(folder: Path) -> None:
     applied_of_checkpoint({"history_applied": torch.frombuffer(bytearray(content or b" "), dtype=torch.uint8)})
 
 
+# --- style pictures --------------------------------------------------------------------------------------------------
+
+
+def _style_pictures(folder: Path) -> list[bytes]:
+    noise = np.random.default_rng(0).integers(0, 255, (12, 16, 4), np.uint8)
+    kinds = (("PNG", "RGBA"), ("PNG", "P"), ("JPEG", "CMYK"), ("GIF", "P"), ("TIFF", "RGB"), ("WEBP", "RGBA"))
+    seeds = []
+    for kind, mode in kinds:
+        buffer = BytesIO()
+        Image.fromarray(noise).convert("RGB").convert(mode).save(buffer, format=kind)
+        seeds.append(buffer.getvalue())
+    return seeds
+
+
 # --- panoramas -------------------------------------------------------------------------------------------------------
 
 
@@ -344,6 +359,7 @@ TARGETS = {
         _file_of_rounds("round_0001/snapshot_000002.safetensors"),
         _read_snapshot,
     ),
+    "style picture": Target("style", _style_pictures, lambda folder: read_style_picture(folder / "style")),
     "panorama, Radiance": Target("a.hdr", _panoramas("a.hdr"), lambda folder: read_panorama(folder / "a.hdr")),
     "panorama, OpenEXR": Target("a.exr", _panoramas("a.exr"), lambda folder: read_panorama(folder / "a.exr")),
     "panorama, PNG": Target("a.png", _panoramas("a.png"), lambda folder: read_panorama(folder / "a.png")),

@@ -111,6 +111,6 @@ class EditRecord:
             ids = torch.cat([self.outside_ids, self.fresh_ids + torch.arange(len(self.edit), device=ids.device)])
         delta = object_delta(self.before, self.edit, ids[len(self.outside_ids) :])
         if not delta.is_empty:
-            self.history.record(delta, name, prompt=name, thumbnail=thumbnail(self.model.gaussians(), view), **facts)
+            self.history.record(delta, name, thumbnail=thumbnail(self.model.gaussians(), view), **facts)
         state = SceneState.from_gaussians(self.model.gaussians(), self.model.selection, ids)
         take_history(self.model, self.history, state)

@@ -79,6 +79,11 @@ class ObjectPipelineConfig(ScenePipelineConfig):
         """The sentence or instruction; nerfstudio's --prompt is a setting of its models."""
         return (self.model.prompt or "").strip()
 
+    @property
+    def wish(self) -> str:
+        """What the object should become, in words, whatever it was asked for by; empty if nothing was."""
+        return self.prompt
+
     def check(self) -> None:
         """Raises ValueError for settings out of range or that contradict each other; loads nothing."""
         self.styler.check()
@@ -222,7 +227,7 @@ class ObjectPipeline(VanillaPipeline):
         around = surroundings_of(History.open(self.folder / "history"))
         return Outcome(
             folder=self.folder,
-            prompt=self.config.prompt,
+            prompt=self.config.wish,
             loaded=trainer.loaded,
             checkpoint=trainer.checkpoint_dir / f"step-{trainer.step:09d}.ckpt",
             before=self.edit.scene,

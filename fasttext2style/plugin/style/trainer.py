@@ -73,7 +73,7 @@ class StyleTrainerConfig(RunConfig):
     """Steps of the reconstruction when neither --load-dir nor --load-ply is given; 0 takes the method's default
     (3,000 on a CPU, 30,000 on CUDA)."""
 
-    no_prompt: ClassVar[str] = 'No style was given: add --prompt "a bear made of gold".'
+    no_prompt: ClassVar[str] = 'No style was given: add --prompt "a bear made of gold", --style-image FILE, or both.'
 
     @property
     def has_scene(self) -> bool:
@@ -118,7 +118,7 @@ class StyleTrainerConfig(RunConfig):
             )
         if self.live and not self.is_viewer_enabled():
             raise ValueError(f"A live session needs the viewer, but --vis is {self.vis}: add --vis viewer.")
-        if not self.live and not self.pipeline.prompt:
+        if not self.live and not self.pipeline.wish:
             raise ValueError(self.no_prompt)
         if self.environment is not None and not self.has_scene:
             read_head(self.environment.expanduser())
@@ -158,6 +158,8 @@ class StyleTrainerConfig(RunConfig):
     def load_networks(self) -> Any:
         encoder = self.pipeline.load_tools(self.machine.device_type)
         self.check_objective(encoder)
+        if self.pipeline.style_image is not None:
+            say(f"The picture is compared by {self.pipeline.load_features(encoder, self.machine.device_type).name}.")
         return encoder
 
     def check_objective(self, encoder: TextImageEncoder) -> None:
@@ -167,7 +169,7 @@ class StyleTrainerConfig(RunConfig):
             ValueError: a prompt that says nothing to it, or a content loss whose network cannot be had.
         """
         objective, device = self.pipeline.styler.objective, self.machine.device_type
-        if not self.live:
+        if not self.live and self.pipeline.prompt:
             warning = check_prompt(encoder, self.pipeline.prompt, objective.negatives)
             if warning:
                 warn(warning)
@@ -187,6 +189,8 @@ class StyleTrainerConfig(RunConfig):
             if why:
                 say(why)
                 self.load_ply, self.drop_invalid = given, False
+        if isinstance(self.pipeline, StylePipelineConfig):
+            self.pipeline.keep_picture(self.get_base_dir())
         super().make_paths_absolute()
 
 
@@ -319,6 +323,12 @@ class StyleTrainer(SceneTrainer):
         rehearse(self._networks, self.pipeline.datamanager.cameras("train"))
         pipeline = self.config.pipeline
         settings = StyleSettings(
-            self._networks, maker_of(self.config.optimizers), pipeline.styler, pipeline.growth, seed=pipeline.seed
+            self._networks,
+            maker_of(self.config.optimizers),
+            pipeline.styler,
+            pipeline.growth,
+            pipeline.seed,
+            pipeline.picture,
+            pipeline.feature_weights,
         )
-        return style_action(settings)
+        return style_action(settings, pipeline.read_picture())

@@ -77,8 +77,11 @@ def command_to_continue(config: TrainerConfig, checkpoints: Path) -> str:
     """The line that opens this session again, to be pasted into a terminal."""
     again = copy(config)
     again.load_dir, again.load_checkpoint = checkpoints, None
+    again.pipeline = copy(config.pipeline)
     for begun_with in ("load_ply", "environment"):
         setattr(again, begun_with, None)
+    if hasattr(again.pipeline, "style_image"):
+        setattr(again.pipeline, "style_image", None)  # noqa: B010 (its type is another method's); a step has it
     return shlex.join(["ns-train", *parse_recipe(recipe_of(again, "a session to go on with")).words()])
 
 
