@@ -15,6 +15,8 @@
     code, p { overflow-wrap: anywhere; }
     [role=tab] { padding-left: 0.5em !important; padding-right: 0.5em !important; }
     button.mantine-Button-root { padding-left: 0.3em; padding-right: 0.3em; }
+    .mantine-Paper-root:has(> [aria-hidden=false] > div:empty) { border-color: transparent; }
+    .mantine-Paper-root > [aria-hidden=false] > div:empty { padding: 2px !important; }
     .ft2s-hidden { display: none !important; }
     .ft2s-bottom { max-height: 50vh; overflow-y: auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
