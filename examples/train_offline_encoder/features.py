@@ -57,7 +57,9 @@ def photographs(folder: Path) -> list[Photo]:
         if item["sheet"] not in sheets:
             sheets[item["sheet"]] = Image.open(folder / "ambientcg128" / item["sheet"])
         x, y, w, h = (item[side] for side in "xywh")
-        found.append((item["id"], item["cls"], _pixels(sheets[item["sheet"]].crop((x + 1, y + 1, x + w - 1, y + h - 1)))))
+        found.append(
+            (item["id"], item["cls"], _pixels(sheets[item["sheet"]].crop((x + 1, y + 1, x + w - 1, y + h - 1))))
+        )
     held_out = set()
     for kind in sorted({kind for _, kind, _ in found}):
         held_out |= set(sorted({name for name, of, _ in found if of == kind})[4::5])

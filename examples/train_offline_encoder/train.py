@@ -223,7 +223,9 @@ def named_palettes(seen: Pooled, about: Names) -> Tensor:
             shares[number] = sum(share * pure[bins.index(colour)] for colour, share in table[name.lower()])
         elif kind >= CLASSES:
             of_kind = torch.tensor([other == about.trained[kind - CLASSES] for other in seen.kinds])
-            shares[number] = seen.palettes[of_kind & seen.flat if bool((of_kind & seen.flat).any()) else of_kind].square().mean(0)
+            shares[number] = (
+                seen.palettes[of_kind & seen.flat if bool((of_kind & seen.flat).any()) else of_kind].square().mean(0)
+            )
     return functional.normalize(shares.sqrt(), dim=-1)
 
 
@@ -234,7 +236,9 @@ def junk_centres(seen: Pooled, projection: Tensor, mean: Tensor, deviation: Tens
     centres = embedded[torch.linspace(0, len(embedded) - 1, count).long()]
     for _ in range(20):
         nearest = (embedded @ centres.mT).argmax(1)
-        centres = torch.stack([embedded[nearest == k].mean(0) if bool((nearest == k).any()) else centres[k] for k in range(count)])
+        centres = torch.stack(
+            [embedded[nearest == k].mean(0) if bool((nearest == k).any()) else centres[k] for k in range(count)]
+        )
         centres = functional.normalize(centres, dim=-1)
     return centres
 
@@ -249,7 +253,9 @@ def trained_visible(embeddings: Tensor, unseen: Tensor) -> Tensor:
     """Logistic regression: names against words for what no picture shows, both sides as heavy."""
     inputs = torch.cat([embeddings, unseen])
     truth = torch.cat([torch.ones(len(embeddings)), torch.zeros(len(unseen))])
-    weight = torch.cat([torch.full((len(embeddings),), 1 / len(embeddings)), torch.full((len(unseen),), 1 / len(unseen))])
+    weight = torch.cat(
+        [torch.full((len(embeddings),), 1 / len(embeddings)), torch.full((len(unseen),), 1 / len(unseen))]
+    )
     return _logistic(inputs, truth, weight / weight.mean(), decay=2e-3)
 
 
@@ -284,7 +290,9 @@ def calibrated(embeddings: Tensor, unseen: Tensor, cosines: Tensor, hits: Tensor
         inside = (chances >= low) & (chances < low + 0.1)
         if bool(inside.any()):
             error += float(inside.float().mean() * (chances[inside].mean() - truth[inside].mean()).abs())
-    print(f"calibration: expected error {error:.3f}; what cannot be seen passes in {(chances[-len(unseen):] >= 0.5).float().mean():.3f}")
+    print(
+        f"calibration: expected error {error:.3f}; what cannot be seen passes in {(chances[-len(unseen) :] >= 0.5).float().mean():.3f}"
+    )
     return weights
 
 

@@ -22,7 +22,7 @@ from fasttext2style.guidance.offline.image_tower import load_image_tower
 from fasttext2style.guidance.offline.knowledge import Looks, centred, centred_rows, fitted, load_knowledge
 from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, TEXT_WEIGHTS, TOKENIZER, packaged
 from fasttext2style.guidance.offline.palette import NAMED, palette_of, votes
-from fasttext2style.guidance.offline.sentences import COLOURS, FILLERS, SHADES, WEARERS, foreign, parts_of, words_of
+from fasttext2style.guidance.offline.sentences import COLOURS, FILLERS, SHADES, Parts, foreign, parts_of, words_of
 from fasttext2style.guidance.offline.text_tower import TextTower
 
 RESOLUTION = 112
@@ -107,7 +107,7 @@ class OfflineEncoder:
     @torch.no_grad()
     def embed_texts(self, texts: list[str]) -> Float[Tensor, "texts embedding"]:
         """Unit embeddings. A text without any look ("", "it is") has the palette of everything: it fits nothing."""
-        parts = [parts_of(text, self._coloured_names) for text in texts]
+        parts = [self.parts(text) for text in texts]
         # One pass for all phrases.
         phrases = list(dict.fromkeys(part.look for part in parts if part.look))
         embedded = dict(zip(phrases, self.text_tower.phrases(phrases)))
@@ -135,7 +135,7 @@ class OfflineEncoder:
         words = tuple(dict.fromkeys(words_of(text)))
         if foreign(text):
             return Coverage(known=(), unknown=tuple(dict.fromkeys(re.findall(r"\w+", text.lower()))))
-        parts = parts_of(text, self._coloured_names)
+        parts = self.parts(text)
         said = {word for colour in parts.colours for word in colour.split()} | set(parts.look.split())
         known = {word for word in words if word in said and self._knows(word)}
         if (rest := [word for word in parts.look.split() if word not in known]) and len(parts.look.split()) > 1:
@@ -148,6 +148,29 @@ class OfflineEncoder:
             unknown=tuple(word for word in words if word not in known and word not in neutral),
             neutral=tuple(word for word in words if word in neutral),
         )
+
+    def parts(self, text: str) -> Parts:
+        """What names the look, its colours, and what wears it."""
+        return parts_of(text, self._coloured_names)
+
+    def explain(self, text: str) -> str:
+        """One line: which part of the sentence moves what."""
+        parts = self.parts(text)
+        said = []
+        if parts.look:
+            understood = self.understood([parts.look])[0]
+            looks = Looks(*(part[0] for part in self.looks(self.text_tower.phrases([parts.look]))))
+            eyes = ["pattern"]
+            eyes += ["texture"] if float(looks.textures.norm()) > 0.3 else []
+            eyes += [] if parts.colours else ["colours"]
+            name, _ = understood.nearest[0]
+            like = "" if name == parts.look else f", as of {name}"
+            said.append(f"{parts.look!r} moves {' and '.join(eyes)}{like} (chance {understood.confidence:.0%})")
+        if parts.colours:
+            said.append(f"{' and '.join(map(repr, parts.colours))} moves the colours")
+        if parts.wearer:
+            said.append(f"{parts.wearer!r} only wears it")
+        return f"Encoder {self.name}: {'; '.join(said) or 'nothing in it moves anything'}."
 
     def understood(self, phrases: list[str], nearest: int = 4) -> list[Understood]:
         """What phrases (see `parts_of`) are taken for."""

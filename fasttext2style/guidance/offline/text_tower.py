@@ -32,9 +32,9 @@ class TextTower:
             attention_probs_dropout_prob=0.0,
         )
         self._model = BertModel(config, add_pooling_layer=False).eval().requires_grad_(False)
+        # The file also holds a pooler and the numbers of the positions, which mean pooling has no use for.
         state = load_file(weights)
-        wanted = self._model.state_dict()
-        self._model.load_state_dict({name: state[name] if name in state else wanted[name] for name in wanted})
+        self._model.load_state_dict({name: state[name] for name in self._model.state_dict()})
         self._model.to(device)
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.enable_truncation(64)
