@@ -44,6 +44,8 @@ among 55 is the first. The first two are what a linear map does (measured before
 FOLDS = 5
 TEXTURE = 96
 TEMPERATURE = 0.05
+SURE_OF_COLOURS = 0.6
+"""Length of the palette of a material whose photographs all have the same colours."""
 
 
 @dataclass
@@ -76,8 +78,9 @@ def all_names() -> Names:
     trained = [*MATERIALS, *(kind for kind in SYNONYMS if kind not in _colour_words())]
     for number, kind in enumerate(trained):
         for name in MATERIALS.get(kind) or SYNONYMS[kind]:
-            names.append(name)
-            kinds.append(CLASSES + number)
+            if name not in names[CLASSES:]:  # what was photographed is not what was painted: photographs come first
+                names.append(name)
+                kinds.append(CLASSES + number)
     for thing in palettes():
         if thing not in names:
             names.append(thing)
@@ -213,20 +216,25 @@ def trained_textures(seen: Pooled, about: Names, settings: Settings) -> tuple[Te
 
 
 def named_palettes(seen: Pooled, about: Names) -> Tensor:
-    """Roots of shares by name: of the table, else of the flat photographs of its kind, else zeros."""
+    """Roots of shares by name: of the table, else of the flat photographs of its kind, else zeros.
+
+    A material's are the shorter, the less its photographs have in common: bricks have a colour, but not always.
+    """
     table, shares = palettes(), torch.zeros(len(about.names), len(NAMED))
+    lengths = torch.ones(len(about.names))
     pure = votes(torch.tensor(list(NAMED.values())).float().div(255)[:, :, None, None])[:, :, 0, 0]
     bins = list(NAMED)
     for number, (name, kind) in enumerate(zip(about.names, about.kinds)):
         if name.lower() in table:
             # As blurred as what is seen: a wall of pure red casts votes for its neighbours, too.
             shares[number] = sum(share * pure[bins.index(colour)] for colour, share in table[name.lower()])
-        elif kind >= CLASSES:
-            of_kind = torch.tensor([other == about.trained[kind - CLASSES] for other in seen.kinds])
-            shares[number] = (
-                seen.palettes[of_kind & seen.flat if bool((of_kind & seen.flat).any()) else of_kind].square().mean(0)
-            )
-    return functional.normalize(shares.sqrt(), dim=-1)
+        if kind >= CLASSES:
+            own = seen.palettes[[other == about.trained[kind - CLASSES] for other in seen.kinds]]
+            if not bool(shares[number].any()):
+                shares[number] = own.square().mean(0)
+            middle = functional.normalize(own.mean(0), dim=-1)
+            lengths[number] = SURE_OF_COLOURS * float((own @ middle).mean()) ** 4
+    return lengths[:, None] * functional.normalize(shares.sqrt(), dim=-1)
 
 
 def junk_centres(seen: Pooled, projection: Tensor, mean: Tensor, deviation: Tensor, count: int = 4) -> Tensor:
@@ -290,9 +298,8 @@ def calibrated(embeddings: Tensor, unseen: Tensor, cosines: Tensor, hits: Tensor
         inside = (chances >= low) & (chances < low + 0.1)
         if bool(inside.any()):
             error += float(inside.float().mean() * (chances[inside].mean() - truth[inside].mean()).abs())
-    print(
-        f"calibration: expected error {error:.3f}; what cannot be seen passes in {(chances[-len(unseen) :] >= 0.5).float().mean():.3f}"
-    )
+    passing = (chances[-len(unseen) :] >= 0.5).float().mean()
+    print(f"calibration: expected error {error:.3f}; of what cannot be seen {passing:.3f} pass")
     return weights
 
 

@@ -2,7 +2,8 @@
 
 An embedding has three parts, one for each eye: the pooled features of EfficientNet-Lite0 (things and patterns, nearly
 blind to colour), a trained projection of statistics of two earlier depths (textures of materials), and a palette. A
-text's parts are as long as each eye has something to say about it. Images are [views, height, width, 3], sRGB in [0, 1].
+text's parts are as long as each eye has something to say about it. Images are [views, height, width, 3], sRGB in
+[0, 1].
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class OfflineEncoder:
         return torch.stack([self._text(part.look, part.colours, embedded) for part in parts]).to(self.device)
 
     def embed_images(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views embedding"]:
-        """Unit embeddings, differentiable to the pixels; other sizes than `resolution` are resized with antialiasing."""
+        """Unit embeddings, differentiable to the pixels; of other sizes than `resolution`: resized, antialiased."""
         pixels = self._prepared(images)
         seen = self._tower(pixels)
         textures = texture_of(seen.statistics, self._projection, self._mean, self._deviation)

@@ -51,7 +51,7 @@ class Seen(NamedTuple):
 
 
 class ImageTower(nn.Module):
-    """The network of a state dict in the TensorFlow release's layout (`_conv_stem`, `_blocks.0._depthwise_conv` ...)."""
+    """The network of a state dict in the TensorFlow release's layout (`_conv_stem`, `_blocks.0._project_conv` ...)."""
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def load_image_tower(path: Path) -> tuple[ImageTower, Float[Tensor, "1000 1280"]
     """Tower, and rows and biases of the classifier for ImageNet's 1,000 classes."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     tower = ImageTower(state).eval().requires_grad_(False)
-    return tower.to(memory_format=torch.channels_last), state["_fc.weight"].clone(), state["_fc.bias"].clone()
+    return tower, state["_fc.weight"].clone(), state["_fc.bias"].clone()
 
 
 def _folded(state: Mapping[str, Tensor], name: str, norm: str, stride: int = 1) -> nn.Conv2d:

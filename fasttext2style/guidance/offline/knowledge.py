@@ -1,8 +1,8 @@
 """What was trained: named things with what pictures of them look like, and how a phrase becomes one of them.
 
-A phrase's look is predicted from its MiniLM embedding by kernel ridge regression over all named things: near a known
-name it is that thing's own look, farther away what its neighbours have in common. Solved anew at each start (0.1 s), for
-most rows of pictures are those of the packaged network's classifier, and need not be shipped.
+A phrase's look is predicted from its MiniLM embedding by kernel ridge regression over all named things: near a
+known name it is that thing's own look, farther away what its neighbours have in common. Solved anew at each start
+(0.1 s): most rows of pictures are those of the packaged network's classifier, and need not be shipped.
 """
 
 from __future__ import annotations

@@ -57,9 +57,9 @@ SIDES = (32, 8)
 
 def palette_of(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views colours"]:
     """Roots of soft histograms of images in [0, 1], with unit norm; differentiable to every pixel."""
-    shares = [votes(functional.adaptive_avg_pool2d(images, side)).mean((2, 3)) for side in SIDES]
+    shares = torch.stack([votes(functional.adaptive_avg_pool2d(images, side)).mean((2, 3)) for side in SIDES]).mean(0)
     # The gradient of sqrt is infinite at 0.
-    return functional.normalize((sum(shares) / len(SIDES) + 1e-6).sqrt(), dim=-1)
+    return functional.normalize((shares + 1e-6).sqrt(), dim=-1)
 
 
 def votes(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views colours height width"]:

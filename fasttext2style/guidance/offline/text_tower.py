@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 WIDTH = 384
@@ -31,7 +31,7 @@ class TextTower:
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
-        self._model = BertModel(config, add_pooling_layer=False).eval().requires_grad_(False)
+        self._model: nn.Module = BertModel(config, add_pooling_layer=False).eval().requires_grad_(False)
         # The file also holds a pooler and the numbers of the positions, which mean pooling has no use for.
         state = load_file(weights)
         self._model.load_state_dict({name: state[name] for name in self._model.state_dict()})
