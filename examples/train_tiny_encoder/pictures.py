@@ -115,6 +115,19 @@ class Studio:
             pictures.append(self._photographed(self._before_backgrounds(images, surface.covered, looks)).clamp(0, 1))
         return Steps(*pictures, looks)
 
+    def whole(self, looks: Tensor) -> Tensor:
+        """Pictures [count, 3, size, size] of objects wholly of these looks (indices)."""
+        surface = self.surfaces.pick(torch.randint(len(self.surfaces.covered), looks.shape, generator=self.generator))
+        images = self._before_backgrounds(self._render(looks, surface), surface.covered, looks)
+        return self._photographed(images).clamp(0, 1)
+
+    def junk(self, count: int) -> Tensor:
+        """Pictures of no style: motley, patchworks, speckle."""
+        looks = torch.multinomial(self.weights, count, replacement=True, generator=self.generator)
+        surface = self.surfaces.pick(torch.randint(len(self.surfaces.covered), (count,), generator=self.generator))
+        images = self._junk(self._render(looks, surface), surface)
+        return self._photographed(self._before_backgrounds(images, surface.covered, looks)).clamp(0, 1)
+
     def _greys(self) -> Tensor:
         """Looks of things that wait to be styled."""
         greys = [Look("gray"), Look(None, "stone"), Look("black"), Look("brown"), Look("white")]

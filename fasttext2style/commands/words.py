@@ -1,15 +1,52 @@
-"""ft2s words: what the embedded encoder understands."""
+"""ft2s words: what an encoder understands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
 
 from fasttext2style.guidance.tiny_words import read_vocabulary
 
 
 @dataclass
 class Words:
-    """List the words that the embedded encoder knows."""
+    """List the words that the embedded encoder knows, or say what an encoder makes of sentences."""
+
+    sentences: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """What to understand, such as "a red zebra". None: all words of the embedded encoder are listed."""
+    encoder: Literal["tiny", "offline"] = "tiny"
+    """offline: nearest known things with the estimated chance that the right one is meant."""
 
     def run(self) -> None:
-        print(", ".join(sorted(read_vocabulary().style)))
+        if not self.sentences:
+            if self.encoder == "offline":
+                raise ValueError('Encoder offline has no list of words: ft2s words --encoder offline "a red zebra".')
+            print(", ".join(sorted(read_vocabulary().style)))
+            return
+        from fasttext2style.guidance.load import load_encoder
+        from fasttext2style.guidance.offline.encoder import OfflineEncoder
+        from fasttext2style.guidance.offline.explain import explained
+        from fasttext2style.guidance.prompts import check_prompt
+        from fasttext2style.terminal.console import say, warn
+
+        encoder = load_encoder(self.encoder)
+        refused = 0
+        for sentence in self.sentences:
+            say(sentence)
+            try:
+                warning = check_prompt(encoder, sentence)
+            except ValueError as error:
+                refused += 1
+                warn(f"  refused: {error}")
+                continue
+            if isinstance(encoder, OfflineEncoder):
+                for line in explained(encoder, sentence):
+                    say(f"  {line}")
+            else:
+                say(f"  known: {', '.join(encoder.coverage(sentence).known)}")
+            if warning:
+                warn(f"  {warning}")
+        if refused:
+            raise SystemExit(1)

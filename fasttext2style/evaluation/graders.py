@@ -12,7 +12,7 @@ from fasttext2style.guidance.image_losses import LpipsContent
 from fasttext2style.guidance.load import load_encoder, name_and_weights
 from fasttext2style.plug_ins import NotTrusted
 
-SECOND_ENCODERS = ("ViT-B-32:datacomp_xl_s13b_b90k", "tiny")
+SECOND_ENCODERS = ("ViT-B-32:datacomp_xl_s13b_b90k", "offline", "tiny")
 """Encoders that grade beside the one that was optimised: the first that is another one and can be had."""
 
 

@@ -55,3 +55,12 @@ class TextImageEncoder(Protocol):
     def coverage(self, text: str) -> Coverage:
         """Which words of `text` the encoder has learned."""
         ...
+
+
+@runtime_checkable
+class ExplainsItself(Protocol):
+    """An encoder that can say what it makes of a sentence."""
+
+    def explain(self, text: str) -> str:
+        """One line: which part of the sentence moves what."""
+        ...

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import torch
 
 from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.offline.packages import INSTALL, offline_is_here
+from fasttext2style.guidance.weights import CLIP, clip_is_here
 from fasttext2style.plug_ins import PlugIns
+from fasttext2style.terminal.console import say
 
 PLUG_INS = PlugIns("encoder")
 
 ENCODERS = {
     "tiny": "fasttext2style.guidance.tiny_encoder:TinyEncoder",
+    "offline": "fasttext2style.guidance.offline.encoder:OfflineEncoder",
 }
 """Our own beside open_clip's: a name, and a class that is made with `device`, and `weights` if there are any."""
+
+
+AUTO = "auto"
 
 
 def load_encoder(name: str, weights: str | None = None, device: torch.device | str = "cpu") -> TextImageEncoder:
@@ -22,6 +31,9 @@ def load_encoder(name: str, weights: str | None = None, device: torch.device | s
 
     `name` is one of
     - "tiny": embedded in this package, knows colours and materials, needs no download;
+    - "offline": things, patterns, materials and colours, by packages that are an optional extra; "offline-224" looks at
+      224 pixels a side (96 to 224);
+    - "auto": see `chosen_encoder`; says which it takes;
     - any model name of open_clip;
     - an entry point of the group "fasttext2style.encoders";
     - "module:attribute", a class or function that is called with `device`, and with `weights` if they are given, and
@@ -32,13 +44,39 @@ def load_encoder(name: str, weights: str | None = None, device: torch.device | s
     Raises:
         ValueError: unknown model, unknown tag, weights that cannot be had or do not fit; says what to do instead.
     """
-    factory = PLUG_INS.find(ENCODERS.get(name, name))
+    if name == AUTO:
+        name, why = chosen_encoder(weights)
+        say(why)
+    sized = re.fullmatch(r"(offline)-(\d{1,5})", name)
+    factory = PLUG_INS.find(ENCODERS.get(sized[1] if sized else name, name))
     if factory is None:
         from fasttext2style.guidance.open_clip_encoder import load_open_clip_encoder
 
         return load_open_clip_encoder(name, weights, device)
     arguments = {"device": device} | ({"weights": weights} if weights else {})
+    if sized:
+        arguments |= {"resolution": int(sized[2])}
     return PLUG_INS.make(name, factory, TextImageEncoder, **arguments)
+
+
+class Choice(NamedTuple):
+    """An encoder, and why it is this one, for the user."""
+
+    name: str
+    why: str
+
+
+def chosen_encoder(weights: str | None = None) -> Choice:
+    """The best encoder that can be had without a network: CLIP, else "offline", else "tiny".
+
+    Args:
+        weights: a file or a tag of CLIP's; given, CLIP is what is meant.
+    """
+    if weights or clip_is_here():
+        return Choice(CLIP, f"Encoder {CLIP}: its weights are on this machine.")
+    if offline_is_here():
+        return Choice("offline", f"Encoder offline: its packages are installed, and no weights of {CLIP} are here.")
+    return Choice("tiny", f"Encoder tiny: neither weights of {CLIP} are here nor the packages of offline ({INSTALL}).")
 
 
 def encoder_is_here(name: str, weights: str | None = None) -> bool:
@@ -47,7 +85,9 @@ def encoder_is_here(name: str, weights: str | None = None) -> bool:
     Raises:
         ValueError: as `load_encoder`, but for weights that do not fit.
     """
-    if name in ENCODERS or PLUG_INS.find(name) is not None:
+    if name == "offline" or re.fullmatch(r"offline-\d+", name):
+        return offline_is_here()
+    if name in (AUTO, *ENCODERS) or PLUG_INS.find(name) is not None:
         return True
     from fasttext2style.guidance.open_clip_encoder import open_clip_encoder_is_here
 
@@ -57,7 +97,7 @@ def encoder_is_here(name: str, weights: str | None = None) -> bool:
 def name_and_weights(text: str) -> tuple[str, str | None]:
     """Of NAME, NAME:WEIGHTS, module:attribute or module:attribute:WEIGHTS, as `load_encoder` takes them."""
     first, _, rest = text.partition(":")
-    if first not in ENCODERS and rest and _is_module(first):
+    if first not in (AUTO, *ENCODERS) and rest and _is_module(first):
         attribute, _, rest = rest.partition(":")
         first = f"{first}:{attribute}"
     return first, rest or None

@@ -22,7 +22,7 @@ from fasttext2style.evaluation.object_pictures import write_object_picture
 from fasttext2style.evaluation.results import HeldOut, Outcome, write_results
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.guidance.encoder import TextImageEncoder
-from fasttext2style.guidance.load import load_encoder
+from fasttext2style.guidance.load import AUTO, chosen_encoder, load_encoder
 from fasttext2style.history.history import History
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, SceneDatamanagerConfig
 from fasttext2style.plugin.host.model import SceneModel, SceneModelConfig
@@ -57,8 +57,9 @@ class ObjectPipelineConfig(ScenePipelineConfig):
     """Settings of methods that change an object; in rounds, encoder and styler are those of the text loss."""
 
     encoder: Annotated[str, tyro.conf.arg(aliases=["--encoder"])] = "ViT-B-32"
-    """Any open_clip model name; "tiny": the embedded encoder, which needs no download and knows about 120 words; or one
-    of your own as module:attribute."""
+    """Any open_clip model name; "tiny": the embedded encoder, which needs no download and knows about 120 words;
+    "offline": things, patterns and materials by installed packages; "auto": the best of these that is on this machine;
+    or one of your own as module:attribute."""
     encoder_weights: Annotated[str, tyro.conf.arg(aliases=["--encoder-weights"])] = ""
     """open_clip tag or local file of the encoder's weights; empty takes the model's default ones."""
     object: ObjectChoice = field(default_factory=ObjectChoice)
@@ -99,11 +100,14 @@ class ObjectPipelineConfig(ScenePipelineConfig):
             )
 
     def load_encoder(self, device: str) -> TextImageEncoder:
-        """The encoder that these settings name.
+        """The encoder that these settings name; "auto" is replaced by what it came to, which the run keeps.
 
         Raises:
             ValueError: an unknown model, weights that cannot be had.
         """
+        if self.encoder == AUTO:
+            self.encoder, why = chosen_encoder(self.encoder_weights or None)
+            say(why)
         return load_encoder(self.encoder, self.encoder_weights or None, torch.device(device))
 
 

@@ -19,7 +19,7 @@ from fasttext2style.envmaps.around import set_environment
 from fasttext2style.envmaps.files import read_panorama
 from fasttext2style.envmaps.formats import read_head
 from fasttext2style.evaluation.locality import LoadedFile
-from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.encoder import ExplainsItself, TextImageEncoder
 from fasttext2style.guidance.image_losses import load_content_loss
 from fasttext2style.guidance.prompts import check_prompt
 from fasttext2style.history.history import History
@@ -173,6 +173,8 @@ class StyleTrainerConfig(RunConfig):
             warning = check_prompt(encoder, self.pipeline.prompt, objective.negatives)
             if warning:
                 warn(warning)
+            if isinstance(encoder, ExplainsItself):
+                say(encoder.explain(self.pipeline.prompt))
         if objective.content != "none":
             # Only to see that its weights can be had, and that the encoder shows what is compared.
             black = torch.zeros(1, encoder.resolution, encoder.resolution, 3, device=device)

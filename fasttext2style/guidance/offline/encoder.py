@@ -1,0 +1,274 @@
+"""The encoder that knows things, materials and colours of the real world without a hub: `OfflineEncoder`.
+
+An embedding has three parts, one for each eye: the pooled features of EfficientNet-Lite0 (things and patterns, nearly
+blind to colour), a trained projection of statistics of two earlier depths (textures of materials), and a palette. A
+text's parts are as long as each eye has something to say about it. Images are [views, height, width, 3], sRGB in
+[0, 1].
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from fasttext2style.guidance.encoder import Coverage
+from fasttext2style.guidance.offline.image_tower import load_image_tower
+from fasttext2style.guidance.offline.knowledge import Looks, centred, centred_rows, fitted, load_knowledge
+from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, TEXT_WEIGHTS, TOKENIZER, packaged
+from fasttext2style.guidance.offline.palette import NAMED, palette_of, votes
+from fasttext2style.guidance.offline.sentences import COLOURS, FILLERS, SHADES, Parts, foreign, parts_of, words_of
+from fasttext2style.guidance.offline.text_tower import TextTower
+
+RESOLUTION = 112
+RESOLUTIONS = (96, 224)
+
+EYES = (0.8, 0.36, 0.48)
+"""Lengths of an image embedding's parts: things, textures, palette."""
+
+KNOWN = 0.5
+"""Confidence from which on a word counts as known."""
+
+
+class Understood(NamedTuple):
+    """A phrase, and what it is taken for."""
+
+    phrase: str
+    confidence: float
+    """Estimated chance that the look asked for is the one that is meant."""
+    nearest: tuple[tuple[str, float], ...]
+    """Names of known things with their cosine, the nearest first."""
+
+
+class OfflineEncoder:
+    """Implements `TextImageEncoder`; networks frozen and in eval mode."""
+
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        device: torch.device | str = "cpu",
+        resolution: int = RESOLUTION,
+    ) -> None:
+        """Loads the packaged networks and the trained part, or that of another run of the training script.
+
+        Raises:
+            ValueError: the extra is not installed or other than known; a resolution out of range; another file.
+        """
+        low, high = RESOLUTIONS
+        if not low <= resolution <= high:
+            raise ValueError(f"Encoder offline looks at {low} to {high} pixels a side, got {resolution}.")
+        self.resolution = resolution
+        self.name = "offline" if resolution == RESOLUTION else f"offline-{resolution}"
+        self.device = torch.device(device)
+        image_weights, *text_weights = (packaged(file) for file in (IMAGE_WEIGHTS, TEXT_WEIGHTS, TOKENIZER))
+        self._know = load_knowledge(Path(weights) if weights else None)
+        self._tower, classifier, _ = load_image_tower(image_weights)
+        self._tower.to(self.device)
+        self._classes = centred_rows(classifier)
+        self._text_files = text_weights
+        know = self._know
+        self._projection, self._mean, self._deviation = (
+            tensor.to(self.device) for tensor in (know.projection, know.mean, know.deviation)
+        )
+
+    @cached_property
+    def text_tower(self) -> TextTower:
+        """Loaded when a phrase is first asked for: the judge of a picture needs it late."""
+        return TextTower(*self._text_files, torch.device("cpu"))
+
+    @cached_property
+    def _duals(self) -> Looks:
+        """Coefficients of the regressions from phrases to looks."""
+        know, kinds = self._know, self._know.kinds.long()
+        rows = torch.cat([self._classes, know.rows])
+        textures = torch.cat([know.textures.new_zeros(len(self._classes), know.textures.shape[1]), know.textures])
+        shown, has_colours = kinds >= 0, know.palettes.any(-1)
+        duals = Looks(*(known.new_zeros(len(kinds), known.shape[1]) for known in (rows, textures, know.palettes)))
+        for dual, some, targets in (
+            (duals.things, shown, rows[kinds[shown]]),
+            (duals.textures, shown, textures[kinds[shown]]),
+            (duals.palettes, has_colours, know.palettes[has_colours]),
+        ):
+            dual[some] = fitted(know.embeddings[some], targets, know.sharpness, know.ridge)
+        return duals
+
+    def looks(self, phrases: Float[Tensor, "phrases 384"]) -> Looks:
+        """What phrases should look like, by their MiniLM embeddings."""
+        near = self._know.kernel(phrases, self._know.embeddings)
+        things, textures, palettes = (near @ dual for dual in self._duals)
+        palettes = palettes.clamp(min=0)
+        return Looks(things, textures, palettes)
+
+    @torch.no_grad()
+    def embed_texts(self, texts: list[str]) -> Float[Tensor, "texts embedding"]:
+        """Unit embeddings. A text without any look ("", "it is") has the palette of everything: it fits nothing."""
+        parts = [self.parts(text) for text in texts]
+        # One pass for all phrases.
+        phrases = list(dict.fromkeys(part.look for part in parts if part.look))
+        embedded = dict(zip(phrases, self.text_tower.phrases(phrases)))
+        return torch.stack([self._text(part.look, part.colours, embedded) for part in parts]).to(self.device)
+
+    def embed_images(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views embedding"]:
+        """Unit embeddings, differentiable to the pixels; of other sizes than `resolution`: resized, antialiased."""
+        pixels = self._prepared(images)
+        seen = self._tower(pixels)
+        textures = texture_of(seen.statistics, self._projection, self._mean, self._deviation)
+        parts = (centred(seen.pooled), textures, palette_of(pixels))
+        return torch.cat([length * part for length, part in zip(EYES, parts)], -1)
+
+    def image_features(self, images: Float[Tensor, "views height width 3"]) -> list[Float[Tensor, "views c h w"]]:
+        """Maps at 1/8 and 1/16 of `resolution`."""
+        seen = self._tower(self._prepared(images))
+        return [seen.eighth, seen.sixteenth]
+
+    def junk_embeddings(self) -> Float[Tensor, "junk embedding"]:
+        """What speckle, patchworks and half-styled objects look like to the three eyes."""
+        return self._know.junk.to(self.device)
+
+    def coverage(self, text: str) -> Coverage:
+        """Which words of `text` name a look that is known, are in the way of it, or say nothing."""
+        words = tuple(dict.fromkeys(words_of(text)))
+        if foreign(text):
+            return Coverage(known=(), unknown=tuple(dict.fromkeys(re.findall(r"\w+", text.lower()))))
+        parts = self.parts(text)
+        said = {word for colour in parts.colours for word in colour.split()} | set(parts.look.split())
+        known = {word for word in words if word in said and self._knows(word)}
+        if (rest := [word for word in parts.look.split() if word not in known]) and len(parts.look.split()) > 1:
+            # "polka dots": what is unknown alone may be known together, but not what nobody can see.
+            whole = self.understood([parts.look])[0].confidence >= KNOWN
+            known |= {word for word in rest if whole and self._visible([word])[0] > 0}
+        neutral = {word for word in words if word not in known and (word in FILLERS or word not in said)}
+        return Coverage(
+            known=tuple(word for word in words if word in known),
+            unknown=tuple(word for word in words if word not in known and word not in neutral),
+            neutral=tuple(word for word in words if word in neutral),
+        )
+
+    def parts(self, text: str) -> Parts:
+        """What names the look, its colours, and what wears it."""
+        return parts_of(text, self._coloured_names)
+
+    def explain(self, text: str) -> str:
+        """One line: which part of the sentence moves what."""
+        parts = self.parts(text)
+        said = []
+        if parts.look:
+            understood = self.understood([parts.look])[0]
+            looks = Looks(*(part[0] for part in self.looks(self.text_tower.phrases([parts.look]))))
+            eyes = ["pattern"]
+            eyes += ["texture"] if float(looks.textures.norm()) > 0.3 else []
+            eyes += [] if parts.colours else ["colours"]
+            name, _ = understood.nearest[0]
+            like = "" if name == parts.look else f", as of {name}"
+            said.append(f"{parts.look!r} moves {' and '.join(eyes)}{like} (chance {understood.confidence:.0%})")
+        if parts.colours:
+            said.append(f"{' and '.join(map(repr, parts.colours))} moves the colours")
+        if parts.wearer:
+            said.append(f"{parts.wearer!r} only wears it")
+        return f"Encoder {self.name}: {'; '.join(said) or 'nothing in it moves anything'}."
+
+    def understood(self, phrases: list[str], nearest: int = 4) -> list[Understood]:
+        """What phrases (see `parts_of`) are taken for."""
+        embedded = self.text_tower.phrases(phrases)
+        cosines = embedded @ self._know.embeddings.mT
+        best, which = cosines.topk(min(4 * nearest, cosines.shape[1]))
+        visible = self._visible(phrases)
+        first, second, bias = self._know.calibration.tolist()
+        found = []
+        for row, phrase in enumerate(phrases):
+            names: dict[str, float] = {}
+            for index, cosine in zip(which[row].tolist(), best[row].tolist()):
+                only_colours = " (its colours)" if self._know.kinds[index] < 0 else ""
+                names.setdefault(self._know.names[index] + only_colours, cosine)
+            logit = torch.tensor(first * float(best[row, 0]) + second * visible[row] + bias)
+            found.append(Understood(phrase, float(logit.sigmoid()), tuple(names.items())[:nearest]))
+        return found
+
+    def _visible(self, phrases: list[str]) -> list[float]:
+        """Logits of whether phrases name what can be seen."""
+        weights = self._know.visible
+        return (self.text_tower.phrases(phrases) @ weights[:-1] + weights[-1]).tolist()
+
+    def _knows(self, word: str) -> bool:
+        if word in COLOURS or word in SHADES or word in self._know.bank:
+            return True
+        if word in FILLERS:
+            return False
+        return word not in _bank() and self.understood([word])[0].confidence >= KNOWN
+
+    @cached_property
+    def _coloured_names(self) -> frozenset[str]:
+        """Things with a colour in their names: a red fox is no fox that is red."""
+        return frozenset(name for name in self._know.names if set(name.split()) & set(COLOURS))
+
+    def _text(self, look: str, colours: tuple[str, ...], embedded: dict[str, Tensor]) -> Float[Tensor, " embedding"]:
+        colour_count = len(NAMED)
+        if look:
+            things, textures, palette = (part[0] for part in self.looks(embedded[look][None]))
+            said = min(1.0, float(palette.norm()))
+        else:
+            things, textures = torch.zeros(self._classes.shape[1]), torch.zeros(self._know.textures.shape[1])
+            palette, said = torch.ones(colour_count), 0.0
+        palette = functional.normalize(palette + 1e-6, dim=-1)
+        if colours:
+            palette, said = coloured(palette if look else None, colours), 1.0
+        lengths = (min(1.0, float(things.norm())), min(1.0, float(textures.norm())), said)
+        parts = (functional.normalize(things, dim=-1), functional.normalize(textures, dim=-1), palette)
+        joined = torch.cat([eye * length * part for eye, length, part in zip(EYES, lengths, parts)])
+        if not bool(joined.any()):
+            joined = torch.cat([torch.zeros(len(joined) - colour_count), palette])
+        return functional.normalize(joined, dim=-1)
+
+    def _prepared(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views 3 _ _"]:
+        pixels = images.to(self.device, torch.float32).permute(0, 3, 1, 2)
+        size = (self.resolution, self.resolution)
+        if pixels.shape[-2:] != size:
+            # Antialiased: without it many pixels of a large render get no gradient and turn into noise.
+            pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+        return pixels
+
+
+def texture_of(
+    statistics: Float[Tensor, "views 304"],
+    projection: Float[Tensor, "texture 304"],
+    mean: Float[Tensor, " 304"],
+    deviation: Float[Tensor, " 304"],
+) -> Float[Tensor, "views texture"]:
+    """Unit directions of standardised statistics, squashed: no channel may shout down the others."""
+    return functional.normalize(torch.tanh((statistics - mean) / deviation / 2) @ projection.mT, dim=-1)
+
+
+def coloured(palette: Float[Tensor, " colours"] | None, colours: tuple[str, ...]) -> Float[Tensor, " colours"]:
+    """The palette of a look that is asked for in other colours: they, beside the darkest or lightest of its own.
+
+    "A red zebra" is red and black, or red and white: its pattern needs a second colour. Without a look (None) the
+    colours alone, in the light and in the shade.
+    """
+    shares = torch.stack([_colour_shares(colour) for colour in colours]).mean(0)
+    if palette is not None:
+        greys = torch.tensor([name in ("black", "dark grey", "white", "light grey") for name in NAMED]).float()
+        own = palette.square() * greys
+        if float(own.sum()) > 0.3:
+            shares = 0.65 * shares + 0.35 * own / own.sum()
+    return functional.normalize((shares + 1e-6).sqrt(), dim=-1)
+
+
+def _colour_shares(colour: str) -> Float[Tensor, " colours"]:
+    shade, _, word = colour.rpartition(" ")
+    rgb = torch.tensor([NAMED[name] for name in COLOURS[word]]).float() / 255
+    factor = SHADES.get(shade, 1.0)
+    rgb = rgb * factor if factor < 1 else rgb + (1 - rgb) * (factor - 1)
+    lights = torch.cat([rgb * light for light in (1.0, 0.85, 0.65)])
+    return votes(lights[:, :, None, None]).mean((0, 2, 3))
+
+
+def _bank() -> frozenset[str]:
+    from fasttext2style.guidance.prompts import word_bank
+
+    return frozenset(word_bank())

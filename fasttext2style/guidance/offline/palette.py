@@ -1,0 +1,101 @@
+"""Which colours a picture has, as a unit vector: the root of a soft histogram over named colours.
+
+The cosine of two of these is the Bhattacharyya coefficient of the palettes. Every place votes once, so that no bright
+speck outvotes the rest; colours are compared in Oklab (Ottosson 2020), where distances are nearly those we see.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+NAMED: dict[str, tuple[int, int, int]] = {
+    "black": (12, 12, 12),
+    "dark grey": (64, 64, 64),
+    "grey": (128, 128, 128),
+    "light grey": (190, 190, 190),
+    "white": (245, 245, 245),
+    "dark red": (105, 12, 15),
+    "red": (215, 22, 22),
+    "salmon": (245, 130, 110),
+    "pale pink": (250, 200, 205),
+    "pink": (245, 125, 180),
+    "magenta": (205, 20, 140),
+    "dark brown": (62, 36, 20),
+    "brown": (115, 68, 34),
+    "tan": (180, 135, 85),
+    "beige": (225, 200, 160),
+    "cream": (250, 240, 215),
+    "rust": (160, 75, 30),
+    "orange": (242, 125, 18),
+    "amber": (225, 165, 40),
+    "yellow": (250, 228, 30),
+    "pale yellow": (252, 240, 150),
+    "olive": (110, 110, 35),
+    "dark green": (18, 70, 26),
+    "green": (34, 150, 45),
+    "light green": (145, 215, 110),
+    "teal": (15, 110, 110),
+    "turquoise": (35, 200, 200),
+    "pale blue": (175, 220, 245),
+    "sky blue": (80, 160, 235),
+    "blue": (25, 50, 220),
+    "navy": (15, 25, 85),
+    "purple": (120, 30, 165),
+    "lavender": (190, 165, 230),
+}
+"""The bins: sRGB of 0 to 255."""
+
+SPREAD = 0.06
+"""Distance in Oklab at which a colour counts half for a bin; neighbouring bins are about 0.1 apart."""
+
+SIDES = (32, 8)
+"""Places along a picture's sides that vote: fine ones, and coarse ones that see the mean of what is speckled."""
+
+
+def palette_of(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views colours"]:
+    """Roots of soft histograms of images in [0, 1], with unit norm; differentiable to every pixel."""
+    shares = torch.stack([votes(functional.adaptive_avg_pool2d(images, side)).mean((2, 3)) for side in SIDES]).mean(0)
+    # The gradient of sqrt is infinite at 0.
+    return functional.normalize((shares + 1e-6).sqrt(), dim=-1)
+
+
+def votes(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views colours height width"]:
+    """For every place the share of each bin; they sum to 1.
+
+    With tails as heavy as Student's: a grey place still feels where red lies.
+    """
+    bins = oklab(torch.tensor(list(NAMED.values()), device=images.device).float().div(255)[:, :, None, None])
+    seen = oklab(images)
+    squares = (
+        seen.square().sum(1, keepdim=True)
+        - 2 * torch.einsum("nchw,kc->nkhw", seen, bins[..., 0, 0])
+        + bins.square().sum(1)[None]
+    )
+    weights = (1 + squares.clamp(min=0) / SPREAD**2).square().reciprocal()
+    return weights / weights.sum(1, keepdim=True)
+
+
+def oklab(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views 3 height width"]:
+    """sRGB in [0, 1] to Oklab: white is (1, 0, 0)."""
+    images = images.clamp(0, 1)
+    linear = torch.where(images <= 0.04045, images / 12.92, ((images.clamp(min=0.04) + 0.055) / 1.055) ** 2.4)
+    to_cones, to_lab = (torch.tensor(rows, device=images.device) for rows in (_TO_CONES, _TO_LAB))
+    cones = torch.einsum("nchw,kc->nkhw", linear, to_cones)
+    # The slope of the cube root is infinite at black.
+    roots = (cones + 1e-4) ** (1 / 3)
+    return torch.einsum("nchw,kc->nkhw", roots, to_lab)
+
+
+_TO_CONES = (
+    (0.4122214708, 0.5363325363, 0.0514459929),
+    (0.2119034982, 0.6806995451, 0.1073969566),
+    (0.0883024619, 0.2817188376, 0.6299787005),
+)
+_TO_LAB = (
+    (0.2104542553, 0.7936177850, -0.0040720468),
+    (1.9779984951, -2.4285922050, 0.4505937099),
+    (0.0259040371, 0.7827717662, -0.8086757660),
+)
