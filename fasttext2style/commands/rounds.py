@@ -65,6 +65,8 @@ class Resume:
     """How many rounds there shall be in all, if other than planned."""
     refine: int = 0
     """Instead of further rounds, train the last one for so many steps more on its edited views."""
+    workers: str | None = None
+    """Who edits the pictures, if others than before: 1, 8 or ray://HEAD:10001, as ns-train's --workers."""
     trust: bool = False
     """Import the code that the run's settings name (an editor, encoder or loss as module:attribute), and let it be seen
     by others if they say so, though you did not write the run on this machine."""
@@ -74,7 +76,7 @@ class Resume:
         from fasttext2style.plugin.runs.trust import by_whom
 
         with errors_in_words(), by_whom(self.path, self.trust):
-            resume_run(self.path, self.rounds, self.refine)
+            resume_run(self.path, self.rounds, self.refine, self.workers)
 
 
 @dataclass

@@ -64,7 +64,10 @@ class LocalEditor:
         self.name = editor.name
         self.capabilities = editor.capabilities | {"mask"}
         self.key_views: int = getattr(editor, "key_views", 0)
+        self.batch_size = self.config.batch_size
+        """What was asked for: who cuts views into pieces takes so many."""
         self._batch_size = self.config.batch_size
+        """What the memory suffices for."""
 
     @torch.no_grad()
     def edit(self, request: EditRequest, on_step: OnStep | None = None) -> EditResult:

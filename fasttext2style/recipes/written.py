@@ -11,8 +11,9 @@ from fasttext2style.recipes.recipe import dataparsers
 from fasttext2style.recipes.settings import DATAPARSER, TOP, differences
 from fasttext2style.scene.files.atomic import atomic_write
 
-_OF_ONE_RUN = ("timestamp", "run_folder", "refine")
-"""Settings that say which run this is, or how it is taken up again: repeating it makes a new one."""
+_OF_ONE_RUN = ("timestamp", "run_folder", "refine", "pipeline.workers")
+"""Settings that say which run this is, how it is taken up again, or on which machines it was: repeating it makes a new
+one."""
 
 
 def write_run_recipe(config: Any, folder: Path) -> Path | None:

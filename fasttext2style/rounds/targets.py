@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,11 +15,9 @@ from fasttext2style.editors.editor import EditRequest, ImageEditor, OnStep, chec
 from fasttext2style.rounds.modes import MODES, Task
 from fasttext2style.rounds.subject import Subject
 from fasttext2style.rounds.views import SceneViews, to_bytes
+from fasttext2style.rounds.workers import AT_ONCE, Workers, joined_info, settings_for_workers, workers_of
+from fasttext2style.terminal.console import warn
 from fasttext2style.trust.text import check_text
-
-AT_ONCE = 16
-"""Views that are rendered, edited and made into 8 bits before the next ones: some 130 MB each at 1920 x 1080. Twice as
-many as an editor takes in a batch."""
 
 TrainOn = Literal["newest", "round", "latest", "dataset"]
 
@@ -80,7 +80,7 @@ class ViewEditor:
     """Has views of a subject edited: renders them, asks, and notes which came back spoilt.
 
     Args:
-        editor: what edits pictures.
+        editor: what edits pictures, or several workers that do.
         config: how it is asked.
         task: what it is asked.
         subject: what the views show.
@@ -88,63 +88,82 @@ class ViewEditor:
     """
 
     def __init__(
-        self, editor: ImageEditor, config: EditConfig, task: Task, subject: Subject, views: SceneViews
+        self, editor: ImageEditor | Workers, config: EditConfig, task: Task, subject: Subject, views: SceneViews
     ) -> None:
-        self._editor, self._config, self._task = editor, config, task
+        self._editor, self._config, self._task = workers_of(editor), config, task
         self._subject, self._views = subject, views
+        self._has_warned = False
 
     def edit(self, chosen: list[int], round_number: int, seed: int, on_step: OnStep | None = None) -> EditedViews:
-        """The chosen views as they are now, edited; of many, `AT_ONCE` at a time, unless the editor compares them all.
+        """The chosen views as they are now, edited; of many, a batch of the editor at a time, unless it compares all.
 
         Raises:
             ValueError: the editor failed on every view.
         """
-        at_once = len(chosen) if getattr(self._editor, "key_views", 0) else AT_ONCE
-        parts: list[EditedViews] = []
-        for start in range(0, len(chosen), at_once):
-            some = chosen[start : start + at_once]
-            parts.append(self._edit(some, round_number, seed, _of_all(on_step, start, len(some), len(chosen))))
-        if len(parts) == 1:
-            edited = parts[0]
-        else:
-            pictures = ("before", "edited", "masks")
-            joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in pictures}
-            failed = {view: reason for part in parts for view, reason in part.failed.items()}
-            edited = EditedViews(chosen, **joined, failed=failed, info=_joined_info([part.info for part in parts]))
-        if len(edited.failed) == len(chosen):
-            reasons = "; ".join(dict.fromkeys(edited.failed.values()))
-            raise ValueError(f"The editor edited none of {len(chosen)} views: {reasons}.")
-        return edited
+        pieces = self._pieces(chosen)
+        before, masks = [], []
 
-    def _edit(self, chosen: list[int], round_number: int, seed: int, on_step: OnStep | None) -> EditedViews:
-        editor, config, task, views = self._editor, self._config, self._task, self._views
-        with_depth = "depth" in editor.capabilities
+        def requests() -> Iterator[EditRequest]:
+            for piece in pieces:
+                request, regions = self._request(piece, round_number, seed)
+                before.append(to_bytes(request.images))
+                masks.append(regions)
+                yield request
+
+        edited, infos, failed = {}, {}, {}
+        with closing(self._editor.edit_all(requests(), len(chosen), on_step)) as answers:
+            for place, result in answers:
+                edited[place], infos[place] = to_bytes(result.images), result.info
+                failed |= {pieces[place][index]: reason for index, reason in result.failed.items()}
+        if len(failed) == len(chosen):
+            reasons = "; ".join(dict.fromkeys(failed.values()))
+            raise ValueError(f"The editor edited none of {len(chosen)} views: {reasons}.")
+        places = range(len(pieces))
+        return EditedViews(
+            chosen,
+            torch.cat(before),
+            torch.cat([edited[place] for place in places]),
+            torch.cat(masks),
+            dict(sorted(failed.items())),
+            joined_info([infos[place] for place in places]),
+        )
+
+    def _pieces(self, chosen: list[int]) -> list[list[int]]:
+        editor = self._editor
+        at_once = len(chosen) if editor.key_views else min(AT_ONCE, editor.batch_size)
+        if not self._has_warned and (idle := settings_for_workers(len(chosen), at_once, editor.count)):
+            self._has_warned = True
+            warn(idle)
+        return [chosen[start : start + at_once] for start in range(0, len(chosen), at_once)]
+
+    def _request(
+        self, chosen: list[int], round_number: int, seed: int
+    ) -> tuple[EditRequest, UInt8[Tensor, "views height width 1"]]:
+        """What the editor is asked for some views, and the regions that it may change."""
+        config, task, views, capabilities = self._config, self._task, self._views, self._editor.capabilities
+        with_depth = "depth" in capabilities
         renders, originals = self._subject.render(chosen, with_depth), views.originals[chosen].float() / 255
         # What is to fill a hole is not there yet in the first round: the editor sees the hole itself.
         images = originals if MODES[task.mode].removes and round_number == 1 else renders[..., :3]
         masks = views.masks(chosen, self._subject.coverage(chosen))
-        result = editor.edit(
-            EditRequest(
-                images=images,
-                instruction=task.instruction,
-                condition=self._condition(chosen, masks),
-                mask=None if views.everything else masks.float() / 255,
-                depth=renders[..., 3:] if with_depth else None,
-                detail=originals if config.detail and task.mode == "restyle" else None,
-                mode=task.mode,
-                negative=config.negative,
-                strength=config.strength,
-                steps=config.steps,
-                guidance=config.guidance or (3.0 if editor.name == "tiny" else 7.5),
-                image_guidance=config.image_guidance,
-                seed=seed,
-                shared_noise=config.shared_noise,
-                view_ids=tuple(chosen),
-            ),
-            on_step,
+        request = EditRequest(
+            images=images,
+            instruction=task.instruction,
+            condition=self._condition(chosen, masks),
+            mask=None if views.everything else masks.float() / 255,
+            depth=renders[..., 3:] if with_depth else None,
+            detail=originals if config.detail and task.mode == "restyle" else None,
+            mode=task.mode,
+            negative=config.negative,
+            strength=config.strength,
+            steps=config.steps,
+            guidance=config.guidance or (3.0 if self._editor.name == "tiny" else 7.5),
+            image_guidance=config.image_guidance,
+            seed=seed,
+            shared_noise=config.shared_noise,
+            view_ids=tuple(chosen),
         )
-        failed = {chosen[index]: reason for index, reason in result.failed.items()}
-        return EditedViews(chosen, to_bytes(images), to_bytes(result.images), masks, failed, result.info)
+        return request, masks
 
     def _condition(
         self, chosen: list[int], masks: UInt8[Tensor, "views height width 1"]
@@ -156,28 +175,6 @@ class ViewEditor:
             return self._views.originals[chosen].float() / 255
         photographs = self._views.photographs[chosen].float() / 255
         return photographs * (masks > 127) if condition == "masked photograph" else photographs
-
-
-def _of_all(on_step: OnStep | None, before: int, now: int, all_views: int) -> OnStep | None:
-    """The progress of some views as that of all, which have about as many steps each."""
-    if on_step is None or now == all_views:
-        return on_step
-
-    def report(done: int, total: int) -> None:
-        on_step(round(before * total / now) + done, round(all_views * total / now))
-
-    return report
-
-
-def _joined_info(infos: list[dict]) -> dict:
-    """An editor's accounts of the parts of a round as one: seconds add up, lists are joined, the rest is the last's."""
-    joined = dict(infos[-1])
-    for name in list(joined):
-        if name.endswith("seconds"):
-            joined[name] = round(sum(info.get(name, 0.0) for info in infos), 3)
-        elif name == "unseen_views":
-            joined[name] = [view for info in infos for view in info.get(name, [])]
-    return joined
 
 
 class Targets:

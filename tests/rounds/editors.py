@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 
@@ -126,3 +131,41 @@ class Eraser:
 
     def close(self) -> None:
         pass
+
+
+class Noisy(Painter):
+    """Every view gets noise of its own, from its id and the seed; edits in place, as editors of others may.
+
+    Each one that is loaded says so in `folder`, by the id of its process.
+    """
+
+    name = "noisy"
+
+    def __init__(self, device: torch.device | str = "cpu", folder: str = "", seconds: float = 0.0) -> None:
+        super().__init__(device)
+        self.folder, self.seconds = Path(folder), seconds
+        if folder:
+            (self.folder / f"loaded_{os.getpid()}").touch()
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        for done in range(1, 5):
+            time.sleep(self.seconds / 4)
+            if on_step is not None:
+                on_step(done, 4)
+        for index, view in enumerate(request.view_ids):
+            generator = torch.Generator().manual_seed(request.seed + view)
+            request.images[index] += 0.2 * torch.randn(request.images[index].shape, generator=generator)
+        return EditResult(request.images.clamp(0, 1), {"threads": torch.get_num_threads()})
+
+
+class Mortal(Noisy):
+    """Kills its own process when it is asked for view 5 the first time, and for view 8 each time."""
+
+    name = "mortal"
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        killed = self.folder / "killed"
+        if 8 in request.view_ids or (5 in request.view_ids and not killed.exists()):
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().edit(request, on_step)

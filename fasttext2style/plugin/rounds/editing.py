@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from fasttext2style.editors.editor import ImageEditor
-from fasttext2style.editors.load import load_editor
+from fasttext2style.editors.load import editor_is_here, load_editor
 from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.hiring import hire
 from fasttext2style.rounds.losses import PerceptualLoss, load_perceptual_loss
 from fasttext2style.rounds.modes import ModeName
+from fasttext2style.rounds.workers import Workers, read_workers
 from fasttext2style.terminal.console import warn
 
 
@@ -27,6 +30,9 @@ class EditingConfig:
     """Further settings of the editor, as names and values: batch_size 4 dtype fp16 offload True."""
     editor_lora: Annotated[Path | None, tyro.conf.arg(aliases=["--editor-lora"])] = None
     """A LoRA that the editor is loaded with, such as `ft2s editor train` writes; its hash stands in each manifest."""
+    workers: Annotated[str, tyro.conf.arg(aliases=["--workers"])] = "1"
+    """Who edits the pictures: 1, this process; 8, so many processes of Ray on this machine, each on a GPU of its own
+    where there are GPUs; ray://HEAD:10001, all GPUs of a Ray cluster. More than 1 needs fasttext2style[workers]."""
     mode: Annotated[ModeName, tyro.conf.arg(aliases=["--mode"])] = "restyle"
     """restyle: colours, and form a little. replace: everything, and Gaussians grow inside the object. remove: the
     object fades, and what is behind it is filled; give an inpainting editor."""
@@ -36,6 +42,7 @@ class EditingConfig:
     def check_editing(self) -> None:
         """Raises ValueError for settings that cannot be; nothing is loaded."""
         self.rounds.check(self.mode)
+        read_workers(self.workers)
         if self.editor_lora is not None:
             if "lora" in self.editor_settings:
                 raise ValueError(
@@ -44,16 +51,24 @@ class EditingConfig:
             if not self.editor_lora.exists():
                 raise ValueError(f"--editor-lora {self.editor_lora} is not there; ft2s editor train writes one.")
 
-    def load_editing(self, device: str) -> tuple[ImageEditor, PerceptualLoss | None]:
-        """The editor, and what compares pictures in the loss; raises ValueError for what cannot be had."""
+    def load_editing(self, device: str) -> tuple[ImageEditor | Workers, PerceptualLoss | None]:
+        """The editor or the workers that have it, and what compares pictures in the loss; raises ValueError for what
+        cannot be had."""
         settings = {name: _value(text) for name, text in self.editor_settings.items()}
         if self.editor_lora is not None:
             settings["lora"] = (str(self.editor_lora),)
-        editor = load_editor(self.editor, device, **settings)
+        editor = self._load_editor(device, settings)
         perceptual, warning = load_perceptual_loss(self.rounds.losses, device, self.rounds.schedule.patch)
         if warning:
             warn(warning)
         return editor, perceptual
+
+    def _load_editor(self, device: str, settings: dict[str, Any]) -> ImageEditor | Workers:
+        choice = read_workers(self.workers)
+        if choice.in_process:
+            return load_editor(self.editor, device, **settings)
+        editor_is_here(self.editor)  # what cannot be is refused before Ray is started
+        return hire(choice, partial(load_editor, self.editor, **settings), device, self.editor)
 
 
 def _value(text: str) -> Any:

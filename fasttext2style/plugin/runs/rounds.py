@@ -21,10 +21,11 @@ from fasttext2style.terminal.console import say
 from fasttext2style.trust.lock import WriteLock
 
 
-def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None:
+def resume_run(folder: Path, rounds: int | None = None, refine: int = 0, workers: str | None = None) -> None:
     """Continue after the last complete round, or refine that round without new edits.
 
-    `rounds` changes their total number; everything else is as config.yml says. The run may have been moved.
+    `rounds` changes their total number, `workers` who edits; everything else is as config.yml says. The run may have
+    been moved.
 
     Raises:
         ValueError: not a run of fasttext2style-ip2p or fasttext2style-nerf.
@@ -37,6 +38,8 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0) -> None
             f"{quote(str(folder / config.relative_model_dir))} ..."
         )
     config.run_folder = folder
+    if workers is not None:
+        config.pipeline.workers = workers
     if rounds is not None:
         config.pipeline.rounds.schedule.rounds = rounds
         config.save_config()

@@ -1,0 +1,51 @@
+"""From --workers to workers that have loaded the editor.
+
+Ray on this machine is for this run alone: it listens on the loopback interface, asks for a token that only this run
+knows, has no dashboard, reports nothing, keeps its files in a folder that goes with it, and ends with the run.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable
+
+from fasttext2style.editors.editor import ImageEditor
+from fasttext2style.rounds.workers import Crewed, WorkersChoice
+
+
+def hire(choice: WorkersChoice, load: Callable[[str], ImageEditor], device: str, name: str) -> Crewed:
+    """Start Ray, or connect to a cluster, and have every worker load the editor; says what is being waited for.
+
+    Args:
+        choice: how many, or which cluster: that has a worker on each GPU, without any one on each machine.
+        load: makes the editor on a device; it is sent to the workers.
+        device: of this run. On a cluster its own GPUs count.
+        name: of the editor, for what is said.
+
+    Raises:
+        ValueError: Ray cannot be started or reached, or no worker could load the editor.
+    """
+    _set_environment(choice)
+    from fasttext2style.rounds.ray_workers import RayCrew, connected
+
+    crew = RayCrew(connected(choice, device), load, name)
+    try:
+        return Crewed(crew, crew.await_start())
+    except BaseException:
+        crew.close()
+        raise
+
+
+def _set_environment(choice: WorkersChoice) -> None:
+    """What Ray reads when it is imported. What somebody has set is not changed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Workers without a GPU of their own see all of them, as later versions have it; no warning that this will change.
+    # They are told their device.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if not choice.address and "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
+        # Others on this machine can reach its ports, and who may talk to Ray can run anything. No file is written:
+        # without a token here Ray would make one and leave it in ~/.ray.
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

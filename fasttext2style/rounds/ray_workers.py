@@ -1,0 +1,401 @@
+"""Workers that are actors of Ray: on this machine, or on those of a cluster. Ray is imported here and nowhere else.
+
+`hiring.py` prepares the environment, which Ray reads when it is imported: so nobody else imports this file.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayError
+
+from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep
+from fasttext2style.rounds.pieces import Failed
+from fasttext2style.rounds.workers import About, WorkersChoice, about, edit_or_say_why
+from fasttext2style.terminal.console import say, warn
+
+POLL_SECONDS = 0.5
+"""How often workers are asked how far they are."""
+START_SECONDS = 900.0
+"""Workers that are not ready by then will never be: loading a large editor from a cold disk takes minutes."""
+ANSWER_SECONDS = 5.0
+"""A head that does not take a connection within this time is not there."""
+LONGEST_FOLDER = 30
+"""Characters of the folder for Ray's sockets: their paths may have 107."""
+
+# --- in the workers' processes ------------------------------------------------------------------------------------
+
+
+class Worker:
+    """Holds one editor. Edits are done one after the other; the group `tell` answers meanwhile."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads, self._device = threads, ""
+        self._editor: ImageEditor | None = None
+        self._steps = (0, 0, 1)
+        self._stopped = -1
+
+    def load(self, load: Callable[[str], ImageEditor], device: str) -> About | str:
+        """What the editor says about itself, or why there is none."""
+        self._device = device
+        try:
+            self._editor = load(device)
+        except Exception as error:
+            return " ".join(str(error).split()) or type(error).__name__
+        return about(self._editor)
+
+    def edit(self, number: int, packed: Packed, rows: list[int]) -> EditResult | Failed:
+        """`number` counts edits, so that it can be named by `stop` and `steps`."""
+        assert self._editor is not None, "nothing is begun before load() has answered"
+        # Each thread has a number of its own, and this is not the one that loaded torch.
+        torch.set_num_threads(self._threads)
+        request = packed.request()
+        if len(rows) < len(request.images):
+            request = request.select(rows)
+
+        def told(done: int, total: int) -> None:
+            self._steps = (number, done, total)
+            if number <= self._stopped:
+                raise ValueError("stopped")
+
+        outcome = edit_or_say_why(self._editor, request, told)
+        if isinstance(outcome, Failed) and self._device == "cuda":
+            # After some errors a process can use its GPU no more: then this raises, and the worker is replaced.
+            torch.cuda.synchronize()
+        return outcome
+
+    def steps(self) -> tuple[int, int, int]:
+        """Number of the edit, steps done, of how many."""
+        return self._steps
+
+    def stop(self, number: int) -> None:
+        """End this edit, and those before it, after the step that they are at."""
+        self._stopped = number
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A request whose pictures travel in 8 bits where that loses nothing: a quarter of the bytes."""
+
+    rest: EditRequest
+    bytes: dict[str, torch.Tensor]
+
+    @staticmethod
+    def of(request: EditRequest) -> Packed:
+        packed = {}
+        for name in ("condition", "mask", "detail"):
+            value = getattr(request, name)
+            if value is not None:
+                as_bytes = (value * 255).round().clamp(0, 255).to(torch.uint8)
+                if torch.equal(as_bytes.float() / 255, value):
+                    same = (other for other in packed.values() if torch.equal(other, as_bytes))
+                    packed[name] = next(same, as_bytes)
+        return Packed(replace(request, **dict.fromkeys(packed)), packed)
+
+    def request(self) -> EditRequest:
+        return replace(self.rest, **{name: value.float() / 255 for name, value in self.bytes.items()})
+
+
+# --- in the process of the run ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """What of Ray is at hand, and what each worker gets of it."""
+
+    count: int
+    threads: int
+    device: str
+    where: str
+    """In words."""
+    is_connected_here: bool = True
+    """The connection was made for this run, and ends with it."""
+    folder: Path | None = None
+    """Of a Ray that was started for this run, which goes with it."""
+
+
+@dataclass
+class _Edit:
+    ref: Any
+    number: int
+    on_step: OnStep | None
+    asked: Any = None
+    """The question how far it is, while that is open."""
+
+
+class RayCrew:
+    """The crew of `Crewed`: one actor per worker."""
+
+    def __init__(self, place: Place, load: Callable[[str], ImageEditor], name: str) -> None:
+        self._place, self._load, self._name = place, load, name
+        remote: Any = ray.remote  # its types know no groups
+        self._actor_class = remote(concurrency_groups={"tell": 1})(Worker).options(
+            num_cpus=place.threads,
+            num_gpus=1 if place.device == "cuda" else 0,
+            max_restarts=0,
+            scheduling_strategy="SPREAD",
+        )
+        self._actors: dict[int, Any] = {}
+        self._loading: dict[int, Any] = {}
+        self._since = time.monotonic()
+        """When somebody was busy last."""
+        self._edits: dict[int, _Edit] = {}
+        self._edits_begun = 0
+        self._is_closed = False
+        atexit.register(self.close)
+        for worker in range(place.count):
+            self._start(worker)
+
+    @property
+    def count(self) -> int:
+        return len(self._actors)
+
+    def await_start(self) -> About:
+        """Until every worker has loaded the editor, or cannot.
+
+        Raises:
+            ValueError: none could.
+        """
+        count = self._place.count
+        who = "1 worker" if count == 1 else f"{count} workers"
+        say(f"Waiting for {who} {self._place.where} to load {self._name}: it may take minutes when all is cold")
+        said, known, reason = time.monotonic(), None, ""
+        while self._loading:
+            for worker, outcome in self._loaded(POLL_SECONDS):
+                if isinstance(outcome, About):
+                    known = outcome
+                else:
+                    reason = outcome
+                    self._drop(worker)
+            if time.monotonic() > said + 15:
+                said = time.monotonic()
+                say(f"{len(self._actors) - len(self._loading)} of {who} are ready")
+            if time.monotonic() > self._since + START_SECONDS:
+                reason = reason or f"not ready after {START_SECONDS / 60:.0f} minutes"
+                for worker in list(self._loading):
+                    self._drop(worker)
+        if known is None:
+            raise ValueError(f"No worker could load the editor {self._name}: {reason}")
+        if reason:
+            warn(f"Only {len(self._actors)} of {who} could load {self._name} and go on alone: {reason}")
+        return known
+
+    def hand_in(self, request: EditRequest) -> Any:
+        return ray.put(Packed.of(request))
+
+    def handed_in(self, piece: Any) -> EditRequest:
+        packed: Any = ray.get(piece)
+        return packed.request()
+
+    def free(self) -> list[int]:
+        return [worker for worker in self._actors if worker not in self._loading and worker not in self._edits]
+
+    def begin(self, worker: int, piece: Any, rows: list[int], on_step: OnStep | None) -> None:
+        self._edits_begun += 1
+        ref = self._actors[worker].edit.remote(self._edits_begun, piece, rows)
+        self._edits[worker] = _Edit(ref, self._edits_begun, on_step)
+
+    def wait(self) -> list[tuple[int, EditResult | Failed]]:
+        for worker, outcome in self._loaded(0.0):
+            if not isinstance(outcome, About):
+                warn(f"A worker could not be replaced: {outcome}")
+                self._drop(worker)
+        if not self._edits:
+            if not self._actors:
+                raise ValueError("No worker is left. Complete rounds are kept: resume with fewer workers.")
+            if not self._loading:
+                return []
+            if time.monotonic() > self._since + START_SECONDS:
+                raise ValueError(
+                    f"No worker was ready after {START_SECONDS / 60:.0f} minutes. Complete rounds are kept."
+                )
+            time.sleep(POLL_SECONDS)
+            return []
+        self._since = time.monotonic()
+        refs = {edit.ref: worker for worker, edit in self._edits.items()}
+        ready, _ = ray.wait(list(refs), timeout=POLL_SECONDS)
+        self._ask_how_far()
+        return [(refs[ref], self._outcome(refs[ref])) for ref in ready]
+
+    def stop(self) -> None:
+        for worker, edit in list(self._edits.items()):
+            self._actors[worker].stop.options(concurrency_group="tell").remote(edit.number)
+            # What was begun next waits behind it, and its outcome is nobody's.
+            del self._edits[worker]
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        atexit.unregister(self.close)
+        if ray.is_initialized():
+            for worker in list(self._actors):
+                self._drop(worker)
+            if self._place.is_connected_here:
+                ray.shutdown()
+        if self._place.folder is not None:
+            shutil.rmtree(self._place.folder, ignore_errors=True)
+
+    def _start(self, worker: int) -> None:
+        self._actors[worker] = actor = self._actor_class.remote(self._place.threads)
+        self._loading[worker] = actor.load.remote(self._load, self._place.device)
+
+    def _drop(self, worker: int) -> None:
+        ray.kill(self._actors.pop(worker))
+        self._loading.pop(worker, None)
+        self._edits.pop(worker, None)
+
+    def _loaded(self, timeout: float) -> list[tuple[int, About | str]]:
+        """Those that have loaded their editor, or failed, since this was asked last."""
+        if not self._loading:
+            return []
+        refs = {ref: worker for worker, ref in self._loading.items()}
+        ready, _ = ray.wait(list(refs), timeout=timeout)
+        found = []
+        for ref in ready:
+            worker = refs[ref]
+            del self._loading[worker]
+            try:
+                found.append((worker, ray.get(ref)))
+            except RayError as error:
+                found.append((worker, _in_words(error)))
+        return found
+
+    def _outcome(self, worker: int) -> EditResult | Failed:
+        edit = self._edits.pop(worker)
+        outcome: Any
+        try:
+            outcome = ray.get(edit.ref)
+        except RayError as error:
+            outcome = Failed(_in_words(error))
+            warn(f"{outcome.reason}. Another worker takes its place, and its views are done again")
+            ray.kill(self._actors[worker])
+            self._start(worker)
+        return outcome
+
+    def _ask_how_far(self) -> None:
+        """Of those who answer: who is busy with a long step answers later."""
+        for worker, edit in self._edits.items():
+            if edit.on_step is None:
+                continue
+            if edit.asked is not None and ray.wait([edit.asked], timeout=0)[0]:
+                try:
+                    number, done, total = ray.get(edit.asked)
+                except RayError:
+                    continue  # its edit says so, too
+                edit.asked = None
+                if number == edit.number:
+                    edit.on_step(done, total)
+            if edit.asked is None:
+                edit.asked = self._actors[worker].steps.options(concurrency_group="tell").remote()
+
+
+def _in_words(error: RayError) -> str:
+    """Which of Ray's errors it is, in a line; their own texts are pages, with paths of logs."""
+    kinds = {
+        "OutOfMemoryError": "A worker ran out of memory",
+        "ActorDiedError": "A worker died",
+        "ActorUnavailableError": "A worker cannot be reached",
+        "ObjectLostError": "A worker died before its answer was fetched",
+        "OwnerDiedError": "A worker died before its answer was fetched",
+        "ObjectStoreFullError": "There is no room for its answer in Ray's shared memory",
+    }
+    for kind in type(error).__mro__:
+        if kind.__name__ in kinds:
+            return kinds[kind.__name__]
+    return f"A worker failed ({type(error).__name__})"
+
+
+# --- Ray itself ---------------------------------------------------------------------------------------------------
+
+
+def connected(choice: WorkersChoice, device: str) -> Place:
+    """Start Ray here, or connect to where it is.
+
+    Raises:
+        ValueError: that cannot be done, or this machine has too little for so many workers.
+    """
+    if choice.address:
+        return _cluster(choice.address)
+    cores = os.cpu_count() or 1
+    if device == "cuda" and choice.count > torch.cuda.device_count():
+        raise ValueError(
+            f"--workers {choice.count}: each takes a GPU, and this machine has {torch.cuda.device_count()}."
+        )
+    if choice.count > cores:
+        raise ValueError(f"--workers {choice.count}: each takes a core, and this machine has {cores}.")
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    threads = min(cores // choice.count, int(wanted) if wanted.isdecimal() and int(wanted) else cores)
+    return _start_here(choice.count, threads, device)
+
+
+def _start_here(count: int, threads: int, device: str) -> Place:
+    # A folder that only this user may enter: so is what lies in it, and nothing is left in /tmp/ray.
+    parent = tempfile.gettempdir()
+    folder = Path(tempfile.mkdtemp(prefix="ft2s_ray_", dir=parent if len(parent) < LONGEST_FOLDER else "/tmp"))
+    say("Starting Ray: up to a minute on a busy machine")
+    try:
+        ray.init(
+            address="local",
+            num_cpus=count * threads,
+            num_gpus=count if device == "cuda" else 0,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=str(folder),
+        )
+    except Exception as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ValueError(f"Ray could not be started ({_first_line(error)}): leave --workers out.") from error
+    return Place(count, threads, device, "on this machine", folder=folder)
+
+
+def _cluster(address: str) -> Place:
+    _check_answers(address)
+    say(f"Connecting to Ray at {address}")
+    is_new = not ray.is_initialized()
+    try:
+        if is_new:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    except Exception as error:
+        raise ValueError(
+            f"Ray at {address} cannot be used ({_first_line(error)}). It takes the same versions of Ray and of Python "
+            "on all machines; see docs/workers.md."
+        ) from error
+    gpus = int(sum(node.get("GPU", 0) for node in nodes))
+    if gpus:
+        return Place(gpus, 1, "cuda", f"of {address}", is_new)
+    threads = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
+    if not threads:
+        raise ValueError(f"Ray at {address} has neither GPUs nor CPUs to give.")
+    return Place(len(threads), min(threads), "cpu", f"of {address}", is_new)
+
+
+def _check_answers(address: str) -> None:
+    """Raises ValueError when nothing listens there; Ray itself would try for half a minute and say less."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise ValueError(
+            f"--workers {address}: nothing answers there ({error}). Start it with:  ray start --head --port 6379 "
+            "--ray-client-server-port 10001"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,258 @@
+"""Pieces of a round by one editor in this process: order, progress, failures. Ray is not needed, and not started."""
+
+import sys
+from contextlib import closing
+
+import pytest
+import torch
+
+from fasttext2style.editors.editor import EditRequest, EditResult
+from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
+from fasttext2style.plug_ins import NotTrusted, named_by_others
+from fasttext2style.rounds.config import RoundsConfig
+from fasttext2style.rounds.pieces import edit_pieces
+from fasttext2style.rounds.schedule import Schedule
+from fasttext2style.rounds.targets import EditConfig
+from fasttext2style.rounds.workers import InProcess, read_workers, settings_for_workers, workers_of
+from tests.rounds.balls import ball_rounds, run
+from tests.rounds.editors import Painter, Slow
+
+
+class Falling(Painter):
+    """Raises when it is asked for some views, as often as it is told for each; then it paints."""
+
+    name = "falling"
+
+    def __init__(self, falls: dict[int, int], error: Exception | None = None) -> None:
+        super().__init__()
+        self.falls, self.error = dict(falls), error or RuntimeError("the GPU has fallen off the bus")
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        result = super().edit(request, on_step)
+        for view in request.view_ids:
+            if self.falls.get(view, 0) > 0:
+                self.falls[view] -= 1
+                raise self.error
+        return result
+
+
+class Several:
+    """A crew of several editors in this process that take turns; the last one to begin is the first one to end."""
+
+    def __init__(self, *editors: Painter) -> None:
+        self._members = [InProcess(editor) for editor in editors]
+        self.count = len(editors)
+        self._order: list[int] = []
+
+    def hand_in(self, request):
+        return request
+
+    def handed_in(self, piece):
+        return piece
+
+    def free(self):
+        return [worker for worker, member in enumerate(self._members) if member.free()]
+
+    def begin(self, worker, piece, rows, on_step):
+        self._order.append(worker)
+        self._members[worker].begin(0, piece, rows, on_step)
+
+    def wait(self):
+        worker = self._order.pop()
+        return [(worker, outcome) for _, outcome in self._members[worker].wait()]
+
+    def stop(self):
+        for member in self._members:
+            member.stop()
+
+    def close(self):
+        pass
+
+
+ALWAYS = 10**6
+
+
+def _request(*views: int) -> EditRequest:
+    generator = torch.Generator().manual_seed(views[0])
+    return EditRequest(torch.rand(len(views), 6, 8, 3, generator=generator), "make it red", view_ids=views)
+
+
+def _answers(crew, requests, views, on_step=None) -> dict[int, EditResult]:
+    with closing(edit_pieces(crew, requests, views, on_step)) as answers:
+        return dict(answers)
+
+
+PIECES = [_request(4, 2), _request(7, 1), _request(0)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_answers_are_those_of_one_editor_whoever_edits_and_whoever_ends_first(count):
+    expected = [Painter().edit(request).images for request in PIECES]
+    answers = _answers(Several(*(Painter() for _ in range(count))), PIECES, 5)
+    assert sorted(answers) == [0, 1, 2]
+    for place, images in enumerate(expected):
+        assert torch.equal(answers[place].images, images)
+        assert "done_again" not in answers[place].info
+
+
+def test_everybody_has_something_to_do():
+    painters = [Painter() for _ in range(3)]
+    _answers(Several(*painters), PIECES, 5)
+    assert [len(painter.requests) for painter in painters] == [1, 1, 1]
+
+
+def test_a_request_is_made_when_somebody_can_take_it_and_one_ahead():
+    """Requests hold pictures: all of a round at once would be gigabytes."""
+    made, ended = [], []
+
+    def requests():
+        for view in range(6):
+            made.append(view)
+            yield _request(view)
+
+    class Counting(Painter):
+        def edit(self, request, on_step=None):
+            ended.append(len(made))
+            return super().edit(request, on_step)
+
+    _answers(InProcess(Counting()), requests(), 6)
+    assert ended == [1, 2, 3, 4, 5, 6]
+    made.clear(), ended.clear()
+    _answers(Several(Counting(), Counting()), requests(), 6)
+    assert ended[0] == 3 and max(now - done for done, now in enumerate(ended)) <= 3
+
+
+def test_a_piece_that_failed_once_is_done_again_as_it_was():
+    """As it was: an editor's answer may depend on which views stand beside each other, by a bit."""
+    editor = Falling({7: 1})
+    answers = _answers(InProcess(editor), PIECES, 5)
+    assert [request.view_ids for request in editor.requests] == [(4, 2), (7, 1), (7, 1), (0,)]
+    assert torch.equal(answers[1].images, Painter().edit(PIECES[1]).images) and not answers[1].failed
+    reason = "RuntimeError: the GPU has fallen off the bus"
+    assert answers[1].info["done_again"] == {7: reason, 1: reason}
+    assert "done_again" not in answers[0].info
+
+
+def test_a_view_that_fails_alone_is_given_up_and_those_beside_it_are_not():
+    editor = Falling({1: ALWAYS}, ValueError("no memory\n  for view 1"))
+    answers = _answers(InProcess(editor), PIECES, 5)
+    assert [request.view_ids for request in editor.requests] == [(4, 2), (7, 1), (7, 1), (7,), (1,), (0,)]
+    assert answers[1].failed == {1: "no memory for view 1"}
+    assert torch.equal(answers[1].images[0], Painter().edit(PIECES[1]).images[0])
+    assert torch.equal(answers[1].images[1], PIECES[1].images[1])
+    assert not answers[0].failed and not answers[2].failed
+
+
+def test_failures_of_the_editor_itself_keep_their_rows_when_a_piece_is_taken_apart():
+    class Picky(Falling):
+        def edit(self, request, on_step=None):
+            failed = {index: "too dark" for index, view in enumerate(request.view_ids) if view == 2}
+            return EditResult(super().edit(request, on_step).images, {}, failed)
+
+    answers = _answers(InProcess(Picky({3: ALWAYS})), [_request(8), _request(1, 2, 3)], 4)
+    assert answers[1].failed == {1: "too dark", 2: "RuntimeError: the GPU has fallen off the bus"}
+
+
+def test_an_editor_that_never_works_is_not_asked_for_all_views():
+    editor = Falling(dict.fromkeys(range(9), ALWAYS))
+    with pytest.raises(ValueError, match="none of the first 2 views: RuntimeError: the GPU has fallen off the bus"):
+        _answers(InProcess(editor), PIECES, 5)
+    assert {view for request in editor.requests for view in request.view_ids} == {4, 2}
+
+
+def test_what_progress_raises_ends_the_edit_and_is_no_failure():
+    """A session's Stop comes this way."""
+
+    class Stopped(Exception):
+        pass
+
+    def stop(done, total):
+        raise Stopped
+
+    editor = Slow()
+    with pytest.raises(Stopped):
+        _answers(InProcess(editor), PIECES, 5, stop)
+    assert not editor.requests
+
+
+def test_progress_counts_all_workers():
+    """Three steps a piece: of 1 view of 4 a step is a twelfth of all, of 2 views a sixth; said in whole steps."""
+    told = []
+    requests = [_request(0), _request(1), _request(2, 3)]
+    _answers(Several(Slow(), Slow()), requests, 4, lambda done, total: told.append(done / total))
+    assert told == pytest.approx([1 / 12, 2 / 12, 3 / 12, 5 / 12, 7 / 12, 9 / 12, 10 / 12, 11 / 12, 1], abs=0.0834)
+
+
+def test_one_editor_is_asked_as_before(tmp_path):
+    editor = LocalEditor(Painter())
+    workers = workers_of(editor)
+    assert (workers.name, workers.capabilities, workers.key_views) == (editor.name, editor.capabilities, 0)
+    assert (workers.batch_size, workers.count) == (8, 1)
+    assert workers_of(workers) is workers
+
+
+def test_pieces_are_batches_of_the_editor(tmp_path):
+    editor = LocalEditor(Painter(), LocalEditConfig(batch_size=4))
+    rounds = ball_rounds(tmp_path, editor, config=RoundsConfig(Schedule(rounds=1, steps=1), EditConfig()))
+    rounds.start()
+    rounds.begin_step()
+    assert [request.view_ids for request in editor.editor.requests] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9)]
+
+
+def test_a_view_that_fails_keeps_its_last_target_and_is_named_in_the_manifest(tmp_path):
+    editor = Falling({})
+    rounds = ball_rounds(tmp_path, LocalEditor(editor, LocalEditConfig(batch_size=4)))
+    rounds.start()
+    run(rounds, rounds.plan.steps_per_round)
+    before = rounds.targets[5]
+    editor.falls = {5: ALWAYS, 0: 1}
+    run(rounds)
+    assert torch.equal(rounds.targets[5].image, before.image) and 5 in rounds.targets.round_views
+    last = rounds.folder.rounds()[-1]
+    (edit,) = last.manifest["edits"]
+    reason = "RuntimeError: the GPU has fallen off the bus"
+    assert edit["failed"] == {"5": reason}
+    assert edit["editor"]["done_again"] == {str(view): reason for view in range(8)}
+    assert last.manifest["edited_in"]["5"] == 1 and last.manifest["edited_in"]["4"] == 2
+
+
+NO_WORKERS = ["0", "-1", "1.5", "eight", "", " ", "1e3", "²", "99999999", "ray://", "ray://head", "ray://head:0",
+              "ray://head:70000", "http://head:8265", "head:10001/8", "a b:1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_WORKERS)
+def test_what_is_no_number_of_workers_is_refused_in_one_sentence(text):
+    with pytest.raises(ValueError, match=r"--workers is a number from 1 to 1024 .* ray://HEAD:10001; got") as told:
+        read_workers(text)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["2", "ray://head:10001", "10.0.0.7:6379"])
+def test_without_ray_the_error_names_what_to_install(text, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r'pip install "fasttext2style\[workers\]"'):
+        read_workers(text)
+    assert read_workers("1").in_process
+
+
+@pytest.mark.parametrize("text, count, address", [("2", 2, ""), (" 8 ", 8, ""), ("ray://head:10001", 1, "ray://head:10001"),
+                                                  ("ray://[::1]:10001", 1, "ray://[::1]:10001")])  # fmt: skip
+def test_a_number_or_an_address_is_understood(text, count, address, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    choice = read_workers(text)
+    assert (choice.count, choice.address, choice.in_process) == (count, address, False)
+
+
+def test_settings_of_strangers_send_no_views_to_their_machines():
+    with named_by_others("config.yml"):
+        with pytest.raises(NotTrusted, match="Ray cluster at ray://theirs:10001"):
+            read_workers("ray://theirs:10001")
+        assert read_workers("1").in_process
+
+
+def test_who_has_nothing_to_do_is_said():
+    assert settings_for_workers(12, 8, 2) == ""
+    assert "2 for 4 workers: 2 have nothing to do" in settings_for_workers(12, 8, 4)
+    assert "batch_size 3 " in settings_for_workers(12, 8, 4)
+    assert "batch_size" not in settings_for_workers(1, 1, 2)
