@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fasttext2style.commands.shared import errors_in_words
 from fasttext2style.terminal.console import say
 
 
@@ -36,13 +35,12 @@ class Capture:
     def run(self) -> None:
         from fasttext2style.captures.from_scene import capture_of_scene
 
-        with errors_in_words():
-            folder = self.output or self.ply.parent / f"capture-of-{self.ply.stem}"
-            capture_of_scene(self.ply, folder, self.up, self.inside, self.size, self.drop_invalid)
-            say("Style it with:")
-            say(
-                f"  ns-train fasttext2style --data {quote(str(folder))} --load-ply {quote(str(self.ply))} --prompt "
-                '"a bear made of gold" nerfstudio-data --orientation-method none --center-method none '
-                "--auto-scale-poses False",
-                wrap=False,
-            )
+        folder = self.output or self.ply.parent / f"capture-of-{self.ply.stem}"
+        capture_of_scene(self.ply, folder, self.up, self.inside, self.size, self.drop_invalid)
+        say("Style it with:")
+        say(
+            f"  ns-train fasttext2style --data {quote(str(folder))} --load-ply {quote(str(self.ply))} --prompt "
+            '"a bear made of gold" nerfstudio-data --orientation-method none --center-method none '
+            "--auto-scale-poses False",
+            wrap=False,
+        )

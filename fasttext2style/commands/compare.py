@@ -8,7 +8,6 @@ from typing import Annotated
 
 import tyro
 
-from fasttext2style.commands.shared import errors_in_words
 from fasttext2style.evaluation.settings import EvaluationSettings
 
 
@@ -30,5 +29,5 @@ class Compare(EvaluationSettings):
         from fasttext2style.plugin.runs.compare import compare_runs
         from fasttext2style.plugin.runs.trust import by_whom
 
-        with errors_in_words(), by_whom(self.first, self.trust), by_whom(self.second, self.trust):
+        with by_whom(self.first, self.trust), by_whom(self.second, self.trust):
             compare_runs(self.first, self.second, self.output, self)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from fasttext2style.commands.shared import errors_in_words
 from fasttext2style.editor_training.settings import SamplingConfig, ToyConfig, TrainingConfig
 
 if TYPE_CHECKING:
@@ -89,14 +88,13 @@ class Train(OnData):
         from fasttext2style.editor_training.rewards import Reward
         from fasttext2style.editor_training.tuning import policy_of, tune
 
-        with errors_in_words():
-            self.training.check()
-            Reward(self.training.reward)
-            training = self.training
-            policy = policy_of(self.editor, self.editor_settings, training.sampling, training.rank, training.seed)
-            cases = self.cases(policy.native_size, self.at_most)
-            output = self.output or self.default_output("editor_training")
-            tune(policy, cases, training, output, self.loaded_encoder(), self.resume)
+        self.training.check()
+        Reward(self.training.reward)
+        training = self.training
+        policy = policy_of(self.editor, self.editor_settings, training.sampling, training.rank, training.seed)
+        cases = self.cases(policy.native_size, self.at_most)
+        output = self.output or self.default_output("editor_training")
+        tune(policy, cases, training, output, self.loaded_encoder(), self.resume)
 
 
 @dataclass
@@ -119,13 +117,12 @@ class Evaluate(OnData):
     def run(self) -> None:
         from fasttext2style.editor_training.tuning import compare, compared_editors
 
-        with errors_in_words():
-            self.sampling.check()
-            editors, side = compared_editors(
-                self.editor, self.editor_settings, self.lora, self.sampling, self.seed, self.batch
-            )
-            cases = self.cases(side, self.at_most)
-            compare(editors, cases, self.loaded_encoder(), self.output or self.default_output("editor_evaluation"))
+        self.sampling.check()
+        editors, side = compared_editors(
+            self.editor, self.editor_settings, self.lora, self.sampling, self.seed, self.batch
+        )
+        cases = self.cases(side, self.at_most)
+        compare(editors, cases, self.loaded_encoder(), self.output or self.default_output("editor_evaluation"))
 
 
 @dataclass

@@ -10,7 +10,7 @@ import tyro
 
 from fasttext2style.commands.envmap_edit import Edit
 from fasttext2style.commands.history import change
-from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.commands.shared import RunPath
 from fasttext2style.terminal.console import say
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ class Set:
     def run(self) -> None:
         from fasttext2style.envmaps.formats import read_head
 
-        with errors_in_words():
-            read_head(self.file)  # before the run is opened, which takes its time
+        read_head(self.file)  # before the run is opened, which takes its time
         change(self.path, self._set)
 
     def _set(self, history: History, state: SceneState) -> SceneState:
@@ -68,10 +67,9 @@ class Show:
     def run(self) -> None:
         from fasttext2style.envmaps.show import show_panorama
 
-        with errors_in_words():
-            output = self.output or Path(f"{self.file.stem}_views.png")
-            for line in show_panorama(self.file, output, self.yaw, self.exposure, self.repair):
-                say(line)
+        output = self.output or Path(f"{self.file.stem}_views.png")
+        for line in show_panorama(self.file, output, self.yaw, self.exposure, self.repair):
+            say(line)
 
 
 @dataclass

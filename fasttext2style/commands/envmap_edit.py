@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fasttext2style.commands.history import change_run
-from fasttext2style.commands.shared import errors_in_words
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.terminal.console import say
 
@@ -48,8 +47,7 @@ class Edit:
 
     def run(self) -> None:
         try:
-            with errors_in_words():
-                self._edit()
+            self._edit()
         except KeyboardInterrupt:
             say("\nStopped: nothing was changed.")
             raise SystemExit(130) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.commands.shared import RunPath
 from fasttext2style.evaluation.settings import EvaluationSettings
 
 
@@ -23,5 +23,5 @@ class Evaluate(EvaluationSettings):
         from fasttext2style.plugin.runs.evaluate import evaluate_run
         from fasttext2style.plugin.runs.trust import by_whom
 
-        with errors_in_words(), by_whom(self.path, self.trust):
+        with by_whom(self.path, self.trust):
             evaluate_run(self.path, self)

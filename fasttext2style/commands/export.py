@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.commands.shared import RunPath
 from fasttext2style.terminal.console import say
 
 
@@ -34,16 +34,15 @@ class Export:
         from fasttext2style.plugin.runs.history import open_run_with_history
         from fasttext2style.scene.files.export import OBJECT_THRESHOLD, export
 
-        with errors_in_words():
-            run, history, state = open_run_with_history(self.path)
-            output = self.output or run.folder / "exports" / f"{self.what}.{self.format or 'ply'}"
-            if self.format is not None and output.suffix != f".{self.format}":
-                output = output.with_name(f"{output.name}.{self.format}")
-            threshold = OBJECT_THRESHOLD if self.threshold is None else self.threshold
-            count = export(output, state.gaussians(), state.selection, self.what, threshold)
-            say(f"{count:,} Gaussians, {output.stat().st_size / 1e6:.1f} MB: {output}")
-            # An object alone is looked at in other surroundings.
-            if self.what != "selection":
-                around = export_around(output, history, run.model.background_color)
-                if around is not None:
-                    say(f"What is around the scene: {around}")
+        run, history, state = open_run_with_history(self.path)
+        output = self.output or run.folder / "exports" / f"{self.what}.{self.format or 'ply'}"
+        if self.format is not None and output.suffix != f".{self.format}":
+            output = output.with_name(f"{output.name}.{self.format}")
+        threshold = OBJECT_THRESHOLD if self.threshold is None else self.threshold
+        count = export(output, state.gaussians(), state.selection, self.what, threshold)
+        say(f"{count:,} Gaussians, {output.stat().st_size / 1e6:.1f} MB: {output}")
+        # An object alone is looked at in other surroundings.
+        if self.what != "selection":
+            around = export_around(output, history, run.model.background_color)
+            if around is not None:
+                say(f"What is around the scene: {around}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fasttext2style.commands.history import change
-from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.commands.shared import RunPath
 from fasttext2style.styling.grade_settings import Grade as Settings
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ class Grade:
     """A selection of `ft2s select`; without it the run's own object."""
 
     def run(self) -> None:
-        with errors_in_words():
-            self.colors.check()  # before the run is opened, which takes its time
+        self.colors.check()  # before the run is opened, which takes its time
         change(self.path, self._graded)
 
     def _graded(self, history: History, state: SceneState) -> SceneState:

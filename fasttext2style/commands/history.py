@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.commands.shared import RunPath
 from fasttext2style.history.steps import Step, run_folder, steps_of_run
 from fasttext2style.terminal.console import say
 from fasttext2style.trust.lock import WriteLock
@@ -32,9 +32,8 @@ class List:
     """Folder of a run of fasttext2style or fasttext2style-ip2p."""
 
     def run(self) -> None:
-        with errors_in_words():
-            saved = steps_of_run(self.path)
-            print_steps(saved.folder, saved.all)
+        saved = steps_of_run(self.path)
+        print_steps(saved.folder, saved.all)
 
 
 @dataclass
@@ -47,11 +46,10 @@ class Show:
     """Number of the edit, as `ft2s history list` shows it."""
 
     def run(self) -> None:
-        with errors_in_words():
-            saved = steps_of_run(self.path)
-            step = saved.read_step(id_of_edit(saved.all, self.edit))
-            facts = asdict(step) | {"thumbnail": step.thumbnail}
-            say(json.dumps(facts, indent=2, default=str, ensure_ascii=False), wrap=False)
+        saved = steps_of_run(self.path)
+        step = saved.read_step(id_of_edit(saved.all, self.edit))
+        facts = asdict(step) | {"thumbnail": step.thumbnail}
+        say(json.dumps(facts, indent=2, default=str, ensure_ascii=False), wrap=False)
 
 
 @dataclass
@@ -137,18 +135,17 @@ def change_run(path: Path, action: Callable[[Run, Steps, SceneState], SceneState
     """As `change`, for what needs the run, too."""
     from fasttext2style.plugin.runs.history import open_run_with_history, saving_with_history
 
-    with errors_in_words():
-        if times < 1:
-            raise ValueError(f"--steps should be 1 or more, got {times}")
-        with WriteLock(run_folder(path)):
-            run, history, state = open_run_with_history(path)
-            with saving_with_history(run, history) as save:
-                for _ in range(times):
-                    state = action(run, history, state)
-                checkpoint = save(state)
-            history.purge()
-        print_steps(history.folder, history.steps)
-        say(f"Saved: {checkpoint}")
+    if times < 1:
+        raise ValueError(f"--steps should be 1 or more, got {times}")
+    with WriteLock(run_folder(path)):
+        run, history, state = open_run_with_history(path)
+        with saving_with_history(run, history) as save:
+            for _ in range(times):
+                state = action(run, history, state)
+            checkpoint = save(state)
+        history.purge()
+    print_steps(history.folder, history.steps)
+    say(f"Saved: {checkpoint}")
 
 
 def id_of_edit(steps: Sequence[Step], number: int) -> int:

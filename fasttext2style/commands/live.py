@@ -8,8 +8,6 @@ from typing import Annotated
 
 import tyro
 
-from fasttext2style.commands.shared import errors_in_words
-
 
 @dataclass
 class Live:
@@ -26,7 +24,6 @@ class Live:
     """With an editor that follows instructions (fasttext2style-ip2p). Give this before the scene."""
 
     def run(self) -> None:
-        with errors_in_words():
-            from fasttext2style.plugin.runs.live import open_live
+        from fasttext2style.plugin.runs.live import open_live
 
-            open_live(self.scene, self.rounds, self.options)
+        open_live(self.scene, self.rounds, self.options)

@@ -6,7 +6,6 @@ import shlex
 from dataclasses import dataclass
 
 from fasttext2style.commands.guide.options import Answers
-from fasttext2style.commands.shared import errors_in_words
 from fasttext2style.terminal.console import say
 
 
@@ -19,25 +18,24 @@ class New(Answers):
 
     def run(self) -> None:
         print("A few questions. Enter takes what is proposed, Ctrl-C leaves with nothing written.", flush=True)
-        with errors_in_words():
-            from fasttext2style.commands.guide.asking import Asker
-            from fasttext2style.commands.guide.questions import Guide
-            from fasttext2style.scene.files.atomic import atomic_write
+        from fasttext2style.commands.guide.asking import Asker
+        from fasttext2style.commands.guide.questions import Guide
+        from fasttext2style.scene.files.atomic import atomic_write
 
-            try:
-                composed = Guide(self, Asker(self.yes)).compose()
-            except (EOFError, KeyboardInterrupt) as end:
-                print("\nNothing was written.", flush=True)
-                if isinstance(end, EOFError):
-                    print("Without a terminal, give the answers as options (ft2s new --help), or add --yes.")
-                raise SystemExit(130 if isinstance(end, KeyboardInterrupt) else 1) from None
-            with atomic_write(composed.path) as stream:
-                stream.write(composed.text.encode())
-            again = f"ft2s run {shlex.quote(str(composed.path))}"
-            say(f"\nWritten: {composed.path}. Again, at any time:  {again}", wrap=False)
-            if composed.runs:
-                from fasttext2style.plugin.runs.recipe import run_recipe
+        try:
+            composed = Guide(self, Asker(self.yes)).compose()
+        except (EOFError, KeyboardInterrupt) as end:
+            print("\nNothing was written.", flush=True)
+            if isinstance(end, EOFError):
+                print("Without a terminal, give the answers as options (ft2s new --help), or add --yes.")
+            raise SystemExit(130 if isinstance(end, KeyboardInterrupt) else 1) from None
+        with atomic_write(composed.path) as stream:
+            stream.write(composed.text.encode())
+        again = f"ft2s run {shlex.quote(str(composed.path))}"
+        say(f"\nWritten: {composed.path}. Again, at any time:  {again}", wrap=False)
+        if composed.runs:
+            from fasttext2style.plugin.runs.recipe import run_recipe
 
-                run_recipe(composed.recipe)
-            else:
-                say(shlex.join(["ns-train", *composed.recipe.words()]), wrap=False)
+            run_recipe(composed.recipe)
+        else:
+            say(shlex.join(["ns-train", *composed.recipe.words()]), wrap=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.commands.shared import RunPath
 from fasttext2style.terminal.console import say
 from fasttext2style.trust.text import one_line
 
@@ -26,17 +26,16 @@ class List:
     """Folder of a run of fasttext2style-ip2p."""
 
     def run(self) -> None:
-        with errors_in_words():
-            rounds = _rounds(self.path)
-            last = rounds[-1].manifest
-            say(f'"{one_line(last.get("instruction", ""))}", {one_line(last.get("mode", "no round yet"))}')
-            say("round  views  inside dB  outside dB  Gaussians  seconds  written")
-            for entry in rounds[1:]:
-                entry.check_complete()
-                say(_line(entry))
-            page = rounds[0].folder.parent / "index.html"
-            if page.is_file():
-                say(f"Side by side: {page}")
+        rounds = _rounds(self.path)
+        last = rounds[-1].manifest
+        say(f'"{one_line(last.get("instruction", ""))}", {one_line(last.get("mode", "no round yet"))}')
+        say("round  views  inside dB  outside dB  Gaussians  seconds  written")
+        for entry in rounds[1:]:
+            entry.check_complete()
+            say(_line(entry))
+        page = rounds[0].folder.parent / "index.html"
+        if page.is_file():
+            say(f"Side by side: {page}")
 
 
 @dataclass
@@ -51,8 +50,7 @@ class Show:
     def run(self) -> None:
         import json
 
-        with errors_in_words():
-            say(json.dumps(_round(self.path, self.number).manifest, indent=2, ensure_ascii=False), wrap=False)
+        say(json.dumps(_round(self.path, self.number).manifest, indent=2, ensure_ascii=False), wrap=False)
 
 
 @dataclass
@@ -75,7 +73,7 @@ class Resume:
         from fasttext2style.plugin.runs.rounds import resume_run
         from fasttext2style.plugin.runs.trust import by_whom
 
-        with errors_in_words(), by_whom(self.path, self.trust):
+        with by_whom(self.path, self.trust):
             resume_run(self.path, self.rounds, self.refine, self.workers)
 
 
@@ -91,8 +89,7 @@ class Reset:
     def run(self) -> None:
         from fasttext2style.plugin.runs.rounds import reset_run
 
-        with errors_in_words():
-            reset_run(self.path, self.to)
+        reset_run(self.path, self.to)
 
 
 @dataclass
@@ -107,10 +104,9 @@ class Backup:
     def run(self) -> None:
         from fasttext2style.rounds.backup import pack
 
-        with errors_in_words():
-            _rounds(self.path)
-            size = pack(self.path.expanduser().absolute(), self.output)
-            say(f"{self.output}: {size / 2**20:,.0f} MiB")
+        _rounds(self.path)
+        size = pack(self.path.expanduser().absolute(), self.output)
+        say(f"{self.output}: {size / 2**20:,.0f} MiB")
 
 
 @dataclass
@@ -125,14 +121,13 @@ class Export:
     """The .ply to write."""
 
     def run(self) -> None:
-        with errors_in_words():
-            rounds = _rounds(self.path)
-            from fasttext2style.rounds.gaussian_subject import scene_of_round
-            from fasttext2style.scene.files.ply import write_ply
+        rounds = _rounds(self.path)
+        from fasttext2style.rounds.gaussian_subject import scene_of_round
+        from fasttext2style.scene.files.ply import write_ply
 
-            scene, _ = scene_of_round(rounds, self.number)
-            write_ply(self.output, scene)
-            say(f"{self.output}: {len(scene):,} Gaussians")
+        scene, _ = scene_of_round(rounds, self.number)
+        write_ply(self.output, scene)
+        say(f"{self.output}: {len(scene):,} Gaussians")
 
 
 @dataclass

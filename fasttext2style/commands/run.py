@@ -7,8 +7,6 @@ from typing import Annotated
 
 import tyro
 
-from fasttext2style.commands.shared import errors_in_words
-
 
 @dataclass
 class Run:
@@ -20,11 +18,10 @@ class Run:
     """All that ns-train takes, such as --data CAPTURE --prompt SENTENCE; it wins over what the recipe says."""
 
     def run(self) -> None:
-        with errors_in_words():
-            from fasttext2style.recipes.recipe import read_recipe
-            from fasttext2style.recipes.shipped import find_recipe
+        from fasttext2style.recipes.recipe import read_recipe
+        from fasttext2style.recipes.shipped import find_recipe
 
-            recipe = read_recipe(find_recipe(self.recipe))
-            from fasttext2style.plugin.runs.recipe import run_recipe
+        recipe = read_recipe(find_recipe(self.recipe))
+        from fasttext2style.plugin.runs.recipe import run_recipe
 
-            run_recipe(recipe, self.options)
+        run_recipe(recipe, self.options)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.commands.shared import RunPath
 from fasttext2style.selection.choice import SelectionSettings
 
 
@@ -34,5 +34,4 @@ class Select(SelectionSettings):
     def run(self) -> None:
         from fasttext2style.plugin.runs.select import select
 
-        with errors_in_words():
-            select(self.path, self, self.object_masks, self.output, self.views, self.show)
+        select(self.path, self, self.object_masks, self.output, self.views, self.show)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.commands.shared import RunPath
 from fasttext2style.terminal.console import say
 
 
@@ -34,6 +34,5 @@ class Turntable:
     def run(self) -> None:
         from fasttext2style.plugin.runs.turntable import write_turntable
 
-        with errors_in_words():
-            settings = (self.before, self.alone, self.seconds, self.size, self.frames_per_second)
-            say(f"Video: {write_turntable(self.path, self.output, *settings)}")
+        settings = (self.before, self.alone, self.seconds, self.size, self.frames_per_second)
+        say(f"Video: {write_turntable(self.path, self.output, *settings)}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from fasttext2style.commands.shared import RunPath, errors_in_words
+from fasttext2style.commands.shared import RunPath
 
 
 @dataclass
@@ -27,5 +27,4 @@ class Views:
     def run(self) -> None:
         from fasttext2style.plugin.runs.views import write_views
 
-        with errors_in_words():
-            write_views(self.path, self.output, self.at_most, self.only)
+        write_views(self.path, self.output, self.at_most, self.only)

@@ -14,6 +14,7 @@ from fasttext2style.editors.editor import EditRequest
 from fasttext2style.plugin.rounds.method import fasttext2style_ip2p
 from fasttext2style.plugin.runs.editor_views import object_views
 from fasttext2style.plugin.runs.run import open_run
+from fasttext2style.terminal.console import errors_in_words
 from tests.ball import BALL, ball_on_floor
 from tests.plugin.hosts import make_capture, scene_config, train
 
@@ -62,7 +63,7 @@ def test_an_editor_is_tuned_on_a_run_and_rounds_take_its_lora(run_folder, capsys
     }
     assert "epoch_0001.png" in (folder / "index.html").read_text()
     assert str(lora) in capsys.readouterr().out.replace("\n", "")
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit), errors_in_words():
         tuning(run_folder).run()
     assert "holds a training already" in capsys.readouterr().out.replace("\n", " ")
 
@@ -96,7 +97,7 @@ def test_editors_are_measured_on_a_run(run_folder, tmp_path, capsys):
 def test_what_cannot_be_tuned_on_is_refused_in_words_and_nothing_is_left(
     run_folder, tmp_path, capsys, changes, message
 ):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit), errors_in_words():
         tuning(run_folder, output=tmp_path / "tuned", **changes).run()
     assert message in capsys.readouterr().out.replace("\n", " ")
     assert not (tmp_path / "tuned" / "checkpoint.pt").exists()

@@ -16,6 +16,7 @@ from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import save_tensors
 from fasttext2style.scene.files.ply import write_ply
+from fasttext2style.terminal.console import errors_in_words
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
 
 FROM_GREY = EvaluationSettings(source_caption="a grey ball")
@@ -95,7 +96,7 @@ def test_a_run_without_a_history_is_measured_against_its_ply(red_run, run_withou
 def test_a_run_whose_beginning_is_gone_asks_for_it(run_without_history, capture, capsys):
     config = run_without_history / "config.yml"
     config.write_text(config.read_text().replace("scene.ply", "gone.ply"))
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit), errors_in_words():
         Evaluate(path=run_without_history).run()
     assert "--before" in capsys.readouterr().out
     settings = EvaluationSettings(before=capture / "scene.ply", split="train", max_views=2)

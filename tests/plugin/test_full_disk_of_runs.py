@@ -8,6 +8,7 @@ import pytest
 
 from fasttext2style.commands.rounds import Reset, Resume
 from fasttext2style.history.history import History
+from fasttext2style.terminal.console import errors_in_words
 from tests.full_disk import files, full_disk, moments
 from tests.history.test_two_writers import HOLDER
 from tests.plugin.hosts import train
@@ -83,7 +84,8 @@ def test_a_reset_changes_scene_and_rounds_or_neither(two_rounds, tmp_path, capsy
         capsys.readouterr()
         with full_disk(copy, calls=number):
             try:
-                Reset(copy, to=1).run()
+                with errors_in_words():
+                    Reset(copy, to=1).run()
                 refused = False
             except SystemExit as end:
                 refused = end.code == 1
@@ -104,7 +106,7 @@ def test_rounds_that_another_program_writes_are_neither_reset_nor_resumed(two_ro
     holding = [sys.executable, "-c", HOLDER, str(two_rounds), "the", "other"]
     with subprocess.Popen(holding, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
-        with pytest.raises(SystemExit):
+        with pytest.raises(SystemExit), errors_in_words():
             command(two_rounds).run()
         assert f"process {other.pid}" in capsys.readouterr().out.replace("\n", " ")
         other.kill()
@@ -119,7 +121,7 @@ def test_results_that_find_the_disk_full_are_written_when_the_run_is_resumed(two
     written = files(copy / "results").keys()
     for moment in (moments(used)[0], moments(used)[used.calls // 2], moments(used)[-2]):
         shutil.rmtree(copy / "results")
-        with full_disk(copy / "results", **moment), pytest.raises(SystemExit) as end:
+        with full_disk(copy / "results", **moment), pytest.raises(SystemExit) as end, errors_in_words():
             Resume(copy).run()
         said = " ".join(capsys.readouterr().out.split())
         assert end.value.code == 1 and _said(said) and f"made by ft2s rounds resume {copy}" in said, said

@@ -15,6 +15,7 @@ from fasttext2style.plugin.rounds.editing import _value
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.scene.files.ply import read_ply, write_ply
+from fasttext2style.terminal.console import errors_in_words
 from tests.plugin.hosts import BALL, ball_on_floor, train
 from tests.plugin.rounds_host import rounds_capture, rounds_config, set_up
 from tests.plugin.saved_files import differing_rows, of_ply, of_run
@@ -218,7 +219,7 @@ def test_bad_input_gives_one_error_and_a_failing_exit_code(capture, tmp_path, ca
 
 @pytest.mark.parametrize("command", [lambda p: List(p), lambda p: Resume(p), lambda p: Reset(p, to=1)])
 def test_commands_on_something_else_say_what_they_expect(command, tmp_path, capsys):
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as end, errors_in_words():
         command(tmp_path).run()
     assert end.value.code == 1
     assert "run of fasttext2style-ip2p" in " ".join(capsys.readouterr().out.split())
