@@ -35,8 +35,8 @@ test: lint
 	    echo "Left out: tests in a browser (apt-get install chromium)"
 	@$(BIN)/python -c 'import open3d, pymeshlab' 2>/dev/null || \
 	    echo "Left out: tests of ns-export, for open3d cannot be loaded (apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6)"
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(TESTS)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 0 -m browser tests/browser
+	# In the order of the folders: the browser's comes first, which has the longest file.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
 	    echo $(BIN)/pytest -m gpu; $(BIN)/pytest -m gpu; \
 	else echo "Left out: tests on a GPU, there is none here"; fi
