@@ -63,7 +63,7 @@ def row_of(picture: StylePicture, views: torch.Tensor) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pictures", type=Path, nargs="*")
-    parser.add_argument("--loss", choices=("matching", "gram"), default=PictureStyleConfig.loss)
+    parser.add_argument("--loss", choices=("matching+gram", "matching", "gram"), default=PictureStyleConfig.loss)
     parser.add_argument("--features", default="", help="file of vgg16 or squeezenet1_1 weights")
     parser.add_argument("--steps", type=int, default=90)
     parser.add_argument("--size", type=int, default=PictureStyleConfig.size)

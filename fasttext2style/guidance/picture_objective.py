@@ -18,6 +18,8 @@ from fasttext2style.guidance.picture_losses import gram, gram_distance, matching
 
 LEAST_SIDE = 32
 """Of what a feature network looks at, in pixels: below it, its maps have no places left."""
+GRAM_SHARE = 0.3
+"""Of the Gram distance beside matching: more of it makes colours run, less leaves rare parts of the picture out."""
 _MOST_SQUARES = 4
 _MOST_PLACES = 2048
 """Of the picture, that each place of a render is compared with."""
@@ -27,14 +29,14 @@ _MOST_PLACES = 2048
 class PictureStyleConfig:
     """How renders are compared with a style picture."""
 
-    loss: Literal["matching", "gram"] = "matching"
+    loss: Literal["matching+gram", "matching", "gram"] = "matching+gram"
     """matching: each place of the object towards the place of the picture that is nearest to it (ARF, StyleSplat);
-    gram: towards the picture's statistics as a whole (Gatys)."""
+    gram: towards the picture's statistics as a whole (Gatys), so that all of it appears; or both."""
     weight: float = 1.0
     """Of this loss; beside a sentence, what the picture counts against it."""
     color_transfer: float = 1.0
     """How far the object's colours are moved to the picture's before the first step: 0 not at all, 1 to the same mean
-    and spread."""
+    and hues."""
     content_weight: float = 0.1
     """What keeps the object's own edges (`structure`, free in colour) against the picture's."""
     scale: float = 1.0
@@ -101,11 +103,14 @@ class PictureObjective:
         config = self.config
         seen, shown = (_resized(batch, config.size) for batch in (images, alphas.detach()))
         maps = [places_of(it, shown) for it in self.features(self._on_mean(seen, shown))]
-        if config.loss == "gram":
-            parts = [gram_distance(gram(*it), style) for it, style in zip(maps, self._grams)]
-        else:
-            parts = [matching(*_shown(*it), style) for it, style in zip(maps, self._style)]
-        losses = {"picture": config.weight * torch.stack(parts).mean()}
+        parts = []
+        for places, style, style_gram in zip(maps, self._style, self._grams):
+            if "matching" in config.loss:
+                parts.append(matching(*_shown(*places), style))
+            if "gram" in config.loss:
+                share = GRAM_SHARE if "matching" in config.loss else 1.0
+                parts.append(share * gram_distance(gram(*places), style_gram))
+        losses = {"picture": config.weight * torch.stack(parts).sum() / len(maps)}
         if config.content_weight:
             losses["picture_content"] = config.content_weight * structure(images, originals)
         return losses

@@ -32,7 +32,7 @@ class UploadPicture:
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         scene.style_picture = style_picture_of(self.content, self.name)
-        scene.desk.note(**{_FIELD: ""})
+        _forget(scene)
         scene.tell("history")
         return f"The style is taken from {scene.style_picture.name}, alone or with a sentence. Press Apply."
 
@@ -45,7 +45,7 @@ class RemovePicture:
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         scene.style_picture = None
-        scene.desk.note(**{_FIELD: ""})
+        _forget(scene)
         scene.tell("history")
         return "The style is taken from the sentence alone."
 
@@ -53,6 +53,11 @@ class RemovePicture:
 def note_picture(scene: LiveScene, step_id: int) -> None:
     """The picture in the panel is that of this step: it comes back with the session."""
     scene.desk.note(**{_FIELD: str(step_id)})
+
+
+def _forget(scene: LiveScene) -> None:
+    if scene.desk.noted(_FIELD):
+        scene.desk.note(**{_FIELD: ""})
 
 
 def picture_left(scene: LiveScene) -> StylePicture | None:

@@ -24,14 +24,20 @@ def transfer_map(
 ) -> Float[Tensor, "3 4"]:
     """Colour c becomes map[:, :3] @ c + map[:, 3]: whitened, then given the wanted covariance and mean.
 
-    ARF (Zhang et al. 2022), section 3.3: A = S_wanted^(1/2) S^(-1/2), by the symmetric roots. `strength` blends it with
-    doing nothing. Where every deviation of `covariance` is above `LEAST_DEVIATION`, colours with that mean and
-    covariance come out with exactly the wanted ones.
+    ARF (Zhang et al. 2022), section 3.3: A = S_wanted^(1/2) S^(-1/2), by the symmetric roots. Not in the paper: a
+    picture that varies more than the object is taken at the object's own contrast (its covariance scaled down to the
+    same largest deviation), for what varies in an object is mostly light and shadow, and they would become two colours
+    of the picture. `strength` blends the map with doing nothing.
+
+    Where every deviation of `covariance` is above `LEAST_DEVIATION` and the wanted ones are no larger, colours with
+    that mean and covariance come out with exactly the wanted ones.
     """
     values, vectors = torch.linalg.eigh(covariance.double())
-    whiten = vectors @ torch.diag(values.clamp(min=LEAST_DEVIATION**2).rsqrt()) @ vectors.T
-    values, vectors = torch.linalg.eigh(wanted_covariance.double())
-    color = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
+    values = values.clamp(min=LEAST_DEVIATION**2)
+    wanted_values, wanted_vectors = torch.linalg.eigh(wanted_covariance.double())
+    shrink = (values[-1] / wanted_values[-1].clamp(min=1e-12)).clamp(0, 1)
+    whiten = vectors @ torch.diag(values.rsqrt()) @ vectors.T
+    color = wanted_vectors @ torch.diag((shrink * wanted_values).clamp(min=0).sqrt()) @ wanted_vectors.T
     matrix = strength * (color @ whiten) + (1 - strength) * torch.eye(3, dtype=torch.float64, device=mean.device)
     moved = (1 - strength) * mean.double() + strength * wanted_mean.double()
     return torch.cat([matrix, (moved - matrix @ mean.double())[:, None]], 1).to(mean)

@@ -73,7 +73,7 @@ def test_places_count_by_how_much_of_the_object_they_show():
     assert shown.reshape(4, 4)[:, 0].tolist() == [1, 1, 0.5, 0]
 
 
-@pytest.mark.parametrize("loss", ["matching", "gram"])
+@pytest.mark.parametrize("loss", ["matching+gram", "matching", "gram"])
 def test_the_picture_itself_costs_nearly_nothing_and_a_plain_grey_a_lot(encoder, loss):
     objective = PictureObjective(PictureStyleConfig(loss=loss, size=64), EncoderMaps(encoder), checks())
     images, alphas = checks()[None, ..., :3], torch.ones(1, 64, 64, 1)
@@ -82,7 +82,7 @@ def test_the_picture_itself_costs_nearly_nothing_and_a_plain_grey_a_lot(encoder,
     assert same < 1e-5 and other > 20 * same + 0.01
 
 
-@pytest.mark.parametrize("loss", ["matching", "gram"])
+@pytest.mark.parametrize("loss", ["matching+gram", "matching", "gram"])
 def test_an_object_that_nobody_sees_costs_nothing_and_is_no_nan(encoder, loss):
     objective = PictureObjective(PictureStyleConfig(loss=loss, size=64), EncoderMaps(encoder), checks())
     images = torch.zeros(1, 64, 64, 3, requires_grad=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import viser
-from viser._messages import GuiUpdateMessage, Message, ViewerCameraMessage
+from viser._messages import FileTransferPart, FileTransferStart, GuiUpdateMessage, Message, ViewerCameraMessage
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -57,6 +57,12 @@ class Tab:
         """Press a button of a row."""
         assert label in self.elements[group]["options"]
         self._send(GuiUpdateMessage(self.elements[group]["id"], {"value": label}))
+
+    def upload(self, label: str, name: str, content: bytes) -> None:
+        """Choose a file for a button that takes one."""
+        about = {"source_component_id": self.elements[label]["id"], "transfer_uuid": f"{label} {name}"}
+        self._send(FileTransferStart(**about, filename=name, mime_type="", part_count=1, size_bytes=len(content)))
+        self._send(FileTransferPart(**about, part=0, content=content))
 
     def click(self, x: float, y: float, combine: str = "") -> None:
         """Click into the scene, at shares of the width and height, with a key that stands for this held."""

@@ -5,6 +5,7 @@ A tab says over the websocket what a page would say; the session does not run, s
 
 import base64
 import html
+import io
 import itertools
 import math
 import socket
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from nerfstudio.viewer.utils import get_camera
+from PIL import Image
 from viser._messages import GuiUpdateMessage
 
 from fasttext2style.history.delta import Delta
@@ -25,6 +27,7 @@ from fasttext2style.live.objects import SelectObject, ShowObject, objects_of
 from fasttext2style.live.pointing import Click, ClickAgain, Draw
 from fasttext2style.live.session import Job, LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle
+from fasttext2style.live.style_picture import RemovePicture, UploadPicture
 from fasttext2style.plugin.viewer.run_live import open_session
 from fasttext2style.plugin.viewer.viewer import LiveViewer
 from fasttext2style.scene.files.ply import write_ply
@@ -273,6 +276,23 @@ def test_the_highlight_can_be_turned_off(live):
 
 
 # --- 2. say what it becomes ------------------------------------------------------------------------------------------
+
+
+def test_a_picture_comes_through_the_page_is_shown_and_goes(live):
+    buffer = io.BytesIO()
+    Image.new("RGB", (200, 100), (230, 190, 40)).save(buffer, format="PNG")
+    live.tab.upload("Choose a picture", "gold.png", buffer.getvalue())
+    (asked,) = live.asked()
+    assert (type(asked), asked.name, asked.content) == (UploadPicture, "gold.png", buffer.getvalue())
+    assert live.session.do(asked)
+    live.tab.until(lambda: live.tab.says("Style: gold.png"), "the picture's name")
+    (shown,) = (text for text in live.tab.texts.values() if "Style: " in html.unescape(text) and "<img" in text)
+    small = Image.open(io.BytesIO(base64.b64decode(shown.partition("base64,")[2].partition('"')[0])))
+    assert small.size == (96, 48) and small.convert("RGB").getpixel((48, 24)) == (230, 190, 40)
+    live.tab.press("Without a picture")
+    (asked,) = live.asked()
+    assert type(asked) is RemovePicture and live.session.do(asked)
+    live.tab.until(lambda: not live.tab.says("Style: gold.png"), "the picture to go")
 
 
 @pytest.mark.parametrize("speed", [0.3, 1.7])
