@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fasttext2style.guidance import open_clip_encoder
+from fasttext2style.guidance import load, open_clip_encoder
 from fasttext2style.history.history import History
 from fasttext2style.recipes.recipe import read_recipe
 from fasttext2style.scene.files.ply import write_ply
@@ -45,8 +45,9 @@ def test_a_picture_alone_needs_no_clip_and_says_what_measures_instead(capture, t
     monkeypatch.setattr(open_clip_encoder, "reachable", lambda url: False)
     config = _config(capture, tmp_path).pipeline
     config.encoder = type(config).encoder
+    monkeypatch.setattr(load, "offline_is_here", lambda: False)
     assert config.load_tools("cpu").name == "tiny"
-    assert "tiny measures similarity" in capsys.readouterr().out
+    assert "Encoder tiny" in capsys.readouterr().out
     config.model.prompt = "red"
     with pytest.raises(ValueError, match="not on this machine"):
         config.load_tools("cpu")

@@ -17,14 +17,14 @@ from torch import nn
 from fasttext2style.captures.style_pictures import StylePicture, read_style_picture
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.feature_maps import FeatureMaps, load_feature_maps
-from fasttext2style.guidance.load import encoder_is_here
+from fasttext2style.guidance.load import AUTO, encoder_is_here
 from fasttext2style.guidance.picture_objective import PictureObjective, PictureStyleConfig
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.styling.growth import ObjectGrowth
 from fasttext2style.styling.steps import ObjectSteps
 from fasttext2style.styling.styler import ObjectStyler
-from fasttext2style.terminal.console import say, warn
+from fasttext2style.terminal.console import warn
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History
@@ -70,8 +70,7 @@ class StylePipelineConfig(ObjectPipelineConfig):
         """The frozen network; raises ValueError for an unknown one, and for weights that cannot be had."""
         alone = self.style_image is not None and not self.prompt
         if alone and self.encoder == type(self).encoder and not self.encoder_weights and not self._encoder_is_here():
-            say(f"Encoder {self.encoder} is not on this machine; a picture alone needs none: tiny measures similarity.")
-            return replace(self, encoder="tiny").load_encoder(device)
+            return replace(self, encoder=AUTO).load_encoder(device)  # a picture alone is no reason for a download
         return self.load_encoder(device)
 
     def _encoder_is_here(self) -> bool:
