@@ -19,7 +19,7 @@ from PIL import Image
 
 import fasttext2style as ft
 from fasttext2style.captures.style_pictures import StylePicture, read_style_picture
-from fasttext2style.evaluation.report import to_uint8, write_png
+from fasttext2style.evaluation.report import to_uint8
 from fasttext2style.guidance.feature_maps import FeatureMaps, load_feature_maps
 from fasttext2style.guidance.picture_objective import PictureObjective, PictureStyleConfig
 
@@ -86,7 +86,7 @@ def main() -> None:
         print(f"{picture.name}: {seconds:.0f} s, {features.name}, {config.loss}")
         with torch.no_grad():
             rows.append(row_of(picture, ft.render(after, sides)[0].clamp(0, 1)))
-    write_png(options.out, np.concatenate(rows))
+    Image.fromarray(np.concatenate(rows)).quantize(256).save(options.out, optimize=True)
     print(options.out)
 
 

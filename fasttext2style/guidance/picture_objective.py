@@ -18,7 +18,7 @@ from fasttext2style.guidance.picture_losses import gram, gram_distance, matching
 
 LEAST_SIDE = 32
 """Of what a feature network looks at, in pixels: below it, its maps have no places left."""
-GRAM_SHARE = 0.3
+GRAM_SHARE = 0.2
 """Of the Gram distance beside matching: more of it makes colours run, less leaves rare parts of the picture out."""
 _MOST_SQUARES = 4
 _MOST_PLACES = 2048
