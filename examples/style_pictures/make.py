@@ -3,7 +3,7 @@
     python examples/style_pictures/make.py [PICTURE ...] [--loss gram] [--features FILE] [--steps 90] [--out SHEET.png]
 
 Without a picture it takes the three paintings of paintings.py, which are made from nothing. Needs no network and no
-GPU; ten to twenty seconds for each picture on one core. It fails if anything outside the bear changed by one bit.
+GPU; about half a minute for each picture on one core. It fails if anything outside the bear changed by one bit.
 """
 
 from __future__ import annotations
