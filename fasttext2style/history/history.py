@@ -262,8 +262,8 @@ class History:
             if self.footprint(later.id).meets(footprint):
                 name = self.step(later.id).name
                 raise ValueError(
-                    f"{name} builds on {self.step(step_id).name}: it changed the same Gaussians. Undo or drop {name} "
-                    "first"
+                    f"{name} builds on {self.step(step_id).name}: it changed the same Gaussians. Take out {name} "
+                    "first (ft2s history drop), or undo it."
                 )
         moves, old = index.moves[: index.done], self._strengths[step_id]
         if strength == old:

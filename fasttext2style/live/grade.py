@@ -15,7 +15,7 @@ from fasttext2style.history.state import SceneState
 from fasttext2style.live.objects import belonging
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
-from fasttext2style.live.step import thumbnail
+from fasttext2style.live.step import object_view, thumbnail
 from fasttext2style.styling.grade import graded
 from fasttext2style.styling.grade_settings import Grade
 
@@ -116,7 +116,7 @@ class _Grading:
         )
         if delta.is_empty:
             return
-        view = scene.cameras[0]
+        view = object_view(self.before.gaussians(), scene.cameras)
         try:
             scene.history.record(
                 delta,

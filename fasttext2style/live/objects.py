@@ -28,6 +28,8 @@ SAME_OBJECT = 0.5
 """Objects that share so much of both together are one, which was chosen a little differently."""
 _OBJECT, _HIDES = "object_id", "hides_object"
 """Settings of edits: the object if it is not the edit's own, and the object that the edit hides."""
+HIDES_FAR = "hides_far"
+"""Setting of an edit that hides what belongs to no object."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ def objects_of(scene: LiveScene) -> list[SceneObject]:
     hiding: dict[int, Step] = {}
     for step in scene.history.steps:
         # What surrounds the scene is no object: a step that puts it there changes no Gaussian.
-        if step.kind == "edit" and step.gaussians_changed and scene.history.is_done(step.id):
+        if step.kind != "edit" or step.settings.get(HIDES_FAR):
+            continue
+        if step.gaussians_changed and scene.history.is_done(step.id):
             hidden = _number(step, _HIDES)
             if hidden is None:
                 edits.setdefault(_object_of(step), []).append(step)

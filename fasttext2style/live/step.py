@@ -13,6 +13,7 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
 from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.views import object_views
 
 _THUMBNAIL = 96
 
@@ -28,6 +29,14 @@ def object_delta(before: SceneState, edit: EditableObject, new_ids: Tensor) -> D
     if edit.has_grown:
         return Delta.of_growth(before, SceneState.from_gaussians(now, edit.weights, new_ids))
     return Delta.of_rows(before.ids, edit.original.to_splatfacto(), now.to_splatfacto())
+
+
+def object_view(thing: Gaussians, cameras: Cameras) -> Cameras:
+    """A view that shows an object; of what no camera shows the first one."""
+    try:
+        return object_views(thing, cameras, _THUMBNAIL)[0]
+    except ValueError:
+        return cameras[0]
 
 
 @torch.no_grad()

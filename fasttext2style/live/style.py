@@ -13,6 +13,7 @@ import torch
 from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.feature_maps import load_feature_maps
+from fasttext2style.guidance.offline.sentences import COLOURS, words_of
 from fasttext2style.guidance.picture_objective import PictureObjective, PictureStyleConfig
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.edit import LiveEdit
@@ -151,7 +152,9 @@ class ApplyStyle:
         scene.tell("history")
         ended = "Done" if done == steps else f"Stopped after {done} of {steps} steps (Undo takes it back)"
         nearer = metrics["similarity_after"] > metrics["similarity_before"]
-        return f"{ended}: {wish}." + ("" if nearer else " It does not look more like that than before.")
+        told = f"{ended}: {wish}." + ("" if nearer else " It does not look more like that than before.")
+        # A style is a look, not a paint: parts may stay as they were.
+        return told + (" For exactly that color: Colors, Tint." if set(words_of(self.prompt)) & COLOURS.keys() else "")
 
 
 def rehearse(encoder: TextImageEncoder, cameras: Cameras) -> None:

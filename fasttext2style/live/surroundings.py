@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fasttext2style.envmaps.around import environment_of, is_of_surroundings, keep_environment, set_environment
@@ -22,11 +23,18 @@ from fasttext2style.envmaps.resize import resized
 from fasttext2style.envmaps.sphere import turned
 from fasttext2style.envmaps.tones import exposed
 from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.history.delta import Delta
 from fasttext2style.history.steps import Step
 from fasttext2style.live.jobs import file_name, free_path
+from fasttext2style.live.objects import HIDES_FAR
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
+from fasttext2style.scene.cameras import evenly_spread
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.scene.rasterize import render
+from fasttext2style.selection.far import FAR, far_away
+from fasttext2style.styling.grade import graded
+from fasttext2style.styling.grade_settings import Grade
 from fasttext2style.trust.documents import Check, check_fields, is_mapping, is_number
 
 FOLDER = "surroundings"
@@ -40,6 +48,9 @@ _TURN_FIELDS: dict[str, tuple[str, Check]] = {
     "yaw": ("degrees", lambda value: is_number(value) and abs(value) <= WIDEST_TURN),
     "exposure": ("stops", lambda value: is_number(value) and abs(value) <= MOST_STOPS),
 }
+_BY = ", turned by "
+_LITTLE, _LOOKED_AT = 0.02, 64
+"""Share of all pixels, side of a view in pixels: with less to be seen one would wonder where it is."""
 _SHOWN_ROWS = 256
 """Of what is seen while an edit is made."""
 _SECONDS_BETWEEN_PICTURES = 0.7
@@ -60,7 +71,35 @@ class SetSurroundings:
         file = Path(text).expanduser()
         set_environment(scene.history, file)
         _show(scene)
+        if _free(scene) < _LITTLE:
+            return (
+                f"Around the scene: {file.name}. The scene covers it nearly everywhere, by a sky of its own or by "
+                "walls. Hide what is far to see it."
+            )
         return f"Around the scene: {file.name}. It is seen where the scene leaves something free."
+
+
+@dataclass(frozen=True)
+class HideFar:
+    """Take the scene's own sky out of sight, as a step that can be taken back: what is around it is seen instead."""
+
+    title: str = "Hide what is far"
+    once: bool = True
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        chosen = far_away(scene.gaussians, scene.cameras).nonzero()[:, 0]
+        before = scene.state.at(scene.state.ids[chosen])
+        ones = torch.ones(len(chosen), device=before.selection.device)
+        columns = graded(before.gaussians(), ones, Grade(opacity=0.0))
+        delta = Delta.of_rows(before.ids, {name: before.columns[name] for name in columns}, columns)
+        if delta.is_empty:
+            raise ValueError(
+                f"Nothing to be seen is farther than {FAR:g} times the cameras' distance from what they look at. "
+                "Select what is in the way (Mouse, rectangle), and take its Opacity to 0 under Colors."
+            )
+        scene.history.record(delta, "hide what is far", settings={HIDES_FAR: True})
+        scene.move(lambda state: delta.moved(state, 0.0, 1.0))
+        return f"Hidden: what is far, {len(chosen):,} Gaussians. Undo brings it back."
 
 
 @dataclass(frozen=True)
@@ -127,6 +166,7 @@ class _Turning:
         if self.turn != (0.0, 0.0):  # the last step is a turn, which goes when a new one comes
             scene.move(scene.history.undo)
         self.panorama = _present(scene)
+        self.name = name_of(scene)
 
     def show(self, yaw_degrees: float | int, exposure_stops: float | int) -> None:
         """Let it look like this."""
@@ -143,7 +183,7 @@ class _Turning:
         try:
             if self.turn != (0.0, 0.0):
                 about = {"yaw": yaw, "exposure": exposure}
-                what = f"turned by {yaw:g} degrees, {exposure:+g} stops"
+                what = f"{self.name}{_BY}{yaw:g} degrees, {exposure:+g} stops"
                 keep_environment(self.scene.history, self._now(), what, about, settings={_TURNED: about})
         finally:
             _show(self.scene)
@@ -208,6 +248,20 @@ def shown_step(scene: LiveScene) -> Step | None:
     history = scene.history
     steps = [step for step in history.steps if history.is_done(step.id) and is_of_surroundings(step)]
     return steps[-1] if steps else None
+
+
+def name_of(scene: LiveScene) -> str:
+    """What is around the scene is called, however it was turned; empty if nothing is."""
+    step = shown_step(scene)
+    return "" if step is None else step.name.removeprefix("surroundings: ").partition(_BY)[0]
+
+
+def _free(scene: LiveScene) -> float:
+    """The share of the cameras' pixels in which one sees through the scene."""
+    views = scene.cameras[evenly_spread(len(scene.cameras), 4)]
+    with torch.no_grad():
+        alphas = render(scene.gaussians, views.resized(_LOOKED_AT, _LOOKED_AT))[1]
+    return 1 - float(alphas.mean())
 
 
 def _present(scene: LiveScene) -> Tensor:

@@ -126,8 +126,8 @@ class EditTab:
             hint="Keep only what belongs to the object by more than this.",
         )
         elements.on_change(self.threshold, lambda: self.session.submit(jobs.Threshold(self.threshold.value)))
-        self.text = gui.add_text("Name", "", hint=f"What to select, such as {example_name(self.segmenter)}.")
-        elements.button("Select by name", self._select_text, icon=viser.Icon.LETTER_CASE)
+        self.text = gui.add_text("Words", "", hint=f"What to select, such as {example_name(self.segmenter)}.")
+        elements.button("Select by words", self._select_text, icon=viser.Icon.LETTER_CASE)
 
     def _add_style(self, prompt: str) -> None:
         gui, action = self.gui, self.action

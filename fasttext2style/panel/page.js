@@ -6,7 +6,7 @@
   if (window.ft2s) return;
   const state = { tool: "click", size: 0.2, split: null, look: "after" };
   Object.assign(state, window.ft2sState);
-  window.ft2s = { set: (changes) => { Object.assign(state, changes); showSplit(); showCursor(null); } };
+  window.ft2s = { set: (changes) => { Object.assign(state, changes); showSplit(); showCursor(null); showTool(); } };
   const clicks = ["click", "color"], drawings = ["rectangle", "lasso", "brush"];
 
   // --- the looks ---
@@ -18,6 +18,7 @@
     .mantine-Paper-root:has(> [aria-hidden=false] > div:empty) { border-color: transparent; }
     .mantine-Paper-root > [aria-hidden=false] > div:empty { padding: 2px !important; }
     .ft2s-hidden { display: none !important; }
+    .ft2s-top { position: sticky; top: 0; z-index: 10; min-height: 4.2em; background: var(--mantine-color-body); }
     .ft2s-bottom { max-height: 50vh; overflow-y: auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
     .ft2s-over { position: fixed; z-index: 5; pointer-events: none; }
@@ -73,6 +74,13 @@
     for (let box = row; box !== document.body; box = box.parentElement)
       if (getComputedStyle(box).position === "fixed") box.classList.add("ft2s-bottom");
     scene()?.parentElement.parentElement.classList.add("ft2s-scene");
+    // What is said stays in sight, wherever one has scrolled to.
+    let said = document.querySelector(".ft2s-said");
+    while (said && !said.parentElement?.querySelector("[role=tablist]")) said = said.parentElement;
+    said?.classList.add("ft2s-top");
+    // nerfstudio's export writes commands, most of which do not fit: ours is under Save.
+    for (const it of document.querySelectorAll("[role=tab]"))
+      it.classList.toggle("ft2s-hidden", it.textContent.trim() === "Export");
   }).observe(document.body, { childList: true, subtree: true });
 
   // --- keys ---
@@ -102,10 +110,11 @@
   window.addEventListener("keydown", (event) => {
     const key = event.key.toLowerCase(), control = event.ctrlKey || event.metaKey;
     if (event.target instanceof HTMLInputElement && event.target.type !== "checkbox") {
-      const sentence = rowOf("Sentence")?.contains(event.target);
-      if (key === "enter" && sentence) {
+      const does = { Sentence: ["Apply", "Next round"], Words: ["Select by words"] };
+      const field = Object.keys(does).find((label) => rowOf(label)?.contains(event.target));
+      if (key === "enter" && field) {
         event.target.blur();
-        setTimeout(() => press("Apply", "Next round"), 150); // after the last letters, see pump
+        setTimeout(() => press(...does[field]), 150); // after the last letters, see pump
       } else if (key === "escape") event.target.blur();
       // viser moves the camera by these, also while one types.
       else if ("wasdqe".includes(key)) event.stopPropagation();
@@ -151,6 +160,11 @@
     brush.clearRect(0, 0, over.width, over.height);
     over.classList.add("ft2s-hidden"); // a busy browser may show for long what was cleared
     return box;
+  }
+  // A drag that draws does not turn the view: one sees beforehand which it will be.
+  function showTool() {
+    const canvas = scene();
+    if (canvas) canvas.style.cursor = drawings.includes(state.tool) ? "crosshair" : "auto";
   }
   function at(event) {
     const box = scene().getBoundingClientRect();
@@ -252,7 +266,7 @@
     });
     if (!texts.length || scene() === null) return;
     const box = scene().getBoundingClientRect();
-    const x = state.split === null ? box.left + 90 : dividerX();
+    const x = Math.min(state.split === null ? box.left + 90 : dividerX(), box.right - 80);
     labels[0].style.right = window.innerWidth - x + 8 + "px";
     labels[1].style.left = x + 8 + "px";
     labels.forEach((label) => { label.style.top = box.top + 12 + "px"; });

@@ -15,15 +15,17 @@ from fasttext2style.live.texts import object_text, status_text
 from fasttext2style.panel.colors_tab import ColorsTab
 from fasttext2style.panel.edit_tab import EditTab
 from fasttext2style.panel.elements import Elements
-from fasttext2style.panel.keep_tab import KeepTab
 from fasttext2style.panel.objects_tab import ObjectsTab
 from fasttext2style.panel.page import Page
+from fasttext2style.panel.save_tab import SaveTab
 from fasttext2style.panel.surroundings_tab import SurroundingsTab
 from fasttext2style.panel.view import View
 from fasttext2style.trust.text import one_line
 
 _TOP, _BOTTOM = -10.0, 1e6
 """Above and below nerfstudio's own elements."""
+_SAID = '<span className="ft2s-said"></span>'
+"""By which page.js finds the status, to keep it in sight."""
 
 
 class LivePanel:
@@ -61,8 +63,8 @@ class LivePanel:
         self.objects = ObjectsTab(elements, view, objects, self.edit.write_sentence)
         with tabs.add_tab("Around"):
             self.surroundings = SurroundingsTab(elements, view, action)
-        with tabs.add_tab("Keep"):
-            KeepTab(elements)
+        with tabs.add_tab("Save"):
+            SaveTab(elements)
         self.scene.listeners.append(self._on_event)
         for event in get_args(Event):
             self._on_event(event)
@@ -99,7 +101,7 @@ class LivePanel:
         steps, text = status.steps, status_text(status, next(iter(self.action.buttons)))
         begins_or_ends = (steps.total > 0) != self.progress.visible
         with self.view.in_order():
-            self.status.content = text
+            self.status.content = f"{_SAID}{text}"
             self.stop.visible = bool(status.job)
             self.pause.visible, self.resume.visible = steps.total > 0 and not status.paused, status.paused
             self.progress.visible = steps.total > 0

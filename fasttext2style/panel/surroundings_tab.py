@@ -10,9 +10,11 @@ from fasttext2style.live.surroundings import (
     MOST_STOPS,
     WIDEST_TURN,
     EditSurroundings,
+    HideFar,
     SetSurroundings,
     TurnSurroundings,
     UploadSurroundings,
+    name_of,
     shown_step,
     turn_of,
 )
@@ -38,6 +40,12 @@ class SurroundingsTab:
         self.path = gui.add_text("Or a path", "", hint="Where a panorama lies on the machine of this session.")
         elements.button(
             "Put around", lambda: self.session.submit(SetSurroundings(self.path.value)), icon=viser.Icon.WORLD
+        )
+        elements.button(
+            "Hide what is far",
+            lambda: self.session.submit(HideFar()),
+            icon=viser.Icon.CLOUD_OFF,
+            hint="A scene's own sky covers what is put around it. One step of the history.",
         )
         self.yaw = gui.add_slider(
             "Yaw",
@@ -87,7 +95,7 @@ class SurroundingsTab:
         scene, step = self.session.scene, shown_step(self.session.scene)
         moved = scene.unsettled is not None or self.session.status.job == TurnSurroundings.title
         turn = (self.yaw.value, self.exposure.value) if moved else turn_of(scene)
-        name = "" if step is None else in_panel(step.name.removeprefix("surroundings: "))
+        name = in_panel(name_of(scene))
         text = f"**{name}**" if name else "**Nothing is around the scene.**"
         values = [(self.yaw, turn[0]), (self.exposure, turn[1])]
         with self.view.in_order():

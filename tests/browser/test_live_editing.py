@@ -147,7 +147,7 @@ def test_redo_history_and_a_blend(page, live_run):
     page.becomes(golden, 0.1)
     page.press("Take out")
     page.wait_for_text("Taken out: a bear made of gold", 60)
-    page.tab("Keep")
+    page.tab("Save")
     for _ in range(2):
         page.press("Write file")
         page.wait_for_text("Exported 41,284 Gaussians", 60)

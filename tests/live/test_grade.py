@@ -1,7 +1,9 @@
 """The object's colours by sliders: seen at once, one step at rest, and undone as one."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fasttext2style.live import jobs
 from fasttext2style.live.grade import ApplyGrade, grade_of
@@ -97,3 +99,13 @@ def test_without_an_object_nothing_is_graded(session):
     assert not session.do(ApplyGrade(DARK)) and "Nothing is selected" in session.status.message
     assert not session.do(ApplyGrade(Grade(opacity=2.0)))
     assert same(bits(session), before)
+
+
+def test_the_picture_of_the_step_shows_what_was_graded(session):
+    """Not the whole scene from the first camera: the object, in its new colour, fills much of it."""
+    session.do(ApplyGrade(Grade(tint=1.0, tint_color=(0.1, 0.1, 1.0))))
+    session.scene.settle()
+    picture = session.scene.history.steps[-1].thumbnail
+    assert picture is not None
+    red, green, blue = np.moveaxis(np.asarray(Image.open(picture).convert("RGB"), dtype=float), -1, 0)
+    assert float((blue > 1.3 * np.maximum(red, green)).mean()) > 0.25

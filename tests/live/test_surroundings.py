@@ -1,5 +1,8 @@
 """What is around the scene of a session: put there, turned, edited, uploaded; each a step, undone bit by bit."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,14 +14,19 @@ from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.live import jobs
 from fasttext2style.live.grade import ApplyGrade
+from fasttext2style.live.objects import objects_of
 from fasttext2style.live.surroundings import (
     EditSurroundings,
+    HideFar,
     SetSurroundings,
     TurnSurroundings,
     UploadSurroundings,
+    name_of,
     shown_step,
     turn_of,
 )
+from fasttext2style.scene.cameras import looked_at
+from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.styling.grade_settings import Grade
 from tests.ball import ball_on_floor, capture_cameras
 from tests.live.plain_host import PlainHost, bits, open_session, same
@@ -86,7 +94,7 @@ def test_sliders_make_one_step_when_something_else_is_done(session, sky):
     assert torch.equal(_around(session), turned(light, 90) / 2), "seen at once"
     assert len(session.scene.history.steps) == 1 and turn_of(session.scene) == (90, -1)
     assert session.do(jobs.SelectEverything())
-    assert _active(session)[1] == "surroundings: turned by 90 degrees, -1 stops"
+    assert _active(session)[1] == "surroundings: sky.exr, turned by 90 degrees, -1 stops"
     assert torch.equal(_around(session), turned(light, 90) / 2)
     session.do(jobs.Undo())
     # The last step is the turn again: another position replaces it, and starts from what was there before.
@@ -94,7 +102,7 @@ def test_sliders_make_one_step_when_something_else_is_done(session, sky):
     assert session.do(TurnSurroundings(180, 0))
     assert torch.equal(_around(session), turned(light, 180))
     session.scene.settle()
-    assert _active(session) == ["surroundings: sky.exr", "surroundings: turned by 180 degrees, +0 stops"]
+    assert _active(session) == ["surroundings: sky.exr", "surroundings: sky.exr, turned by 180 degrees, +0 stops"]
     assert session.do(TurnSurroundings(0, 0))
     session.scene.settle()
     assert _active(session) == ["surroundings: sky.exr"] and torch.equal(_around(session), light)
@@ -113,7 +121,7 @@ def test_sliders_of_colors_and_surroundings_do_not_mix(session, sky):
         "surroundings: sky.exr",
         "everything",
         "colors",
-        "surroundings: turned by 90 degrees, +0 stops",
+        "surroundings: sky.exr, turned by 90 degrees, +0 stops",
         "colors",
     ]
 
@@ -191,3 +199,52 @@ def test_a_step_that_cannot_be_written_leaves_what_was_there(session, sky, monke
     with pytest.raises(ValueError, match="could not be kept"):
         session.scene.settle()
     assert torch.equal(_around(session), light) and len(session.scene.history.steps) == 1
+
+
+@pytest.fixture()
+def walled(tmp_path):
+    """The ball and its floor inside a sky of its own, ten times as far as the cameras."""
+    cameras, directions = capture_cameras(), fibonacci(400)
+    reach = float((cameras.centers - looked_at(cameras)).norm(dim=1).median())
+    shell = ball_on_floor().subset(torch.arange(400) % 300)
+    shell = replace(shell, means=10 * reach * directions, log_scales=torch.full((400, 3), math.log(1.5 * reach)),
+                    logit_opacities=torch.full((400,), 8.0))  # fmt: skip
+    scene = Gaussians.concatenated([ball_on_floor(), shell])
+    return open_session(PlainHost(scene, tmp_path / "scene.ckpt"), cameras, tmp_path / "run")
+
+
+def fibonacci(count: int) -> torch.Tensor:
+    """[count, 3] directions, evenly spread."""
+    steps = torch.arange(count) + 0.5
+    height, angle = 1 - 2 * steps / count, math.pi * (1 + 5**0.5) * steps
+    ring = (1 - height**2).sqrt()
+    return torch.stack([ring * angle.cos(), ring * angle.sin(), height], -1)
+
+
+def test_a_sky_of_the_scenes_own_is_said_hidden_and_brought_back(walled, sky):
+    before = bits(walled)
+    assert walled.do(SetSurroundings(str(sky))) and "covers it nearly everywhere" in walled.status.message
+    assert walled.do(HideFar()), walled.status.message
+    hidden, near = bits(walled), len(ball_on_floor())
+    assert float(walled.scene.gaussians.opacities[near:].max()) < 0.01
+    assert torch.equal(hidden["opacities"][:near], before["opacities"][:near])
+    assert not objects_of(walled.scene), "what is far is no object"
+    assert walled.do(SetSurroundings(str(sky))) and "where the scene leaves something free" in walled.status.message
+    assert not walled.do(HideFar()) and "Nothing to be seen is farther" in walled.status.message
+    for _ in range(3):
+        assert walled.do(jobs.Undo())
+    assert same(bits(walled), before)
+
+
+def test_nothing_far_is_said_and_makes_no_step(session):
+    assert not session.do(HideFar()) and "Nothing to be seen is farther" in session.status.message
+    assert not session.scene.history.steps
+
+
+def test_what_was_turned_keeps_its_name(session, sky):
+    session.do(SetSurroundings(str(sky)))
+    for yaw in (30.0, 60.0):
+        session.do(TurnSurroundings(yaw, -1.0))
+        session.scene.settle()
+        assert name_of(session.scene) == "sky.exr"
+    assert _active(session)[-1] == "surroundings: sky.exr, turned by 60 degrees, -1 stops"

@@ -91,7 +91,7 @@ def opened(tmp_path_factory):
     shown.server.stop()
 
 
-SETTINGS = ("Mouse", "Then", "Tolerance", "Size %", "Highlight", "Name", "Ideas", "Sentence", "Speed", "Quality",
+SETTINGS = ("Mouse", "Then", "Tolerance", "Size %", "Highlight", "Words", "Ideas", "Sentence", "Speed", "Quality",
             "Changes", "Show", "Export", "Format", "File")  # fmt: skip
 
 
@@ -210,8 +210,8 @@ def test_find_it_and_by_name_are_combined_as_asked(live, combine):
     live.tab.set("Then", combine)
     live.tab.press_one_of("Find it", "1")
     assert live.asked() == [jobs.SelectAutomatic(combine, 1)]
-    live.tab.set("Name", "the blue crate")
-    live.tab.press("Select by name")
+    live.tab.set("Words", "the blue crate")
+    live.tab.press("Select by words")
     assert live.asked() == [jobs.SelectText("the blue crate", SEGMENTER, combine)]
 
 

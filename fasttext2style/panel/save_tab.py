@@ -12,7 +12,7 @@ from fasttext2style.scene.files.export import WRITERS, What
 from fasttext2style.trust.text import in_panel
 
 
-class KeepTab:
+class SaveTab:
     """Its elements, and what they ask for."""
 
     def __init__(self, elements: Elements) -> None:
