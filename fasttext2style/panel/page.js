@@ -18,7 +18,8 @@
     .mantine-Paper-root:has(> [aria-hidden=false] > div:empty) { border-color: transparent; }
     .mantine-Paper-root > [aria-hidden=false] > div:empty { padding: 2px !important; }
     .ft2s-hidden { display: none !important; }
-    .ft2s-top { position: sticky; top: 0; z-index: 10; min-height: 4.2em; background: var(--mantine-color-body); }
+    .ft2s-top { position: sticky; top: 0; z-index: 10; min-height: 4.2em; max-width: none !important;
+      background: var(--mantine-color-body); }
     .ft2s-bottom { max-height: 50vh; overflow-y: auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
     .ft2s-over { position: fixed; z-index: 5; pointer-events: none; }

@@ -13,12 +13,13 @@ from fasttext2style.panel import page as script_of_the_page
 pytestmark = pytest.mark.browser
 
 SCRIPT = Path(script_of_the_page.__file__).with_name("page.js")
-BUTTONS = ("Apply", "Undo", "Redo", "Stop", "Pause", "Restyle")
+BUTTONS = ("Select by words", "Apply", "Undo", "Redo", "Stop", "Pause", "Restyle")
 HTML = f"""<canvas data-engine="three" width="400" height="200" style="position: fixed; left: 0; top: 0"></canvas>
 <div style="position: fixed; left: 500px">
   <div><div><label>page</label><div><input id="page"></div></div></div>
   <div><div><label>Sentence</label><div><input id="sentence" value="gold"></div></div></div>
-  <button role="tab">Edit</button> {"".join(f"<button>{label}</button>" for label in BUTTONS)}
+  <div><div><label>Words</label><div><input id="words" value="blue"></div></div></div>
+  <button role="tab">Edit</button><button role="tab">Export</button> {"".join(f"<button>{label}</button>" for label in BUTTONS)}
 </div>
 <script>
   window.pressed = []; window.said = [];
@@ -62,11 +63,24 @@ def test_a_key_presses_its_button(page, key, button):
     assert page.evaluate("pressed") == [button]
 
 
-def test_enter_in_the_sentence_applies_it_once_it_was_sent(page):
-    page.locator("#sentence").press("Enter")
+@pytest.mark.parametrize(("field", "button"), [("sentence", "Apply"), ("words", "Select by words")])
+def test_enter_in_a_field_does_what_it_is_for_once_it_was_sent(page, field, button):
+    page.locator(f"#{field}").press("Enter")
     assert page.evaluate("pressed") == [], "viser is still sending the last letters"
     page.wait_for_function("pressed.length", timeout=5000)
-    assert page.evaluate("[pressed, document.activeElement.id]") == [["Apply"], ""]
+    assert page.evaluate("[pressed, document.activeElement.id]") == [[button], ""]
+
+
+@pytest.mark.parametrize(("tool", "cursor"), [("lasso", "crosshair"), ("brush", "crosshair"), ("click", "auto")])
+def test_one_sees_whether_a_drag_will_draw(page, tool, cursor):
+    _tell(page, tool=tool)
+    assert page.evaluate("document.querySelector('canvas[data-engine]').style.cursor") == cursor
+
+
+def test_nerfstudios_export_is_out_of_sight(page):
+    page.evaluate("document.body.append(document.createElement('p'))")  # as a page that is being built
+    page.get_by_role("tab", name="Export").wait_for(state="hidden", timeout=5000)
+    assert page.get_by_role("tab", name="Edit").is_visible()
 
 
 @pytest.mark.parametrize("key", ["z", "p", "c", "[", "1", "?", "f", "h"])
