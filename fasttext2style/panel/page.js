@@ -20,7 +20,7 @@
     .ft2s-hidden { display: none !important; }
     .ft2s-top { position: sticky; top: 0; z-index: 10; min-height: 4.2em; max-width: none !important;
       background: var(--mantine-color-body); }
-    .ft2s-bottom { max-height: 50vh; overflow-y: auto !important; }
+    .ft2s-bottom { max-height: 50vh; overflow: hidden auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
     .ft2s-over { position: fixed; z-index: 5; pointer-events: none; }
     .ft2s-label { position: fixed; z-index: 6; pointer-events: none; background: #000a; color: #fff; border-radius: 4px;
