@@ -8,7 +8,7 @@ import torch
 from shared_scenes import ball, blobs, disc, orbit, toy
 
 from fasttext2style.scene.cameras import Cameras
-from fasttext2style.selection.ground import find_plane, find_things
+from fasttext2style.selection.ground import Standing, find_plane, find_things
 from fasttext2style.selection.neighbours import bodies
 from fasttext2style.selection.seen import SeenScene, focus_of, look_at
 
@@ -36,6 +36,15 @@ def test_a_thing_on_a_table_stands_on_a_thing():
     assert (things.of[4000:6500] == lower).float().mean() > 0.95
     assert (things.of[6500:] == upper).float().mean() > 0.85
     assert things.on(lower) == [lower, upper] and things.on(upper) == [upper]
+
+
+def test_a_thing_with_what_it_stands_on_and_all_that_stands_there_is_a_laid_table_on_the_ground_alone():
+    floor, table, thing = disc(3, 0, 4000), disc(0.8, 0.7, 2500), ball(0.25, 0.97, 1200)
+    seen = look_at(blobs(torch.cat([floor, table, thing])), orbit(0.97))
+    rows, body = torch.arange(7700), torch.arange(6500, 7700)
+    laid = Standing(seen, rows).carrier(body)
+    assert 0.9 * 3700 < len(laid) <= 3700 and bool((laid >= 4000).all())
+    assert len(Standing(seen, rows, floor=1).carrier(body)) == 0, "that of a thing on a table stands on a table"
 
 
 def test_without_ground_what_touches_nothing_is_a_thing():

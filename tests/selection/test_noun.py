@@ -18,6 +18,7 @@ from fasttext2style.selection.noun import named_among, noun_phrase
         ("make the blue crate look like ice", "blue crate"),
         ("Paint the old vase red", "old vase"),
         ("a red bear", "bear"),
+        ("a shiny red bear", "bear"),
         ("remove the red ball", "red ball"),
         ("make it red", ""),
         ("paint it blue, with dots", ""),

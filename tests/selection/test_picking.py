@@ -105,3 +105,12 @@ def test_a_point_is_told_by_a_view_that_shows_it():
     assert found is not None and found[0] == 2
     assert pick(scene, side, *found[1:]).row == len(wall)
     assert seen_at(scene, Cameras.concatenated([front, away]), point) is None
+
+
+@pytest.mark.parametrize("pixel", [(0.5, 0.5), (63.5, 0.5), (0.5, 63.5), (32.0, 0.25)])
+def test_a_point_in_the_outermost_pixels_is_in_the_picture(pixel):
+    camera = Cameras.looking_at(torch.zeros(1, 3), torch.tensor([0.0, 0, 3]), 64, 64, 50.0, (0.0, -1.0, 0.0))
+    along = torch.linalg.inv(camera.Ks[0]) @ torch.tensor([*pixel, 1.0])
+    point = torch.linalg.inv(camera.viewmats[0])[:3, :3] @ (3 * along)
+    found = seen_at(blobs(point[None], 0.1, 0.99), camera, point)
+    assert found is not None and found[1:] == pytest.approx(pixel, abs=1e-3)
