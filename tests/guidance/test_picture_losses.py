@@ -99,6 +99,15 @@ def test_what_is_transparent_is_no_style(encoder):
     one, other = (PictureObjective(PictureStyleConfig(), EncoderMaps(encoder), it) for it in (half, green))
     torch.testing.assert_close(one.mean, torch.tensor([0.5, 0.0, 0.5]))
     assert torch.equal(one.mean, other.mean) and torch.equal(one.squares, other.squares)
+    # There stands the mean colour, which has no edges of its own.
+    torch.testing.assert_close(one.squares[0, :, 80:], one.mean.expand(128, 48, 3))
+    # And nothing is found there: a plain image of it is as far from the picture as from one without such a part.
+    plain, shown = one.mean.expand(1, 128, 128, 3), torch.ones(1, 128, 128, 1)
+    config = PictureStyleConfig(loss="matching")
+    costs = [
+        PictureObjective(config, EncoderMaps(encoder), it)(plain, shown, plain)["picture"] for it in (half, checks())
+    ]
+    assert costs[0] > 0.5 * costs[1] > 0.001
     with pytest.raises(ValueError, match="wholly transparent"):
         PictureObjective(PictureStyleConfig(), EncoderMaps(encoder), torch.zeros(4, 4, 4))
 

@@ -102,11 +102,20 @@ def test_strength_moves_the_mean_by_its_share(strength):
 
 
 def test_the_noise_of_a_grey_object_does_not_become_the_pictures_variety():
-    """Nor does it go: colours that vary by a thousandth come out varying by a thousandth."""
-    grey = 0.5 + 0.001 * torch.randn(500, 3)
-    wanted = torch.zeros(3), 0.2**2 * torch.eye(3)
-    mapping = transfer_map(*color_moments(grey, torch.ones(500)), *wanted)
-    assert 0.0008 < (grey @ mapping[:, :3].T).std(0).min() <= (grey @ mapping[:, :3].T).std(0).max() < 0.0012
+    """Light and shadow become the picture's; hues that vary by a thousandth, by no more than a thirtieth of it."""
+    grey = 0.5 + 0.15 * torch.randn(500, 1) + 0.001 * torch.randn(500, 3)
+    mapping = transfer_map(*color_moments(grey, torch.ones(500)), torch.zeros(3), 0.15**2 * torch.eye(3))
+    moved = grey @ mapping[:, :3].T
+    hues = (moved[:, 0] - moved[:, 1]) / 2**0.5
+    assert hues.std() < 1.2 * 0.001 * 0.15 / LEAST_DEVIATION
+    assert moved.mean(1).std() == pytest.approx(0.15 / 3**0.5, rel=0.05)
+
+
+def test_an_object_of_one_colour_keeps_what_little_variety_it_has():
+    plain = 0.5 + 0.001 * torch.randn(500, 3)
+    mapping = transfer_map(*color_moments(plain, torch.ones(500)), torch.zeros(3), 0.2**2 * torch.eye(3))
+    deviations = (plain @ mapping[:, :3].T).std(0)
+    assert 0.0008 < deviations.min() <= deviations.max() < 0.0012
 
 
 # --- the object -----------------------------------------------------------------------------------------------------
