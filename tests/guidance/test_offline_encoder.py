@@ -180,7 +180,6 @@ def test_classes_never_read_are_found_among_two_hundred(training):
 
 
 @needs_extra
-@pytest.mark.xfail(strict=True, reason="0.55 of the 0.60 that was expected")
 def test_photographs_never_trained_on_are_called_by_their_name(training, shared_data):
     import features
     import things

@@ -29,15 +29,15 @@ from fasttext2style.guidance.offline.text_tower import TextTower
 RESOLUTION = 112
 RESOLUTIONS = (96, 224)
 
-EYES = (0.64, 0.36, 0.68)
+EYES = (0.8, 0.55, 0.24)
 """Lengths of an image embedding's parts: things, textures, palette."""
 
 HUE = 0.1
 """See `_hue_held`."""
 
-PUSH = 10.0
-"""Factor of the gradient, not of the value, of the palette. A pattern's gradients are ten times as large and of either
-sign: an optimiser that scales its steps by their size, as Adam does, would hardly see that of the colours."""
+PUSH = 150.0
+"""Factor of the gradient, not of the value, of the palette. A pattern's gradients are some hundred times as large and of
+either sign: an optimiser that scales its steps by their size, as Adam does, would not see that of the colours."""
 
 KNOWN = 0.5
 """Confidence from which on a word counts as known."""
