@@ -36,7 +36,7 @@ HUE = 0.1
 """See `_hue_held`."""
 
 PUSH = 150.0
-"""Factor of the gradient, not of the value, of the palette. A pattern's gradients are some hundred times as large and of
+"""Factor of the gradient, not of the value, of the palette. A pattern's gradients are a hundred times as large and of
 either sign: an optimiser that scales its steps by their size, as Adam does, would not see that of the colours."""
 
 KNOWN = 0.5
