@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fasttext2style.guidance.offline.image_tower import ImageTower
-from fasttext2style.guidance.offline.palette import palette_of
+from fasttext2style.guidance.offline.palette import shares_of
 
 SIZE = 112
 TEXTURE = 96
@@ -39,7 +39,8 @@ class Pooled(NamedTuple):
 
     pooled: Tensor
     statistics: Tensor
-    palettes: Tensor
+    shares: Tensor
+    """Of colours."""
     kinds: list[str]
     """A class of photographs, a painted material, `JUNK` or `PLAIN`."""
     flat: Tensor
@@ -138,7 +139,7 @@ def _seen(tower: ImageTower, batches: list[tuple[Tensor, list[str], bool]]) -> P
     parts = []
     for images in torch.cat([images for images, _, _ in batches]).split(32):
         seen = tower(images)
-        parts.append((seen.pooled, seen.statistics, palette_of(images)))
+        parts.append((seen.pooled, seen.statistics, shares_of(images)))
     return Pooled(*(torch.cat(column) for column in zip(*parts)), kinds, flat)
 
 

@@ -211,8 +211,8 @@ pine cone: brown 7, dark brown 3
 hay: amber 5, beige 5
 straw: amber 4, beige 6
 bamboo: beige 5, light green 5
-gold: amber 6, yellow 2, brown 1, pale yellow 1
-golden: amber 6, yellow 2, brown 1, pale yellow 1
+gold: amber 8, brown 1, pale yellow 1
+golden: amber 8, brown 1, pale yellow 1
 gold leaf: amber 7, yellow 3
 silver: light grey 5, grey 3, white 2
 chrome: light grey 4, white 3, dark grey 3

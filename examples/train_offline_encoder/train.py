@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import tyro
@@ -33,7 +35,7 @@ from fasttext2style.guidance.offline.encoder import EYES, texture_of  # noqa: E4
 from fasttext2style.guidance.offline.image_tower import CLASSES, load_image_tower  # noqa: E402
 from fasttext2style.guidance.offline.knowledge import centred, centred_rows, fitted, kernel  # noqa: E402
 from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, TEXT_WEIGHTS, TOKENIZER, packaged  # noqa: E402
-from fasttext2style.guidance.offline.palette import NAMED, votes  # noqa: E402
+from fasttext2style.guidance.offline.palette import NAMED, direction, pure  # noqa: E402
 from fasttext2style.guidance.offline.text_tower import TextTower  # noqa: E402
 from fasttext2style.guidance.prompts import word_bank  # noqa: E402
 
@@ -44,8 +46,8 @@ among 55 is the first. The first two are what a linear map does (measured before
 FOLDS = 5
 TEXTURE = 96
 TEMPERATURE = 0.05
-SURE_OF_COLOURS = 0.6
-"""Length of the palette of a material whose photographs all have the same colours."""
+SURE_OF_COLOURS = 0.4
+"""Length of a material's palette: most bricks are red, but not all."""
 
 
 @dataclass
@@ -98,8 +100,9 @@ def main(settings: Settings) -> None:
     started = time.time()
     embeddings = texts.phrases(about.names)
     photos = photographs(settings.photographs)
-    seen = _kept(settings.out / "features.pt", lambda: features(tower, [p for p in photos if not p.held_out], 0))
-    held_out = _kept(settings.out / "held_out.pt", lambda: held_out_features(tower, photos))
+    read = [photo for photo in photos if not photo.held_out]
+    seen = Pooled(*_kept(settings.out / "features.pt", lambda: tuple(features(tower, read, settings.seed))))
+    held_out = Pooled(*_kept(settings.out / "held_out.pt", lambda: tuple(held_out_features(tower, photos))))
     print(f"{len(seen.kinds)} pictures, {len(held_out.kinds)} held out, {len(about.names)} names", flush=True)
     print(f"features: {time.time() - started:.0f} s", flush=True)
 
@@ -112,7 +115,7 @@ def main(settings: Settings) -> None:
         "kinds": torch.tensor(about.kinds).float(),
         "rows": rows,
         "textures": textures,
-        "palettes": named_palettes(seen, about),
+        "palettes": named_palettes(about),
         "projection": projection,
         "mean": mean,
         "deviation": deviation,
@@ -122,7 +125,8 @@ def main(settings: Settings) -> None:
     tensors["visible"] = trained_visible(embeddings, texts.phrases(list(UNSEEN)))
     tensors["calibration"] = calibrated(embeddings, texts.phrases(list(UNSEEN)), cosines, hits)
     knowledge = {"names": about.names, "sharpness": sharpness, "ridge": ridge, "seed": settings.seed}
-    knowledge["bank"] = known_words(texts, tensors)
+    bank = _kept(settings.out / "bank.pt", lambda: texts.phrases(list(word_bank())))
+    knowledge["bank"] = known_words(bank, tensors)
     path = settings.out / "offline_encoder.safetensors"
     stored = {name: value.half() if value.numel() > 5000 else value for name, value in tensors.items()}
     save_file({name: value.contiguous() for name, value in stored.items()}, path, {"knowledge": json.dumps(knowledge)})
@@ -215,32 +219,24 @@ def trained_textures(seen: Pooled, about: Names, settings: Settings) -> tuple[Te
     return projection.detach(), directions, mean, deviation
 
 
-def named_palettes(seen: Pooled, about: Names) -> Tensor:
-    """Roots of shares by name: of the table, else of the flat photographs of its kind, else zeros.
-
-    A material's are the shorter, the less its photographs have in common: bricks have a colour, but not always.
-    """
-    table, shares = palettes(), torch.zeros(len(about.names), len(NAMED))
-    lengths = torch.ones(len(about.names))
-    pure = votes(torch.tensor(list(NAMED.values())).float().div(255)[:, :, None, None])[:, :, 0, 0]
-    bins = list(NAMED)
-    for number, (name, kind) in enumerate(zip(about.names, about.kinds)):
-        if name.lower() in table:
-            # As blurred as what is seen: a wall of pure red casts votes for its neighbours, too.
-            shares[number] = sum(share * pure[bins.index(colour)] for colour, share in table[name.lower()])
-        if kind >= CLASSES:
-            own = seen.palettes[[other == about.trained[kind - CLASSES] for other in seen.kinds]]
-            if not bool(shares[number].any()):
-                shares[number] = own.square().mean(0)
-            middle = functional.normalize(own.mean(0), dim=-1)
-            lengths[number] = SURE_OF_COLOURS * float((own @ middle).mean()) ** 4
+def named_palettes(about: Names) -> Tensor:
+    """Roots of shares by name, of the table; zeros where it says nothing. Shorter for materials, which vary."""
+    table, bins, colours = palettes(), list(NAMED), pure()
+    shares = torch.zeros(len(about.names), colours.shape[1])
+    for number, name in enumerate(about.names):
+        # As blurred as what is seen: a wall of pure red casts votes for its neighbours, too.
+        for colour, share in table.get(name.lower(), ()):
+            shares[number] += share * colours[bins.index(colour)]
+    lengths = torch.tensor([SURE_OF_COLOURS if kind >= CLASSES else 1.0 for kind in about.kinds])
     return lengths[:, None] * functional.normalize(shares.sqrt(), dim=-1)
 
 
 def junk_centres(seen: Pooled, projection: Tensor, mean: Tensor, deviation: Tensor, count: int = 4) -> Tensor:
-    """Embeddings of junk by k-means."""
+    """Embeddings of junk by k-means; without palettes, for it has all colours."""
     chosen = torch.tensor([kind == JUNK for kind in seen.kinds])
     embedded = joined(seen, projection, mean, deviation)[chosen]
+    embedded[:, -direction(seen.shares[:1]).shape[1] :] = 0
+    embedded = functional.normalize(embedded, dim=-1)
     centres = embedded[torch.linspace(0, len(embedded) - 1, count).long()]
     for _ in range(20):
         nearest = (embedded @ centres.mT).argmax(1)
@@ -253,7 +249,7 @@ def junk_centres(seen: Pooled, projection: Tensor, mean: Tensor, deviation: Tens
 
 def joined(seen: Pooled, projection: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
     """Embeddings of pictures, as the encoder makes them."""
-    parts = (centred(seen.pooled), texture_of(seen.statistics, projection, mean, deviation), seen.palettes)
+    parts = (centred(seen.pooled), texture_of(seen.statistics, projection, mean, deviation), direction(seen.shares))
     return torch.cat([eye * part for eye, part in zip(EYES, parts)], -1)
 
 
@@ -303,14 +299,12 @@ def calibrated(embeddings: Tensor, unseen: Tensor, cosines: Tensor, hits: Tensor
     return weights
 
 
-def known_words(texts: TextTower, tensors: dict[str, Tensor]) -> list[str]:
+def known_words(embedded: Tensor, tensors: dict[str, Tensor]) -> list[str]:
     """Words of the bank with a confidence of at least one half; asked once, for they are asked for by each run."""
-    words = list(word_bank())
-    embedded = texts.phrases(words)
     visible = embedded @ tensors["visible"][:-1] + tensors["visible"][-1]
     first, second, bias = tensors["calibration"]
     logits = first * (embedded @ tensors["embeddings"].mT).amax(1) + second * visible + bias
-    return [word for word, logit in zip(words, logits.tolist()) if logit >= 0]
+    return [word for word, logit in zip(word_bank(), logits.tolist()) if logit >= 0]
 
 
 def right_names(path: Path, held_out: Pooled) -> float:
@@ -325,7 +319,7 @@ def right_names(path: Path, held_out: Pooled) -> float:
     return sum(kinds[n] == kind for n, kind in zip(nearest, held_out.kinds)) / len(held_out.kinds)
 
 
-def _batches(truth: Tensor, settings: Settings, size: int = 384):
+def _batches(truth: Tensor, settings: Settings, size: int = 384) -> Iterator[Tensor]:
     """Indices; rare kinds are drawn more often than they are there, common ones less."""
     generator = torch.Generator().manual_seed(settings.seed)
     weights = torch.bincount(truth)[truth].float().rsqrt()
@@ -349,11 +343,10 @@ def _logistic(inputs: Tensor, truth: Tensor, weight: Tensor, decay: float) -> Te
     return parameters.detach()
 
 
-def _kept(path: Path, make) -> Pooled:
+def _kept(path: Path, make: Callable[[], Any]) -> Any:
     if not path.exists():
-        made = make()
-        torch.save(tuple(made), path)
-    return Pooled(*torch.load(path, weights_only=True))
+        torch.save(make(), path)
+    return torch.load(path, weights_only=True)
 
 
 def _colour_words() -> set[str]:

@@ -9,11 +9,24 @@ import torch
 
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import LpipsContent
-from fasttext2style.guidance.load import load_encoder, name_and_weights
+from fasttext2style.guidance.load import encoder_is_here, load_encoder, name_and_weights
+from fasttext2style.guidance.offline.packages import INSTALL
 from fasttext2style.plug_ins import NotTrusted
 
 SECOND_ENCODERS = ("ViT-B-32:datacomp_xl_s13b_b90k", "offline", "tiny")
 """Encoders that grade beside the one that was optimised: the first that is another one and can be had."""
+
+
+def second_judge(optimised: TextImageEncoder, prompt: str, device: str) -> TextImageEncoder | None:
+    """An encoder that was not optimised and that is here at once: offline, and for offline's own work tiny.
+
+    None without the extra of offline for all but it, or where the judge knows no word of the prompt.
+    """
+    name = "tiny" if optimised.name.startswith("offline") else "offline"
+    if not encoder_is_here(name):
+        return None
+    judge = load_encoder(name, device=device)
+    return judge if judge.coverage(prompt).known else None
 
 
 @dataclass
@@ -50,7 +63,8 @@ class Graders:
         except ValueError:
             if required:
                 raise
-            self.left_out.append(f"encoder {spec}: its weights are not here. Another one: --encoders NAME:FILE")
+            way = INSTALL if spec == "offline" else "Another one: --encoders NAME:FILE"
+            self.left_out.append(f"encoder {spec}: its weights are not here. {way}")
             return
         if encoder.coverage(caption).known:
             self.encoders.append(encoder)

@@ -64,3 +64,12 @@ class ExplainsItself(Protocol):
     def explain(self, text: str) -> str:
         """One line: which part of the sentence moves what."""
         ...
+
+
+@runtime_checkable
+class HasNegatives(Protocol):
+    """An encoder that embeds negatives that were drawn, and not asked for, in a way of its own."""
+
+    def embed_negatives(self, texts: list[str]) -> Float[Tensor, "texts embedding"]:
+        """Unit-norm embeddings of what a picture should not be taken for."""
+        ...

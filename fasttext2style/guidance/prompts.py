@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.encoder import HasNegatives, TextImageEncoder
 
 TEMPLATES = (
     "{}.",
@@ -56,11 +56,14 @@ def embed_prompt(
     """
     warning = check_prompt(encoder, prompt, negatives)
     target = encoder.embed_texts([prompt])
+    embed_negatives = encoder.embed_texts
     if not negatives:
+        if isinstance(encoder, HasNegatives):
+            embed_negatives = encoder.embed_negatives
         negatives = _draw_negatives(encoder, _words(prompt), target[0], num_negatives, seed)
     parts = [target, encoder.junk_embeddings()]
     if negatives:
-        parts.insert(1, encoder.embed_texts(list(negatives)))
+        parts.insert(1, embed_negatives(list(negatives)))
     return PromptTexts(prompt, tuple(negatives), torch.cat(parts).detach(), warning)
 
 

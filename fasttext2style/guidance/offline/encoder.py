@@ -22,15 +22,22 @@ from fasttext2style.guidance.encoder import Coverage
 from fasttext2style.guidance.offline.image_tower import load_image_tower
 from fasttext2style.guidance.offline.knowledge import Looks, centred, centred_rows, fitted, load_knowledge
 from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, TEXT_WEIGHTS, TOKENIZER, packaged
-from fasttext2style.guidance.offline.palette import NAMED, palette_of, votes
+from fasttext2style.guidance.offline.palette import NAMED, SPREADS, direction, palette_of, votes
 from fasttext2style.guidance.offline.sentences import COLOURS, FILLERS, SHADES, Parts, foreign, parts_of, words_of
 from fasttext2style.guidance.offline.text_tower import TextTower
 
 RESOLUTION = 112
 RESOLUTIONS = (96, 224)
 
-EYES = (0.8, 0.36, 0.48)
+EYES = (0.8, 0.55, 0.24)
 """Lengths of an image embedding's parts: things, textures, palette."""
+
+HUE = 0.1
+"""See `_hue_held`."""
+
+PUSH = 150.0
+"""Factor of the gradient, not of the value, of the palette. A pattern's gradients are a hundred times as large and of
+either sign: an optimiser that scales its steps by their size, as Adam does, would not see that of the colours."""
 
 KNOWN = 0.5
 """Confidence from which on a word counts as known."""
@@ -66,12 +73,12 @@ class OfflineEncoder:
         self.resolution = resolution
         self.name = "offline" if resolution == RESOLUTION else f"offline-{resolution}"
         self.device = torch.device(device)
-        image_weights, *text_weights = (packaged(file) for file in (IMAGE_WEIGHTS, TEXT_WEIGHTS, TOKENIZER))
+        image_weights = packaged(IMAGE_WEIGHTS)
+        self._text_weights, self._tokenizer = packaged(TEXT_WEIGHTS), packaged(TOKENIZER)
         self._know = load_knowledge(Path(weights) if weights else None)
         self._tower, classifier, _ = load_image_tower(image_weights)
         self._tower.to(self.device)
         self._classes = centred_rows(classifier)
-        self._text_files = text_weights
         know = self._know
         self._projection, self._mean, self._deviation = (
             tensor.to(self.device) for tensor in (know.projection, know.mean, know.deviation)
@@ -80,7 +87,7 @@ class OfflineEncoder:
     @cached_property
     def text_tower(self) -> TextTower:
         """Loaded when a phrase is first asked for: the judge of a picture needs it late."""
-        return TextTower(*self._text_files, torch.device("cpu"))
+        return TextTower(self._text_weights, self._tokenizer, torch.device("cpu"))
 
     @cached_property
     def _duals(self) -> Looks:
@@ -114,12 +121,22 @@ class OfflineEncoder:
         embedded = dict(zip(phrases, self.text_tower.phrases(phrases)))
         return torch.stack([self._text(part.look, part.colours, embedded) for part in parts]).to(self.device)
 
+    def embed_negatives(self, texts: list[str]) -> Float[Tensor, "texts embedding"]:
+        """As `embed_texts`, without palettes: drawn words are mostly brown and grey, and red would flee into purple."""
+        embedded = self.embed_texts(texts)
+        palette = embedded.shape[1] - len(NAMED) * len(SPREADS)
+        looks = torch.cat([embedded[:, :palette], torch.zeros_like(embedded[:, palette:])], -1)
+        # A word of nothing but colour stays what it is.
+        says = looks.abs().sum(-1, keepdim=True) > 0
+        return torch.where(says, functional.normalize(looks, dim=-1), embedded)
+
     def embed_images(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views embedding"]:
         """Unit embeddings, differentiable to the pixels; of other sizes than `resolution`: resized, antialiased."""
         pixels = self._prepared(images)
-        seen = self._tower(pixels)
+        seen = self._tower(_hue_held(pixels))
         textures = texture_of(seen.statistics, self._projection, self._mean, self._deviation)
-        parts = (centred(seen.pooled), textures, palette_of(pixels))
+        pushing = pixels.detach() + PUSH * (pixels - pixels.detach())
+        parts = (centred(seen.pooled), textures, palette_of(pushing))
         return torch.cat([length * part for length, part in zip(EYES, parts)], -1)
 
     def image_features(self, images: Float[Tensor, "views height width 3"]) -> list[Float[Tensor, "views c h w"]]:
@@ -208,21 +225,22 @@ class OfflineEncoder:
         return frozenset(name for name in self._know.names if set(name.split()) & set(COLOURS))
 
     def _text(self, look: str, colours: tuple[str, ...], embedded: dict[str, Tensor]) -> Float[Tensor, " embedding"]:
-        colour_count = len(NAMED)
         if look:
-            things, textures, palette = (part[0] for part in self.looks(embedded[look][None]))
-            said = min(1.0, float(palette.norm()))
+            things, textures, roots = (part[0] for part in self.looks(embedded[look][None]))
         else:
-            things, textures = torch.zeros(self._classes.shape[1]), torch.zeros(self._know.textures.shape[1])
-            palette, said = torch.ones(colour_count), 0.0
-        palette = functional.normalize(palette + 1e-6, dim=-1)
+            things, textures, roots = (torch.zeros(dual.shape[1]) for dual in self._duals)
+        lengths = [min(1.0, float(part.norm())) for part in (things, textures, roots)]
+        shares = functional.normalize(roots, dim=-1).square()
         if colours:
-            palette, said = coloured(palette if look else None, colours), 1.0
-        lengths = (min(1.0, float(things.norm())), min(1.0, float(textures.norm())), said)
-        parts = (functional.normalize(things, dim=-1), functional.normalize(textures, dim=-1), palette)
+            shares, lengths[2] = recoloured(shares if look else None, colours), 1.0
+        elif not any(lengths):
+            lengths[2] = 1.0  # the palette of no colour in particular
+        parts = (
+            functional.normalize(things, dim=-1),
+            functional.normalize(textures, dim=-1),
+            direction(shares[None])[0],
+        )
         joined = torch.cat([eye * length * part for eye, length, part in zip(EYES, lengths, parts)])
-        if not bool(joined.any()):
-            joined = torch.cat([torch.zeros(len(joined) - colour_count), palette])
         return functional.normalize(joined, dim=-1)
 
     def _prepared(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views 3 _ _"]:
@@ -232,6 +250,16 @@ class OfflineEncoder:
             # Antialiased: without it many pixels of a large render get no gradient and turn into noise.
             pixels = functional.interpolate(pixels, size, mode="bilinear", antialias=True)
         return pixels
+
+
+def _hue_held(pixels: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views 3 height width"]:
+    """The same pixels; gradients reach them as changes of brightness, and of hue by a share of `HUE`.
+
+    The network is nearly blind to overall colour, but optimised freely it leaves a fine noise of all hues.
+    """
+    brightness = pixels.mean(1, keepdim=True)
+    moving = HUE * pixels + (1 - HUE) * brightness
+    return pixels.detach() + moving - moving.detach()
 
 
 def texture_of(
@@ -244,28 +272,28 @@ def texture_of(
     return functional.normalize(torch.tanh((statistics - mean) / deviation / 2) @ projection.mT, dim=-1)
 
 
-def coloured(palette: Float[Tensor, " colours"] | None, colours: tuple[str, ...]) -> Float[Tensor, " colours"]:
-    """The palette of a look that is asked for in other colours: they, beside the darkest or lightest of its own.
+def recoloured(shares: Float[Tensor, " palette"] | None, colours: tuple[str, ...]) -> Float[Tensor, " palette"]:
+    """Shares of a look that is asked for in other colours: they, beside the darkest or lightest of its own.
 
     "A red zebra" is red and black, or red and white: its pattern needs a second colour. Without a look (None) the
-    colours alone, in the light and in the shade.
+    colours alone.
     """
-    shares = torch.stack([_colour_shares(colour) for colour in colours]).mean(0)
-    if palette is not None:
-        greys = torch.tensor([name in ("black", "dark grey", "white", "light grey") for name in NAMED]).float()
-        own = palette.square() * greys
-        if float(own.sum()) > 0.3:
-            shares = 0.65 * shares + 0.35 * own / own.sum()
-    return functional.normalize((shares + 1e-6).sqrt(), dim=-1)
+    asked = torch.stack([_shares(colour) for colour in colours]).mean(0)
+    if shares is None:
+        return asked
+    greys = torch.tensor([name in ("black", "dark grey", "white", "light grey") for name in NAMED]).repeat(len(SPREADS))
+    own = shares * greys
+    # Of the narrow bins alone: the wide ones have some of everything.
+    pattern = float(own[: len(NAMED)].sum() / shares[: len(NAMED)].sum().clamp(min=1e-6)) > 0.5
+    return 0.65 * asked + 0.35 * shares if pattern else asked
 
 
-def _colour_shares(colour: str) -> Float[Tensor, " colours"]:
+def _shares(colour: str) -> Float[Tensor, " palette"]:
     shade, _, word = colour.rpartition(" ")
     rgb = torch.tensor([NAMED[name] for name in COLOURS[word]]).float() / 255
     factor = SHADES.get(shade, 1.0)
     rgb = rgb * factor if factor < 1 else rgb + (1 - rgb) * (factor - 1)
-    lights = torch.cat([rgb * light for light in (1.0, 0.85, 0.65)])
-    return votes(lights[:, :, None, None]).mean((0, 2, 3))
+    return votes(rgb[:, :, None, None]).mean((0, 2, 3))
 
 
 def _bank() -> frozenset[str]:

@@ -1,10 +1,13 @@
-"""Which colours a picture has, as a unit vector: the root of a soft histogram over named colours.
+"""Which colours a picture has, as a unit vector: the root of a soft histogram over named colours, centred.
 
-The cosine of two of these is the Bhattacharyya coefficient of the palettes. Every place votes once, so that no bright
-speck outvotes the rest; colours are compared in Oklab (Ottosson 2020), where distances are nearly those we see.
+Before it is centred, the cosine of two of these is the Bhattacharyya coefficient of the palettes. Every place votes
+once, so that no bright speck outvotes the rest; colours are compared in Oklab (Ottosson 2020), where distances are
+nearly those we see.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -48,34 +51,56 @@ NAMED: dict[str, tuple[int, int, int]] = {
 }
 """The bins: sRGB of 0 to 255."""
 
-SPREAD = 0.06
-"""Distance in Oklab at which a colour counts half for a bin; neighbouring bins are about 0.1 apart."""
+SPREADS = (0.05, 0.2)
+"""Standard deviations in Oklab of the bins: neighbouring ones are about 0.1 apart, grey and red 0.25. The narrow ones
+tell colours apart, the wide ones let grey feel where red lies."""
 
 SIDES = (32, 8)
 """Places along a picture's sides that vote: fine ones, and coarse ones that see the mean of what is speckled."""
 
 
-def palette_of(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views colours"]:
-    """Roots of soft histograms of images in [0, 1], with unit norm; differentiable to every pixel."""
-    shares = torch.stack([votes(functional.adaptive_avg_pool2d(images, side)).mean((2, 3)) for side in SIDES]).mean(0)
+def palette_of(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views palette"]:
+    """Unit directions of the soft histograms of images in [0, 1]; differentiable to every pixel."""
+    return direction(shares_of(images))
+
+
+def shares_of(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views palette"]:
+    """Soft histograms, averaged over fine and coarse places."""
+    shares = [votes(functional.adaptive_avg_pool2d(images, side)).mean((2, 3)) for side in SIDES]
+    return torch.stack(shares).mean(0)
+
+
+def direction(shares: Float[Tensor, "palettes palette"]) -> Float[Tensor, "palettes palette"]:
+    """Unit direction of shares of colours: their roots, less what all colours have in common."""
     # The gradient of sqrt is infinite at 0.
-    return functional.normalize((shares + 1e-6).sqrt(), dim=-1)
+    return functional.normalize((shares + 1e-6).sqrt() - _common(shares.device), dim=-1)
 
 
-def votes(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views colours height width"]:
-    """For every place the share of each bin; they sum to 1.
-
-    With tails as heavy as Student's: a grey place still feels where red lies.
-    """
-    bins = oklab(torch.tensor(list(NAMED.values()), device=images.device).float().div(255)[:, :, None, None])
+def votes(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views palette height width"]:
+    """For every place the share of each bin, for each of `SPREADS` in turn; they sum to the number of these."""
+    bins = oklab(_named(images.device))
     seen = oklab(images)
     squares = (
         seen.square().sum(1, keepdim=True)
         - 2 * torch.einsum("nchw,kc->nkhw", seen, bins[..., 0, 0])
         + bins.square().sum(1)[None]
     )
-    weights = (1 + squares.clamp(min=0) / SPREAD**2).square().reciprocal()
-    return weights / weights.sum(1, keepdim=True)
+    return torch.cat([(-squares / (2 * spread**2)).softmax(1) for spread in SPREADS], 1)
+
+
+def pure(device: torch.device | str = "cpu") -> Float[Tensor, "colours palette"]:
+    """Shares of pictures that are wholly of one named colour, in the order of `NAMED`."""
+    return votes(_named(torch.device(device)))[..., 0, 0]
+
+
+def _named(device: torch.device) -> Float[Tensor, "colours 3 1 1"]:
+    return torch.tensor(list(NAMED.values()), device=device).float().div(255)[:, :, None, None]
+
+
+@lru_cache(maxsize=8)
+def _common(device: torch.device) -> Float[Tensor, " palette"]:
+    with torch.inference_mode(False):
+        return pure(device).add(1e-6).sqrt().mean(0)
 
 
 def oklab(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views 3 height width"]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 WIDTH = 384
@@ -31,7 +32,8 @@ class TextTower:
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
-        self._model: nn.Module = BertModel(config, add_pooling_layer=False).eval().requires_grad_(False)
+        # Any: its decorated methods hide their types.
+        self._model: Any = cast(Any, BertModel(config, add_pooling_layer=False)).eval().requires_grad_(False)
         # The file also holds a pooler and the numbers of the positions, which mean pooling has no use for.
         state = load_file(weights)
         self._model.load_state_dict({name: state[name] for name in self._model.state_dict()})

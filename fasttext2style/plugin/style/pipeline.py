@@ -15,6 +15,7 @@ from nerfstudio.utils import writer
 from torch import nn
 
 from fasttext2style.captures.style_pictures import StylePicture, read_style_picture
+from fasttext2style.evaluation.graders import second_judge
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.feature_maps import FeatureMaps, load_feature_maps
 from fasttext2style.guidance.load import AUTO, encoder_is_here
@@ -235,6 +236,7 @@ class StylePipeline(ObjectPipeline):
             "seed": {"style": self.config.seed, "machine": trainer.config.machine.seed},
             "steps": self.steps,
             "similarity": similarity,
+            **self._judged(),
             "negatives": [] if self.styler.objective is None else list(self.styler.objective.negatives),
         } | self._picture_facts()
         if self.styler.picture is not None:
@@ -248,3 +250,13 @@ class StylePipeline(ObjectPipeline):
             f"Similarity to {self.config.prompt or self.config.wish}: {change} (the object alone, training views)."
         )
         self.write_results(self.outcome(trainer, facts), headline)
+
+    def _judged(self) -> dict[str, Any]:
+        """Similarity by an encoder that was not optimised, if one is on this machine and knows the prompt."""
+        styler, prompt = self.styler, self.config.prompt
+        judge = second_judge(styler.encoder, prompt, str(self.device)) if prompt else None
+        if judge is None:
+            return {}
+        states = {"before": self.edit.original, "after": self.edit.gaussians(()).detach()}
+        similarity = {when: styler.judged(it, judge, prompt) for when, it in states.items()}
+        return {"second_judge": {"encoder": judge.name, **similarity}}
