@@ -19,7 +19,8 @@ HTML = f"""<canvas data-engine="three" width="400" height="200" style="position:
   <div><div><label>page</label><div><input id="page"></div></div></div>
   <div><div><label>Sentence</label><div><input id="sentence" value="gold"></div></div></div>
   <div><div><label>Words</label><div><input id="words" value="blue"></div></div></div>
-  <button role="tab">Edit</button><button role="tab">Export</button> {"".join(f"<button>{label}</button>" for label in BUTTONS)}
+  <button role="tab">Edit</button><button role="tab">Export</button>
+  {"".join(f"<button>{label}</button>" for label in BUTTONS)}
 </div>
 <script>
   window.pressed = []; window.said = [];

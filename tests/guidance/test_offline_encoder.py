@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from fasttext2style.commands.words import Words
 from fasttext2style.evaluation.graders import second_judge
 from fasttext2style.guidance import load
 from fasttext2style.guidance.encoder import TextImageEncoder
@@ -279,13 +278,3 @@ def test_the_judge_is_the_other_one_if_it_knows_the_words():
     assert second_judge(tiny, "covered in strawberries", "cpu").name == "offline"
     assert second_judge(encoder(), "made of gold", "cpu").name == "tiny"
     assert second_judge(encoder(), "covered in strawberries", "cpu") is None
-
-
-@needs_extra
-def test_words_says_what_it_takes_a_sentence_for_and_refuses_what_it_cannot_see(capsys):
-    Words(("a red zebra",), "offline").run()
-    said = " ".join(capsys.readouterr().out.split())
-    assert "nearest known things: zebra 1.00" in said and "'red' moves the colours" in said
-    with pytest.raises(SystemExit):
-        Words(("justice",), "offline").run()
-    assert "refused" in capsys.readouterr().out
