@@ -28,6 +28,7 @@ from fasttext2style.evaluation.report import versions
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
 from fasttext2style.rounds.hiring import hire
 from fasttext2style.rounds.views import to_bytes
+from fasttext2style.rounds.worker import Packed
 from fasttext2style.rounds.workers import Workers, WorkersChoice, workers_of
 
 
@@ -144,8 +145,6 @@ def timed(workers: Workers, requests: list[EditRequest], views: int) -> float:
 
 def costs_of_a_view(width: int, height: int) -> dict[str, float]:
     """Seconds that the process of the run spends on a view beside rendering it: it does so for one after the other."""
-    from fasttext2style.rounds.ray_workers import Packed
-
     (request,) = pieces(width, height, 1, 1)
     assert request.condition is not None and request.mask is not None
     photograph, mask = to_bytes(request.condition)[0], to_bytes(request.mask)[0]
