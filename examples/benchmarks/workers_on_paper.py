@@ -55,6 +55,8 @@ class Costs:
     """Of a round: steps of four boxes, H200."""
     after: float = 0.35
     """Of a view, when the round ends: rendered, compared, written."""
+    slower: float = 1.0
+    """An editor that takes so many times as long as that of EDIT_SECONDS."""
     spread: float = 0.10
     """Edits take as long as they take, give or take this share (log-normal)."""
     deaths: float = 0.001
@@ -69,7 +71,7 @@ class CountedCrew:
     def __init__(self, count: int, costs: Costs, batch: int, seed: int) -> None:
         self.count, self.costs, self.now = count, costs, 0.0
         self._random = random.Random(seed)
-        self._edit = edit_seconds(batch)
+        self._edit = edit_seconds(batch) * costs.slower
         self._free_at = [0.0] * count
         self._begun: dict[int, tuple[float, EditResult | Failed]] = {}
         self._wires = {"there": 0.0, "back": 0.0}
