@@ -28,6 +28,7 @@ from fasttext2style.evaluation.report import versions
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
 from fasttext2style.rounds.hiring import hire
 from fasttext2style.rounds.views import to_bytes
+from fasttext2style.rounds.worker import Packed
 from fasttext2style.rounds.workers import Workers, WorkersChoice, workers_of
 
 
@@ -46,9 +47,10 @@ class Nothing:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--views", type=int, default=32)
+    parser.add_argument("--views", type=int, default=16)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--size", type=int, nargs=2, default=[256, 256], help="width, height for the packaged editor")
+    parser.add_argument("--steps", type=int, default=20, help="denoising steps of the packaged editor")
+    parser.add_argument("--size", type=int, nargs=2, default=[128, 128], help="width, height for the packaged editor")
     parser.add_argument("--capture", type=int, nargs=2, default=[1600, 1066], help="width, height for the other rows")
     parser.add_argument("--repeats", type=int, default=3, help="the fastest counts")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -62,7 +64,7 @@ def main() -> None:
     tiny = partial(load_editor, "tiny", batch_size=options.batch)
     kinds: list[tuple[Callable[[str], ImageEditor], list[int], int]] = [
         (tiny, options.size, options.views),
-        (lambda device: Nothing(), options.capture, 16),
+        (lambda device: Nothing(), options.capture, 8),
     ]
     for load, size, views in kinds:
         rows += table(load, size, views, options)
@@ -82,7 +84,7 @@ def main() -> None:
 def table(load: Callable[[str], ImageEditor], size: list[int], views: int, options: argparse.Namespace) -> list[dict]:
     """In this process, and for each number of workers on Ray; one worker on Ray shows what Ray alone costs."""
     width, height = size
-    requests = pieces(width, height, views, options.batch)
+    requests = pieces(width, height, views, options.batch, options.steps)
     rows, expected = [], None
     for count in (0, *options.workers):
         started = time.perf_counter()
@@ -112,7 +114,7 @@ def table(load: Callable[[str], ImageEditor], size: list[int], views: int, optio
     return rows
 
 
-def pieces(width: int, height: int, views: int, batch: int) -> list[EditRequest]:
+def pieces(width: int, height: int, views: int, batch: int, steps: int = 20) -> list[EditRequest]:
     """As rounds make them: the renders as floats, what is made of 8 bits beside them."""
     generator = torch.Generator().manual_seed(0)
     mask = torch.zeros(batch, height, width, 1)
@@ -125,6 +127,7 @@ def pieces(width: int, height: int, views: int, batch: int) -> list[EditRequest]
             condition=originals.clone(),
             mask=mask,
             detail=originals,
+            steps=steps,
             view_ids=tuple(range(start, start + batch)),
         )
         for start in range(0, views, batch)
@@ -144,8 +147,6 @@ def timed(workers: Workers, requests: list[EditRequest], views: int) -> float:
 
 def costs_of_a_view(width: int, height: int) -> dict[str, float]:
     """Seconds that the process of the run spends on a view beside rendering it: it does so for one after the other."""
-    from fasttext2style.rounds.ray_workers import Packed
-
     (request,) = pieces(width, height, 1, 1)
     assert request.condition is not None and request.mask is not None
     photograph, mask = to_bytes(request.condition)[0], to_bytes(request.mask)[0]

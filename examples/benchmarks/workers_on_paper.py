@@ -38,12 +38,12 @@ class Costs:
     render: float = 0.03
     """Of the run's process, one view after the other: render on its GPU and fetch it. Assumed: a step of rounds with
     four boxes and their gradients takes 38 ms on an H200."""
-    prepare: float = 0.05
-    """Its mask, 8 bits, packing, into shared memory. Measured: workers.py, one core."""
-    take_in: float = 0.02
-    """Its answer out of shared memory, into 8 bits. Measured: workers.py."""
-    write: float = 0.30
-    """Its three .png. Measured: workers.py; when all are edited, one after the other."""
+    prepare: float = 0.10
+    """Its mask, 8 bits, packing: 78 ms measured by workers.py on one core; into shared memory, assumed."""
+    take_in: float = 0.03
+    """Its answer out of shared memory, assumed, and into 8 bits, measured."""
+    write: float = 0.37
+    """Its three .png, measured by workers.py; when all are edited, one after the other."""
     bytes_there: float = 1600 * 1066 * (12 + 3 + 1)
     """The render as floats, the original and the mask in 8 bits."""
     bytes_back: float = 1600 * 1066 * 12
@@ -53,8 +53,10 @@ class Costs:
     """Workers on the head's own machine."""
     train: float = 2500 * 0.038
     """Of a round: steps of four boxes, H200."""
-    after: float = 0.35
-    """Of a view, when the round ends: rendered, compared, written."""
+    after: float = 0.25
+    """Of a view, when the round ends: rendered, compared, one .png written. Assumed, from the above."""
+    slower: float = 1.0
+    """An editor that takes so many times as long as that of EDIT_SECONDS."""
     spread: float = 0.10
     """Edits take as long as they take, give or take this share (log-normal)."""
     deaths: float = 0.001
@@ -69,7 +71,7 @@ class CountedCrew:
     def __init__(self, count: int, costs: Costs, batch: int, seed: int) -> None:
         self.count, self.costs, self.now = count, costs, 0.0
         self._random = random.Random(seed)
-        self._edit = edit_seconds(batch)
+        self._edit = edit_seconds(batch) * costs.slower
         self._free_at = [0.0] * count
         self._begun: dict[int, tuple[float, EditResult | Failed]] = {}
         self._wires = {"there": 0.0, "back": 0.0}

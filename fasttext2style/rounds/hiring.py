@@ -44,6 +44,13 @@ def _set_environment(choice: WorkersChoice) -> None:
     # Workers without a GPU of their own see all of them, as later versions have it; no warning that this will change.
     # They are told their device.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # They are for a dashboard, and a process that cannot pass them on says so on the terminal.
+    for name in ("RAY_enable_metrics_collection", "RAY_enable_open_telemetry"):
+        os.environ.setdefault(name, "0")
+    # Ray makes its caller wait for idle workers that it starts ahead: forever, when one of them hangs (seen with 2.53.0
+    # on a busy machine). None are needed.
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+    os.environ.setdefault("RAY_enable_worker_prestart", "0")
     if not choice.address and "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
         # Others on this machine can reach its ports, and who may talk to Ray can run anything. No file is written:
         # without a token here Ray would make one and leave it in ~/.ray.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -161,3 +164,38 @@ def test_a_machine_that_goes_in_the_middle_of_a_round_takes_no_view_with_it(tmp_
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+INTERRUPTED = """
+from functools import partial
+from pathlib import Path
+from tests.rounds.balls import ball_rounds
+from tests.rounds.test_ray_workers import _hired, read_workers
+rounds = ball_rounds(Path({folder!r}), _hired(read_workers("2"), "tests.rounds.editors:Noisy", seconds=120.0),
+                     on_edit_step=lambda done, total: print("EDITING", flush=True))
+rounds.start()
+rounds.begin_step()
+"""
+
+
+def test_ctrl_c_in_the_middle_of_an_edit_ends_workers_and_ray(tmp_path):
+    """As a terminal does it: every process of the group gets the signal."""
+    script = INTERRUPTED.format(folder=str(tmp_path / "rounds"))
+    # Who runs these tests in the background has SIGINT ignored, and children inherit that.
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    try:
+        assert any("EDITING" in line for line in process.stdout)
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert sum("ray::Worker" in one.name() for one in started) == 2
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) != 0
+        _assert_gone(started)
+    finally:
+        process.kill()

@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from fasttext2style.editors.editor import EditRequest, EditResult
+from fasttext2style.editors.load import load_editor
 from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
 from fasttext2style.plug_ins import NotTrusted, named_by_others
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.pieces import edit_pieces
 from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.targets import EditConfig
+from fasttext2style.rounds.worker import Packed, Worker
 from fasttext2style.rounds.workers import InProcess, read_workers, settings_for_workers, workers_of
 from tests.rounds.balls import ball_rounds, run
 from tests.rounds.editors import Painter, Slow
@@ -256,3 +258,38 @@ def test_who_has_nothing_to_do_is_said():
     assert "2 for 4 workers: 2 have nothing to do" in settings_for_workers(12, 8, 4)
     assert "batch_size 3 " in settings_for_workers(12, 8, 4)
     assert "batch_size" not in settings_for_workers(1, 1, 2)
+
+
+def test_pictures_of_8_bits_travel_as_such_and_arrive_as_they_were():
+    """The render is no picture of 8 bits; a mask may have any values."""
+    generator = torch.Generator().manual_seed(1)
+    photograph = torch.randint(0, 256, (2, 5, 4, 3), generator=generator).float() / 255
+    renders, soft = torch.rand(2, 5, 4, 3, generator=generator), torch.rand(2, 5, 4, 1, generator=generator)
+    request = EditRequest(
+        renders, "x", condition=photograph.clone(), mask=soft, detail=photograph, depth=soft + 3, view_ids=(3, 1)
+    )
+    packed = Packed.of(request)
+    assert sorted(packed.bytes) == ["condition", "detail"] and packed.rest.detail is None
+    assert packed.bytes["condition"] is packed.bytes["detail"], "the same picture travels once"
+    arrived = packed.request()
+    for name in ("images", "condition", "mask", "detail", "depth"):
+        assert torch.equal(getattr(arrived, name), getattr(request, name)), name
+    assert arrived.view_ids == (3, 1)
+
+
+def test_a_worker_says_in_words_why_it_has_no_editor_and_stops_at_the_next_step_when_nobody_waits():
+    worker = Worker(threads=1)
+    assert worker.load(lambda device: load_editor("tests.rounds.editors:Nobody"), "cpu") == (
+        "The editor 'tests.rounds.editors:Nobody' cannot be imported: module 'tests.rounds.editors' has no attribute "
+        "'Nobody'. Write module:attribute, and see that the module is installed or in a folder of PYTHONPATH"
+    )
+    told = worker.load(lambda device: Slow(), "cpu")
+    assert told.name == "slow"
+    packed = Packed.of(_request(3, 4))
+    whole = worker.edit(1, packed, [0, 1])
+    assert torch.equal(whole.images, Painter().edit(_request(3, 4)).images)
+    assert worker.steps() == (1, 3, 3)
+    assert torch.equal(worker.edit(2, packed, [1]).images, whole.images[1:])
+    worker.stop(3)
+    assert worker.edit(3, packed, [0, 1]).reason == "stopped" and worker.steps() == (3, 1, 3)
+    assert torch.equal(worker.edit(4, packed, [0, 1]).images, whole.images)
