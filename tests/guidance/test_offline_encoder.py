@@ -17,7 +17,7 @@ from fasttext2style.guidance.offline import packages
 from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, offline_is_here, packaged
 from fasttext2style.guidance.offline.palette import NAMED, direction, oklab, palette_of, pure
 from fasttext2style.guidance.offline.sentences import foreign, parts_of
-from fasttext2style.guidance.prompts import check_prompt
+from fasttext2style.guidance.prompts import check_prompt, embed_prompt
 
 TRAINING = Path(__file__).parents[2] / "examples" / "train_offline_encoder"
 needs_extra = pytest.mark.skipif(not offline_is_here(), reason='pip install "fasttext2style[offline]"')
@@ -225,15 +225,17 @@ def test_what_cannot_be_seen_beside_what_can_is_warned_of():
 
 
 @needs_extra
-def test_colours_attract_and_drawn_negatives_do_not_repel():
-    """A grey picture among brown and grey words: without this red fled into purple."""
-    grey = torch.full((1, 112, 112, 3), 0.45, requires_grad=True)
-    negatives = encoder().embed_negatives(["sack", "egg", "brick", "oak", "husky"])
-    texts = torch.cat([encoder().embed_texts(["a red bear"]), negatives, encoder().junk_embeddings()])
-    nll = -(encoder().embed_images(grey) @ texts.mT / 0.07).log_softmax(-1)[0, 0]
-    (step,) = torch.autograd.grad(-nll, grey)
-    red, green, blue = step.mean((0, 1, 2)).tolist()
-    assert red > 0 and red > 3 * max(green, blue, 0)
+def test_only_negatives_that_were_asked_for_repel_colours():
+    """Drawn words are mostly brown and grey: with their palettes a bear on its way to red fled into purple."""
+    palette = slice(-pure().shape[1], None)
+    texts = embed_prompt(encoder(), "a red bear")
+    drawn = texts.embeddings
+    asked = embed_prompt(encoder(), "a red bear", negatives=("brick",)).embeddings
+    assert drawn[0, palette].norm() > 0.9 and asked[1, palette].norm() > 0.05
+    # A word of nothing but colour has nothing else to be compared by.
+    looks = [number for number, word in enumerate(texts.negatives, 1) if encoder().parts(word).look]
+    assert len(looks) > 5 and not bool(drawn[looks][:, palette].any())
+    assert drawn[len(texts.negatives) + 1 :, palette].abs().max() < 1e-3, "junk"
 
 
 @needs_extra

@@ -36,8 +36,8 @@ HUE = 0.1
 """See `_hue_held`."""
 
 PUSH = 150.0
-"""Factor of the gradient, not of the value, of the palette. A pattern's gradients are a hundred times as large and of
-either sign: an optimiser that scales its steps by their size, as Adam does, would not see that of the colours."""
+"""Factor of the gradient, not of the value, of the palette. A pattern's gradients are a hundred times as large and
+of either sign: an optimiser that scales its steps by their size, as Adam does, would not see that of the colours."""
 
 KNOWN = 0.5
 """Confidence from which on a word counts as known."""
