@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -25,8 +26,14 @@ def second_judge(optimised: TextImageEncoder, prompt: str, device: str) -> TextI
     name = "tiny" if optimised.name.startswith("offline") else "offline"
     if not encoder_is_here(name):
         return None
-    judge = load_encoder(name, device=device)
+    judge = _judge(name, device)
     return judge if judge.coverage(prompt).known else None
+
+
+@lru_cache(maxsize=2)
+def _judge(name: str, device: str) -> TextImageEncoder:
+    # Kept: a process that styles again has it at once.
+    return load_encoder(name, device=device)
 
 
 @dataclass

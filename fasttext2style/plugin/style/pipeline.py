@@ -224,6 +224,8 @@ class StylePipeline(ObjectPipeline):
 
     @torch.no_grad()
     def _write_results(self, trainer: Any) -> None:
+        with self.watch.phase("results"):
+            judged = self._judged()
         similarity = {
             "before": float(self.styler.similarity(self.edit.original).mean()),
             "after": float(self.styler.similarity(self.edit.gaussians(()).detach()).mean()),
@@ -236,7 +238,7 @@ class StylePipeline(ObjectPipeline):
             "seed": {"style": self.config.seed, "machine": trainer.config.machine.seed},
             "steps": self.steps,
             "similarity": similarity,
-            **self._judged(),
+            **judged,
             "negatives": [] if self.styler.objective is None else list(self.styler.objective.negatives),
         } | self._picture_facts()
         if self.styler.picture is not None:
