@@ -137,8 +137,10 @@ def test_a_machine_that_goes_in_the_middle_of_a_round_takes_no_view_with_it(tmp_
     options = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.2"}
     cluster = Cluster(initialize_head=True, head_node_args=options)
     try:
-        second = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.2")
+        # Connected while there is one machine: of two at one address Ray takes any, and that one may not be killed.
         ray.init(address=cluster.address, _node_ip_address="127.0.0.2", log_to_driver=False)
+        second = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.2")
+        cluster.wait_for_nodes()
         workers = _hired(WorkersChoice(address=cluster.address), "tests.rounds.editors:Noisy", seconds=2.0)
         assert workers.count == 2
         killed = []
