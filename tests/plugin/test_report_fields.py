@@ -111,8 +111,9 @@ def test_the_total_time_is_that_of_the_clock_and_holds_all_phases(run):
         *("checks", "networks", "reconstruction", "loading", "selection", "preparation", "styling", "results")
     }
     assert sum(seconds.values()) <= total + 0.01 and total <= ended - began
-    # What no phase names is small: between set-up and first step, and the last checkpoint.
-    assert sum(seconds.values()) > 0.8 * total
+    # What no phase names is small: between set-up and first step, the last checkpoint, and what is imported for them in
+    # the first run of a process.
+    assert total - sum(seconds.values()) < 0.1 * total + 1.5
     assert total > 0.9 * (ended - began) - 0.5
 
 
