@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from captions import Look
-from materials import MATERIALS as PAINTED
-from pictures import Studio
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from fasttext2style.guidance.offline.image_tower import ImageTower
 from fasttext2style.guidance.offline.palette import shares_of
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "train_tiny_encoder"))
+from captions import Look
+from materials import MATERIALS as PAINTED
+from pictures import Studio
 
 SIZE = 112
 TEXTURE = 96

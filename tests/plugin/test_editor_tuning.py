@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -67,7 +68,7 @@ def test_an_editor_is_tuned_on_a_run_and_rounds_take_its_lora(run_folder, capsys
         tuning(run_folder).run()
     assert "holds a training already" in capsys.readouterr().out.replace("\n", " ")
 
-    pipeline = replace(fasttext2style_ip2p.config.pipeline, editor="tiny", editor_lora=lora)
+    pipeline = replace(deepcopy(fasttext2style_ip2p.config.pipeline), editor="tiny", editor_lora=lora)
     pipeline.rounds.losses.lpips = "off"
     pipeline.check()
     editor = pipeline.load_tools("cpu").editor
