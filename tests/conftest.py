@@ -52,6 +52,13 @@ def pytest_collection():
         return (yield)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Kill loops and trainings take as long as they take; of all others one that waits forever is ended."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(0))
+
+
 _MANY_MODULES = 100
 _modules_looked_through = 0
 
