@@ -8,6 +8,7 @@ from PIL import Image
 from fasttext2style.live import jobs
 from fasttext2style.live.grade import ApplyGrade, grade_of
 from fasttext2style.live.session import LiveSession
+from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.grade import graded
 from fasttext2style.styling.grade_settings import Grade
 from tests.ball import BALL, ball_on_floor, capture_cameras
@@ -102,7 +103,10 @@ def test_without_an_object_nothing_is_graded(session):
 
 
 def test_the_picture_of_the_step_shows_what_was_graded(session):
-    """Not the whole scene from the first camera: the object, in its new colour, fills much of it."""
+    """Not the whole scene from the first camera: a twelfth of the ball, in its new colour, fills much of it."""
+    top = ball_on_floor().means[:BALL, 2].argsort(descending=True)[: BALL // 12]
+    session.do(jobs.SelectNothing())
+    session.scene.select(Selection(torch.zeros(300).index_fill(0, top, 1.0), "its top"), "its top")
     session.do(ApplyGrade(Grade(tint=1.0, tint_color=(0.1, 0.1, 1.0))))
     session.scene.settle()
     picture = session.scene.history.steps[-1].thumbnail
