@@ -128,6 +128,14 @@ def belonging(scene: LiveScene) -> dict[str, int]:
     return {} if thing is None else {_OBJECT: thing.id}
 
 
+def out_of_sight(scene: LiveScene, weights: Float[Tensor, " gaussians"]) -> Delta:
+    """What takes out of sight what these weights select."""
+    chosen = (weights > 0).nonzero()[:, 0]
+    before = scene.state.at(scene.state.ids[chosen])
+    columns = graded(before.gaussians(), weights[chosen], Grade(opacity=0.0))
+    return Delta.of_rows(before.ids, {name: before.columns[name] for name in columns}, columns)
+
+
 @dataclass(frozen=True)
 class SelectObject:
     """Choose an object again."""
@@ -161,11 +169,7 @@ class ShowObject:
             hiding = thing.hiding.id
             scene.move(lambda state: history.blend(hiding, 0.0, state))
             return f"Shown: {thing.name}."
-        weights = weights_of(scene, thing)
-        chosen = (weights > 0).nonzero()[:, 0]
-        before = scene.state.at(scene.state.ids[chosen])
-        columns = graded(before.gaussians(), weights[chosen], Grade(opacity=0.0))
-        delta = Delta.of_rows(before.ids, {name: before.columns[name] for name in columns}, columns)
+        delta = out_of_sight(scene, weights_of(scene, thing))
         history.record(delta, f"hide {thing.name}", settings={_HIDES: thing.id})
         scene.move(lambda state: delta.moved(state, 0.0, 1.0))
         return f"Hidden: {thing.name}. It is left out of what is saved and exported, too."

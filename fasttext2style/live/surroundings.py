@@ -23,18 +23,15 @@ from fasttext2style.envmaps.resize import resized
 from fasttext2style.envmaps.sphere import turned
 from fasttext2style.envmaps.tones import exposed
 from fasttext2style.guidance.encoder import TextImageEncoder
-from fasttext2style.history.delta import Delta
 from fasttext2style.history.steps import Step
 from fasttext2style.live.jobs import file_name, free_path
-from fasttext2style.live.objects import HIDES_FAR
+from fasttext2style.live.objects import HIDES_FAR, out_of_sight
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.scene.cameras import evenly_spread
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.far import FAR, far_away
-from fasttext2style.styling.grade import graded
-from fasttext2style.styling.grade_settings import Grade
 from fasttext2style.trust.documents import Check, check_fields, is_mapping, is_number
 
 FOLDER = "surroundings"
@@ -51,6 +48,8 @@ _TURN_FIELDS: dict[str, tuple[str, Check]] = {
 _BY = ", turned by "
 _LITTLE, _LOOKED_AT = 0.02, 64
 """Share of all pixels, side of a view in pixels: with less to be seen one would wonder where it is."""
+_MOST_FAR = 0.5
+"""Share of the Gaussians."""
 _SHOWN_ROWS = 256
 """Of what is seen while an edit is made."""
 _SECONDS_BETWEEN_PICTURES = 0.7
@@ -87,19 +86,19 @@ class HideFar:
     once: bool = True
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        chosen = far_away(scene.gaussians, scene.cameras).nonzero()[:, 0]
-        before = scene.state.at(scene.state.ids[chosen])
-        ones = torch.ones(len(chosen), device=before.selection.device)
-        columns = graded(before.gaussians(), ones, Grade(opacity=0.0))
-        delta = Delta.of_rows(before.ids, {name: before.columns[name] for name in columns}, columns)
+        weights = far_away(scene.gaussians, scene.cameras)
+        delta, far = (
+            out_of_sight(scene, weights),
+            f"farther than {FAR:g} times the cameras' distance from what they look at",
+        )
+        instead = "Select what is in the way (Mouse, rectangle), and take its Opacity to 0 under Colors."
         if delta.is_empty:
-            raise ValueError(
-                f"Nothing to be seen is farther than {FAR:g} times the cameras' distance from what they look at. "
-                "Select what is in the way (Mouse, rectangle), and take its Opacity to 0 under Colors."
-            )
+            raise ValueError(f"Nothing to be seen is {far}. {instead}")
+        if float(weights.mean()) > _MOST_FAR:  # cameras that look outwards, from the middle of a room
+            raise ValueError(f"{float(weights.mean()):.0%} of the scene is {far}: that is no sky. {instead}")
         scene.history.record(delta, "hide what is far", settings={HIDES_FAR: True})
         scene.move(lambda state: delta.moved(state, 0.0, 1.0))
-        return f"Hidden: what is far, {len(chosen):,} Gaussians. Undo brings it back."
+        return f"Hidden: what is far, {int(weights.sum()):,} Gaussians. Undo brings it back."
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from fasttext2style.live.surroundings import (
     shown_step,
     turn_of,
 )
-from fasttext2style.scene.cameras import looked_at
+from fasttext2style.scene.cameras import Cameras, looked_at
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.styling.grade_settings import Grade
 from tests.ball import ball_on_floor, capture_cameras
@@ -204,11 +204,11 @@ def test_a_step_that_cannot_be_written_leaves_what_was_there(session, sky, monke
 @pytest.fixture()
 def walled(tmp_path):
     """The ball and its floor inside a sky of its own, ten times as far as the cameras."""
-    cameras, directions = capture_cameras(), fibonacci(400)
+    cameras, directions = capture_cameras(), fibonacci(250)
     reach = float((cameras.centers - looked_at(cameras)).norm(dim=1).median())
-    shell = ball_on_floor().subset(torch.arange(400) % 300)
-    shell = replace(shell, means=10 * reach * directions, log_scales=torch.full((400, 3), math.log(1.5 * reach)),
-                    logit_opacities=torch.full((400,), 8.0))  # fmt: skip
+    shell = ball_on_floor().subset(torch.arange(250))
+    shell = replace(shell, means=10 * reach * directions, log_scales=torch.full((250, 3), math.log(2 * reach)),
+                    logit_opacities=torch.full((250,), 8.0))  # fmt: skip
     scene = Gaussians.concatenated([ball_on_floor(), shell])
     return open_session(PlainHost(scene, tmp_path / "scene.ckpt"), cameras, tmp_path / "run")
 
@@ -234,6 +234,19 @@ def test_a_sky_of_the_scenes_own_is_said_hidden_and_brought_back(walled, sky):
     for _ in range(3):
         assert walled.do(jobs.Undo())
     assert same(bits(walled), before)
+
+
+def test_a_room_that_is_looked_at_from_its_middle_is_no_sky(tmp_path):
+    """Cameras that turn on the spot: their axes meet there, and all walls are far beside that."""
+    out = fibonacci(8)
+    cameras = Cameras.concatenated(
+        [Cameras.looking_at(0.01 * way[None], way, 32, 32, 60.0, (0.0, 0.0, 1.0)) for way in out]
+    )
+    room = replace(ball_on_floor().subset(torch.arange(200)), means=3 * fibonacci(200))
+    session = open_session(PlainHost(room, tmp_path / "scene.ckpt"), cameras, tmp_path / "run")
+    before = bits(session)
+    assert not session.do(HideFar()) and "100% of the scene" in session.status.message
+    assert same(bits(session), before) and not session.scene.history.steps
 
 
 def test_nothing_far_is_said_and_makes_no_step(session):
