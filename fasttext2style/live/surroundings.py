@@ -87,10 +87,8 @@ class HideFar:
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         weights = far_away(scene.gaussians, scene.cameras)
-        delta, far = (
-            out_of_sight(scene, weights),
-            f"farther than {FAR:g} times the cameras' distance from what they look at",
-        )
+        delta = out_of_sight(scene, weights)
+        far = f"farther than {FAR:g} times the cameras' distance from what they look at"
         instead = "Select what is in the way (Mouse, rectangle), and take its Opacity to 0 under Colors."
         if delta.is_empty:
             raise ValueError(f"Nothing to be seen is {far}. {instead}")
