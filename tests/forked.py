@@ -62,6 +62,7 @@ def _become(words: list[str], cwd: str, output: str, errors: str, environment: d
         os.setsid()
         fcntl.ioctl(1, termios.TIOCSCTTY, 0)
         os.dup2(1, 0)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
     if program == "python":
         assert words[1] == "-m"
         sys.argv = words[2:]

@@ -27,9 +27,10 @@ def test_words_lists_materials_and_colours(tmp_path):
 
 
 def test_demo_styles_the_bear_and_leaves_the_rest(tmp_path):
-    said = _run("demo", "--steps", "3", "--size", "64", "--output", tmp_path / "out", cwd=tmp_path)
+    done = forked.run("ft2s", "demo", "--steps", "3", "--size", "64", "--output", "out", cwd=tmp_path, COLUMNS="200")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     results = next((tmp_path / "out" / "bear" / "fasttext2style").iterdir()) / "results"
-    assert str(results / "contact_sheet.png") in said.replace("\n", "")
+    assert str(results / "contact_sheet.png") in done.stdout.replace("\n", "")
     report = json.loads((results / "report.json").read_text())
     assert report["outside"]["largest_parameter_change"] == 0.0
     assert report["gaussians"]["object"] < report["gaussians"]["scene_before"] / 2

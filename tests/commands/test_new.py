@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from fasttext2style.commands.guide.estimates import estimate
 from fasttext2style.commands.guide.options import Answers
 from fasttext2style.commands.guide.questions import Guide
 from fasttext2style.plugin.runs.recipe import parse_line
+from tests import forked
 
 FT2S = Path(sys.executable).parent / "ft2s"
 EYE = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
@@ -302,20 +302,16 @@ INTERRUPT = b"\x03"
 
 def _in_a_terminal(folder, answers):
     """Run `ft2s new` in a terminal of its own; types each answer at its prompt. Exit code and text."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        # Whoever started the tests in the background may ignore it, and a child would, too.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.chdir(folder)
-        os.execv(str(FT2S), ["ft2s", "new"])
+    terminal, inside = pty.openpty()
+    name = os.ttyname(inside)
+    process = forked.start(["ft2s", "new"], folder, name, name)
     text, asked, waiting, last, asked_at = "", 0, list(answers), b"", time.monotonic()
     deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.5)[0]:
-            try:
-                text += os.read(terminal, 4096).decode(errors="replace")
-            except OSError:  # the program has ended
-                break
+    while process.is_alive() or select.select([terminal], [], [], 0)[0]:
+        if time.monotonic() > deadline:
+            process.kill()
+        if select.select([terminal], [], [], 0.1)[0]:
+            text += os.read(terminal, 4096).decode(errors="replace")
         prompts = text.count("> ")
         if prompts > asked and text.endswith("> ") and waiting:
             asked = prompts
@@ -325,9 +321,10 @@ def _in_a_terminal(folder, answers):
             # Python may swallow one that comes in the midst of an import; a person presses again, too.
             asked_at = time.monotonic()
             os.write(terminal, last)
-    else:
-        os.kill(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text
+    os.close(inside)
+    os.close(terminal)
+    process.join()
+    return process.exitcode, text
 
 
 def test_a_dialogue_in_a_terminal_writes_a_recipe(place):

@@ -5,8 +5,6 @@ The files in runs_of_0_1 were written by version 0.1 itself (commit 836dcea), on
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -64,21 +62,6 @@ def test_no_class_of_ours_in_old_files_is_without_a_place_today():
     for old, module in MOVED.items():
         assert old in text, f"{old} is in no old file: the table needs no line for it"
         assert f"{module}.{old.rpartition('.')[2]}" != old
-
-
-def test_commands_of_ours_read_them_too_in_a_process_that_loaded_no_method():
-    """nerfstudio's commands come through the door that teaches the loader; those of ft2s do not."""
-    code = (
-        "import os, sys; from pathlib import Path; from fasttext2style.plugin.runs.run import read_config\n"
-        "assert 'fasttext2style.plugin.methods' not in sys.modules\n"
-        # What one of them loads must not help the next.
-        "for path in sys.argv[1:]:\n"
-        "    if os.fork() == 0: print(read_config(Path(path)).experiment_name, flush=True); break\n"
-        "    os.wait()"
-    )
-    paths = [str(WRITTEN / f"{name}.yml") for name in METHODS]
-    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True)
-    assert done.stdout.split() == ["bear"] * len(METHODS), done.stderr
 
 
 @pytest.mark.parametrize(

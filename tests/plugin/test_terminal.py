@@ -5,11 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import re
 import select
 import struct
-import subprocess
 import sys
+import tempfile
 import termios
 from pathlib import Path
 
@@ -19,54 +18,22 @@ from nerfstudio.scripts import train as ns_train
 
 from tests import forked
 from tests.plugin.hosts import make_capture
+from tests.plugin.said import MOST_LINES, assert_calm, before
 
-BIN = Path(sys.executable).parent
 RAW = ["nerfstudio-data", "--orientation-method", "none", "--center-method", "none", "--auto-scale-poses", "False"]
 OBJECT = ["--object", "sphere", "--pipeline.object.radius", "0.45", "--pipeline.video-seconds", "0"]
-MOST_LINES = 40
 PROMPT = "red gold [/red] :tada:"
 """Markup of a console that reads it: it would raise, or print something else."""
 
 
-def _command(*words: object) -> list[str]:
-    return [str(BIN / str(words[0])), *map(str, words[1:])]
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
-    return kept | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-
-
 def _log_of(*words: object, cwd: Path) -> str:
-    """What a command prints into a file, errors and warnings among it."""
-    done = subprocess.run(
-        _command(*words), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment()
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    return done.stdout
-
-
-def _before(said: str, result: str) -> list[str]:
-    assert result in said, said
-    return said[: said.index(result)].rstrip().splitlines()
-
-
-def _without_imports(lines: list[str]) -> list[str]:
-    """nerfstudio imports its models before it looks for plugins: these two warnings come before any code of ours."""
-    host = [number for number, line in enumerate(lines) if "field_components/activations.py" in line]
-    assert len(host) <= 2
-    gone = {number for first in host for number in (first, first + 1)}
-    return [line for number, line in enumerate(lines) if number not in gone]
-
-
-def _assert_calm(lines: list[str]) -> None:
-    assert 3 < len(lines) < MOST_LINES, len(lines)
-    said = "\n".join(_without_imports(lines))
-    assert "Warning" not in said and "Traceback" not in said, said
-    assert "Finished" not in said and "Config(" not in said and "Caching" not in said and "viser" not in said, said
-    assert all(line.strip() for line in lines), said
-    # Toy runs are over before anything is known: what would be said about the time left is made up.
-    assert not re.search(r"about .* left", said), said
+    """What a command prints into a file, errors and warnings among it. That of imports: test_commands."""
+    with tempfile.NamedTemporaryFile("r") as log:
+        process = forked.start(list(words), cwd, log.name, log.name, HF_HUB_OFFLINE="1")
+        process.join()
+        said = log.read()
+    assert process.exitcode == 0, said[-3000:]
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +54,8 @@ def said(folder):
 
 
 def test_a_whole_run_says_little_before_its_result(said):
-    lines = _before(said, f"Similarity to {PROMPT}: ")
-    _assert_calm(lines)
+    lines = before(said, f"Similarity to {PROMPT}: ")
+    assert_calm(lines)
     phases = ["Reconstructing (20 steps)", "Viewer: http://", "Object: ", "Styling (3 steps)", "Writing"]
     places = [next(number for number, line in enumerate(lines) if line.startswith(phase)) for phase in phases]
     assert places == sorted(places)
@@ -99,8 +66,8 @@ def test_a_run_that_starts_from_another_says_less(said, folder, tmp_path, monkey
     base = next((folder / "outputs" / "capture" / "fasttext2style-scene").iterdir())
     _train("fasttext2style", "--encoder", "tiny", "--prompt", PROMPT, "--load-dir", base, *OBJECT,
            "--max-num-iterations", 2, capture=folder / "capture", output=tmp_path, monkeypatch=monkeypatch)  # fmt: skip
-    lines = _before(capsys.readouterr().out, f"Similarity to {PROMPT}: ")
-    _assert_calm(lines)
+    lines = before(capsys.readouterr().out, f"Similarity to {PROMPT}: ")
+    assert_calm(lines)
     assert not any(line.startswith("Reconstructing") for line in lines)
     assert len(lines) < 15
 
@@ -110,7 +77,7 @@ def test_a_resumed_reconstruction_says_where_it_goes_on(said, folder, tmp_path, 
     _train("fasttext2style-scene", "--load-dir", base, "--max-num-iterations", 25,
            capture=folder / "capture", output=tmp_path, monkeypatch=monkeypatch)  # fmt: skip
     lines = capsys.readouterr().out.splitlines()
-    _assert_calm(lines)
+    assert_calm(lines)
     assert any(line.startswith("Going on with") and line.endswith("at step 20") for line in lines)
     assert lines[-1].startswith("Reconstructing: 25 of 25 steps")
 
@@ -169,7 +136,7 @@ def screen(said, folder):
 
 def test_rounds_on_a_terminal_leave_one_bar_and_few_lines(screen):
     shown = "\n".join(screen)
-    lines = _before(shown, "Rounds side by side:")
+    lines = before(shown, "Rounds side by side:")
     assert len(lines) < MOST_LINES, shown
     bars = [line for line in lines if "━" in line]
     assert len(bars) == 1 and bars[0].startswith("Editing ") and "3/3, loss" in bars[0], shown
@@ -180,8 +147,6 @@ def test_rounds_on_a_terminal_leave_one_bar_and_few_lines(screen):
 
 def test_resumed_rounds_say_little(screen, folder):
     run = next((folder / "outputs" / "capture" / "fasttext2style-ip2p").iterdir())
-    lines = _before(_log_of("ft2s", "rounds", "resume", run, "--rounds", 2, cwd=folder), "Rounds side by side: ")
-    # ft2s is ours from the first import on: not one warning.
-    assert _without_imports(lines) == lines
-    _assert_calm([line for line in lines if line])
+    lines = before(_log_of("ft2s", "rounds", "resume", run, "--rounds", 2, cwd=folder), "Rounds side by side: ")
+    assert_calm([line for line in lines if line])
     assert any(line.startswith("Continuing with round 2") for line in lines)
