@@ -12,6 +12,7 @@ from fasttext2style.captures.write import write_capture
 from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.scene.files.values import WITHOUT_INVALID
 from fasttext2style.terminal.console import say
+from fasttext2style.trust.sizes import check_is_file
 
 VIEWS, HELD_OUT = 36, 6
 UP = {
@@ -31,6 +32,7 @@ def capture_folder(output: Path, ply: Path) -> Path:
         ValueError: the file cannot be read.
     """
     digest = hashlib.blake2b(digest_size=4)
+    check_is_file(ply)
     try:
         with ply.open("rb") as stream:
             while block := stream.read(1 << 22):

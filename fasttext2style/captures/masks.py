@@ -24,6 +24,7 @@ from fasttext2style.captures.photographs import (
     read_head,
     read_heads,
 )
+from fasttext2style.trust.sizes import check_is_file
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
 HALF = 128
@@ -121,6 +122,7 @@ def read_mask(
         ValueError: it cannot be read, or has another shape than its photograph.
     """
     try:
+        check_is_file(path)
         with Image.open(path) as image:
             image.load()
             whiteness = Image.fromarray(_whiteness(image))

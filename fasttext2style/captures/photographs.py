@@ -18,6 +18,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from fasttext2style.trust.sizes import check_is_file
+
 ORIENTATION_TAG = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -78,6 +80,7 @@ def read_head(path: Path) -> Head:
         ValueError: it cannot be opened, or its pixels have no colours that could be trained on.
     """
     try:
+        check_is_file(path)
         with Image.open(path) as image:
             head = _head(path, image)
     except Image.DecompressionBombError:
@@ -103,6 +106,7 @@ def read_heads(paths: Iterable[Path]) -> tuple[list[Head], list[str]]:
 def why_pixels_are_unreadable(path: Path) -> str | None:
     """None for a picture that can be decoded; JPEGs at their smallest scale, which takes about a millisecond."""
     try:
+        check_is_file(path)
         with Image.open(path) as image:
             image.draft("RGB", (64, 64))
             image.load()
@@ -151,6 +155,7 @@ def read_photograph(
         ValueError: it cannot be read, or has another size.
     """
     try:
+        check_is_file(path)
         with Image.open(path) as image:
             head = _head(path, image)
             pixels = in_colors(image)

@@ -24,6 +24,7 @@ from torch import Tensor
 from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editors.resolution import native_crop_size, resized
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.trust.sizes import check_is_file
 
 INDEX = "edit_turns.json"
 WHITE = 250 / 255
@@ -142,6 +143,7 @@ def _place(folder: Path, name: str) -> Path:
 def _picture(folder: Path, name: str) -> Float[Tensor, "height width channels"]:
     path = _place(folder, name)
     try:
+        check_is_file(path)
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGBA" if "A" in image.getbands() else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from torch import Tensor
 
 from fasttext2style.envmaps.around import environment_of, keep_environment
 from fasttext2style.envmaps.edit_settings import EditSettings
-from fasttext2style.envmaps.files import read_panorama, write_panorama
-from fasttext2style.envmaps.formats import SUFFIXES
-from fasttext2style.envmaps.inversion import PanoramaEdit, seam_ratio
+from fasttext2style.envmaps.files import checked_bands, read_panorama, write_bands
+from fasttext2style.envmaps.formats import SUFFIXES, read_head
+from fasttext2style.envmaps.inversion import PanoramaEdit, Seam, working_rows
 from fasttext2style.envmaps.resize import resized
 from fasttext2style.envmaps.tones import to_display
 from fasttext2style.evaluation.report import labelled_rows, write_png
@@ -67,26 +69,38 @@ def edit_file(
 ) -> None:
     """Edit the panorama of a file, write another one of its size, and a picture of the way beside it.
 
+    It is worked on at the encoder's size, and lit and written in bands: it may be larger than memory.
+
     Raises:
         ValueError: no panorama, a prompt that says nothing to the encoder, settings out of range, or something that
             cannot be written; `output` is then what it was.
     """
     check_strength(strength)
-    panorama = read_panorama(source, repair=repair)
-    edit = PanoramaEdit(panorama, prompt, encoder, settings)
+    head = read_head(source)
+    small = read_panorama(source, at_most=working_rows(encoder), repair=repair)
+    edit = PanoramaEdit(small, prompt, encoder, settings)
     way = Way(output.with_name(f"{output.stem}_steps.png"), edit)
     say(f"The way there, in pictures: {way.path}")
-    before = seam_ratio(to_display(panorama, edit.exposure_stops))
     facts = run_edit(edit, way, strength)
-    light = edit.apply(panorama, strength)
+    before, after, parts = Seam(), Seam(), []
+
+    def edited() -> Iterator[Tensor]:
+        above = 0
+        for band in checked_bands(head, repair):
+            before.add(to_display(band, edit.exposure_stops))
+            parts.append(edit.apply(band, strength, above, head.height))
+            after.add(to_display(band, edit.exposure_stops))
+            yield band
+            above += len(band)
+
     try:
-        write_panorama(output, panorama)
+        write_bands(output, head.height, edited())
     except OSError as error:
         raise ValueError(f"{output} could not be written ({error})") from error
     say(facts["said"])
-    say(f"{light}.")
-    after = seam_ratio(to_display(panorama, edit.exposure_stops))
-    say(f"Step across the border over the mean step between columns: {before:.2f} before, {after:.2f} after.")
+    say(f"{reduce(add, parts)}.")
+    seams = f"{before.ratio:.2f} before, {after.ratio:.2f} after"
+    say(f"Step across the border over the mean step between columns: {seams}.")
     say(f"Edited panorama: {output}")
 
 

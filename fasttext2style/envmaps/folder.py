@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from fasttext2style.envmaps.formats import SUFFIXES
 from fasttext2style.trust.documents import LARGEST
+from fasttext2style.trust.sizes import check_is_file
 from fasttext2style.trust.text import one_line
 
 SHARES = (0.8, 0.1, 0.1)
@@ -115,6 +116,7 @@ def slug_of(path: Path) -> str:
 
 
 def _said_by(sidecar: Path, folder: Path, paths: Sequence[Path]) -> dict[Path, Captioned]:
+    check_is_file(sidecar)
     try:
         with open(sidecar, "rb") as stream:
             content = stream.read(LARGEST + 1)

@@ -1,8 +1,8 @@
 """What lies in the files of panoramas: their kind by content, their size by their headers, and their rows.
 
 Rows come in bands, linear float32 [rows, width, 3], so that a map that is wanted smaller need not be held as a whole.
-Radiance (.hdr) and 16-bit PNGs are decoded by OpenCV, .exr by OpenEXR, other pictures by Pillow. Pillow would round 16
-bits to 8; OpenCV has OpenEXR switched off.
+radiance.py decodes Radiance (.hdr), OpenEXR .exr, OpenCV 16-bit PNGs, Pillow other pictures. Pillow would round 16 bits
+to 8; OpenCV has OpenEXR switched off, and takes 22 bytes a pixel for a .hdr.
 """
 
 from __future__ import annotations
@@ -20,20 +20,26 @@ from jaxtyping import Float
 from PIL import Image
 
 from fasttext2style.captures.photographs import UNREADABLE
+from fasttext2style.envmaps import radiance
+from fasttext2style.trust.sizes import check_is_file
 
 Kind = Literal["Radiance", "OpenEXR", "PNG", "JPEG"]
 SUFFIXES: dict[str, Kind] = {".hdr": "Radiance", ".exr": "OpenEXR", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """Ending -> what should be in it."""
 LARGEST_PIXELS = 16384 * 8192
 """Panoramas of 16k are the largest that are handed out."""
-BAND_ROWS = 64
-_HEADER_BYTES = 1 << 16
+BAND_ROWS = radiance.BAND_ROWS
 _MAGIC: dict[bytes, Kind] = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"\x76\x2f\x31\x01": "OpenEXR",
     b"#?": "Radiance",
 }
+LARGEST_BLOCK = 100 * 10**6
+"""Bytes of an .exr that are unpacked at once, in four times the memory: 16k has 50 million as floats in blocks of 256
+rows, a tile of 16k may pack as many as 1,600 million into one."""
+_EXR_ROWS = 256
+"""Of a block, at most: those of DWAB; other compressions have fewer."""
 _LETTERS = {"red": "R", "green": "G", "blue": "B"}
 _PNG_AT_MOST = 1040
 """Deflate packs at most so many bytes into one."""
@@ -119,6 +125,7 @@ def _advice(width: int, height: int) -> str:
 
 
 def _beginning(path: Path, count: int) -> bytes:
+    check_is_file(path)
     try:
         with open(path, "rb") as stream:
             return stream.read(count)
@@ -130,10 +137,16 @@ def _beginning(path: Path, count: int) -> bytes:
 
 
 def _radiance_size(path: Path) -> tuple[int, int]:
-    """Ward, Real Pixels (Graphics Gems II), and Radiance's filefmts: lines of text, an empty one, one of the size."""
-    text, end, rest = _beginning(path, _HEADER_BYTES).partition(b"\n\n")
-    size_line = rest.partition(b"\n")[0][:80].decode("latin1")
-    if not end or b"\n" not in rest:
+    return _radiance_header(path)[:2]
+
+
+def _radiance_header(path: Path) -> tuple[int, int, int]:
+    """Width, height, and the bytes before the first row: lines of text, an empty one, one of the size."""
+    start = _beginning(path, radiance.LARGEST_HEADER)
+    text, end, rest = start.partition(b"\n\n")
+    first, ends, rows = rest.partition(b"\n")
+    size_line = first[:80].decode("latin1")
+    if not end or not ends:
         raise ValueError(f"{path} is cut short or damaged: its header does not end")
     formats = re.findall(rb"^FORMAT=(.*)$", text, re.MULTILINE)
     if formats and formats[-1].strip() != b"32-bit_rle_rgbe":
@@ -144,28 +157,19 @@ def _radiance_size(path: Path) -> tuple[int, int]:
     if not found:
         raise ValueError(f"{path} has rows in the order {size_line!r}, expected '-Y HEIGHT +X WIDTH': save it upright")
     width, height = int(found[2]), int(found[1])
-    # The shortest that a row can be: runs of 127 equal values in each of four channels.
-    row = 4 + 8 * -(-width // 127) if 8 <= width <= 32767 else 4 * width
-    if path.stat().st_size < row * height:
+    if path.stat().st_size < radiance.shortest(width) * height:
         raise ValueError(f"{path} is cut short: {path.stat().st_size:,} bytes for {width} x {height} pixels")
-    return width, height
+    return width, height, len(start) - len(rows)
 
 
 def _radiance_bands(head: Head) -> Iterator[Band]:
-    import cv2
-
-    # It would say on stderr what is said below.
-    level = cv2.setLogLevel(0)
-    try:
-        pixels: Any = cv2.imread(str(head.path), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ValueError(f"{head.path} is damaged ({error.err})") from error
-    finally:
-        cv2.setLogLevel(level)
-    if pixels is None or pixels.shape != (head.height, head.width, 3) or pixels.dtype != np.float32:
-        raise ValueError(f"{head.path} is cut short or damaged: its {head.width} x {head.height} pixels cannot be read")
-    for row in range(0, head.height, BAND_ROWS):
-        yield pixels[row : row + BAND_ROWS, :, ::-1]
+    with open(head.path, "rb") as stream:
+        stream.seek(_radiance_header(head.path)[2])
+        try:
+            for rows in radiance.read_rows(stream, head.height, head.width):
+                yield radiance.to_light(rows)
+        except ValueError as error:
+            raise ValueError(f"{head.path} is cut short or damaged in {error}") from error
 
 
 # --- OpenEXR ---------------------------------------------------------------------------------------------------------
@@ -198,7 +202,24 @@ def _exr_size(path: Path) -> tuple[int, int]:
             "not its display window): save it whole"
         )
     _exr_channels(path, header)
+    needed = _exr_block(header)
+    if needed > LARGEST_BLOCK:
+        raise ValueError(
+            f"{path} is unpacked in blocks of {needed:,} bytes (its tiles are large, or it has many channels); at most "
+            f"{LARGEST_BLOCK:,} are read: save it in rows, with R, G, B alone"
+        )
     return size
+
+
+def _exr_block(header: dict[str, Any]) -> int:
+    """Bytes that OpenEXR unpacks at once, of all channels: a block of rows, or all tiles beside each other."""
+    sizes = {"HALF": 2}
+    pixel = sum(sizes.get(str(channel.type), 4) for channel in header["channels"].values())
+    window = header["dataWindow"]
+    width, tiles = window.max.x - window.min.x + 1, header.get("tiles")
+    if tiles is not None:
+        return pixel * max(width, tiles.xSize) * tiles.ySize
+    return pixel * width * _EXR_ROWS
 
 
 def _exr_channels(path: Path, header: dict[str, Any]) -> list[str]:

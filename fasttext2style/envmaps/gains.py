@@ -96,13 +96,19 @@ def light(
     stops: Float[Tensor, "rows columns 3"],
     exposure_stops: float,
     strength: float | int = 1.0,
+    above: int = 0,
+    rows: int | None = None,
 ) -> None:
-    """Change a panorama of any size in place (`lit`), some rows at a time; strength 0 changes no bit."""
+    """Change a panorama of any size in place (`lit`), some rows at a time; strength 0 changes no bit.
+
+    Args:
+        above, rows: what is given is a part of a panorama of so many rows, below so many others.
+    """
     if strength == 0:
         return
     for first in range(0, len(panorama), _BAND_ROWS):
         band = panorama[first : first + _BAND_ROWS]
-        rays = directions(len(panorama), panorama.shape[1], first, len(band))
+        rays = directions(rows or len(panorama), panorama.shape[1], above + first, len(band))
         band.copy_(lit(band, strength * sample(stops, rays.to(band)), exposure_stops))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from torch import Tensor
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.gains import Gains, light, lit, mean_square, total_variation
 from fasttext2style.envmaps.resize import resized
-from fasttext2style.envmaps.sphere import crops, integral
+from fasttext2style.envmaps.sphere import crops, solid_angles
 from fasttext2style.envmaps.tones import luminance, middle_exposure, to_display
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.prompts import check_prompt, embed_prompt
@@ -46,6 +46,11 @@ class Light:
     """Of what a screen shows as white: suns and lamps."""
     lamps_after: float
     """Of the same pixels."""
+
+    def __add__(self, other: Light) -> Light:
+        """Of two parts of a panorama."""
+        parts = ((getattr(one, field.name) for field in fields(Light)) for one in (self, other))
+        return Light(*map(sum, zip(*parts)))
 
     def __str__(self) -> str:
         whole = f"Light from all sides: {self.before:.4g} before, {self.after:.4g} after"
@@ -131,16 +136,25 @@ class PanoramaEdit:
         return to_display(lit(self._source, stops, self.exposure_stops), self.exposure_stops).cpu()
 
     @torch.no_grad()
-    def apply(self, panorama: Float[Tensor, "height width 3"], strength: float = 1.0) -> Light:
+    def apply(
+        self,
+        panorama: Float[Tensor, "height width 3"],
+        strength: float = 1.0,
+        above: int = 0,
+        rows: int | None = None,
+    ) -> Light:
         """Change the panorama, in place and at its own size, and say what became of its light.
 
         Args:
             strength: 0 changes no bit, 1 is the edit as it was made.
+            above, rows: as of `gains.light`.
         """
+        angles = solid_angles(rows or len(panorama), panorama.shape[1])[above : above + len(panorama)]
         is_lamp = luminance(panorama) > 2.0**-self.exposure_stops
-        before, lamps_before = _light_of(panorama, is_lamp)
-        light(panorama, self._gains().to(panorama), self.exposure_stops, strength)
-        return Light(before, *(after := _light_of(panorama, is_lamp))[:1], lamps_before, after[1])
+        before, lamps_before = _light_of(panorama, is_lamp, angles)
+        light(panorama, self._gains().to(panorama), self.exposure_stops, strength, above, rows)
+        after, lamps_after = _light_of(panorama, is_lamp, angles)
+        return Light(before, after, lamps_before, lamps_after)
 
     @torch.no_grad()
     def similarity(self, strength: float = 1.0) -> float:
@@ -204,10 +218,10 @@ def rate_factor(step: int, steps: int) -> float:
     return rise * (0.5 - 0.5 * math.cos(math.pi * fall))
 
 
-def _light_of(panorama: Tensor, is_lamp: Tensor) -> tuple[float, float]:
-    """Luminance over the sphere, of all and of some pixels."""
-    shine = luminance(panorama)[..., None]
-    return float(integral(shine)), float(integral(shine * is_lamp[..., None]))
+def _light_of(panorama: Tensor, is_lamp: Tensor, angles: Tensor) -> tuple[float, float]:
+    """Luminance times solid angle, of all and of some pixels."""
+    shine = luminance(panorama).double()
+    return tuple(float(angles.to(shine) @ it.sum(dim=1)) for it in (shine, shine * is_lamp))  # pyright: ignore[reportReturnType]
 
 
 def seam_ratio(panorama: Float[Tensor, "height width channels"]) -> float:
@@ -215,6 +229,22 @@ def seam_ratio(panorama: Float[Tensor, "height width channels"]) -> float:
 
     1, too, where nothing changes from column to column.
     """
-    steps = (panorama - panorama.roll(1, dims=1)).abs().mean(dim=(0, 2))
-    elsewhere = float(steps[1:].mean())
-    return 1.0 if elsewhere == 0 else float(steps[0]) / elsewhere
+    seam = Seam()
+    seam.add(panorama)
+    return seam.ratio
+
+
+class Seam:
+    """`seam_ratio` of a panorama that comes in bands of rows."""
+
+    def __init__(self) -> None:
+        self._across = self._elsewhere = 0.0
+
+    def add(self, rows: Float[Tensor, "rows width channels"]) -> None:
+        steps = (rows - rows.roll(1, dims=1)).abs().sum(dim=(0, 2), dtype=torch.float64)
+        self._across += float(steps[0])
+        self._elsewhere += float(steps[1:].mean())
+
+    @property
+    def ratio(self) -> float:
+        return 1.0 if self._elsewhere == 0 else self._across / self._elsewhere

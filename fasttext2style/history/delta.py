@@ -22,6 +22,7 @@ from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.history.steps import LARGEST_ID
 from fasttext2style.scene.bits import changed_rows, same_bits
 from fasttext2style.scene.gaussians import check_column
+from fasttext2style.trust.sizes import check_is_file
 
 FORMAT = "fasttext2style-delta-1"
 """Marks the files of `Delta.save`."""
@@ -345,6 +346,7 @@ def _check_same(column: str, found: Tensor, expected: Tensor, exact: bool) -> No
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    check_is_file(path)
     try:
         with safe_open(path, framework="pt") as stream:
             kind = (stream.metadata() or {}).get("format")

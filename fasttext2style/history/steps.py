@@ -30,6 +30,7 @@ from fasttext2style.trust.documents import (
     parsed_document,
     read_document,
 )
+from fasttext2style.trust.sizes import check_is_file
 
 FORMAT = "fasttext2style-history-2"
 """Marks history.json."""
@@ -230,6 +231,7 @@ class SavedSteps:
             raise ValueError(f"{path} is missing or damaged ({error})") from error
 
     def _index_bytes(self) -> bytes | None:
+        check_is_file(self.index_path)
         if not self.index_path.is_file():
             return None
         with open(self.index_path, "rb") as stream:

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from fasttext2style.rounds.manifest import FORMAT, check_complete, read_manifest
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.trust.sizes import check_is_file
 
 Kind = Literal["before", "edited", "after", "mask"]
 LARGEST_PICTURE = 50_000_000
@@ -85,6 +86,7 @@ class Round:
         try:
             if not paths:
                 raise OSError("it is missing")
+            check_is_file(paths[0])
             return _decode(paths[0].read_bytes())
         except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             name = paths[0] if paths else self.folder / kind / f"view_{view:04d}"

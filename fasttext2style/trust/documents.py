@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fasttext2style.trust.sizes import is_endless
+
 LARGEST = 8 << 20
 """Bytes. Lists of nothing take 25 times their size in memory; the largest of our own has some hundred kilobytes."""
 LARGEST_YAML = 256 << 10
@@ -23,9 +25,8 @@ def read_document(path: Path) -> dict[str, Any]:
         ValueError: missing, too large, no JSON, or no mapping; a reason without the file's name.
     """
     try:
-        # A pipe would never be read to its end.
-        if path.exists() and not path.is_file():
-            raise ValueError("it is no file")
+        if is_endless(path):
+            raise ValueError("it is no file, but a pipe or a device")
         with open(path, "rb") as stream:
             content = stream.read(LARGEST + 1)
     except OSError as error:
@@ -62,6 +63,8 @@ def read_yaml_text(path: Path) -> str:
         ValueError: too large, a reason without the file's name; or no UTF-8 (UnicodeDecodeError).
         OSError: it cannot be read.
     """
+    if is_endless(path):
+        raise ValueError("it is no file, but a pipe or a device")
     with open(path, "rb") as stream:
         content = stream.read(LARGEST_YAML + 1)
     if len(content) > LARGEST_YAML:

@@ -20,6 +20,11 @@ _PYTHON = "tag:yaml.org,2002:python/"
 _PATHS = tuple(f"pathlib.{module}{kind}" for module in ("", "_local.") for kind in ("PosixPath", "WindowsPath", "Path"))
 
 
+MOST_NODES = 100_000
+"""Of a document, those counted again that it repeats by aliases: a few lines can mean a million million. Settings of a
+run have two thousand."""
+
+
 @dataclass(frozen=True)
 class Known:
     """What a file may name."""
@@ -69,11 +74,23 @@ def load_objects(text: str, known: Known, at: Sequence[str] = ()) -> Any:
             if name not in found:
                 raise ValueError(f"there is no {'.'.join(at)} in it")
             node = found[name]
+        if node is not None and _nodes(node, {}) > MOST_NODES:
+            raise ValueError(f"its anchors and aliases (& and *) make it more than {MOST_NODES:,} values")
         return None if node is None else loader.construct_document(node)
     except RecursionError:
         raise ValueError("too many brackets or indentations inside each other") from None
     except (yaml.YAMLError, TypeError, AttributeError, KeyError, OverflowError, ValueError) as error:
         raise ValueError(" ".join(str(error).split())[:300]) from error
+
+
+def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
+    """Values that a node comes to, each alias as often as it is used; `known` are those that were counted."""
+    if id(node) not in known:
+        known[id(node)] = MOST_NODES + 1  # what holds itself never ends
+        inside = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = (part for entry in inside for part in (entry if isinstance(entry, tuple) else (entry,)))
+        known[id(node)] = 1 + sum(_nodes(part, known) for part in parts)
+    return known[id(node)]
 
 
 class _Loader(yaml.SafeLoader):

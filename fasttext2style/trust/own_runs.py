@@ -12,6 +12,7 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from fasttext2style.trust.documents import LARGEST_YAML
+from fasttext2style.trust.sizes import is_endless
 
 _LONGEST = 64 << 20
 """Bytes that are looked at: a million runs."""
@@ -30,6 +31,8 @@ def note_written(path: Path) -> None:
 
 def is_own(path: Path) -> bool:
     """Whether this user wrote this very file, here."""
+    if is_endless(path):
+        return False
     try:
         with open(_known_path(), encoding="ascii", errors="replace") as stream:
             return _digest(path) in stream.read(_LONGEST).split()

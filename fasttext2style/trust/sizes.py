@@ -26,6 +26,17 @@ def bytes_left(stream: IO[bytes]) -> int:
     return max(0, os.fstat(stream.fileno()).st_size - stream.tell())
 
 
+def is_endless(path: Path) -> bool:
+    """Whether it is a pipe, which would be waited for, or a device, which may never end: an archive may hold either."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def check_is_file(path: Path) -> None:
+    """Raises ValueError if it `is_endless`. What is not there, and a folder, are for whoever opens it."""
+    if is_endless(path):
+        raise ValueError(f"{path} is no file, but a pipe or a device")
+
+
 def read_arrays(path: Path, names: tuple[str, ...]) -> Mapping[str, np.ndarray]:
     """Those of the named arrays that a .npz holds, or the one of a .npy under the first of the names.
 
@@ -33,6 +44,7 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> Mapping[str, np.ndarray]:
         ValueError: neither of both, damaged, or an array that is larger than `LARGEST_ARRAY`.
         OSError: it cannot be opened.
     """
+    check_is_file(path)
     with open(path, "rb") as stream:
         if stream.read(6) == b"\x93NUMPY":
             stream.seek(0)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fasttext2style.trust.sizes import is_endless
+
 
 def load_torch_file(path: Path, mmap: bool = False) -> Any:
     """What `torch.load` makes of it on the CPU: tensors, numbers and text; with `mmap` tensors stay on the disk.
@@ -19,6 +21,8 @@ def load_torch_file(path: Path, mmap: bool = False) -> Any:
             file (unpacked, or one value under many names); a reason without the file's name.
     """
     try:
+        if is_endless(path):
+            raise ValueError("it is no file, but a pipe or a device")
         size = path.stat().st_size
         _check_stored(path, size)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)

@@ -97,6 +97,24 @@ EVIL = [
 ]
 
 
+def _repeated(first: str, again: str) -> str:
+    """Thirty lines, each three times the one before."""
+    lines = [again.replace("&", f"&a{number} ").replace("*", f"*a{number - 1}") for number in range(1, 30)]
+    return "\n".join(f"a{number}: {line}" for number, line in enumerate([first, *lines])) + "\n"
+
+
+EVIL += [
+    _repeated("&a0 [1, 2]", "&[*, *, *]"),
+    _repeated("&a0 {{x: 1, y: 2}}", "&{{<<: [*, *, *]}}"),
+    _repeated("&a0 {{x: 1, y: 2}}", "&{{a: *, b: *, c: *}}"),
+    _repeated("&a0 [1, 2]", "&[*, *, *]") + "more: !!python/object:{here}.Settings {{_target: *a29}}",
+    _repeated("&a0 !!python/tuple [1, 2]", "&!!python/tuple [*, *, *]") + "b: {{? *a29 : 1}}",
+    "a: &a [*a]",
+    "!!python/object:{here}.Settings &a {{more: [*a]}}",
+]
+"""Few lines that mean a great many."""
+
+
 @pytest.mark.parametrize("text", EVIL, ids=range(len(EVIL)))
 def test_nothing_else_is(tmp_path, monkeypatch, text):
     touched = tmp_path / "touched"

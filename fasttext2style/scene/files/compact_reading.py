@@ -19,6 +19,7 @@ from jaxtyping import Float32, UInt8
 from fasttext2style.scene.files.compact import SPLAT_ROW, SPZ_COLOR_SCALE, SPZ_MAGIC
 from fasttext2style.scene.files.values import OPAQUE, THINNEST, quats_of_smallest_three
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
+from fasttext2style.trust.sizes import check_is_file
 
 SPZ_HEADER = struct.Struct("<IIIBBBB")
 SPZ_REST = {0: 0, 1: 3, 2: 8, 3: 15}
@@ -35,6 +36,7 @@ def read_spz(path: Path | str) -> Gaussians:
         ValueError: no .spz, of version 4 (Zstandard) or a later one, no Gaussians in it, damaged or cut short.
     """
     path = Path(path)
+    check_is_file(path)
     with open(path, "rb") as packed:
         start = packed.read(4)
     if start == struct.pack("<I", SPZ_MAGIC):

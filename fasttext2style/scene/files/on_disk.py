@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fasttext2style.scene.files.ply import gaussians_of_vertices, map_vertices
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES, Gaussians
+from fasttext2style.trust.sizes import check_is_file
 from fasttext2style.trust.torch_files import load_torch_file
 
 
@@ -91,6 +92,7 @@ class SceneOnDisk:
     def _entries(self) -> Mapping[str, Tensor]:
         """Tensors of the file; not those of the object before its last edit, which have the same names."""
         if self.path.suffix == ".safetensors":
+            check_is_file(self.path)
             try:
                 with safe_open(self.path, "pt") as opened:
                     return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118

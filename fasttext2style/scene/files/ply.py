@@ -23,7 +23,7 @@ from fasttext2style.scene.files.packed_ply import INSTEAD, is_packed, read_packe
 from fasttext2style.scene.files.ply_header import FORMATS, MOST_PROPERTIES, element_dtype, read_elements
 from fasttext2style.scene.files.values import OPAQUE, THINNEST, WITHOUT_INVALID, without_invalid_rows
 from fasttext2style.scene.gaussians import SH_C0, SH_DEGREES, Gaussians
-from fasttext2style.trust.sizes import bytes_left
+from fasttext2style.trust.sizes import bytes_left, check_is_file
 
 ROWS_AT_ONCE = 1 << 17
 LONGEST_NUMBER = 400
@@ -59,6 +59,7 @@ def is_packed_ply(path: Path) -> bool:
     Raises:
         ValueError: it is no .ply.
     """
+    check_is_file(path)
     with open(path, "rb") as stream:
         return is_packed(read_elements(stream, path)[1])
 
@@ -69,6 +70,7 @@ def read_packed_ply(path: Path) -> Gaussians:
     Raises:
         ValueError: as `read_packed`.
     """
+    check_is_file(path)
     with open(path, "rb") as stream:
         return read_packed(stream, *read_elements(stream, path), path)
 
@@ -79,6 +81,7 @@ def read_vertices(path: Path) -> np.ndarray:
     Raises:
         ValueError: no .ply file, or cut short.
     """
+    check_is_file(path)
     with open(path, "rb") as stream:
         return _read_vertices(stream, _read_header(stream, path), path)
 
@@ -91,6 +94,7 @@ def map_vertices(path: Path) -> np.ndarray:
     Raises:
         ValueError: no .ply file, no Gaussians in it, or cut short.
     """
+    check_is_file(path)
     with open(path, "rb") as stream:
         header = _some_vertices(stream, path)
         start = stream.tell() + header.bytes_before
