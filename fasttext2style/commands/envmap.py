@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fasttext2style.commands.envmap_edit import Edit
-from fasttext2style.commands.history import change
+from fasttext2style.commands.history import change_run
 from fasttext2style.commands.shared import RunPath
 from fasttext2style.terminal.console import say
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History
     from fasttext2style.history.state import SceneState
+    from fasttext2style.plugin.runs.run import Run
 
 PanoramaPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
 
@@ -40,12 +41,14 @@ class Set:
         from fasttext2style.envmaps.formats import read_head
 
         read_head(self.file)  # before the run is opened, which takes its time
-        change(self.path, self._set)
+        change_run(self.path, self._set)
+        say(self._where_seen)
 
-    def _set(self, history: History, state: SceneState) -> SceneState:
-        from fasttext2style.envmaps.around import set_environment
+    def _set(self, run: Run, history: History, state: SceneState) -> SceneState:
+        from fasttext2style.envmaps.around import set_environment, where_seen
 
         set_environment(history, self.file, self.yaw, self.exposure, self.repair)
+        self._where_seen = f"Around the scene: {self.file.name}. {where_seen(state.gaussians(), run.cameras())}"
         return state
 
 

@@ -21,12 +21,19 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from fasttext2style.captures.photographs import UNREADABLE, pillow_is_quiet
 from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editors.resolution import native_crop_size, resized
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.trust.documents import check_density
 from fasttext2style.trust.sizes import check_is_file
+from fasttext2style.trust.text import check_text
 
 INDEX = "edit_turns.json"
+LARGEST_INDEX = 64 << 20
+"""Bytes; MagicBrush's own, of 8,807 edits, has 2 million."""
+LARGEST_PIXELS = 4096 * 4096
+"""Of a picture: edits see some hundred thousand of them."""
 WHITE = 250 / 255
 """From here on a channel is white: masks were saved by people, some as JPEG."""
 
@@ -35,8 +42,8 @@ def read_magic_brush(folder: Path, side: int, at_most: int = 0) -> EditCases:
     """All turns of a folder, or the first `at_most`, each resized to about side x side pixels.
 
     Raises:
-        ValueError: no such folder, an index or a picture that is missing or damaged, a mask of another size than its
-            picture, pictures of several proportions.
+        ValueError: no such folder, an index or a picture that is missing, damaged or larger than `LARGEST_INDEX` or
+            `LARGEST_PIXELS`, a mask of another size than its picture, pictures of several proportions.
     """
     turns = _turns(folder)
     turns = turns[:at_most] if at_most else turns
@@ -117,8 +124,14 @@ def is_magic_brush(folder: Path) -> bool:
 def _turns(folder: Path) -> list[dict[str, Any]]:
     index = folder / INDEX
     how = 'expected a list of {"input", "mask", "instruction"} and, if known, "output"'
+    check_is_file(index)
     try:
-        turns = json.loads(index.read_bytes())
+        with open(index, "rb") as stream:
+            content = stream.read(LARGEST_INDEX + 1)
+        if len(content) > LARGEST_INDEX:
+            raise ValueError(f"{index} has more than the {LARGEST_INDEX:,} bytes that are read of such a file")
+        check_density(content)
+        turns = json.loads(content)
     except OSError as error:
         raise ValueError(f"{index} cannot be read ({error.strerror}); {how}.") from error
     except (ValueError, RecursionError) as error:
@@ -131,8 +144,12 @@ def _turns(folder: Path) -> list[dict[str, Any]]:
         ):
             raise ValueError(f"{index}, edit {number}: {how}.")
         for key in ("input", "mask", "output"):
-            if (name := turn.get(key)) and (not isinstance(name, str) or Path(name).name != name):
+            if (name := turn.get(key)) and (not isinstance(name, str) or Path(name).name != name or ".." in name):
                 raise ValueError(f"{index}, edit {number}: {key} should be the name of a file, got {str(name)[:80]!r}.")
+        if not isinstance(turn.get("caption", ""), str):
+            raise ValueError(f"{index}, edit {number}: caption should be text, got {str(turn['caption'])[:80]!r}.")
+        for key in ("instruction", "caption"):
+            check_text(turn.get(key, ""), f"{index}, edit {number}: {key}")
     return turns
 
 
@@ -144,9 +161,11 @@ def _picture(folder: Path, name: str) -> Float[Tensor, "height width channels"]:
     path = _place(folder, name)
     try:
         check_is_file(path)
-        with Image.open(path) as image:
+        with pillow_is_quiet(), Image.open(path) as image:
+            if image.width * image.height > LARGEST_PIXELS:
+                raise ValueError(f"it has {image.width} x {image.height} pixels, at most {LARGEST_PIXELS:,} are read")
             pixels = np.asarray(image.convert("RGBA" if "A" in image.getbands() else "RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     return torch.from_numpy(pixels.copy()).float() / 255
 

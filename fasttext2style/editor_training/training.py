@@ -7,6 +7,7 @@ needs), training.json (settings, all epochs), index.html with curves, samples/ a
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import time
 from collections.abc import Callable
@@ -31,11 +32,16 @@ from fasttext2style.evaluation.report import write_report
 from fasttext2style.evaluation.timing import peak_memory_gib
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.trust.documents import is_count, is_mapping
 from fasttext2style.trust.torch_files import load_torch_file
 
 FORMAT = 1
 Listener = Callable[[dict[str, Any], Rollouts | None], None]
 """Told of each epoch, with the held-out edits if it was measured."""
+
+
+class _OtherSettings(ValueError):
+    """A checkpoint is whole, and not of this training."""
 
 
 class EditorTraining:
@@ -119,17 +125,34 @@ class EditorTraining:
             raise ValueError(
                 f"{self.checkpoint} is no checkpoint of an editor's training; start anew without --resume."
             )
+        try:
+            self._take_up(kept)
+        except _OtherSettings:
+            raise
+        except Exception as error:  # a damaged file fails in as many ways as there are damages
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            raise ValueError(f"{self.checkpoint} is damaged ({reason}); start anew without --resume.") from error
+
+    def _take_up(self, kept: dict[str, Any]) -> None:
+        """What a checkpoint says.
+
+        Raises:
+            ValueError: of other settings or cases; and whatever comes of a file that somebody else wrote.
+        """
         before, now = json.loads(kept["settings"]), json.loads(self._settings())
         changed = sorted(name for name in now if before.get(name) != now[name])
         if changed:
-            raise ValueError(
+            raise _OtherSettings(
                 f"This training was begun with other settings ({', '.join(changed)}). Resume it with the same, or "
                 "start anew with another --output."
             )
+        history = json.loads(kept["history"])
+        if not history or not all(is_mapping(record) and is_count(record.get("epoch")) for record in history):
+            raise ValueError("its epochs are no list of what each came to")
         load_lora_state(self.policy.unet, kept["lora"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.learner.load_state(kept["learner"])
-        self.history = json.loads(kept["history"])
+        self.history = history
 
     def measure(self) -> tuple[dict[str, Any], Rollouts]:
         """The held-out cases edited as rounds do, without noise on the way and from the same noise every time."""
@@ -151,9 +174,10 @@ class EditorTraining:
         if number % self.config.measure_every == 0 or number == self.config.epochs:
             record["held_out"], rollouts = self.measure()
         record["peak_memory_gib"] = peak_memory_gib()
-        self.history.append(record)
+        history = [*self.history, record]
         save_lora(self.lora, self.policy.editor.pipeline)
-        self._write_checkpoint()
+        self._write_checkpoint(history)
+        self.history = history
         write_report(
             self.folder / "training.json",
             {"editor": self.policy.name, "settings": json.loads(self._settings()), "epochs": self.history},
@@ -161,19 +185,21 @@ class EditorTraining:
         if on_epoch is not None:
             on_epoch(record, rollouts)
 
-    def _write_checkpoint(self) -> None:
+    def _write_checkpoint(self, history: list[dict[str, Any]]) -> None:
+        content = io.BytesIO()  # of a full disk torch says less than the system
+        torch.save(
+            {
+                "format": FORMAT,
+                "settings": self._settings(),
+                "lora": lora_state(self.policy.unet),
+                "optimizer": self.optimizer.state_dict(),
+                "learner": self.learner.state(),
+                "history": json.dumps(history),
+            },
+            content,
+        )
         with atomic_write(self.checkpoint) as stream:
-            torch.save(
-                {
-                    "format": FORMAT,
-                    "settings": self._settings(),
-                    "lora": lora_state(self.policy.unet),
-                    "optimizer": self.optimizer.state_dict(),
-                    "learner": self.learner.state(),
-                    "history": json.dumps(self.history),
-                },
-                stream,
-            )
+            stream.write(content.getbuffer())
 
     def _settings(self) -> str:
         """All that decides what an epoch comes to; how many there are, and how many samples fit at once, do not."""

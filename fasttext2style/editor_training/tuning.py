@@ -87,10 +87,10 @@ def tune(
         except KeyboardInterrupt:
             _say_kept(training, "Interrupted")
             raise SystemExit(130) from None
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             if not training.history:
                 raise
-            raise ValueError(f"{error} {_kept(training)}") from error
+            raise ValueError(f"{str(error).rstrip('.')}. {_kept(training)}") from error
     say(_verdict(training))
     say(f"LoRA: {training.lora}\nCurves and samples: {output / 'index.html'}")
     return training.lora
@@ -185,7 +185,7 @@ def _say_plan(training: EditorTraining) -> None:
 def _kept(training: EditorTraining) -> str:
     epoch = training.history[-1]["epoch"]
     again = f"--output {quote(str(training.folder))} --resume True"
-    return f"{training.lora} is that of epoch {epoch}, the last complete one; go on with {again}."
+    return f"{training.folder} keeps all up to epoch {epoch}, the last complete one; go on with {again}."
 
 
 def _say_kept(training: EditorTraining, why: str) -> None:

@@ -21,12 +21,16 @@ from fasttext2style.envmaps.tones import exposed, from_display, to_display
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.steps import Step
-from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.cameras import Cameras, evenly_spread
+from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.rasterize import render
 
 ROWS = 1024
 """Of the panorama that a step keeps, unless the file has fewer: 25 MB."""
 EXPOSURE_LIMIT = 20.0
 """Stops: a millionth, or a million times."""
+_LITTLE, _LOOKED_AT = 0.02, 64
+"""Share of all pixels, side of a view in pixels: with less to be seen one would wonder where it is."""
 _ABOUT = "environment"
 """Setting of the steps that put a panorama around a scene."""
 
@@ -72,6 +76,19 @@ def keep_environment(
     thumbnail = (to_display(resized(panorama.cpu(), 48)) * 255).round().byte().numpy()
     return history.record(
         Delta.of_environment(panorama), f"surroundings: {what}", settings=settings, thumbnail=thumbnail, **facts
+    )
+
+
+def where_seen(gaussians: Gaussians, cameras: Cameras) -> str:
+    """A sentence for whoever has put a panorama around a scene: where it is seen, or that it is hardly seen and why."""
+    views = cameras[evenly_spread(len(cameras), 4)].resized(_LOOKED_AT, _LOOKED_AT).to(gaussians.device)
+    with torch.no_grad():
+        free = 1 - float(render(gaussians, views)[1].mean())
+    if free >= _LITTLE:
+        return "It is seen where the scene leaves something free."
+    return (
+        "The scene covers it nearly everywhere, by a sky of its own or by walls. To see it, hide what is far: a button "
+        'of live sessions, under "Surroundings".'
     )
 
 

@@ -12,10 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from fasttext2style.envmaps.around import environment_of, is_of_surroundings, keep_environment, set_environment
+from fasttext2style.envmaps.around import (
+    environment_of,
+    is_of_surroundings,
+    keep_environment,
+    set_environment,
+    where_seen,
+)
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.editing import record_edit
 from fasttext2style.envmaps.inversion import PanoramaEdit, check_words
@@ -28,9 +33,7 @@ from fasttext2style.live.jobs import file_name, free_path
 from fasttext2style.live.objects import HIDES_FAR, out_of_sight
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
-from fasttext2style.scene.cameras import evenly_spread
 from fasttext2style.scene.files.atomic import atomic_write
-from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.far import FAR, far_away
 from fasttext2style.trust.documents import Check, check_fields, is_mapping, is_number
 
@@ -46,8 +49,6 @@ _TURN_FIELDS: dict[str, tuple[str, Check]] = {
     "exposure": ("stops", lambda value: is_number(value) and abs(value) <= MOST_STOPS),
 }
 _BY = ", turned by "
-_LITTLE, _LOOKED_AT = 0.02, 64
-"""Share of all pixels, side of a view in pixels: with less to be seen one would wonder where it is."""
 _MOST_FAR = 0.5
 """Share of the Gaussians."""
 _SHOWN_ROWS = 256
@@ -70,12 +71,7 @@ class SetSurroundings:
         file = Path(text).expanduser()
         set_environment(scene.history, file)
         _show(scene)
-        if _free(scene) < _LITTLE:
-            return (
-                f"Around the scene: {file.name}. The scene covers it nearly everywhere, by a sky of its own or by "
-                "walls. Hide what is far to see it."
-            )
-        return f"Around the scene: {file.name}. It is seen where the scene leaves something free."
+        return f"Around the scene: {file.name}. {where_seen(scene.gaussians, scene.cameras)}"
 
 
 @dataclass(frozen=True)
@@ -251,14 +247,6 @@ def name_of(scene: LiveScene) -> str:
     """What is around the scene is called, however it was turned; empty if nothing is."""
     step = shown_step(scene)
     return "" if step is None else step.name.removeprefix("surroundings: ").partition(_BY)[0]
-
-
-def _free(scene: LiveScene) -> float:
-    """The share of the cameras' pixels in which one sees through the scene."""
-    views = scene.cameras[evenly_spread(len(scene.cameras), 4)]
-    with torch.no_grad():
-        alphas = render(scene.gaussians, views.resized(_LOOKED_AT, _LOOKED_AT))[1]
-    return 1 - float(alphas.mean())
 
 
 def _present(scene: LiveScene) -> Tensor:

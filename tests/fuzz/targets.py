@@ -20,6 +20,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from fasttext2style.captures.style_pictures import read_style_picture
+from fasttext2style.editor_training.cases import EditCases
+from fasttext2style.editor_training.magic_brush import read_magic_brush, write_magic_brush
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.folder import open_folder
 from fasttext2style.history.checkpoint import applied_of_checkpoint
@@ -236,6 +238,34 @@ def _sidecar(folder: Path) -> list[bytes]:
     return [json.dumps(document).encode() for document in documents]
 
 
+# --- data sets of an editor's training -------------------------------------------------------------------------------
+
+
+def _magic_brush(folder: Path) -> None:
+    masks = torch.zeros(2, 8, 8, 1)
+    masks[:, 2:5, 2:5] = 1
+    pictures = torch.linspace(0, 0.9, 384).reshape(2, 8, 8, 3)
+    write_magic_brush(folder, EditCases(pictures, masks, ("make it red", "make it blue"), pictures.flip(1)))
+
+
+def _file_of_magic_brush(name: str) -> Callable[[Path], list[bytes]]:
+    def seeds(folder: Path) -> list[bytes]:
+        _magic_brush(folder)
+        found = [(folder / name).read_bytes()]
+        if name.endswith(".png"):
+            for format in ("JPEG", "WEBP"):
+                stream = BytesIO()
+                Image.open(folder / name).convert("RGB").save(stream, format)
+                found.append(stream.getvalue())
+        return found
+
+    return seeds
+
+
+def _read_magic_brush(folder: Path) -> None:
+    read_magic_brush(folder, 8, at_most=1)
+
+
 # --- rounds ----------------------------------------------------------------------------------------------------------
 
 
@@ -364,6 +394,10 @@ TARGETS = {
     "panorama, OpenEXR": Target("a.exr", _panoramas("a.exr"), lambda folder: read_panorama(folder / "a.exr")),
     "panorama, PNG": Target("a.png", _panoramas("a.png"), lambda folder: read_panorama(folder / "a.png")),
     "panorama, JPEG": Target("a.jpg", _panoramas("a.jpg"), lambda folder: read_panorama(folder / "a.jpg")),
+    "MagicBrush": Target("edit_turns.json", _file_of_magic_brush("edit_turns.json"), _read_magic_brush),
+    "MagicBrush, picture": Target(
+        "images/0/0-mask1.png", _file_of_magic_brush("images/0/0-mask1.png"), _read_magic_brush
+    ),
     "captions": Target("words.json", _sidecar, open_folder),
     "picture": Target("rounds/round_0001/edited/view_0002.png", _pictures, _read_picture),
     "config": Target("config.yml", lambda _: [_CONFIG.encode()], _read_config),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from fasttext2style.scene.files.atomic import temporary_beside
+from fasttext2style.scene.files.atomic import atomic_write, temporary_beside
 
 NAME = "tuned"
 """Of the adapter, inside the network."""
@@ -83,7 +84,11 @@ def load_lora_state(unet: Any, state: dict[str, Tensor]) -> None:
 
 
 def save_lora(path: Path, pipeline: Any) -> None:
-    """Write the LoRA of a pipeline's UNet as one file, which `pipeline.load_lora_weights(path)` takes; atomically."""
+    """Write the LoRA of a pipeline's UNet as one file, which `pipeline.load_lora_weights(path)` takes; atomically.
+
+    Raises:
+        OSError: it cannot be written; the old one is still there.
+    """
     from diffusers.utils import convert_state_dict_to_diffusers
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,10 +103,13 @@ def save_lora(path: Path, pipeline: Any) -> None:
             unet_lora_adapter_metadata=metadata,
             weight_name=path.name,
         )
-        (folder / path.name).write_bytes(_in_order((folder / path.name).read_bytes()))
-        os.replace(folder / path.name, path)
+        content = _in_order((folder / path.name).read_bytes())
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error), str(path)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    with atomic_write(path) as stream:
+        stream.write(content)
 
 
 def _in_order(content: bytes) -> bytes:
@@ -116,8 +124,12 @@ def lora_digests(paths: tuple[str, ...]) -> dict[str, str]:
     """SHA-256 of LoRA files, by path as it was given; of a folder, of all its .safetensors in order."""
     digests = {}
     for path in paths:
-        place = Path(path)
+        place, digest = Path(path), hashlib.sha256()
         files = sorted(place.rglob("*.safetensors")) if place.is_dir() else [place]
         if files and all(file.is_file() for file in files):
-            digests[path] = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+            for file in files:
+                with open(file, "rb") as stream:
+                    while block := stream.read(1 << 20):
+                        digest.update(block)
+            digests[path] = digest.hexdigest()
     return digests

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
+
+from fasttext2style.trust.sizes import check_is_file
 
 logger = logging.getLogger(__name__)
 
@@ -94,10 +97,12 @@ def _load_loras(pipeline: Any, config: NetworkConfig) -> None:
     assert isinstance(config.lora, tuple) and isinstance(config.lora_weights, tuple)
     names = [f"lora_{index}" for index in range(len(config.lora))]
     for path, name in zip(config.lora, names):
+        check_is_file(Path(path))
         try:
             pipeline.load_lora_weights(path, adapter_name=name)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ValueError(f"The LoRA {path} cannot be loaded into {type(pipeline).__name__}: {error}") from error
+        except Exception as error:  # a damaged file fails in as many ways as there are damages
+            why = " ".join(str(error).split())[:500] or type(error).__name__
+            raise ValueError(f"The LoRA {path} cannot be loaded into {type(pipeline).__name__}: {why}") from error
         # Of weights that belong to none of its layers diffusers says no more than a warning.
         if not any(name in adapters for adapters in pipeline.get_list_adapters().values()):
             raise ValueError(

@@ -15,7 +15,7 @@ from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataPars
 from nerfstudio.engine.optimizers import Optimizers
 
 from fasttext2style.captures.from_scene import capture_folder, capture_of_scene
-from fasttext2style.envmaps.around import set_environment
+from fasttext2style.envmaps.around import set_environment, where_seen
 from fasttext2style.envmaps.files import read_panorama
 from fasttext2style.envmaps.formats import read_head
 from fasttext2style.evaluation.locality import LoadedFile
@@ -287,6 +287,8 @@ class StyleTrainer(SceneTrainer):
         file = self.config.environment
         if file is not None and self._begins:
             set_environment(history, file)
+            seen = where_seen(self.pipeline.model.gaussians(), self.pipeline.datamanager.cameras("train"))
+            say(f"Around the scene: {file.name}. {seen}")
 
     def history(self) -> History:
         """The history of this run; of a run that goes on from another one's scene, with the steps of that one.

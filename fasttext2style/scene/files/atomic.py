@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def temporary_beside(path: Path) -> Path:
 
 
 def remove_left_overs(folder: Path, name: str = "", below: bool = False) -> None:
-    """Remove the hidden files of writers on this machine that are no more.
+    """Remove the hidden files, and folders, of writers on this machine that are no more.
 
     Args:
         name: only those of this file.
@@ -59,7 +60,11 @@ def remove_left_overs(folder: Path, name: str = "", below: bool = False) -> None
     with suppress(OSError):  # a folder that cannot be read has nothing that we could remove
         for entry in list(folder.rglob(".*.tmp") if below else folder.glob(".*.tmp")):
             found = ours.fullmatch(entry.name)
-            if found and not _lives(int(found[1])):
+            if not found or _lives(int(found[1])):
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
                 entry.unlink(missing_ok=True)
 
 
