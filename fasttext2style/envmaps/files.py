@@ -129,7 +129,7 @@ def _wrong(light: Tensor, first_row: int = 0) -> str | None:
 def _write_radiance(stream: IO[bytes], height: int, bands: Iterator[Band]) -> None:
     stream.write(radiance.header(height, 2 * height))
     for band in bands:
-        radiance.write_rows(stream, radiance.to_rgbe(band))
+        stream.write(radiance.packed(radiance.to_rgbe(band)))
 
 
 def _write_exr(stream: IO[bytes], height: int, bands: Iterator[Band]) -> None:

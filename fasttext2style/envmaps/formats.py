@@ -166,7 +166,7 @@ def _radiance_bands(head: Head) -> Iterator[Band]:
     with open(head.path, "rb") as stream:
         stream.seek(_radiance_header(head.path)[2])
         try:
-            for rows in radiance.read_rows(stream, head.height, head.width):
+            for rows in radiance.read_rows(stream.read, head.height, head.width):
                 yield radiance.to_light(rows)
         except ValueError as error:
             raise ValueError(f"{head.path} is cut short or damaged in {error}") from error

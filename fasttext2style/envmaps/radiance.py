@@ -7,8 +7,7 @@ then greens, blues, exponents. Others lie there pixel by pixel, as these may, to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -40,8 +39,11 @@ def header(height: int, width: int) -> bytes:
     return f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {height} +X {width}\n".encode()
 
 
-def read_rows(stream: IO[bytes], height: int, width: int) -> Iterator[Rgbe]:
+def read_rows(read: Callable[[int], bytes], height: int, width: int) -> Iterator[Rgbe]:
     """The rows of a file whose header was read, some at a time.
+
+    Args:
+        read: of the file: gives so many bytes, or all that are left.
 
     Raises:
         ValueError: damaged or cut short; a reason without the file's name.
@@ -52,7 +54,7 @@ def read_rows(stream: IO[bytes], height: int, width: int) -> Iterator[Rgbe]:
     for first in range(0, height, BAND_ROWS):
         rows = min(BAND_ROWS, height - first)
         content = content[at:]
-        content, at = content + stream.read(max(0, rows * longest - len(content))), 0
+        content, at = content + read(max(0, rows * longest - len(content))), 0
         band = np.empty((rows, width, 4), np.uint8)
         for row in range(rows):
             try:
@@ -62,15 +64,13 @@ def read_rows(stream: IO[bytes], height: int, width: int) -> Iterator[Rgbe]:
         yield band
 
 
-def write_rows(stream: IO[bytes], rows: Rgbe) -> None:
-    """Append rows to a file that begins with `header`."""
+def packed(rows: Rgbe) -> bytes:
+    """Rows as they follow each other in a file that begins with `header`."""
     width = rows.shape[1]
     if not _SHORTEST <= width <= _LONGEST:
-        stream.write(rows.tobytes())
-        return
+        return rows.tobytes()
     start = bytes([2, 2, width >> 8, width & 255])
-    for row in rows:
-        stream.write(start + b"".join(_packed(row[:, channel]) for channel in range(4)))
+    return b"".join(start + b"".join(_packed(row[:, channel]) for channel in range(4)) for row in rows)
 
 
 def to_light(rgbe: Rgbe) -> Light:

@@ -32,20 +32,17 @@ def shrunk(
 ) -> Float[Tensor, "new_height new_width channels"]:
     """`resized` of a panorama that comes in bands of rows from the top, and is nowhere held as a whole."""
     # The solid angle of a band of latitude is proportional to how high it is: rows are shares of the vertical.
-    rows = _shares(_heights(height), _heights(new_height))
-    columns = _shares(_evenly(width), _evenly(2 * new_height))
-    done, narrow = 0, None
+    rows, columns = _Shares(_heights(height), _heights(new_height)), _Shares(_evenly(width), _evenly(2 * new_height))
+    done, small = 0, None
     for band in bands:
-        parts = rows[:, done : done + len(band)]
-        touched = parts.any(dim=1).nonzero()[:, 0]
-        first, last = int(touched[0]), int(touched[-1]) + 1
-        if narrow is None:
-            narrow = band.new_zeros(new_height, width, band.shape[2])
-        narrow[first:last] += torch.einsum("ij,jwc->iwc", parts[first:last].to(band), band)
+        if small is None:
+            small = band.new_zeros(new_height, 2 * new_height, band.shape[2])
+        narrow = columns.of(band.transpose(0, 1), 0, band.new_zeros(2 * new_height, len(band), band.shape[2]))
+        small = rows.of(narrow.transpose(0, 1), done, small)
         done += len(band)
-    if narrow is None or done != height:
+    if small is None or done != height:
         raise ValueError(f"Expected bands of {height} rows in all, got {done}")
-    return torch.einsum("ij,hjc->hic", columns.to(narrow), narrow)
+    return small
 
 
 def _evenly(parts: int) -> Tensor:
@@ -57,7 +54,18 @@ def _heights(rows: int) -> Tensor:
     return (1 - (torch.arange(rows + 1, dtype=torch.float64) * (math.pi / rows)).cos()) / 2
 
 
-def _shares(old: Tensor, new: Tensor) -> Tensor:
-    """[new, old] how much of each new interval an old one covers; each row adds up to 1."""
-    overlap = torch.minimum(new[1:, None], old[None, 1:]) - torch.maximum(new[:-1, None], old[None, :-1])
-    return overlap.clamp_min(0) / (new[1:] - new[:-1])[:, None]
+class _Shares:
+    """How much of each new interval the old ones cover: of each they add up to 1."""
+
+    def __init__(self, old: Tensor, new: Tensor) -> None:
+        edges = torch.cat([old, new]).unique()
+        middles = (edges[1:] + edges[:-1]) / 2
+        self.new, self.old = (torch.searchsorted(some, middles) - 1 for some in (new, old))
+        self.share = edges.diff() / new.diff()[self.new]
+
+    def of(self, values: Tensor, first: int, total: Tensor) -> Tensor:
+        """`total` [new, ...] and what is added by the old intervals from `first` on, which have these values."""
+        here = (self.old >= first) & (self.old < first + len(values))
+        shares = self.share[here].to(values)[:, None, None]
+        place, source = self.new[here].to(values.device), (self.old[here] - first).to(values.device)
+        return total.index_add(0, place, values[source] * shares)
