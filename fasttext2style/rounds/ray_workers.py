@@ -8,13 +8,10 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -23,6 +20,7 @@ from ray.exceptions import RayError
 
 from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep
 from fasttext2style.rounds.pieces import Failed
+from fasttext2style.rounds.ray_folder import RayFolder
 from fasttext2style.rounds.worker import Packed, Worker
 from fasttext2style.rounds.workers import About, WorkersChoice
 from fasttext2style.terminal.console import say, warn
@@ -33,8 +31,6 @@ START_SECONDS = 900.0
 """Workers that are not ready by then will never be: loading a large editor from a cold disk takes minutes."""
 ANSWER_SECONDS = 5.0
 """A head that does not take a connection within this time is not there."""
-LONGEST_FOLDER = 30
-"""Characters of the folder for Ray's sockets: their paths may have 107."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Place:
     """In words."""
     is_connected_here: bool = True
     """The connection was made for this run, and ends with it."""
-    folder: Path | None = None
+    folder: RayFolder | None = None
     """Of a Ray that was started for this run, which goes with it."""
 
 
@@ -172,7 +168,7 @@ class RayCrew:
             if self._place.is_connected_here:
                 ray.shutdown()
         if self._place.folder is not None:
-            shutil.rmtree(self._place.folder, ignore_errors=True)
+            self._place.folder.remove()
 
     def _start(self, worker: int) -> None:
         self._actors[worker] = actor = self._actor_class.remote(self._place.threads)
@@ -268,9 +264,7 @@ def connected(choice: WorkersChoice, device: str) -> Place:
 
 
 def _start_here(count: int, threads: int, device: str) -> Place:
-    # A folder that only this user may enter: so is what lies in it, and nothing is left in /tmp/ray.
-    parent = tempfile.gettempdir()
-    folder = Path(tempfile.mkdtemp(prefix="ft2s_ray_", dir=parent if len(parent) < LONGEST_FOLDER else "/tmp"))
+    folder = RayFolder()
     say("Starting Ray: up to a minute on a busy machine")
     try:
         ray.init(
@@ -281,10 +275,10 @@ def _start_here(count: int, threads: int, device: str) -> Place:
             log_to_driver=False,
             logging_level=logging.ERROR,
             _node_ip_address="127.0.0.1",
-            _temp_dir=str(folder),
+            _temp_dir=str(folder.path),
         )
     except Exception as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
         raise ValueError(f"Ray could not be started ({_first_line(error)}): leave --workers out.") from error
     return Place(count, threads, device, "on this machine", folder=folder)
 

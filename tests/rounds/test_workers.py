@@ -1,7 +1,11 @@
 """Pieces of a round by one editor in this process: order, progress, failures. Ray is not needed, and not started."""
 
+import os
+import signal
 import sys
-from contextlib import closing
+import tempfile
+import time
+from contextlib import closing, nullcontext
 
 import pytest
 import torch
@@ -10,12 +14,15 @@ from fasttext2style.editors.editor import EditRequest, EditResult
 from fasttext2style.editors.load import load_editor
 from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
 from fasttext2style.plug_ins import NotTrusted, named_by_others
+from fasttext2style.rounds import ray_folder
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.pieces import edit_pieces
+from fasttext2style.rounds.ray_folder import RayFolder
 from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.targets import EditConfig
 from fasttext2style.rounds.worker import Packed, Worker
 from fasttext2style.rounds.workers import InProcess, read_workers, settings_for_workers, workers_of
+from fasttext2style.trust.lock import WriteLock
 from tests.rounds.balls import ball_rounds, run
 from tests.rounds.editors import Painter, Slow
 
@@ -293,3 +300,76 @@ def test_a_worker_says_in_words_why_it_has_no_editor_and_stops_at_the_next_step_
     worker.stop(3)
     assert worker.edit(3, packed, [0, 1]).reason == "stopped" and worker.steps() == (3, 1, 3)
     assert torch.equal(worker.edit(4, packed, [0, 1]).images, whole.images)
+
+
+class Told(Several):
+    """Remembers what it was busy with when it was told that nobody waits."""
+
+    def __init__(self, *editors):
+        super().__init__(*editors)
+        self.stopped = []
+
+    def stop(self):
+        self.stopped.append(len(self._order))
+        super().stop()
+
+
+@pytest.mark.parametrize("how", ["left early", "progress raises", "an editor that never works", "to the end"])
+def test_workers_are_told_once_that_nobody_waits_for_what_was_begun(how):
+    never = Falling(dict.fromkeys((4, 2, 7, 1, 0), ALWAYS))
+    one, other = {"progress raises": (Slow(), Slow()), "an editor that never works": (never, never)}.get(
+        how, (Painter(), Painter())
+    )
+    crew = Told(one, other)
+
+    def told(done, total):
+        raise RuntimeError("stop")
+
+    answers = edit_pieces(crew, PIECES, 5, told if how == "progress raises" else None)
+    if how == "left early":
+        next(answers)
+        assert crew.stopped == []
+        answers.close()
+        assert crew.stopped == [1], "the other one was at work"
+        return
+    with nullcontext() if how == "to the end" else pytest.raises((RuntimeError, ValueError)):
+        list(answers)
+    assert len(crew.stopped) == 1
+
+
+def test_folders_of_rays_that_were_killed_are_removed_by_the_next_one_and_those_of_living_ones_stay(
+    tmp_path, monkeypatch
+):
+    """As kill -9 and SIGTERM leave them: with their lock, which nobody holds."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(ray_folder, "LONGEST_PARENT", 500)
+    names = ["killed", "living", "just_made", "link"]
+    folders = [tmp_path / f"{ray_folder.PREFIX}{name}" for name in names]
+    for folder in folders[:3]:
+        folder.mkdir()
+        (folder / "session").mkdir()
+    folders[3].symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / ".lock").touch()
+    read, write = os.pipe()
+    killed, living = os.fork(), None
+    if killed == 0:
+        WriteLock(folders[0])
+        os._exit(0)
+    os.waitpid(killed, 0)
+    living = os.fork()
+    if living == 0:
+        held = WriteLock(folders[1])
+        os.write(write, b"held")
+        time.sleep(60)
+        held.release()
+    assert os.read(read, 4) == b"held" and (folders[0] / ".lock").exists()
+    try:
+        own = RayFolder()
+        assert [folder.exists() for folder in folders] == [False, True, True, True]
+        assert own.path.stat().st_mode & 0o777 == 0o700
+        own.remove()
+        assert not own.path.exists() and (tmp_path / "elsewhere" / ".lock").exists()
+    finally:
+        os.kill(living, signal.SIGKILL)
+        os.waitpid(living, 0)
