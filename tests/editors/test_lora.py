@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 
 import pytest
 import torch
@@ -20,6 +22,8 @@ from fasttext2style.editors.diffusion.lora import (
     without_lora,
 )
 from fasttext2style.editors.editor import EditRequest
+from fasttext2style.scene.files.atomic import temporary_beside
+from tests.full_disk import IS_FULL, files, flushes_and_names, full_disk, moments
 
 
 def pipeline():
@@ -124,6 +128,102 @@ def test_a_lora_of_another_network_is_refused(tmp_path, kind):
         save_file({"weights": torch.ones(3)}, path)
     with pytest.raises(ValueError, match=r"lora\.safetensors"):
         InstructPix2PixEditor(pipeline(), config=InstructPix2PixConfig(lora=(str(path),)))
+
+
+def _header(change):
+    """The LoRA's file with another header."""
+
+    def damaged(content: bytes) -> bytes:
+        size = int.from_bytes(content[:8], "little")
+        head = change(json.loads(content[8 : 8 + size]))
+        text = json.dumps(head).encode()
+        return len(text).to_bytes(8, "little") + text + content[8 + size :]
+
+    return damaged
+
+
+def _about(text: str):
+    return _header(lambda head: head | {"__metadata__": {"lora_adapter_metadata": text}})
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "cut short": lambda content: content[: len(content) // 2],
+    "other bytes": lambda content: b"\xff" * 100,
+    "a header of nothing": lambda content: (2).to_bytes(8, "little") + b"{}",
+    "a header of a terabyte": lambda content: (10**12).to_bytes(8, "little") + content[8:],
+    "a tensor of a terabyte": _header(
+        lambda head: {name: it | {"shape": [10**12]} if "shape" in it else it for name, it in head.items()}
+    ),
+    "settings that are no JSON": _about("{"),
+    "settings that are a list": _about("[1]"),
+    "settings of something else": _about('{"unet.x": 1, "rank": "many"}'),
+    "a pickle that opens a file": None,
+}
+
+
+class _Opens:
+    def __init__(self, path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_lora_is_refused_in_words_and_runs_nothing(tmp_path, damage):
+    """Of somebody else; diffusers raises for them whatever comes up on its way."""
+    path, touched = tmp_path / "lora.safetensors", tmp_path / "touched"
+    save_lora(path, trained_pipeline())
+    if DAMAGES[damage] is None:
+        torch.save({"unet.a.lora_A.weight": _Opens(touched)}, path)
+    else:
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(ValueError, match=r"The LoRA .*lora\.safetensors (cannot be loaded|is of another)") as refused:
+        InstructPix2PixEditor(pipeline(), config=InstructPix2PixConfig(lora=(str(path),)))
+    assert not touched.exists() and len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_never_ends_is_no_lora(tmp_path, kind):
+    path = tmp_path / "lora.safetensors"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=r"lora\.safetensors is no file, but a pipe or a device"):
+        InstructPix2PixEditor(pipeline(), config=InstructPix2PixConfig(lora=(str(path),)))
+
+
+def test_a_lora_is_handed_to_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    with flushes_and_names(monkeypatch) as seen:
+        save_lora(tmp_path / "lora.safetensors", trained_pipeline())
+    (named,) = [place for place, (what, name, _) in enumerate(seen) if what == "named" and "lora.safe" in name]
+    assert ("flushed", seen[named][1], (tmp_path / "lora.safetensors").stat().st_size) in seen[:named]
+
+
+def test_a_lora_that_finds_the_disk_full_anywhere_is_the_old_one(tmp_path):
+    path, old, new = tmp_path / "lora.safetensors", trained_pipeline(2), trained_pipeline(4)
+    save_lora(path, old)
+    before = path.read_bytes()
+    with full_disk(tmp_path) as used:
+        save_lora(path, new)
+    for moment in moments(used):
+        path.write_bytes(before)
+        with full_disk(tmp_path, **moment), pytest.raises(OSError, match=IS_FULL):
+            save_lora(path, new)
+        assert files(tmp_path) == {path.name: before}, moment
+
+
+def test_what_a_killed_writer_left_of_a_lora_goes_with_the_next_one(tmp_path):
+    path, tuned = tmp_path / "lora.safetensors", trained_pipeline()
+    child = os.fork()
+    if child == 0:
+        folder = temporary_beside(path)
+        folder.mkdir()
+        (folder / path.name).write_bytes(b"half a fi")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(list(tmp_path.iterdir())) == 1
+    save_lora(path, tuned)
+    assert [it.name for it in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_second_lora_and_no_rank_are_refused():
