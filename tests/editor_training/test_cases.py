@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from random_editor import some_cases
 
+from fasttext2style.editor_training import magic_brush
 from fasttext2style.editor_training.cases import EditCases, cases_of_views, split_cases
 from fasttext2style.editor_training.magic_brush import mask_of, read_magic_brush, write_magic_brush
 from fasttext2style.editor_training.toy_cases import toy_cases
@@ -129,6 +130,9 @@ def test_targets_may_be_missing(tmp_path):
         ({"mask": "../7-mask1.png"}, "name of a file"),
         ({"output": ["7"]}, "name of a file"),
         ({"instruction": ""}, "has no instruction"),
+        ({"instruction": "half \ud800"}, "edit 0: instruction holds"),
+        ({"caption": ["red"]}, "edit 0: caption should be text"),
+        ({"input": ".."}, "name of a file"),
         ({"mask": "7-input.png"}, "is empty"),
     ],
 )
@@ -147,6 +151,28 @@ def test_an_index_of_something_else_is_refused(tmp_path, content):
 def test_a_mask_of_another_size_than_its_picture_is_refused_with_both(tmp_path):
     with pytest.raises(ValueError, match="its mask is 6 x 12, the picture 8 x 8"):
         read_magic_brush(magic_folder(tmp_path, mask_size=(12, 6)), 8)
+
+
+def test_an_index_and_pictures_as_large_as_are_allowed_are_read(tmp_path, monkeypatch):
+    assert magic_brush.LARGEST_INDEX == 64 * 2**20 and magic_brush.LARGEST_PIXELS == 4096**2, (
+        "the limits that are stated"
+    )
+    size = (magic_folder(tmp_path) / "edit_turns.json").stat().st_size
+    monkeypatch.setattr(magic_brush, "LARGEST_INDEX", size)
+    monkeypatch.setattr(magic_brush, "LARGEST_PIXELS", 64)
+    assert len(read_magic_brush(tmp_path, 8)) == 1
+    monkeypatch.setattr(magic_brush, "LARGEST_PIXELS", 63)
+    with pytest.raises(ValueError, match=r"7-input\.png cannot be read: it has 8 x 8 pixels, at most 63 are read"):
+        read_magic_brush(tmp_path, 8)
+    monkeypatch.setattr(magic_brush, "LARGEST_INDEX", size - 1)
+    with pytest.raises(ValueError, match=r"edit_turns\.json has more than the"):
+        read_magic_brush(tmp_path, 8)
+
+
+def test_brackets_alone_are_no_index(tmp_path):
+    (tmp_path / "edit_turns.json").write_bytes(b"[" + b"[]," * 5_000_000 + b"[]]")
+    with pytest.raises(ValueError, match="there are only brackets"):
+        read_magic_brush(tmp_path, 8)
 
 
 def test_a_picture_that_is_cut_off_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from fasttext2style.editor_training.settings import LearningConfig, TrainingConf
 from fasttext2style.editor_training.training import EditorTraining
 from fasttext2style.editor_training.transitions import divergence
 from fasttext2style.editors.diffusion.lora import without_lora
+from tests.full_disk import IS_FULL, full_disk
 
 RED = "test_training:redness=1"
 
@@ -164,6 +166,64 @@ def test_targets_are_learned_by_the_supervised_lora(tmp_path):
     config = settings(epochs=6, method="supervised", measure_every=6, learning={"groups": 4, "samples": 6})
     history = training(tmp_path, config).run()
     assert history[-1]["reward"] > history[1]["reward"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": "{"},
+        {"settings": 5},
+        {"history": "[]"},
+        {"history": '{"epoch": 1}'},
+        {"history": '[{"epoch": "two"}]'},
+        {"history": "[" * 100_000},
+        {"lora": [1]},
+        {"lora": {}},
+        {"optimizer": {"state": 1}},
+        {"learner": None},
+        *[{name: None} for name in ("settings", "history", "lora", "optimizer")],
+    ],
+    ids=str,
+)
+def test_a_damaged_checkpoint_is_refused_by_name_and_nothing_of_it_is_taken_up(one_epoch, tmp_path, change):
+    again = training(tmp_path, settings(epochs=2))
+    kept = torch.load(one_epoch / "checkpoint.pt", weights_only=True) | change
+    torch.save(
+        {name: value for name, value in kept.items() if value is not None or name == "learner"}, again.checkpoint
+    )
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged .*start anew without --resume") as refused:
+        again.resume()
+    assert len(str(refused.value).splitlines()) == 1 and not again.history
+
+
+@pytest.fixture(scope="module")
+def one_epoch(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one epoch")
+    training(folder, settings(epochs=1)).run()
+    return folder
+
+
+def test_a_training_that_finds_the_disk_full_keeps_its_last_epoch_and_goes_on_to_the_same_end(one_epoch, tmp_path):
+    """LoRA and checkpoint of the second epoch; how much either writes is the same each time."""
+    whole = training(tmp_path / "whole", settings())
+    whole.run()
+    shutil.copytree(one_epoch, tmp_path / "counted")
+    counted = training(tmp_path / "counted", settings())
+    counted.resume()
+    with full_disk(tmp_path / "counted") as used:
+        counted.run()
+    for number, moment in enumerate([{"calls": used.calls // 3}, {"bytes": 1}, {"bytes": used.bytes // 2}]):
+        shutil.copytree(one_epoch, folder := tmp_path / str(number))
+        cut_short = training(folder, settings())
+        cut_short.resume()
+        with full_disk(folder, **moment), pytest.raises(OSError, match=IS_FULL):
+            cut_short.run()
+        assert [record["epoch"] for record in cut_short.history] == [0, 1], "what is said of it is what is kept"
+        again = training(folder, settings())
+        again.resume()
+        again.run()
+        assert same(state(again), state(whole)) and again.lora.read_bytes() == whole.lora.read_bytes()
+        assert {path.name for path in folder.iterdir()} == {"lora.safetensors", "checkpoint.pt", "training.json"}
 
 
 calls = 0
