@@ -14,14 +14,17 @@ from random_editor import random_policy, some_cases
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.draft import DraftLearner
 from fasttext2style.editor_training.learning import Judge, sampled_edits
+from fasttext2style.editor_training.page import write_training_page
 from fasttext2style.editor_training.ppo import group_advantages
 from fasttext2style.editor_training.reinforcement import PpoLearner
 from fasttext2style.editor_training.rewards import Edits, Reward
 from fasttext2style.editor_training.settings import LearningConfig, TrainingConfig
 from fasttext2style.editor_training.training import EditorTraining
 from fasttext2style.editor_training.transitions import divergence
+from fasttext2style.editor_training.tuning import tune
 from fasttext2style.editors.diffusion.lora import without_lora
 from tests.full_disk import IS_FULL, full_disk
+from tests.history.test_two_writers import HOLDER, _holding
 
 RED = "test_training:redness=1"
 
@@ -203,6 +206,7 @@ def one_epoch(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_training_that_finds_the_disk_full_keeps_its_last_epoch_and_goes_on_to_the_same_end(one_epoch, tmp_path):
     """LoRA and checkpoint of the second epoch; how much either writes is the same each time."""
     whole = training(tmp_path / "whole", settings())
@@ -224,6 +228,20 @@ def test_a_training_that_finds_the_disk_full_keeps_its_last_epoch_and_goes_on_to
         again.run()
         assert same(state(again), state(whole)) and again.lora.read_bytes() == whole.lora.read_bytes()
         assert {path.name for path in folder.iterdir()} == {"lora.safetensors", "checkpoint.pt", "training.json"}
+
+
+def test_a_second_training_in_the_same_folder_is_told_who_the_first_is_and_leaves_nothing(tmp_path):
+    with _holding(HOLDER, tmp_path) as other, pytest.raises(ValueError, match=f"process {other.pid}"):
+        tune(quick_policy(), some_cases(5), settings(), tmp_path, None, resumes=False)
+    assert {path.name for path in tmp_path.iterdir()} <= {".lock", ".lock.json"}
+
+
+def test_names_of_rewards_and_editors_are_text_in_the_page(tmp_path):
+    evil = "<script>alert(1)</script>\" onload='x'"
+    records = [{"epoch": 0, "reward": 1.0, "parts": {evil: 0.5}, "held_out": {"reward": 1.0, "parts": {evil: 0.5}}}]
+    write_training_page(tmp_path / "index.html", evil, evil, records)
+    page = (tmp_path / "index.html").read_text()
+    assert "<script" not in page and "onload='" not in page and page.count("&lt;script&gt;") >= 4
 
 
 calls = 0

@@ -1,7 +1,9 @@
 """--environment of both methods: a first step of the history, seen in the results, and nothing is trained on it."""
 
+import io
 import json
 import shutil
+from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
@@ -38,7 +40,11 @@ def _styled(capture, output, environment=None):
     config = style_config(capture, output, prompt="red", steps=3)
     config.load_ply, config.pipeline.object.file = capture / "scene.ply", capture / "ball.npy"
     config.environment = environment
-    return train(config)
+    said = io.StringIO()
+    with redirect_stdout(said):
+        trainer = train(config)
+    trainer.said = " ".join(said.getvalue().split())
+    return trainer
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +62,11 @@ def _pink_corner(path) -> bool:
     return bool(np.abs(picture[1, [1, -2]] - [243, 89, 188]).max() < 40)
 
 
+SEEN = "Around the scene: pink.exr. It is seen where the scene leaves something free."
+
+
 def test_it_is_the_first_step_and_stays_around_the_saved_scene(run):
+    assert run.said.count(SEEN) == 1
     folder = run.base_dir
     assert _steps(folder) == ["surroundings: pink.exr", "red"]
     model = open_run(folder).model
@@ -107,11 +117,12 @@ def test_rounds_keep_what_was_around_the_run_that_they_start_from(run, capture, 
     assert len(history.undo(state)) == len(state)
 
 
-def test_rounds_go_on_in_their_surroundings_without_the_file(capture, pink, tmp_path):
+def test_rounds_go_on_in_their_surroundings_without_the_file(capture, pink, tmp_path, capsys):
     file = shutil.copy(pink, tmp_path / "sky.exr")
     config = rounds_config(capture, tmp_path / "runs", rounds=1, steps=2)
     config.environment = file
     folder = train(config).base_dir
+    assert SEEN.replace("pink", "sky") in " ".join(capsys.readouterr().out.split())
     file.unlink()
     assert _pink_corner(folder / "results" / "after" / "view_00.png")
     Resume(folder, rounds=2).run()

@@ -1,6 +1,8 @@
 """A panorama around the scene of a real run: where it is seen, and that every step takes it back bit by bit."""
 
+import shutil
 import sys
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -100,6 +102,30 @@ def test_the_panorama_is_seen_along_nerfstudios_own_rays_and_undone_bit_by_bit(r
         assert torch.equal(_look(model, near)["rgb"], seen["rgb"] if is_there else before["near"])
         assert ("environment" in model.state_dict()) == is_there
     ft2s(monkeypatch, "history", "undo", run_folder)
+
+
+def test_where_it_is_seen_is_said_and_that_a_scene_with_a_sky_of_its_own_covers_it(
+    run_folder, panorama, tmp_path, monkeypatch, capsys
+):
+    copy = shutil.copytree(run_folder, tmp_path / "run")
+    shutil.rmtree(copy / "history", ignore_errors=True)  # of tests before this one
+    ft2s(monkeypatch, "envmap", "set", copy, panorama[0])
+    seen = "Around the scene: axes.exr. It is seen where the scene leaves something free."
+    assert seen in " ".join(capsys.readouterr().out.split())
+    run = open_run(copy)
+    scene = run.gaussians()
+    # As many Gaussians, as a shell around all cameras.
+    run.save(
+        replace(
+            scene,
+            means=100 * torch.nn.functional.normalize(scene.means + 0.01, dim=1),
+            log_scales=torch.full_like(scene.log_scales, 4.0),
+            logit_opacities=torch.full_like(scene.logit_opacities, 8.0),
+        )
+    )
+    ft2s(monkeypatch, "envmap", "set", copy, panorama[0])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Around the scene: axes.exr. The scene covers it nearly everywhere" in said and "hide what is far" in said
 
 
 def test_a_second_panorama_stands_in_place_of_the_first(run_folder, panorama, monkeypatch):
