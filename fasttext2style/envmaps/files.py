@@ -168,7 +168,7 @@ def _write_picture(suffix: str, dtype: type) -> Callable[[IO[bytes], int, Iterat
             ) from error
         if not written:
             raise OSError(errno.EIO, "OpenCV could not pack it; is there room for temporary files?")
-        stream.write(content)
+        stream.write(content.tobytes())
 
     return write
 
