@@ -120,6 +120,7 @@ def test_another_seed_gives_another_lora(tmp_path):
     assert not same(state(one), state(other))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"batch": 3}, {"checkpointing": True}])
 def test_how_much_fits_into_the_memory_does_not_change_what_is_learned(tmp_path, changes):
     """But for the last digits of sums."""

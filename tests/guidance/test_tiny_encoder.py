@@ -92,13 +92,9 @@ def test_letter_groups_are_hashed_alike_in_every_process():
     # "<go", "go>", "<go>": Python's own hash() would be salted per process.
     assert grams_of("go") == [1103, 3700, 3939]
     code = "from fasttext2style.guidance.tiny_encoder import grams_of; print(grams_of('golden'))"
-    outputs = {
-        subprocess.run(
-            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert outputs == {f"{grams_of('golden')}{os.linesep}".encode()}
+    seeded = os.environ | {"PYTHONHASHSEED": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=seeded, capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == str(grams_of("golden"))
 
 
 def test_every_pixel_of_a_large_image_gets_a_gradient():
@@ -144,8 +140,8 @@ def test_other_models_weights_are_refused(tmp_path):
     ("prompt", "low", "high"),
     [
         ("a red bear", (0.55, 0.0, 0.0), (1.0, 0.35, 0.35)),
-        ("a blue bear", (0.0, 0.0, 0.5), (0.25, 0.35, 1.0)),
-        ("a green bear", (0.0, 0.35, 0.0), (0.3, 1.0, 0.35)),
+        pytest.param("a blue bear", (0.0, 0.0, 0.5), (0.25, 0.35, 1.0), marks=pytest.mark.slow),
+        pytest.param("a green bear", (0.0, 0.35, 0.0), (0.3, 1.0, 0.35), marks=pytest.mark.slow),
         ("a bear made of gold", (0.5, 0.35, 0.0), (1.0, 0.8, 0.4)),
     ],
 )

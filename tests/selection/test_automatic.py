@@ -13,7 +13,7 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.selection.automatic import select_automatic
 
 
-@pytest.mark.parametrize("clutter", [0, 1, 2])
+@pytest.mark.parametrize("clutter", [pytest.param(0, marks=pytest.mark.slow), 1, 2])
 def test_the_statue_is_found_whatever_stands_around_it(clutter):
     scene = toy(clutter)
     selection = select_automatic(scene.gaussians, scene.train_cameras)

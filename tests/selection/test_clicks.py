@@ -30,7 +30,9 @@ def clicked(clutter: int, pixels: list[tuple[int, int, int]]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("cameras", [True, False])
-@pytest.mark.parametrize("clutter", [0, 1, 2])
+@pytest.mark.parametrize(
+    "clutter", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow), 2]
+)
 def test_three_clicks_select_the_statue(clutter, cameras):
     chosen = [
         selector(clutter, cameras).select(clicked(clutter, on), clicked(clutter, beside)).weights
