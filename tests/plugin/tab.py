@@ -42,12 +42,13 @@ class Tab:
 
     # --- what one does ------------------------------------------------------------------------------------------------
 
-    def set(self, label: str, value: Any) -> None:
-        """Choose, type, tick or drag; returns when the server knows."""
+    def set(self, label: str, value: Any, stays: bool = True) -> None:
+        """Choose, type, tick or drag; returns when the server knows, at once if the value will not stay."""
         element = self.elements[label]
         self._send(GuiUpdateMessage(element["id"], {"value": value}))
         handle = self._server.gui._gui_input_handle_from_id[element["id"]]
-        self.until(lambda: handle.value == value, f"{label} to be {value!r}")
+        if stays:
+            self.until(lambda: handle.value == value, f"{label} to be {value!r}")
 
     def press(self, label: str) -> None:
         """Press a button."""

@@ -440,7 +440,7 @@ def without_files(edited):
 def test_an_original_that_cannot_be_read_is_said_and_not_shown(without_files, look):
     """By the thread that renders, which goes on."""
     live = without_files
-    live.tab.set("Show", look)
+    live.tab.set("Show", look, stays=False)
     live.tab.until(lambda: live.tab.says("cannot be read as a history step"), "the error")
     live.tab.until(lambda: live.tab.told().get("look") == "after", "the scene in its place")
     live.tab.until(lambda: live.tab.elements["Show"]["value"] == "after", "the menu to say so")
