@@ -15,6 +15,7 @@ from tests.plugin.rounds_host import rounds_capture, rounds_config
 
 COMMANDS = {
     "select": ("select", "{}", "--by", "auto"),
+    "styles": ("styles", "{}"),
     "undo": ("history", "undo", "{}"),
     "redo": ("history", "redo", "{}"),
     "drop": ("history", "drop", "{}", "1"),
@@ -128,6 +129,18 @@ def test_a_segmenter_of_another_is_not_imported_unsaid(run_folder, tmp_path, mon
     assert ft2s(monkeypatch, "rounds", "resume", run_folder) == 1
     said = capsys.readouterr().out.replace("\n", " ")
     assert "--trust" in said and "trust_evil:Segmenter" in said, said
+    assert not touched.exists() and "trust_evil" not in sys.modules
+
+
+def test_an_encoder_of_another_is_not_imported_to_try_sentences(run_folder, tmp_path, monkeypatch, capsys):
+    touched = tmp_path / "touched"
+    (tmp_path / "trust_evil.py").write_text(f"open({str(touched)!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = run_folder / "config.yml"
+    path.write_text("\n".join(_with(path.read_text().splitlines(), "encoder", "trust_evil:Encoder")) + "\n")
+    assert ft2s(monkeypatch, "styles", run_folder) == 1
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "--trust" in said and "trust_evil:Encoder" in said, said
     assert not touched.exists() and "trust_evil" not in sys.modules
 
 
