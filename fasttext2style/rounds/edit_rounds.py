@@ -29,7 +29,7 @@ from fasttext2style.editors.editor import OnStep
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.rounds.batches import Batches
 from fasttext2style.rounds.config import RoundsConfig
-from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.folder import Kind, Round, RoundsFolder
 from fasttext2style.rounds.losses import picture_losses
 from fasttext2style.rounds.modes import MODES, Task
 from fasttext2style.rounds.page import write_page
@@ -44,9 +44,12 @@ from fasttext2style.rounds.snapshot import (
     save_tensors,
 )
 from fasttext2style.rounds.subject import Subject
-from fasttext2style.rounds.targets import Target, Targets, ViewEditor
+from fasttext2style.rounds.targets import EditedViews, Target, Targets, ViewEditor
 from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import SceneViews
+
+WRITTEN_AT_ONCE = 16
+"""Views whose pictures are written together: some 15 MB each at 1600 x 1066 until they are."""
 
 
 class EditRounds:
@@ -86,6 +89,8 @@ class EditRounds:
         self._scene = subject.fingerprint()
         self._views_kept = views_kept(config.keep, views.shown)
         self._residuals: dict[int, float] = {}
+        self._after: list[tuple[Kind, int, Tensor]] = []
+        """Pictures of the end of a round that are to be written yet."""
         self._edits_so_far = 0
         self._most_views = self.plan.batch
         self._manifest: dict[str, Any] = {}
@@ -244,7 +249,9 @@ class EditRounds:
 
     def end_round(self) -> Round:
         """Write the round down and go on to the next one; called by hand, it ends a round before its last step."""
-        measured = self._measure(self._keep_after)
+        with self._watch.phase("measuring"):
+            measured = self._measure(self._keep_after)
+            self._write_after(at_least=0)
         self._residuals = measured.residuals
         folder = self.folder.folder(self.round)
         snapshot = folder / f"snapshot_{self.step:06d}.safetensors"
@@ -266,7 +273,7 @@ class EditRounds:
         self.folder.begin(self.round)
         self.targets.begin_round()
         self.subject.re_anchor()
-        self._manifest = {"edits": [], "metrics": {}, "seconds": {}}
+        self._manifest, self._after = {"edits": [], "metrics": {}, "seconds": {}}, []
         self._watch, self._round_started = Stopwatch(), time.perf_counter()
         if self.config.schedule.reset_adam:
             for optimizer in self._optimizers.values():
@@ -287,18 +294,29 @@ class EditRounds:
         with self._watch.phase("editing"):
             result = self._editor.edit(chosen, self.round, seed, self._on_edit_step)
         self._edits_so_far += 1
-        for index, view in enumerate(chosen):
-            if view in self._views_kept:
-                self.folder.write_picture(self.round, "before", view, result.before[index])
-            if view not in result.failed:
-                image = self.folder.write_picture(self.round, "edited", view, result.edited[index])
-                mask = self.folder.write_picture(self.round, "mask", view, result.masks[index])
-                self.targets.set(view, Target(image, mask), self.round)
+        with self._watch.phase("writing"):
+            for start in range(0, len(chosen), WRITTEN_AT_ONCE):
+                self._keep_edited(result, range(start, min(start + WRITTEN_AT_ONCE, len(chosen))))
         self.targets.asked(chosen)
         self._manifest["edits"].append(
             {"step": self.step, "views": chosen, "seed": seed, "failed": result.failed, "editor": result.info}
         )
         self._begin_pass()
+
+    def _keep_edited(self, result: EditedViews, some: range) -> None:
+        """The pictures of some views; those that were edited are trained towards as they will be read."""
+        pictures: list[tuple[Kind, int, Tensor]] = []
+        for index in some:
+            view = result.views[index]
+            if view in self._views_kept:
+                pictures.append(("before", view, result.before[index]))
+            if view not in result.failed:
+                pictures += [("edited", view, result.edited[index]), ("mask", view, result.masks[index])]
+        read = self.folder.write_pictures(self.round, pictures)
+        kept = {(kind, view): picture for (kind, view, _), picture in zip(pictures, read)}
+        for kind, view in kept:
+            if kind == "edited":
+                self.targets.set(view, Target(kept["edited", view], kept["mask", view]), self.round)
 
     def _begin_pass(self) -> None:
         """Batches of the views that are trained on now; everything random of a pass comes from its own seed."""
@@ -309,7 +327,13 @@ class EditRounds:
 
     def _keep_after(self, view: int, picture: Tensor) -> None:
         if view in self._views_kept:
-            self.folder.write_picture(self.round, "after", view, picture)
+            self._after.append(("after", view, picture))
+            self._write_after(at_least=WRITTEN_AT_ONCE)
+
+    def _write_after(self, at_least: int) -> None:
+        if len(self._after) >= at_least:
+            pictures, self._after = self._after, []
+            self.folder.write_pictures(self.round, pictures)
 
     def _measure(self, on_picture: Callable[[int, Tensor], object] = lambda view, picture: None) -> Measured:
         """The numbers of this moment go into the manifest: as trained, or as refined afterwards."""

@@ -16,12 +16,14 @@ from fasttext2style.sweeps.trial import HowToStyle, Studio, Trial
 from tests.ball import BALL, ball_on_floor, capture_cameras
 from tests.live.plain_host import RATES, adam
 
-STEPS = 2
+STEPS = 1
+CAMERAS = capture_cameras()[:3]
 PROMPTS = ("red", "blue denim", "made of gold")
 
 
 def how_to_style(encoder: str = "tiny", weights: str = "", grows: bool = False) -> HowToStyle:
-    styler = StylerConfig(train=("features_dc", "means")) if grows else StylerConfig()
+    train = ("features_dc", "means") if grows else ("features_dc", "features_rest")
+    styler = StylerConfig(train=train, views_per_step=1)
     # Growth looks at the second step and leaves the last fifth of them alone.
     growth = GrowthConfig(enabled=grows, every=2, gradient_threshold=0.0)
     return HowToStyle(encoder, weights, styler, growth, adam(RATES), "", 4 if grows else STEPS)
@@ -43,7 +45,7 @@ def ball_sweep(
     """With whatever history lies in the folder."""
     history = History.open(folder / "history")
     state = without_trials(history, ball_state() if state is None else state)
-    studio = Studio.of(state, capture_cameras(), how or how_to_style())
+    studio = Studio.of(state, CAMERAS, how or how_to_style())
     pairs = [(prompt, seed) for prompt in prompts for seed in seeds]
     trials = [Trial(number, *pair) for number, pair in enumerate(pairs)]
-    return Sweep(history, state, capture_cameras(), studio, trials, "the ball")
+    return Sweep(history, state, CAMERAS, studio, trials, "the ball")

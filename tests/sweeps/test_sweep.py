@@ -203,3 +203,17 @@ def test_the_picture_has_a_tile_for_the_object_as_it_is_and_one_for_each_sentenc
     entries = json.loads((tmp_path / "sheet.json").read_text())["sentences"]
     assert [entry.get("edit") for entry in entries] == [1, 2, 3, None]
     assert np.asarray(sheet).shape[1] == 2 * (2 * SIZE + GAP) + GAP
+
+
+def test_what_an_object_grows_depends_on_sentence_and_seed_alone(tmp_path):
+    """Densification draws from torch's own generator, from which others draw, too."""
+    sweep = ball_sweep(tmp_path, PROMPTS[:2], how_to_style(grows=True))
+    one, other = sweep.studio("cpu"), sweep.studio("cpu")
+    first, second = (one.do(trial) for trial in sweep.trials)
+    torch.rand(7)
+    following = torch.random.get_rng_state()
+    turned = [other.do(trial) for trial in reversed(sweep.trials)]
+    assert torch.equal(torch.random.get_rng_state(), following), "and whoever else draws does not notice"
+    for ours, theirs in zip(reversed(turned), (first, second)):
+        assert ours.has_grown and ours.columns.keys() == theirs.columns.keys()
+        assert all(torch.equal(column, theirs.columns[name]) for name, column in ours.columns.items())
