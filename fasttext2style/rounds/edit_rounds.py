@@ -311,7 +311,8 @@ class EditRounds:
             if view in self._views_kept:
                 pictures.append(("before", view, result.before[index]))
             if view not in result.failed:
-                pictures += [("edited", view, result.edited[index]), ("mask", view, result.masks[index])]
+                pictures.append(("edited", view, result.edited[index]))
+                pictures.append(("mask", view, result.masks[index]))
         read = self.folder.write_pictures(self.round, pictures)
         kept = {(kind, view): picture for (kind, view, _), picture in zip(pictures, read)}
         for kind, view in kept:

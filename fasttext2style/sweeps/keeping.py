@@ -16,7 +16,7 @@ from fasttext2style.history.steps import Step
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.styling.as_step import thumbnail
 from fasttext2style.sweeps.trial import Studio, Trial, Tried
-from fasttext2style.trust.documents import is_count, is_mapping, is_text
+from fasttext2style.trust.documents import is_count, is_mapping
 
 SWEEP = "sweep"
 """Setting of steps that are trials: their key, and the second judge."""
@@ -43,6 +43,24 @@ def without_trials(history: History, state: SceneState) -> SceneState:
         else:
             later.append(step.id)
     return state
+
+
+def edits_beneath(history: History, state: SceneState) -> list[tuple[int, str]]:
+    """Numbers and names of the edits in force that changed the object, but for trials."""
+    ours, found = state.ids[state.selection > 0].cpu(), []
+    numbers = numbers_of_edits(history)
+    for step in history.edits:
+        footprint = history.footprint(step.id)
+        touched = torch.cat([footprint.changed_ids, footprint.exchanged_ids]).cpu()
+        if not is_trial(step) and bool(torch.isin(ours, touched).any()):
+            found.append((numbers[step.id], step.name))
+    return found
+
+
+def numbers_of_edits(history: History) -> dict[int, int]:
+    """Step -> its number as `ft2s history` has it: selections do not count."""
+    edits = [step.id for step in history.steps if step.kind == "edit"]
+    return {step_id: number for number, step_id in enumerate(edits, 1)}
 
 
 def is_trial(step: Step) -> bool:
@@ -125,14 +143,14 @@ def in_force(state: SceneState, delta: Delta) -> Iterator[SceneState]:
 def second_judge_of(step: Step) -> str:
     """Who else judged a trial; empty: nobody."""
     facts: Any = step.settings.get(SWEEP)
-    judge = facts.get("second_judge") if is_mapping(facts) else None
-    return judge if is_text(judge) else ""
+    judge = facts.get("second_judge") if is_mapping(facts) else ""
+    return judge if isinstance(judge, str) else ""
 
 
 def _key_of(step: Step) -> str:
     facts: Any = step.settings.get(SWEEP)  # of a file that anybody may have written
-    key = facts.get("key") if is_mapping(facts) else None
-    return key if is_text(key) else ""
+    key = facts.get("key") if is_mapping(facts) else ""
+    return key if isinstance(key, str) else ""
 
 
 def _owner(history: History, delta: Delta) -> int | None:

@@ -12,13 +12,12 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from fasttext2style.evaluation.report import to_uint8, write_png, write_report
-from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.history.steps import Step
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.rasterize import render
 from fasttext2style.styling.views import object_views
-from fasttext2style.sweeps.keeping import in_force, second_judge_of
+from fasttext2style.sweeps.keeping import in_force, numbers_of_edits, second_judge_of
 from fasttext2style.sweeps.sweep import Sweep
 from fasttext2style.trust.text import one_line
 
@@ -58,12 +57,6 @@ def contact_sheet(sweep: Sweep) -> UInt8[np.ndarray, "height width 3"]:
             pictures = _seen(shown, views)
         tiles.append(_Tile(pictures, (f"{numbers[step.id]}  {title}", *_facts(step))))
     return _laid_out(tiles)
-
-
-def numbers_of_edits(history: History) -> dict[int, int]:
-    """Step -> its number as `ft2s history` has it: selections do not count."""
-    edits = [step.id for step in history.steps if step.kind == "edit"]
-    return {step_id: number for number, step_id in enumerate(edits, 1)}
 
 
 def report_of(sweep: Sweep) -> dict[str, Any]:

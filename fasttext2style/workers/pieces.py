@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-OnStep = Callable[[int, int], object]
+OnStep = Callable[[int, int], None]
 """Called with steps done and their total."""
 TRIES = 2
 """Of a piece, and of a part that failed in one: then alone, once."""
@@ -41,7 +41,7 @@ class Tool(Protocol):
         """What whoever hands out pieces needs to know of it; it travels from the worker's process."""
         ...
 
-    def do(self, request: Any, on_step: OnStep | None = None) -> Any:
+    def do(self, request: Any, /, on_step: OnStep | None = None) -> Any:
         """The answer to a request. What is raised costs the parts of the request, not the work."""
         ...
 

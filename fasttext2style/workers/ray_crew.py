@@ -10,7 +10,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,18 @@ class _Begun:
     """The question how far it is, while that is open."""
 
 
+class WorkerActor(Worker):
+    """Answers while it is at work. A client (ray://) cannot choose the group when it calls, so the methods say it."""
+
+    @ray.method(concurrency_group="tell")
+    def steps(self) -> tuple[int, int, int]:
+        return super().steps()
+
+    @ray.method(concurrency_group="tell")
+    def stop(self, number: int) -> None:
+        super().stop(number)
+
+
 class RayCrew:
     """A `Crew` of actors, one per worker."""
 
@@ -63,7 +76,7 @@ class RayCrew:
         self._place, self._name, self._pack = place, name, pack
         self._load = ray.put(load)  # once: it may hold a scene
         remote: Any = ray.remote  # its types know no groups
-        self._actor_class = remote(concurrency_groups={"tell": 1})(Worker).options(
+        self._actor_class = remote(concurrency_groups={"tell": 1})(WorkerActor).options(
             num_cpus=place.threads,
             num_gpus=1 if place.device == "cuda" else 0,
             max_restarts=0,
@@ -116,10 +129,13 @@ class RayCrew:
         return known.about
 
     def hand_in(self, request: Any) -> Any:
-        return ray.put(self._pack(request))
+        packed = self._pack(request)
+        with self._connected():
+            return ray.put(packed)
 
     def handed_in(self, piece: Any) -> Any:
-        packed: Any = ray.get(piece)
+        with self._connected():
+            packed: Any = ray.get(piece)
         return packed.request()
 
     def free(self) -> list[int]:
@@ -127,10 +143,15 @@ class RayCrew:
 
     def begin(self, worker: int, piece: Any, rows: list[int], on_step: OnStep | None) -> None:
         self._count_begun += 1
-        ref = self._actors[worker].do.remote(self._count_begun, piece, rows)
+        with self._connected():
+            ref = self._actors[worker].do.remote(self._count_begun, piece, rows)
         self._begun[worker] = _Begun(ref, self._count_begun, on_step)
 
     def wait(self) -> list[tuple[int, Any]]:
+        with self._connected():
+            return self._ended()
+
+    def _ended(self) -> list[tuple[int, Any]]:
         for worker, outcome in self._loaded(0.0):
             if not isinstance(outcome, Loaded):
                 warn(f"A worker could not be replaced: {outcome}")
@@ -153,10 +174,11 @@ class RayCrew:
         return [(refs[ref], self._outcome(refs[ref])) for ref in ready]
 
     def stop(self) -> None:
-        for worker, begun in list(self._begun.items()):
-            self._actors[worker].stop.options(concurrency_group="tell").remote(begun.number)
-            # What was begun next waits behind it, and its outcome is nobody's.
-            del self._begun[worker]
+        # What is begun next waits behind what was begun, whose outcome is nobody's.
+        begun, self._begun = self._begun, {}
+        with suppress(ConnectionError):
+            for worker, it in begun.items():
+                self._actors[worker].stop.remote(it.number)
 
     def close(self) -> None:
         if self._is_closed:
@@ -164,12 +186,23 @@ class RayCrew:
         self._is_closed = True
         atexit.unregister(self.close)
         if ray.is_initialized():
-            for worker in list(self._actors):
-                self._drop(worker)
+            with suppress(ConnectionError):
+                for worker in list(self._actors):
+                    self._drop(worker)
             if self._place.is_connected_here:
                 ray.shutdown()
         if self._place.folder is not None:
             self._place.folder.remove()
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionError as error:  # of a client (ray://), whose head has gone
+            raise ValueError(
+                f"The workers {self._place.where} cannot be reached any more: the head of the cluster has gone, or the "
+                "network. What is complete is kept: start it again and go on, or go on without --workers."
+            ) from error
 
     def _start(self, worker: int) -> None:
         self._actors[worker] = actor = self._actor_class.remote(self._place.threads)
@@ -222,7 +255,7 @@ class RayCrew:
                 if number == begun.number:
                     begun.on_step(done, total)
             if begun.asked is None:
-                begun.asked = self._actors[worker].steps.options(concurrency_group="tell").remote()
+                begun.asked = self._actors[worker].steps.remote()
 
 
 def _in_words(error: RayError) -> str:

@@ -24,12 +24,12 @@ from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, checkpoints_in, read_checkpoint
+from fasttext2style.plugin.host.pipelines import ObjectPipelineConfig
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.runs.field_run import FieldRun, is_field_run
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction, read_report
 from fasttext2style.plugin.runs.run import Run
-from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene
 from fasttext2style.scene.files.atomic import atomic_write
@@ -202,7 +202,7 @@ def _read_scene(path: Path) -> Gaussians:
 
 def _graders(run: Run | FieldRun, settings: EvaluationSettings, caption: str) -> Graders:
     """Encoders and LPIPS by the settings; texts need a caption."""
-    graders = Graders(_optimised_encoder(run))
+    graders = Graders(optimised_encoder(run.config.pipeline))
     if not caption:
         graders.left_out.append("text metrics: the run has no prompt; give --caption and --source-caption.")
     elif settings.encoders:
@@ -214,10 +214,9 @@ def _graders(run: Run | FieldRun, settings: EvaluationSettings, caption: str) ->
     return graders
 
 
-def _optimised_encoder(run: Run | FieldRun) -> str | None:
-    """NAME or NAME:WEIGHTS of the encoder that the run's loss asked, None if there was none."""
-    pipeline = run.config.pipeline
-    if not isinstance(pipeline, StylePipelineConfig):
+def optimised_encoder(pipeline: Any) -> str | None:
+    """NAME or NAME:WEIGHTS of the encoder that the loss of a run with these settings asked, None if there was none."""
+    if not isinstance(pipeline, ObjectPipelineConfig):
         return None
     if isinstance(pipeline, RoundsPipelineConfig) and pipeline.rounds.losses.text_weight == 0:
         return None

@@ -11,13 +11,14 @@ from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.history.steps import run_folder
 from fasttext2style.plugin.host.old_runs import read_config
+from fasttext2style.plugin.host.pipelines import ObjectPipelineConfig
 from fasttext2style.plugin.host.rates import maker_of
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.plugin.runs.trust import by_whom
 from fasttext2style.plugin.style.method import fasttext2style
 from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.selection.selection import Selection
-from fasttext2style.sweeps.keeping import without_trials
+from fasttext2style.sweeps.keeping import edits_beneath, without_trials
 from fasttext2style.sweeps.sentences import Sentences
 from fasttext2style.sweeps.sheet import write_sheet
 from fasttext2style.sweeps.sweep import Sweep
@@ -70,7 +71,7 @@ def try_styles(path: Path, settings: StylesSettings, trust: bool = False) -> Pat
     sentences = Sentences.built_in() if settings.prompts is None else Sentences.read(settings.prompts.expanduser())
     folder = run_folder(path)
     with by_whom(folder, trust):
-        how, seed, is_styled = _how(folder, settings)
+        how, seed, has_object = _how(folder, settings)
         encoder = load_encoder(how.encoder, how.encoder_weights or None)
         for warning in sentences.check(encoder, how.styler.objective.negatives):
             warn(warning)
@@ -78,14 +79,15 @@ def try_styles(path: Path, settings: StylesSettings, trust: bool = False) -> Pat
         pairs = [(sentence.text, seed) for sentence in sentences.all for seed in seeds]
         trials = [Trial(number, *pair) for number, pair in enumerate(pairs)]
         with WriteLock(folder):
-            return _swept(folder, settings, choice, how, trials, is_styled)
+            return _swept(folder, settings, choice, how, trials, has_object)
 
 
 def _how(folder: Path, settings: StylesSettings) -> tuple[HowToStyle, int, bool]:
-    """How a run styles, its seed, and whether it styles at all: a reconstruction is styled as the method would."""
+    """How a run styles, its seed, and whether it has an object. One that does not style is styled as the method
+    would, with the best encoder that is here."""
     config = read_config(folder / "config.yml")
     pipeline = config.pipeline
-    is_styled = isinstance(pipeline, StylePipelineConfig)
+    has_object = isinstance(pipeline, ObjectPipelineConfig)
     if not isinstance(pipeline, StylePipelineConfig):
         config = deepcopy(fasttext2style.config)
         pipeline = config.pipeline
@@ -107,15 +109,20 @@ def _how(folder: Path, settings: StylesSettings) -> tuple[HowToStyle, int, bool]
         repr(rates),
         steps,
     )
-    return how, pipeline.seed, is_styled
+    return how, pipeline.seed, has_object
 
 
 def _swept(
-    folder: Path, settings: StylesSettings, choice: WorkersChoice, how: HowToStyle, trials: list[Trial], styled: bool
+    folder: Path,
+    settings: StylesSettings,
+    choice: WorkersChoice,
+    how: HowToStyle,
+    trials: list[Trial],
+    has_object: bool,
 ) -> Path:
     run, history, state = open_run_with_history(folder)
     state = without_trials(history, state)
-    state, origin = _with_object(state, settings.object_file, folder, styled)
+    state, origin = _with_object(state, settings.object_file, folder, has_object)
     cameras = run.cameras("train")
     studio = Studio.of(state, cameras, how)
     sweep = Sweep(history, state, cameras, studio, trials, origin)
@@ -124,6 +131,11 @@ def _swept(
     output.parent.mkdir(parents=True, exist_ok=True)  # what cannot be is known before the work
     if sweep.steps:
         say(f"{len(sweep.steps)} of {len(trials)} are steps of {history.folder} already, and not tried again.")
+    if sweep.left and (beneath := edits_beneath(history, state)):
+        say(
+            f"The object is taken as it is, with {' and '.join(f'edit {number} ({name})' for number, name in beneath)} "
+            f"in force. To try sentences in place of that:  ft2s history drop {quote(str(folder))} {beneath[-1][0]}"
+        )
     device = run.device
 
     def hired() -> Crew:
@@ -143,7 +155,7 @@ def _swept(
     return output
 
 
-def _with_object(state: SceneState, file: Path | None, folder: Path, styled: bool) -> tuple[SceneState, str]:
+def _with_object(state: SceneState, file: Path | None, folder: Path, has_object: bool) -> tuple[SceneState, str]:
     """The scene with the object that is meant, and where that comes from.
 
     Raises:
@@ -157,7 +169,7 @@ def _with_object(state: SceneState, file: Path | None, folder: Path, styled: boo
     select = f"ft2s select {quote(str(folder))} --by auto, then --object-file"
     if not bool((state.selection > 0).any()):
         raise ValueError(f"Nothing is selected in {folder}. Choose the object: {select}.")
-    if not styled and bool((state.selection == 1).all()):
+    if not has_object and bool((state.selection == 1).all()):
         raise ValueError(f"{folder} is a reconstruction, in which no object was chosen yet: {select}.")
     return state, "the run's own"
 
