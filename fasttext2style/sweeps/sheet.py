@@ -43,7 +43,8 @@ def contact_sheet(sweep: Sweep) -> UInt8[np.ndarray, "height width 3"]:
         ValueError: a step of the history is damaged, or no view shows the object.
     """
     thing = sweep.state.gaussians().subset(sweep.state.selection > 0)
-    views = object_views(thing, sweep.cameras, SIZE, MARGIN).evenly(SIDES)
+    views = object_views(thing, sweep.cameras, SIZE, MARGIN)
+    views = views[[side * len(views) // SIDES for side in range(SIDES)]]  # first and last may be neighbours on a circle
     numbers = numbers_of_edits(sweep.history)
     how = sweep.studio.how
     tiles = [_Tile(_seen(sweep.state, views), ("as it is", f"{how.steps} steps each, encoder {how.encoder}"))]
@@ -83,7 +84,7 @@ def _facts(step: Step) -> tuple[str, str]:
         return "" if None in pair else f"{pair[0]:.3f} to {pair[1]:.3f}"
 
     judged, judge = change("judged"), one_line(second_judge_of(step), 40)
-    return f"{step.seconds:.0f} s   similarity {change('similarity')}", f"{judge} {judged}" if judged else ""
+    return f"{step.seconds:.0f} s   similarity {change('similarity')}", f"second judge ({judge}) {judged}" if judged else ""
 
 
 @torch.no_grad()

@@ -24,8 +24,11 @@ class WorkersChoice:
         return not self.address and self.count == 1
 
 
-def read_workers(text: str) -> WorkersChoice:
-    """What was typed after --workers; nothing is started or asked.
+def read_workers(text: str, typed: bool = False) -> WorkersChoice:
+    """What stands after --workers; nothing is started or asked.
+
+    Args:
+        typed: by the user, now, and not in the settings of a run.
 
     Raises:
         ValueError: neither a number nor an address, Ray is not installed, or somebody else named the address.
@@ -41,7 +44,7 @@ def read_workers(text: str) -> WorkersChoice:
             f"--workers is a number from 1 to {MOST_WORKERS} (that many on this machine), or the address of a Ray "
             f"cluster such as ray://HEAD:10001; got {text!r}."
         )
-    if choice.address and names_come_from_others():
+    if choice.address and not typed and names_come_from_others():
         # Ray unpickles what a cluster answers: whoever runs it can run anything here.
         raise NotTrusted(
             f"These settings send views to a Ray cluster at {choice.address}, and were not written by you on this "

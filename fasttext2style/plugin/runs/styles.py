@@ -58,7 +58,7 @@ class StylesSettings:
             raise ValueError(f"The picture is written as .png, got --output {self.output}.")
         if self.encoder_weights and not self.encoder:
             raise ValueError("--encoder-weights belong to an encoder: give --encoder, too.")
-        return read_workers(self.workers)
+        return read_workers(self.workers, typed=True)
 
 
 def try_styles(path: Path, settings: StylesSettings, trust: bool = False) -> Path:
@@ -67,7 +67,7 @@ def try_styles(path: Path, settings: StylesSettings, trust: bool = False) -> Pat
     Raises:
         ValueError: no run, no object, sentences that say nothing to the encoder, or another program writes to the run.
     """
-    choice = settings.check()  # before the run is looked at: an address that was typed is the user's own
+    choice = settings.check()
     sentences = Sentences.built_in() if settings.prompts is None else Sentences.read(settings.prompts.expanduser())
     folder = run_folder(path)
     with by_whom(folder, trust):
