@@ -47,6 +47,10 @@ class Seen:
         before, after = (Sight.joined([getattr(part, state) for part in parts]) for state in ("before", "after"))
         return Seen(before, after, embeddings)
 
+    def to(self, device: torch.device | str) -> Seen:
+        pairs = {name: Pair(*(side.to(device) for side in pair)) for name, pair in self.embeddings.items()}
+        return Seen(self.before.to(device), self.after.to(device), pairs)
+
     @staticmethod
     def of(before: Sight, after: Sight, encoders: Sequence[TextImageEncoder]) -> Seen:
         """Of what was looked at already, in the same pieces."""
@@ -77,7 +81,8 @@ class Observer:
     def do(self, request: LookAt, on_step: OnStep | None = None) -> Seen:
         edit, cameras = self.edit, request.cameras.to(self.edit.after.device)
         before = look(edit.before, edit.object_before, cameras)
-        return _seen(before, look(edit.after, edit.object_after, cameras), self.encoders)
+        after = look(edit.after, edit.object_after, cameras)
+        return _seen(before, after, self.encoders).to("cpu")  # whoever asked may have no such device
 
     def close(self) -> None: ...
 
@@ -119,7 +124,7 @@ def look_by(crew: Crew, cameras: Mapping[str, Cameras]) -> dict[str, Seen]:
                 name, asked = pieces[place]
                 raise ValueError(f"View {asked.part_ids[row]} of the {name} could not be measured: {reason}")
             answers = [seen for _, seen in sorted(done.answers, key=lambda answer: answer[0])]
-            found[place] = _on_device_of(cameras, Seen.joined(answers))
+            found[place] = Seen.joined(answers).to(pieces[place][1].cameras.device)
     return {name: Seen.joined([found[place] for place, (of, _) in enumerate(pieces) if of == name]) for name in cameras}
 
 
@@ -159,9 +164,3 @@ def _crops(before: Sight, after: Sight, size: int, margin: float = 1.15) -> tupl
 def _on(edit: EditedScene, device: torch.device | str) -> EditedScene:
     moved = {it.name: getattr(edit, it.name).to(device) for it in fields(edit) if it.name != "foreign_rows"}
     return replace(edit, **moved)
-
-
-def _on_device_of(cameras: Mapping[str, Cameras], seen: Seen) -> Seen:
-    device = next(iter(cameras.values())).device
-    pairs = {name: Pair(*(side.to(device) for side in pair)) for name, pair in seen.embeddings.items()}
-    return Seen(seen.before.to(device), seen.after.to(device), pairs)

@@ -84,7 +84,10 @@ def _facts(step: Step) -> tuple[str, str]:
         return "" if None in pair else f"{pair[0]:.3f} to {pair[1]:.3f}"
 
     judged, judge = change("judged"), one_line(second_judge_of(step), 40)
-    return f"{step.seconds:.0f} s   similarity {change('similarity')}", f"second judge ({judge}) {judged}" if judged else ""
+    return (
+        f"{step.seconds:.0f} s   similarity {change('similarity')}",
+        f"second judge ({judge}) {judged}" if judged else "",
+    )
 
 
 @torch.no_grad()

@@ -142,7 +142,7 @@ class Stylist:
             ValueError: no view shows it, or the training diverged.
         """
         # Densification draws from torch's own generators; whoever else does shall not notice.
-        with torch.random.fork_rng(enabled=True):
+        with torch.random.fork_rng([torch.cuda.current_device()] if self._device.startswith("cuda") else []):
             torch.manual_seed(trial.seed)
             return self._tried(trial, on_step)
 
