@@ -20,6 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -89,8 +90,8 @@ class EditRounds:
         self._scene = subject.fingerprint()
         self._views_kept = views_kept(config.keep, views.shown)
         self._residuals: dict[int, float] = {}
-        self._after: list[tuple[Kind, int, Tensor]] = []
-        """Pictures of the end of a round that are to be written yet."""
+        self._renders: list[tuple[Kind, int, Tensor]] = []
+        """Pictures before and after a round that are to be written yet."""
         self._edits_so_far = 0
         self._most_views = self.plan.batch
         self._manifest: dict[str, Any] = {}
@@ -250,8 +251,8 @@ class EditRounds:
     def end_round(self) -> Round:
         """Write the round down and go on to the next one; called by hand, it ends a round before its last step."""
         with self._watch.phase("measuring"):
-            measured = self._measure(self._keep_after)
-            self._write_after(at_least=0)
+            measured = self._measure(partial(self._keep_render, "after"))
+            self._write_renders(at_least=0)
         self._residuals = measured.residuals
         folder = self.folder.folder(self.round)
         snapshot = folder / f"snapshot_{self.step:06d}.safetensors"
@@ -273,7 +274,7 @@ class EditRounds:
         self.folder.begin(self.round)
         self.targets.begin_round()
         self.subject.re_anchor()
-        self._manifest, self._after = {"edits": [], "metrics": {}, "seconds": {}}, []
+        self._manifest, self._renders = {"edits": [], "metrics": {}, "seconds": {}}, []
         self._watch, self._round_started = Stopwatch(), time.perf_counter()
         if self.config.schedule.reset_adam:
             for optimizer in self._optimizers.values():
@@ -292,7 +293,10 @@ class EditRounds:
         )
         seed = derived_seed(self.task.seed, self.round, self.step)
         with self._watch.phase("editing"):
-            result = self._editor.edit(chosen, self.round, seed, self._on_edit_step)
+            result = self._editor.edit(
+                chosen, self.round, seed, self._on_edit_step, partial(self._keep_render, "before")
+            )
+            self._write_renders(at_least=0)
         self._edits_so_far += 1
         with self._watch.phase("writing"):
             for start in range(0, len(chosen), WRITTEN_AT_ONCE):
@@ -308,8 +312,6 @@ class EditRounds:
         pictures: list[tuple[Kind, int, Tensor]] = []
         for index in some:
             view = result.views[index]
-            if view in self._views_kept:
-                pictures.append(("before", view, result.before[index]))
             if view not in result.failed:
                 pictures.append(("edited", view, result.edited[index]))
                 pictures.append(("mask", view, result.masks[index]))
@@ -326,14 +328,14 @@ class EditRounds:
         self._batches = Batches(train_views, self.views, batch, self.config.schedule.patch, seed)
         self.subject.draw_from(seed)
 
-    def _keep_after(self, view: int, picture: Tensor) -> None:
+    def _keep_render(self, kind: Kind, view: int, picture: Tensor) -> None:
         if view in self._views_kept:
-            self._after.append(("after", view, picture))
-            self._write_after(at_least=WRITTEN_AT_ONCE)
+            self._renders.append((kind, view, picture))
+            self._write_renders(at_least=WRITTEN_AT_ONCE)
 
-    def _write_after(self, at_least: int) -> None:
-        if len(self._after) >= at_least:
-            pictures, self._after = self._after, []
+    def _write_renders(self, at_least: int) -> None:
+        if len(self._renders) >= at_least:
+            pictures, self._renders = self._renders, []
             self.folder.write_pictures(self.round, pictures)
 
     def _measure(self, on_picture: Callable[[int, Tensor], object] = lambda view, picture: None) -> Measured:
