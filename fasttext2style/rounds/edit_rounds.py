@@ -80,7 +80,7 @@ class EditRounds:
         self.config, self.folder = config, folder
         self.mode = MODES[task.mode]
         self.plan = config.schedule.resolved(len(views.shown), views.cameras.device.type == "cuda")
-        self.targets = Targets(views, config.schedule.train_on)
+        self.targets = Targets(views, config.schedule.train_on, self._read_target)
         self.round, self.step = 1, 0
         self._round_plan, self._refines_only = self.plan, False
         self._round_length = self.plan.steps_per_round
@@ -129,7 +129,7 @@ class EditRounds:
         self._snapshot = load_tensors(last.snapshot)
         load_random_states(self._snapshot)
         if last.number > 0:
-            self._restore(last, rounds)
+            self._restore(last)
             self._write_page()
         if refinement_steps:
             self.refine(refinement_steps)
@@ -160,11 +160,19 @@ class EditRounds:
         self._round_plan = replace(self.plan, steps=steps)
         self._round_length = self._round_plan.steps_per_round
 
-    def _restore(self, last: Round, rounds: list[Round]) -> None:
+    def _read_target(self, view: int, number: int) -> Target:
+        """What a round kept of a view.
+
+        Raises:
+            ValueError: it is missing or damaged.
+        """
+        kept = Round(number, self.folder.folder(number), {})
+        return Target(kept.picture("edited", view), kept.picture("mask", view))
+
+    def _restore(self, last: Round) -> None:
         self.subject.load_state(self._snapshot)
         for view, number in last.manifest["edited_in"].items():
-            view, edited = int(view), rounds[number]
-            self.targets.set(view, Target(edited.picture("edited", view), edited.picture("mask", view)), number)
+            self.targets.set(int(view), self._read_target(int(view), number), number)
         self.targets.asked(last.manifest["round_views"])
         self._residuals = {int(view): value for view, value in last.manifest["residuals"].items()}
         self._edits_so_far = last.manifest["edits_so_far"]
@@ -293,6 +301,7 @@ class EditRounds:
         )
         seed = derived_seed(self.task.seed, self.round, self.step)
         with self._watch.phase("editing"):
+            self.targets.let_go(chosen)
             result = self._editor.edit(
                 chosen, self.round, seed, self._on_edit_step, partial(self._keep_render, "before")
             )

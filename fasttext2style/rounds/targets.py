@@ -186,10 +186,14 @@ class ViewEditor:
 
 
 class Targets:
-    """The last edited picture of each view, and which views the current round trains on."""
+    """The last edited picture of each view, and which views the current round trains on.
 
-    def __init__(self, views: SceneViews, train_on: TrainOn) -> None:
-        self._views, self._train_on = views, train_on
+    Args:
+        read: the picture of a view that a round kept, for those that were let go of.
+    """
+
+    def __init__(self, views: SceneViews, train_on: TrainOn, read: Callable[[int, int], Target] | None = None) -> None:
+        self._views, self._train_on, self._read = views, train_on, read
         self._last: dict[int, Target] = {}
         self._untouched: dict[int, Target] = {}
         self._edited_in: dict[int, int] = {}
@@ -204,9 +208,17 @@ class Targets:
         """A view was edited in a round."""
         self._last[view], self._edited_in[view] = target, round_number
 
+    def let_go(self, views: list[int]) -> None:
+        """New pictures of these views are about to come: the old ones, which lie on disk, need not wait for them in
+        memory."""
+        if self._read is not None:
+            for view in views:
+                self._last.pop(view, None)
+            self._views.let_go(views, ("target", "mask"))
+
     def asked(self, chosen: list[int]) -> None:
         """The round asked for these views: those that have a target, if only an older one, are trained on."""
-        self._newest = sorted(view for view in chosen if view in self._last)
+        self._newest = sorted(view for view in chosen if view in self._edited_in)
         self.round_views = sorted({*self.round_views, *self._newest})
 
     @property
@@ -222,11 +234,13 @@ class Targets:
         if self._train_on == "round":
             return self.round_views
         if self._train_on == "latest":
-            return sorted(self._last)
-        return sorted({*self._views.shown, *self._last})
+            return sorted(self._edited_in)
+        return sorted({*self._views.shown, *self._edited_in})
 
     def __getitem__(self, view: int) -> Target:
         """A view's last edited picture, or its photograph."""
+        if view not in self._last and self._read is not None and view in self._edited_in:
+            self._last[view] = self._read(view, self._edited_in[view])
         if view in self._last:
             return self._last[view]
         if view not in self._untouched:
