@@ -21,6 +21,7 @@ from fasttext2style.commands.new import New
 from fasttext2style.commands.rounds import Rounds
 from fasttext2style.commands.run import Run
 from fasttext2style.commands.select import Select
+from fasttext2style.commands.styles import Styles
 from fasttext2style.commands.turntable import Turntable
 from fasttext2style.commands.views import Views
 from fasttext2style.commands.words import Words
@@ -43,6 +44,7 @@ Command = (
     | Annotated[Rounds, tyro.conf.subcommand("rounds", prefix_name=False)]
     | Annotated[Run, tyro.conf.subcommand("run", prefix_name=False)]
     | Annotated[Select, tyro.conf.subcommand("select", prefix_name=False)]
+    | Annotated[Styles, tyro.conf.subcommand("styles", prefix_name=False)]
     | Annotated[Turntable, tyro.conf.subcommand("turntable", prefix_name=False)]
     | Annotated[Views, tyro.conf.subcommand("views", prefix_name=False)]
     | Annotated[Words, tyro.conf.subcommand("words", prefix_name=False)]

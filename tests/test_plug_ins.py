@@ -169,3 +169,11 @@ def test_to_tell_a_module_from_weights_imports_nothing(tmp_path, monkeypatch):
     assert name_and_weights("package_of_others.encoders:Own:file") == ("package_of_others.encoders:Own", "file")
     with named_by_others("a run"), pytest.raises(NotTrusted):
         load_encoder("package_of_others.encoders:Own")
+
+
+def test_runs_of_others_may_name_the_encoders_of_this_package():
+    """`ft2s evaluate` judges by one of them, whoever wrote the run."""
+    with named_by_others("a run"):
+        assert load_encoder("tiny").name == "tiny"
+        with pytest.raises(NotTrusted):
+            load_encoder("fasttext2style.guidance.tiny_encoder:TinyEncoder")

@@ -26,10 +26,10 @@ from fasttext2style.editors.load import load_editor
 from fasttext2style.evaluation.halo import widened
 from fasttext2style.evaluation.report import versions
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
-from fasttext2style.rounds.hiring import hire
+from fasttext2style.rounds.packed import Packed
 from fasttext2style.rounds.views import to_bytes
-from fasttext2style.rounds.worker import Packed
-from fasttext2style.rounds.workers import Workers, WorkersChoice, workers_of
+from fasttext2style.rounds.workers import Workers, hire_editors, workers_of
+from fasttext2style.workers.choice import WorkersChoice
 
 
 class Nothing:
@@ -91,7 +91,7 @@ def table(load: Callable[[str], ImageEditor], size: list[int], views: int, optio
         if count == 0:
             workers: Workers = workers_of(load(options.device))
         else:
-            workers = hire(WorkersChoice(count), load, options.device, "it")
+            workers = hire_editors(WorkersChoice(count), load, options.device, "it")
         start = time.perf_counter() - started
         try:
             answers = edited(workers, requests, views)  # warms up

@@ -2,7 +2,7 @@
 
     python examples/benchmarks/workers_on_paper.py
 
-`rounds/pieces.py` deals out the pieces of a round to workers whose edits take as long as was measured on one GPU, give
+`workers/pieces.py` deals out the pieces of a round to workers whose edits take as long as was measured on one GPU, give
 or take, while the run's process renders, packs and fetches one piece after the other over one network card. Some
 workers die and load their editor again. Prints one row per number of workers, with what each part of a round takes and
 what everybody waits for; writes workers_on_paper.json. The numbers put in have their sources beside them; whoever has
@@ -25,7 +25,8 @@ import torch
 
 from fasttext2style.editors.editor import EditRequest, EditResult, OnStep
 from fasttext2style.evaluation.report import versions
-from fasttext2style.rounds.pieces import Failed, edit_pieces
+from fasttext2style.rounds.workers import edit_pieces
+from fasttext2style.workers.pieces import Failed
 
 EDIT_SECONDS = {1: 0.72, 4: 0.26, 16: 0.22}
 """Of a view, by views at once: InstructPix2Pix's size, fp16, 512x512, 20 steps, one H200 (docs/measurements.md)."""

@@ -73,6 +73,11 @@ class EditRequest:
         if len(self.view_ids) != len(self.images):
             raise ValueError(f"{len(self.images)} views need as many view_ids, got {len(self.view_ids)}")
 
+    @property
+    def part_ids(self) -> tuple[int, ...]:
+        """What can be done by itself, for whoever hands out the work (workers/pieces.py): the views."""
+        return self.view_ids
+
     def select(self, rows: Sequence[int]) -> EditRequest:
         """The same wish for some of the views."""
         rows = list(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -67,6 +68,20 @@ class Sight:
     """Which share of each pixel's colour comes from the object."""
     depths: Float[Tensor, "views height width"]
     """Expected distance along the viewing axis; 0 where nothing is."""
+
+    @staticmethod
+    def joined(parts: Sequence[Sight]) -> Sight:
+        """One after the other."""
+        images, coverage, depths = (
+            torch.cat([getattr(part, name) for part in parts]) for name in ("images", "coverage", "depths")
+        )
+        return Sight(Cameras.concatenated([part.cameras for part in parts]), images, coverage, depths)
+
+    def some(self, views: slice) -> Sight:
+        return Sight(self.cameras[views], self.images[views], self.coverage[views], self.depths[views])
+
+    def to(self, device: torch.device | str) -> Sight:
+        return Sight(self.cameras.to(device), self.images.to(device), self.coverage.to(device), self.depths.to(device))
 
 
 @torch.no_grad()

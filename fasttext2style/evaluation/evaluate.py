@@ -17,12 +17,15 @@ from fasttext2style.evaluation.edit import EditedScene, Sight, look
 from fasttext2style.evaluation.footprints import footprint_deviation
 from fasttext2style.evaluation.halo import pixels_outside
 from fasttext2style.evaluation.image_metrics import largest_change, lpips_inside, mean_color, psnr, ssim
-from fasttext2style.evaluation.text_metrics import direction_consistency, direction_similarity, embed, similarity
+from fasttext2style.evaluation.seen import Observer, Pair, Seen, look_by
+from fasttext2style.evaluation.text_metrics import direction_consistency, direction_similarity, similarity
 from fasttext2style.evaluation.warping import warp
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.image_losses import ContentLoss
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.workers.in_process import InProcess
+from fasttext2style.workers.pieces import Crew
 
 ONE_STEP = 1 / 255
 """Share of a pixel's colour below which the object cannot change it by more than one of 8 bits' steps."""
@@ -50,12 +53,10 @@ class Captions:
 class Sights:
     """What cameras see of a scene before and after an edit, whatever it is made of."""
 
-    before: Sight
+    views: Seen
     """Held-out views, for pictures and texts."""
-    after: Sight
-    path_before: Sight
+    path: Seen
     """Neighbouring views of a smooth camera path, for agreement between views."""
-    path_after: Sight
 
 
 def evaluate_edit(
@@ -66,6 +67,7 @@ def evaluate_edit(
     encoders: Sequence[TextImageEncoder] = (),
     lpips: ContentLoss | None = None,
     targets: Targets | None = None,
+    crew: Crew | None = None,
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """All metrics of an edit of Gaussians, and the pictures they were measured on.
 
@@ -77,23 +79,23 @@ def evaluate_edit(
         encoders: what compares with the captions.
         lpips: left out if None.
         targets: edited pictures; None for edits that had none.
+        crew: observers (`seen.Observer`) of this scene with these encoders; None: this process looks.
 
     Raises:
         ValueError: no view shows the object.
     """
-    before, after = look(edit.before, edit.object_before, views), look(edit.after, edit.object_after, views)
-    _check_shown(before, after)
-    path_before, path_after = look(edit.before, edit.object_before, path), look(edit.after, edit.object_after, path)
+    found = look_by(crew or InProcess(Observer(edit, encoders)), {"held-out views": views, "camera path": path})
+    sights = Sights(*found.values())
+    _check_shown(sights.views)
     seen = None if targets is None else look(edit.after, edit.object_after, targets.cameras)
-    sights = Sights(before, after, path_before, path_after)
     report, pictures = evaluate_sights(sights, captions, encoders, lpips, targets, seen)
     report["outside"] |= {
         "gaussians_changed": edit.foreign_rows,
         "largest_parameter_change": edit.largest_outside_change(),
     }
     report["footprint_deviation"] = {
-        "before": _deviation(edit.before, path_before, edit.object_before),
-        "after": _deviation(edit.after, path_after, edit.object_after),
+        "before": _deviation(edit.before, sights.path.before, edit.object_before),
+        "after": _deviation(edit.after, sights.path.after, edit.object_after),
     }
     report["gaussians"] = {
         "before": len(edit.before),
@@ -121,12 +123,12 @@ def evaluate_sights(
     Raises:
         ValueError: no view shows the object.
     """
-    before, after = sights.before, sights.after
+    before, after = sights.views.before, sights.views.after
     views = before.cameras
-    _check_shown(before, after)
+    _check_shown(sights.views)
     inside = torch.maximum(before.coverage, after.coverage)
     outside = (inside < ONE_STEP).float()
-    path_before, path_after = sights.path_before, sights.path_after
+    path_before, path_after = sights.path.before, sights.path.after
     report: dict[str, Any] = {
         "captions": {"before": captions.before, "after": captions.after},
         "views": {"count": len(views), "width": views.width, "height": views.height, "path": len(path_before.cameras)},
@@ -142,7 +144,9 @@ def evaluate_sights(
             "outside_mask": pixels_outside(before.images, after.images, before.coverage),
         },
         "text": {
-            encoder.name: _text_metrics(encoder, captions, (before, after), (path_before, path_after))
+            encoder.name: _text_metrics(
+                encoder, captions, sights.views.embeddings[encoder.name], sights.path.embeddings[encoder.name]
+            )
             for encoder in encoders
         },
         "agreement": {
@@ -163,7 +167,8 @@ def evaluate_sights(
     return report, pictures
 
 
-def _check_shown(before: Sight, after: Sight) -> None:
+def _check_shown(views: Seen) -> None:
+    before, after = views.before, views.after
     if not bool((torch.maximum(before.coverage, after.coverage) > 0.5).any()):
         raise ValueError(
             f"None of the {len(before.cameras)} views shows the selected object, so nothing can be measured. Were "
@@ -178,38 +183,15 @@ def _distances(images: Tensor, references: Tensor, weights: Tensor, lpips: Conte
     return distances
 
 
-def _text_metrics(
-    encoder: TextImageEncoder, captions: Captions, views: tuple[Sight, Sight], path: tuple[Sight, Sight]
-) -> dict[str, float]:
+def _text_metrics(encoder: TextImageEncoder, captions: Captions, views: Pair, path: Pair) -> dict[str, float]:
     """On square crops around the object, its surroundings included."""
     source, target = encoder.embed_texts([captions.before, captions.after])
-    before, after = (embed(encoder, pictures) for pictures in _crops(*views, encoder.resolution))
-    path_before, path_after = (embed(encoder, pictures) for pictures in _crops(*path, encoder.resolution))
     return {
-        "similarity_before": similarity(before, target),
-        "similarity_after": similarity(after, target),
-        "direction_similarity": direction_similarity(before, after, source, target),
-        "direction_consistency": direction_consistency(path_before, path_after),
+        "similarity_before": similarity(views.before, target),
+        "similarity_after": similarity(views.after, target),
+        "direction_similarity": direction_similarity(*views, source, target),
+        "direction_consistency": direction_consistency(*path),
     }
-
-
-def _crops(before: Sight, after: Sight, size: int, margin: float = 1.15) -> tuple[Tensor, Tensor]:
-    """Both states of each view that shows the object, cut to a square around it and scaled to `size` pixels."""
-    inside = torch.maximum(before.coverage, after.coverage) > 0.5
-    pictures: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for view in inside.flatten(1).any(1).nonzero()[:, 0].tolist():
-        rows, columns = inside[view].nonzero().unbind(1)
-        low = torch.stack([rows.min(), columns.min()])
-        high = torch.stack([rows.max(), columns.max()]) + 1
-        # At most the picture's shorter side, and moved back into the picture where it would leave it.
-        side = min(round(int((high - low).max()) * margin), *inside.shape[1:])
-        limit = torch.tensor(inside.shape[1:], device=low.device) - side
-        top, left = torch.minimum(((low + high - side) // 2).clamp_min(0), limit).tolist()
-        for sight, crops in zip((before, after), pictures):
-            crop = sight.images[view, top : top + side, left : left + side].permute(2, 0, 1)[None]
-            crop = torch.nn.functional.interpolate(crop, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
-            crops.append(crop.permute(0, 2, 3, 1))
-    return torch.cat(pictures[0]), torch.cat(pictures[1])
 
 
 def _deviation(gaussians: Gaussians, path: Sight, is_object: Tensor) -> float:

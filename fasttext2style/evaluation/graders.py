@@ -45,6 +45,8 @@ class Graders:
     optimised: str | None = None
     """That encoder's own name, once it is loaded."""
     encoders: list[TextImageEncoder] = field(default_factory=list)
+    specs: list[str] = field(default_factory=list)
+    """NAME or NAME:WEIGHTS of each of them."""
     lpips: LpipsContent | None = None
     left_out: list[str] = field(default_factory=list)
 
@@ -75,6 +77,7 @@ class Graders:
             return
         if encoder.coverage(caption).known:
             self.encoders.append(encoder)
+            self.specs.append(spec)
             if spec == self.optimised_spec:
                 self.optimised = encoder.name
         elif required:

@@ -26,3 +26,6 @@ class EvaluationSettings:
     """Views to measure on: "eval" (held out) or "train"."""
     max_views: int = 24
     """Of more views, so many are chosen evenly."""
+    workers: str = "1"
+    """Who looks at the views: 1, this process; 8, so many processes of Ray on this machine, each on a GPU of its own
+    where there are GPUs; ray://HEAD:10001, those of a Ray cluster. More than 1 needs fasttext2style[workers]."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -48,7 +50,8 @@ def load_encoder(name: str, weights: str | None = None, device: torch.device | s
         name, why = chosen_encoder(weights)
         say(why)
     sized = re.fullmatch(r"(offline)-(\d{1,5})", name)
-    factory = PLUG_INS.find(ENCODERS.get(sized[1] if sized else name, name))
+    ours = ENCODERS.get(sized[1] if sized else name)
+    factory = _imported(ours) if ours else PLUG_INS.find(name)
     if factory is None:
         from fasttext2style.guidance.open_clip_encoder import load_open_clip_encoder
 
@@ -57,6 +60,12 @@ def load_encoder(name: str, weights: str | None = None, device: torch.device | s
     if sized:
         arguments |= {"resolution": int(sized[2])}
     return PLUG_INS.make(name, factory, TextImageEncoder, **arguments)
+
+
+def _imported(ours: str) -> Callable[..., TextImageEncoder]:
+    """A class of this package, whoever names it: runs of others may use what is packaged."""
+    module, _, name = ours.partition(":")
+    return getattr(import_module(module), name)
 
 
 class Choice(NamedTuple):

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from fasttext2style.history.delta import Delta, Footprint
+from fasttext2style.history.delta import OTHER_SCENE, Delta, Footprint
 from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.history.steps import Index, Kind, Move, Step
 from fasttext2style.history.store import Store
@@ -158,11 +158,13 @@ class History:
         metrics: Mapping[str, float] | None = None,
         thumbnail: UInt8[np.ndarray, "height width 3"] | None = None,
         picture: bytes | None = None,
+        in_force: bool = True,
     ) -> Step:
         """Keep what was just done to the scene; undone steps can then no longer be redone.
 
-        Selections are steps of their own, so that they never stand in the way of taking an edit out. `picture` is a PNG
-        of at most 1024 pixels a side that the step took its style from.
+        Not `in_force`, it was not done: it is kept as if it had been taken out, `undo` passes over it, and `blend` with
+        strength 1 does it. Selections are steps of their own, so that they never stand in the way of taking an edit
+        out. `picture` is a PNG of at most 1024 pixels a side that the step took its style from.
 
         Raises:
             ValueError: nothing changed, an edit that changes the selection too, or it could not be written; then the
@@ -192,7 +194,7 @@ class History:
             self._store.write_step(step_id, delta, facts, thumbnail, picture)
             next_gaussian_id = max(index.next_gaussian_id, delta.added.next_id)
             try:
-                moves = (*done, Move(step_id, 0.0, 1.0))
+                moves = (*done, Move(step_id, 0.0, 1.0 if in_force else 0.0))
                 self._store.write_index(Index(moves, len(moves), step_id + 1, next_gaussian_id))
             except ValueError:
                 self._store.remove_step(step_id)
@@ -230,8 +232,11 @@ class History:
         position = self._next_position()
         if position is None:
             raise ValueError("There is nothing to redo: nothing was undone since the last change")
-        step_id, old, new = self._store.index.moves[position]
-        return self._moved(state, step_id, old, new, replace(self._store.index, done=position + 1))
+        index = self._store.index
+        step_id, old, new = index.moves[position]
+        # With it come back those that changed nothing when they were made: nobody could redo them by themselves.
+        changing = (at for at in range(position + 1, len(index.moves)) if index.moves[at].old != index.moves[at].new)
+        return self._moved(state, step_id, old, new, replace(index, done=next(changing, len(index.moves))))
 
     def drop(self, step_id: int, state: SceneState) -> SceneState:
         """Take one step out and leave the later ones; `undo` or `blend` with strength 1 brings it back.
@@ -272,7 +277,17 @@ class History:
         if goes_on and moves[-1].step == step_id and any(move.step == step_id for move in moves[:-1]):
             moves, begun = moves[:-1], moves[-1].old
         moves = (*moves, Move(step_id, begun, float(strength)))
-        return self._moved(state, step_id, old, float(strength), replace(index, moves=moves, done=len(moves)))
+        try:
+            return self._moved(state, step_id, old, float(strength), replace(index, moves=moves, done=len(moves)))
+        except ValueError as error:
+            others = self._earlier_on_the_same(step_id) if old == 0 and OTHER_SCENE in str(error) else []
+            if not others:
+                raise
+            raise ValueError(
+                f"{self.step(step_id).name} changes the same Gaussians as {' and '.join(others)}, and was made when "
+                f"{'that was' if len(others) == 1 else 'one of these was'} not in force, or not as strongly: take it "
+                "out first (ft2s history drop)."
+            ) from error
 
     def before(self, state: SceneState, step_id: int) -> SceneState:
         """The scene as it was before a step: that one and all later ones taken back, on a copy.
@@ -329,6 +344,12 @@ class History:
                 if self.footprint(later.id).columns == {SELECTION}:
                     self.delta(later.id).select_again(state)
         return state
+
+    def _earlier_on_the_same(self, step_id: int) -> list[str]:
+        """Names of the earlier steps in force that touch what a step touches."""
+        footprint, position = self.footprint(step_id), self._position(step_id)
+        earlier = [step.id for step in self.applied if self._position(step.id) < position]
+        return [self.step(it).name for it in earlier if self.footprint(it).meets(footprint)]
 
     @property
     def _strengths(self) -> dict[int, float]:

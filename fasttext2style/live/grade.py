@@ -15,7 +15,7 @@ from fasttext2style.history.state import SceneState
 from fasttext2style.live.objects import belonging
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
-from fasttext2style.live.step import object_view, thumbnail
+from fasttext2style.styling.as_step import object_view, thumbnail
 from fasttext2style.styling.grade import graded
 from fasttext2style.styling.grade_settings import Grade
 

@@ -19,10 +19,10 @@ from fasttext2style.live.edit import LiveEdit
 from fasttext2style.live.objects import belonging
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
-from fasttext2style.live.step import object_before, thumbnail
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.folder import KeepConfig, Round, RoundsFolder
 from fasttext2style.rounds.growth import RoundGrowth
+from fasttext2style.styling.as_step import object_before, thumbnail
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig
 from fasttext2style.styling.steps import MakeOptimizers, ObjectSteps, with_enough_memory

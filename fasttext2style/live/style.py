@@ -13,6 +13,7 @@ import torch
 from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.feature_maps import load_feature_maps
+from fasttext2style.guidance.gallery import GALLERY
 from fasttext2style.guidance.offline.sentences import COLOURS, words_of
 from fasttext2style.guidance.picture_objective import PictureObjective, PictureStyleConfig
 from fasttext2style.live.action import Action, Order
@@ -20,11 +21,11 @@ from fasttext2style.live.edit import LiveEdit
 from fasttext2style.live.objects import belonging
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
-from fasttext2style.live.step import object_before, thumbnail
 from fasttext2style.live.style_picture import SETTING, note_picture
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.as_step import object_before, thumbnail
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.growth import GrowthConfig, ObjectGrowth
 from fasttext2style.styling.steps import MakeOptimizers, ObjectSteps, TrainingDiverged, with_enough_memory
@@ -37,11 +38,6 @@ FORMS = {
     "colors and form": ("features_dc", "features_rest", "means", "scales"),
 }
 """What changes -> parameter groups. With form the object also grows Gaussians where the style pulls hardest."""
-GALLERY = (
-    *("made of gold", "carved from ice", "made of white marble", "weathered bronze", "glowing lava", "mossy stone"),
-    *("a starry night", "leopard fur", "striped zebra", "blue denim", "rusted iron", "red bricks", "green emerald"),
-)
-"""Sentences that every encoder knows, the packaged one, too."""
 _VIEWS = 32
 
 

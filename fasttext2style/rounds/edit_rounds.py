@@ -20,6 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from fasttext2style.editors.editor import OnStep
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.rounds.batches import Batches
 from fasttext2style.rounds.config import RoundsConfig
-from fasttext2style.rounds.folder import Round, RoundsFolder
+from fasttext2style.rounds.folder import Kind, Round, RoundsFolder
 from fasttext2style.rounds.losses import picture_losses
 from fasttext2style.rounds.modes import MODES, Task
 from fasttext2style.rounds.page import write_page
@@ -44,9 +45,12 @@ from fasttext2style.rounds.snapshot import (
     save_tensors,
 )
 from fasttext2style.rounds.subject import Subject
-from fasttext2style.rounds.targets import Target, Targets, ViewEditor
+from fasttext2style.rounds.targets import EditedViews, Target, Targets, ViewEditor
 from fasttext2style.rounds.tools import Tools
 from fasttext2style.rounds.views import SceneViews
+
+WRITTEN_AT_ONCE = 16
+"""Views whose pictures are written together: some 15 MB each at 1600 x 1066 until they are."""
 
 
 class EditRounds:
@@ -76,7 +80,7 @@ class EditRounds:
         self.config, self.folder = config, folder
         self.mode = MODES[task.mode]
         self.plan = config.schedule.resolved(len(views.shown), views.cameras.device.type == "cuda")
-        self.targets = Targets(views, config.schedule.train_on)
+        self.targets = Targets(views, config.schedule.train_on, self._read_target)
         self.round, self.step = 1, 0
         self._round_plan, self._refines_only = self.plan, False
         self._round_length = self.plan.steps_per_round
@@ -86,6 +90,8 @@ class EditRounds:
         self._scene = subject.fingerprint()
         self._views_kept = views_kept(config.keep, views.shown)
         self._residuals: dict[int, float] = {}
+        self._renders: list[tuple[Kind, int, Tensor]] = []
+        """Pictures before and after a round that are to be written yet."""
         self._edits_so_far = 0
         self._most_views = self.plan.batch
         self._manifest: dict[str, Any] = {}
@@ -123,7 +129,7 @@ class EditRounds:
         self._snapshot = load_tensors(last.snapshot)
         load_random_states(self._snapshot)
         if last.number > 0:
-            self._restore(last, rounds)
+            self._restore(last)
             self._write_page()
         if refinement_steps:
             self.refine(refinement_steps)
@@ -154,11 +160,19 @@ class EditRounds:
         self._round_plan = replace(self.plan, steps=steps)
         self._round_length = self._round_plan.steps_per_round
 
-    def _restore(self, last: Round, rounds: list[Round]) -> None:
+    def _read_target(self, view: int, number: int) -> Target:
+        """What a round kept of a view.
+
+        Raises:
+            ValueError: it is missing or damaged.
+        """
+        kept = Round(number, self.folder.folder(number), {})
+        return Target(kept.picture("edited", view), kept.picture("mask", view))
+
+    def _restore(self, last: Round) -> None:
         self.subject.load_state(self._snapshot)
         for view, number in last.manifest["edited_in"].items():
-            view, edited = int(view), rounds[number]
-            self.targets.set(view, Target(edited.picture("edited", view), edited.picture("mask", view)), number)
+            self.targets.set(int(view), self._read_target(int(view), number), number)
         self.targets.asked(last.manifest["round_views"])
         self._residuals = {int(view): value for view, value in last.manifest["residuals"].items()}
         self._edits_so_far = last.manifest["edits_so_far"]
@@ -244,7 +258,9 @@ class EditRounds:
 
     def end_round(self) -> Round:
         """Write the round down and go on to the next one; called by hand, it ends a round before its last step."""
-        measured = self._measure(self._keep_after)
+        with self._watch.phase("measuring"):
+            measured = self._measure(partial(self._keep_render, "after"))
+            self._write_renders(at_least=0)
         self._residuals = measured.residuals
         folder = self.folder.folder(self.round)
         snapshot = folder / f"snapshot_{self.step:06d}.safetensors"
@@ -266,7 +282,7 @@ class EditRounds:
         self.folder.begin(self.round)
         self.targets.begin_round()
         self.subject.re_anchor()
-        self._manifest = {"edits": [], "metrics": {}, "seconds": {}}
+        self._manifest, self._renders = {"edits": [], "metrics": {}, "seconds": {}}, []
         self._watch, self._round_started = Stopwatch(), time.perf_counter()
         if self.config.schedule.reset_adam:
             for optimizer in self._optimizers.values():
@@ -285,20 +301,34 @@ class EditRounds:
         )
         seed = derived_seed(self.task.seed, self.round, self.step)
         with self._watch.phase("editing"):
-            result = self._editor.edit(chosen, self.round, seed, self._on_edit_step)
+            self.targets.let_go(chosen)
+            result = self._editor.edit(
+                chosen, self.round, seed, self._on_edit_step, partial(self._keep_render, "before")
+            )
+            self._write_renders(at_least=0)
         self._edits_so_far += 1
-        for index, view in enumerate(chosen):
-            if view in self._views_kept:
-                self.folder.write_picture(self.round, "before", view, result.before[index])
-            if view not in result.failed:
-                image = self.folder.write_picture(self.round, "edited", view, result.edited[index])
-                mask = self.folder.write_picture(self.round, "mask", view, result.masks[index])
-                self.targets.set(view, Target(image, mask), self.round)
+        with self._watch.phase("writing"):
+            for start in range(0, len(chosen), WRITTEN_AT_ONCE):
+                self._keep_edited(result, range(start, min(start + WRITTEN_AT_ONCE, len(chosen))))
         self.targets.asked(chosen)
         self._manifest["edits"].append(
             {"step": self.step, "views": chosen, "seed": seed, "failed": result.failed, "editor": result.info}
         )
         self._begin_pass()
+
+    def _keep_edited(self, result: EditedViews, some: range) -> None:
+        """The pictures of some views; those that were edited are trained towards as they will be read."""
+        pictures: list[tuple[Kind, int, Tensor]] = []
+        for index in some:
+            view = result.views[index]
+            if view not in result.failed:
+                pictures.append(("edited", view, result.edited[index]))
+                pictures.append(("mask", view, result.masks[index]))
+        read = self.folder.write_pictures(self.round, pictures)
+        kept = {(kind, view): picture for (kind, view, _), picture in zip(pictures, read)}
+        for kind, view in kept:
+            if kind == "edited":
+                self.targets.set(view, Target(kept["edited", view], kept["mask", view]), self.round)
 
     def _begin_pass(self) -> None:
         """Batches of the views that are trained on now; everything random of a pass comes from its own seed."""
@@ -307,9 +337,15 @@ class EditRounds:
         self._batches = Batches(train_views, self.views, batch, self.config.schedule.patch, seed)
         self.subject.draw_from(seed)
 
-    def _keep_after(self, view: int, picture: Tensor) -> None:
+    def _keep_render(self, kind: Kind, view: int, picture: Tensor) -> None:
         if view in self._views_kept:
-            self.folder.write_picture(self.round, "after", view, picture)
+            self._renders.append((kind, view, picture))
+            self._write_renders(at_least=WRITTEN_AT_ONCE)
+
+    def _write_renders(self, at_least: int) -> None:
+        if len(self._renders) >= at_least:
+            pictures, self._renders = self._renders, []
+            self.folder.write_pictures(self.round, pictures)
 
     def _measure(self, on_picture: Callable[[int, Tensor], object] = lambda view, picture: None) -> Measured:
         """The numbers of this moment go into the manifest: as trained, or as refined afterwards."""

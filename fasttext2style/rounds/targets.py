@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -64,12 +63,12 @@ class Target:
 
 @dataclass(frozen=True)
 class EditedViews:
-    """Of one call of the editor; the tensors have the order of `views`."""
+    """Of one call of the editor; pictures have the order of `views`, and are no tensor of all: that would be twice the
+    memory while it is made."""
 
     views: list[int]
-    before: UInt8[Tensor, "views height width 3"]
-    edited: UInt8[Tensor, "views height width 3"]
-    masks: UInt8[Tensor, "views height width 1"]
+    edited: list[UInt8[Tensor, "height width 3"]]
+    masks: list[UInt8[Tensor, "height width 1"]]
     failed: dict[int, str]
     """View -> why it was not edited."""
     info: dict
@@ -94,20 +93,30 @@ class ViewEditor:
         self._subject, self._views = subject, views
         self._has_warned = False
 
-    def edit(self, chosen: list[int], round_number: int, seed: int, on_step: OnStep | None = None) -> EditedViews:
+    def edit(
+        self,
+        chosen: list[int],
+        round_number: int,
+        seed: int,
+        on_step: OnStep | None = None,
+        on_render: Callable[[int, UInt8[Tensor, "height width 3"]], object] = lambda view, picture: None,
+    ) -> EditedViews:
         """The chosen views as they are now, edited; of many, a batch of the editor at a time, unless it compares all.
+
+        `on_render` gets each view as it is now: all of them together may be gigabytes.
 
         Raises:
             ValueError: the editor failed on every view.
         """
         pieces = self._pieces(chosen)
-        before, masks = [], []
+        masks: list[UInt8[Tensor, "height width 1"]] = []
 
         def requests() -> Iterator[EditRequest]:
             for piece in pieces:
                 request, regions = self._request(piece, round_number, seed)
-                before.append(to_bytes(request.images))
-                masks.append(regions)
+                for view, picture in zip(piece, to_bytes(request.images)):
+                    on_render(view, picture)
+                masks.extend(regions)
                 yield request
 
         edited, infos, failed = {}, {}, {}
@@ -121,9 +130,8 @@ class ViewEditor:
         places = range(len(pieces))
         return EditedViews(
             chosen,
-            torch.cat(before),
-            torch.cat([edited[place] for place in places]),
-            torch.cat(masks),
+            [picture for place in places for picture in edited[place]],
+            masks,
             dict(sorted(failed.items())),
             joined_info([infos[place] for place in places]),
         )
@@ -178,10 +186,14 @@ class ViewEditor:
 
 
 class Targets:
-    """The last edited picture of each view, and which views the current round trains on."""
+    """The last edited picture of each view, and which views the current round trains on.
 
-    def __init__(self, views: SceneViews, train_on: TrainOn) -> None:
-        self._views, self._train_on = views, train_on
+    Args:
+        read: the picture of a view that a round kept, for those that were let go of.
+    """
+
+    def __init__(self, views: SceneViews, train_on: TrainOn, read: Callable[[int, int], Target] | None = None) -> None:
+        self._views, self._train_on, self._read = views, train_on, read
         self._last: dict[int, Target] = {}
         self._untouched: dict[int, Target] = {}
         self._edited_in: dict[int, int] = {}
@@ -196,9 +208,17 @@ class Targets:
         """A view was edited in a round."""
         self._last[view], self._edited_in[view] = target, round_number
 
+    def let_go(self, views: list[int]) -> None:
+        """New pictures of these views are about to come: the old ones, which lie on disk, need not wait for them in
+        memory."""
+        if self._read is not None:
+            for view in views:
+                self._last.pop(view, None)
+            self._views.let_go(views, ("target", "mask"))
+
     def asked(self, chosen: list[int]) -> None:
         """The round asked for these views: those that have a target, if only an older one, are trained on."""
-        self._newest = sorted(view for view in chosen if view in self._last)
+        self._newest = sorted(view for view in chosen if view in self._edited_in)
         self.round_views = sorted({*self.round_views, *self._newest})
 
     @property
@@ -214,11 +234,13 @@ class Targets:
         if self._train_on == "round":
             return self.round_views
         if self._train_on == "latest":
-            return sorted(self._last)
-        return sorted({*self._views.shown, *self._last})
+            return sorted(self._edited_in)
+        return sorted({*self._views.shown, *self._edited_in})
 
     def __getitem__(self, view: int) -> Target:
         """A view's last edited picture, or its photograph."""
+        if view not in self._last and self._read is not None and view in self._edited_in:
+            self._last[view] = self._read(view, self._edited_in[view])
         if view in self._last:
             return self._last[view]
         if view not in self._untouched:

@@ -117,6 +117,13 @@ class SceneViews:
             self._kept_bytes += crop.numel()
         return crop
 
+    def let_go(self, views: Sequence[int], kinds: Sequence[str]) -> None:
+        """Crops of these kinds that stayed on the GPU, and the pictures that they are of."""
+        for view in views:
+            for kind in kinds:
+                kept = self._kept.pop((kind, view), None)
+                self._kept_bytes -= 0 if kept is None else kept[1].numel()
+
     def masks(
         self, views: list[int], coverage: Float[Tensor, "views height width 1"] | None
     ) -> UInt8[Tensor, "views height width 1"]:

@@ -6,19 +6,17 @@ editor's randomness comes from the seeds and views in them: so the answers are t
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-import re
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep
-from fasttext2style.plug_ins import NotTrusted, names_come_from_others
-from fasttext2style.rounds.pieces import Crew, Failed, edit_pieces
-
-logger = logging.getLogger(__name__)
+from fasttext2style.rounds.packed import Packed
+from fasttext2style.workers.choice import WorkersChoice
+from fasttext2style.workers.hiring import hire
+from fasttext2style.workers.in_process import InProcess
+from fasttext2style.workers.pieces import Crew, Done, NothingDone, do_pieces
 
 AT_ONCE = 16
 """Views that are rendered, edited and made into 8 bits before the next ones, of an editor that names no batch size:
@@ -95,97 +93,80 @@ class Crewed:
 
 def workers_of(editor: ImageEditor | Workers) -> Workers:
     """The editor itself if it is several, else it alone, in this process."""
-    return editor if hasattr(editor, "edit_all") else Crewed(InProcess(editor), about(editor))  # pyright: ignore[reportReturnType]
+    return editor if hasattr(editor, "edit_all") else Crewed(here(editor), about(editor))  # pyright: ignore[reportReturnType]
 
 
-class InProcess:
-    """A crew of one, which is here: no copies, and no more memory than the editor takes."""
-
-    count = 1
-
-    def __init__(self, editor: ImageEditor) -> None:
-        self._editor = editor
-        self._begun: tuple[EditRequest, OnStep | None] | None = None
-
-    def hand_in(self, request: EditRequest) -> EditRequest:
-        return request
-
-    def handed_in(self, piece: EditRequest) -> EditRequest:
-        return piece
-
-    def free(self) -> list[int]:
-        return [0] if self._begun is None else []
-
-    def begin(self, worker: int, piece: EditRequest, rows: list[int], on_step: OnStep | None) -> None:
-        self._begun = (piece if len(rows) == len(piece.images) else piece.select(rows)), on_step
-
-    def wait(self) -> list[tuple[int, EditResult | Failed]]:
-        assert self._begun is not None, "only what was begun can be waited for"
-        (request, on_step), self._begun = self._begun, None
-        return [(0, edit_or_say_why(self._editor, request, on_step))]
-
-    def stop(self) -> None:
-        self._begun = None
-
-    def close(self) -> None:
-        self._editor.close()
+def here(editor: ImageEditor) -> InProcess:
+    """The crew of one editor in this process."""
+    return InProcess(EditingTool(editor))
 
 
-def edit_or_say_why(editor: ImageEditor, request: EditRequest, on_step: OnStep | None) -> EditResult | Failed:
-    """Whatever an editor raises, which may be anybody's, costs the views that it was asked for and not the run."""
-    try:
-        return editor.edit(request, on_step)
-    except Exception as error:
-        logger.debug("The editor failed", exc_info=True)
-        words = " ".join(str(error).split())
-        return Failed(words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
+def hire_editors(choice: WorkersChoice, load: Callable[[str], ImageEditor], device: str, name: str) -> Crewed:
+    """Workers that have loaded the editor `name`, which `load` makes on a device; see `workers.hiring.hire`.
+
+    Raises:
+        ValueError: Ray cannot be started or reached, or no worker could load the editor.
+    """
+    return Crewed(*hire(choice, LoadEditingTool(load), device, f"the editor {name}", Packed.of))
 
 
 @dataclass(frozen=True)
-class WorkersChoice:
-    """What --workers says: so many here, or those of a Ray cluster."""
+class EditingTool:
+    """An editor as a worker's tool."""
 
-    count: int = 1
-    address: str = ""
+    editor: ImageEditor
 
     @property
-    def in_process(self) -> bool:
-        return not self.address and self.count == 1
+    def about(self) -> About:
+        return about(self.editor)
+
+    def do(self, request: EditRequest, on_step: OnStep | None = None) -> EditResult:
+        return self.editor.edit(request, on_step)
+
+    def close(self) -> None:
+        self.editor.close()
 
 
-_ADDRESS = re.compile(r"(?:ray://)?(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
-MOST_WORKERS = 1024
+@dataclass(frozen=True)
+class LoadEditingTool:
+    """Makes a worker's tool of an editor on a device; travels to the workers."""
+
+    load: Callable[[str], ImageEditor]
+
+    def __call__(self, device: str) -> EditingTool:
+        return EditingTool(self.load(device))
 
 
-def read_workers(text: str) -> WorkersChoice:
-    """What was typed after --workers; nothing is started or asked.
+def edit_pieces(
+    crew: Crew, requests: Iterable[EditRequest], views: int, on_step: OnStep | None = None
+) -> Generator[tuple[int, EditResult], None, None]:
+    """The number of each request and its answer, as they come; `Workers.edit_all` says the rest.
 
-    Raises:
-        ValueError: neither a number nor an address, Ray is not installed, or somebody else named the address.
+    Views that were done again stand in the answer's info, `done_again`, by their ids, with what had happened.
     """
-    text = str(text).strip()
-    found = _ADDRESS.fullmatch(text)
-    if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= MOST_WORKERS:
-        choice = WorkersChoice(count=int(text))
-    elif found is not None and 1 <= int(found[1]) <= 65535:
-        choice = WorkersChoice(address=text)
+    try:
+        with closing(do_pieces(crew, requests, views, on_step)) as pieces:
+            for place, done in pieces:
+                yield place, _answer(crew, done)
+    except NothingDone as nothing:
+        raise ValueError(f"The editor edited none of the first {nothing.parts} views: {nothing.reasons}") from None
+
+
+def _answer(crew: Crew, done: Done) -> EditResult:
+    if len(done.answers) == 1 and not done.failed:
+        result = done.answers[0][1]
     else:
-        raise ValueError(
-            f"--workers is a number from 1 to {MOST_WORKERS} (that many on this machine), or the address of a Ray "
-            f"cluster such as ray://HEAD:10001; got {text!r}."
-        )
-    if choice.address and names_come_from_others():
-        # Ray unpickles what a cluster answers: whoever runs it can run anything here.
-        raise NotTrusted(
-            f"These settings send views to a Ray cluster at {choice.address}, and were not written by you on this "
-            "machine. If you trust it, give the command --trust; or --workers 1."
-        )
-    if not choice.in_process and importlib.util.find_spec("ray") is None:
-        raise ValueError(
-            f'--workers {text} needs Ray, which is not installed: pip install "fasttext2style[workers]", or leave '
-            "--workers out."
-        )
-    return choice
+        result = _put_together(done, crew.handed_in(done.handed_in))
+    return replace(result, info=result.info | {"done_again": done.done_again}) if done.done_again else result
+
+
+def _put_together(done: Done, request: EditRequest) -> EditResult:
+    images, failed, info = request.images.clone(), dict(done.failed), {}
+    for rows, part in sorted(done.answers, key=lambda answer: answer[0]):
+        images[rows] = part.images.to(images)
+        failed |= {rows[index]: reason for index, reason in part.failed.items()}
+        info |= part.info
+    return EditResult(images, info, dict(sorted(failed.items())))
 
 
 def settings_for_workers(views: int, batch_size: int, count: int) -> str:

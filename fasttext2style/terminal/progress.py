@@ -65,9 +65,9 @@ class TimeLeft:
 class PhaseProgress:
     """Progress of one phase. Use as a context manager; `update` after each step."""
 
-    def __init__(self, phase: str, total: int, start: int = 0, cycle: int = 0) -> None:
-        """`phase` such as "Styling"; for the others see `TimeLeft`."""
-        self.phase, self.total, self.start = phase, total, start
+    def __init__(self, phase: str, total: int, start: int = 0, cycle: int = 0, unit: str = "steps") -> None:
+        """`phase` such as "Styling", of so many `unit`; for the others see `TimeLeft`."""
+        self.phase, self.total, self.start, self.unit = phase, total, start, unit
         self.started = time.monotonic()
         self.time_left = TimeLeft(total, start, cycle, self.started)
         self._next_line = FIRST_LINE_SECONDS
@@ -75,7 +75,7 @@ class PhaseProgress:
 
     def __enter__(self) -> PhaseProgress:
         if not console.is_terminal:
-            say(f"{self.phase} ({self.total:,} steps)")
+            say(f"{self.phase} ({self.total:,} {self.unit})")
             return self
         columns = (
             TextColumn("{task.description}", style="bold", markup=False),
@@ -99,7 +99,7 @@ class PhaseProgress:
         if self._bar is not None:
             self._bar.update(self._task, completed=done, note=note)
         elif done == self.total or self._line_is_due(now):
-            say(f"{self.phase}: {done:,} of {self.total:,} steps{note}")
+            say(f"{self.phase}: {done:,} of {self.total:,} {self.unit}{note}")
 
     def part_of_step(self, what: str, done: int, total: int) -> None:
         """A step takes long: `done` of `total` parts of `what` are done."""

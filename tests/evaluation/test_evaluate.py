@@ -11,11 +11,13 @@ from fasttext2style.evaluation.edit import EditedScene, look
 from fasttext2style.evaluation.evaluate import Captions, Targets, evaluate_edit
 from fasttext2style.evaluation.graders import Graders
 from fasttext2style.evaluation.report import write_report
+from fasttext2style.evaluation.seen import LoadObserver, Observer
 from fasttext2style.evaluation.tables import metric_table, picture_sheet
 from fasttext2style.guidance.offline.packages import offline_is_here
 from fasttext2style.guidance.tiny_encoder import TinyEncoder
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+from tests.workers.several import Several
 
 BALL = 150
 AROUND = Cameras.orbit((0.0, 0.0, 0.0), 1.4, 10, 64, 64, elevation_degrees=25.0)
@@ -208,3 +210,40 @@ def test_an_edit_of_everything_has_no_outside():
     edit = EditedScene.matched(scene, _painted(scene, everything, (0.8, 0.1, 0.1)), everything)
     assert edit.foreign_rows == 0
     assert edit.largest_outside_change() == 0.0
+
+
+class _Stumbling(Observer):
+    """Raises when it is asked for the camera path's view 9 among others."""
+
+    def do(self, request, on_step=None):
+        if 9 in request.part_ids and len(request.part_ids) > 1:
+            raise RuntimeError("out of memory")
+        return super().do(request, on_step)
+
+
+def test_several_observers_come_to_the_numbers_and_pictures_of_one_process(red):
+    """Four views of one set and sixteen of the other: three pieces, the last one begun ends first."""
+    scene = ball_on_floor()
+    after = _painted(scene, _is_ball(scene), (0.8, 0.1, 0.1))
+    load = LoadObserver.of(EditedScene.matched(scene, after, _is_ball(after)), ["tiny"])
+    report, pictures = _evaluate(scene, after, encoders=[TinyEncoder()], crew=Several(load("cpu"), load("cpu")))
+    assert report == red[0]
+    assert all(torch.equal(picture, red[1][name]) for name, picture in pictures.items())
+
+
+def test_a_view_that_cannot_be_looked_at_is_named_and_the_others_are_tried_alone():
+    scene = ball_on_floor()
+    edit = EditedScene.matched(scene, _painted(scene, _is_ball(scene), (0.8, 0.1, 0.1)), _is_ball(scene))
+    report, _ = evaluate_edit(edit, VIEWS, PATH, CAPTIONS, crew=Several(_Stumbling(edit, [])))
+    assert report["views"]["path"] == 16, "alone it could be"
+
+    class Broken(Observer):
+        def do(self, request, on_step=None):
+            if 9 in request.part_ids:
+                raise RuntimeError("out of memory")
+            return super().do(request, on_step)
+
+    with pytest.raises(
+        ValueError, match="View 9 of the camera path could not be measured: RuntimeError: out of memory"
+    ):
+        evaluate_edit(edit, VIEWS, PATH, CAPTIONS, crew=Several(Broken(edit, [])))

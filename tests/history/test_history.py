@@ -439,3 +439,24 @@ def apply_to_ledger(ledger, delta: Delta, strength: float) -> None:
 
 TestAnyOrderOfActions = AnyOrderOfActions.TestCase
 TestAnyOrderOfActions.settings = settings(max_examples=25, stateful_step_count=14, deadline=None, derandomize=True)
+
+
+def test_a_step_that_is_not_in_force_is_passed_over_by_undo_and_comes_back_with_what_was_done_before_it(tmp_path):
+    """Done, kept, done, kept: two undos and two redos, and all four are there as they were."""
+    history, state = History.open(tmp_path / "history"), random_state()
+    first = state.copied()
+    steps = []
+    for rows, in_force in (([0, 1], True), ([2], False), ([3], True), ([4], False)):
+        before = {"features_dc": state.columns["features_dc"][rows].clone()}
+        delta = Delta.of_rows(state.ids[rows], before, {"features_dc": before["features_dc"] + 1})
+        steps.append(history.record(delta, f"rows {rows}", in_force=in_force).id)
+        state = delta.moved(state, 0.0, 1.0) if in_force else state
+    last = state.copied()
+    state = history.undo(history.undo(state))
+    assert_same(state, first)
+    assert not history.can_undo
+    state = history.redo(history.redo(state))
+    assert_same(state, last)
+    again = History.open(tmp_path / "history")
+    assert [again.is_done(step) for step in steps] == [True] * 4 and not again.can_redo
+    assert_same(again.blend(steps[3], 0.0, again.blend(steps[3], 1.0, state)), last)

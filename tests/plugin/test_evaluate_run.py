@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 from fasttext2style.commands.evaluate import Evaluate
 from fasttext2style.evaluation.settings import EvaluationSettings
 from fasttext2style.history.delta import Delta
-from fasttext2style.plugin.runs.evaluate import evaluate_run, last_targets
+from fasttext2style.plugin.rounds.method import fasttext2style_ip2p
+from fasttext2style.plugin.runs.evaluate import evaluate_run, last_targets, optimised_encoder
 from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
@@ -128,6 +130,13 @@ def test_the_last_edit_of_a_history_is_what_is_measured(red_run, tmp_path):
     # Before is the red ball now, not the grey one.
     assert report["footprint_deviation"]["before"] == pytest.approx(first["footprint_deviation"]["after"], rel=1e-3)
     assert "similarity_of_run" not in report, "that was another sentence's"
+
+
+def test_the_encoder_of_a_text_loss_of_rounds_counts_as_optimised():
+    pipeline = deepcopy(fasttext2style_ip2p.config.pipeline)
+    assert optimised_encoder(pipeline) is None
+    pipeline.encoder, pipeline.rounds.losses.text_weight = "tiny", 0.1
+    assert optimised_encoder(pipeline) == "tiny"
 
 
 def test_rounds_are_measured_against_their_last_targets(red_run, tmp_path):

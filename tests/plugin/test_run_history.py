@@ -12,6 +12,7 @@ from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.runs.history import open_run_with_history, save_with_history
 from fasttext2style.plugin.runs.run import open_run
+from fasttext2style.selection.selection import Selection
 from tests.history.scenes import assert_same
 from tests.plugin.hosts import BALL, make_capture, scene_config, train
 
@@ -27,8 +28,8 @@ def painted(state: SceneState, rows: torch.Tensor, value: float) -> Delta:
     return Delta.of_rows(state.ids[rows], before, {"features_dc": torch.full_like(before["features_dc"], value)})
 
 
-def ft2s(monkeypatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["ft2s", "history", *arguments])
+def ft2s(monkeypatch, *arguments: str, command: str = "history") -> None:
+    monkeypatch.setattr(sys, "argv", ["ft2s", command, *arguments])
     entrypoint()
 
 
@@ -139,3 +140,60 @@ def test_a_reconstruction_that_densified_has_everything_selected(run_folder):
     assert dataset is not None
     outputs = model.get_outputs_for_camera(dataset.cameras[:1])
     torch.testing.assert_close(outputs["selection"][..., :1], outputs["accumulation"])
+
+
+@pytest.fixture
+def ball(run_folder, tmp_path):
+    """A run of its own without steps, and its object in a file."""
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder, ignore=shutil.ignore_patterns("history"))
+    scene = open_run(folder).gaussians()
+    weights = torch.zeros(len(scene))
+    weights[:BALL] = 1
+    Selection(weights, "the ball").for_scene(scene).save(tmp_path / "ball.npz")
+    return folder, ("--object-file", str(tmp_path / "ball.npz"), "--encoder", "tiny", "--steps", "2")
+
+
+def test_sentences_of_a_file_become_steps_one_picture_and_one_of_them_the_scene(ball, tmp_path, monkeypatch, capsys):
+    folder, options = ball
+    original = open_run(folder).gaussians()
+    prompts = tmp_path / "wishes.txt"
+    prompts.write_text("# two\nred\nblue denim\n")
+    line = (str(folder), "--prompts", str(prompts), *options)
+    ft2s(monkeypatch, *line, command="styles")
+    assert (folder / "styles" / "wishes.png").is_file() and (folder / "styles" / "wishes.json").is_file()
+    assert torch.equal(open_run(folder).gaussians().sh_dc, original.sh_dc)
+    capsys.readouterr()
+    ft2s(monkeypatch, *line, command="styles")
+    said = capsys.readouterr().out
+    assert "2 of 2 are steps of" in said and "Trying" not in said
+    ft2s(monkeypatch, "blend", str(folder), "2", "1")
+    after = History.open(folder / "history").delta(2).after["features_dc"]
+    now = open_run(folder).gaussians()
+    assert torch.equal(now.sh_dc[:BALL], after) and torch.equal(now.sh_dc[BALL:], original.sh_dc[BALL:])
+    ft2s(monkeypatch, "undo", str(folder))
+    assert torch.equal(open_run(folder).gaussians().sh_dc, original.sh_dc)
+
+
+def test_sentences_are_refused_before_the_run_is_opened_and_so_is_a_reconstruction_without_an_object(
+    ball, tmp_path, monkeypatch, capsys
+):
+    folder, options = ball
+    prompts = tmp_path / "wishes.txt"
+    prompts.write_text("red\nxylophone music\njustice\n")
+    checkpoints = folder / "nerfstudio_models"
+    checkpoints.rename(tmp_path / "away")
+    with pytest.raises(SystemExit):
+        ft2s(monkeypatch, str(folder), "--prompts", str(prompts), *options, command="styles")
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert 'line 2, "xylophone music"; line 3, "justice"' in said
+    (tmp_path / "away").rename(checkpoints)
+    prompts.write_text("red\n")
+    with pytest.raises(SystemExit):
+        ft2s(monkeypatch, str(folder), "--prompts", str(prompts), *options[2:], command="styles")
+    assert "no object was chosen yet: ft2s select" in capsys.readouterr().out.replace("\n", " ")
+    for wrong in (("--seeds", "1", "1"), ("--steps", "-1"), ("--workers", "0"), ("-o", "sheet.jpg")):
+        with pytest.raises(SystemExit):
+            ft2s(monkeypatch, str(folder), *wrong, command="styles")
+        assert "Error: " in capsys.readouterr().out
+    assert not (folder / "history").exists() and not (folder / "styles").exists()

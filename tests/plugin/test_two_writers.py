@@ -77,6 +77,7 @@ def test_a_run_that_another_program_writes_is_not_started_undone_or_selected_in(
             ("grade", run_folder, "--saturation", "0.5"),
             ("envmap", "set", run_folder, tmp_path / "sky.exr"),
             ("envmap", "edit", run_folder, "--prompt", "gold", "--encoder", "tiny"),
+            ("styles", run_folder, "--encoder", "tiny"),
             ("select", run_folder, "--by", "sphere", "--radius", "9"),
         )
         # Before the run is read: the other one may be in the midst of writing it.

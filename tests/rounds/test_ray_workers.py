@@ -18,10 +18,10 @@ import torch
 from fasttext2style.editors.editor import ImageEditor
 from fasttext2style.editors.load import load_editor
 from fasttext2style.rounds.config import RoundsConfig
-from fasttext2style.rounds.hiring import hire
 from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.targets import EditConfig
-from fasttext2style.rounds.workers import WorkersChoice, read_workers
+from fasttext2style.rounds.workers import hire_editors
+from fasttext2style.workers.choice import WorkersChoice, read_workers
 from tests.rounds.balls import ball_rounds, parameters, run
 
 pytestmark = pytest.mark.workers
@@ -41,7 +41,7 @@ def _room():
 
 
 def _hired(choice: WorkersChoice, editor: str, **settings):
-    return hire(choice, partial(load_editor, editor, batch_size=BATCH, **settings), "cpu", editor)
+    return hire_editors(choice, partial(load_editor, editor, batch_size=BATCH, **settings), "cpu", editor)
 
 
 def _rounds(folder: Path, editor: ImageEditor, on_edit_step=None):

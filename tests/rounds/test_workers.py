@@ -14,17 +14,26 @@ from fasttext2style.editors.editor import EditRequest, EditResult
 from fasttext2style.editors.load import load_editor
 from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
 from fasttext2style.plug_ins import NotTrusted, named_by_others
-from fasttext2style.rounds import ray_folder
 from fasttext2style.rounds.config import RoundsConfig
-from fasttext2style.rounds.pieces import edit_pieces
-from fasttext2style.rounds.ray_folder import RayFolder
+from fasttext2style.rounds.packed import Packed
 from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.targets import EditConfig
-from fasttext2style.rounds.worker import Packed, Worker
-from fasttext2style.rounds.workers import InProcess, read_workers, settings_for_workers, workers_of
+from fasttext2style.rounds.workers import (
+    EditingTool,
+    LoadEditingTool,
+    edit_pieces,
+    here,
+    settings_for_workers,
+    workers_of,
+)
 from fasttext2style.trust.lock import WriteLock
+from fasttext2style.workers import ray_folder
+from fasttext2style.workers.choice import read_workers
+from fasttext2style.workers.ray_folder import RayFolder
+from fasttext2style.workers.worker import Worker
 from tests.rounds.balls import ball_rounds, run
 from tests.rounds.editors import Painter, Slow
+from tests.workers.several import Several
 
 
 class Falling(Painter):
@@ -45,37 +54,8 @@ class Falling(Painter):
         return result
 
 
-class Several:
-    """A crew of several editors in this process that take turns; the last one to begin is the first one to end."""
-
-    def __init__(self, *editors: Painter) -> None:
-        self._members = [InProcess(editor) for editor in editors]
-        self.count = len(editors)
-        self._order: list[int] = []
-
-    def hand_in(self, request):
-        return request
-
-    def handed_in(self, piece):
-        return piece
-
-    def free(self):
-        return [worker for worker, member in enumerate(self._members) if member.free()]
-
-    def begin(self, worker, piece, rows, on_step):
-        self._order.append(worker)
-        self._members[worker].begin(0, piece, rows, on_step)
-
-    def wait(self):
-        worker = self._order.pop()
-        return [(worker, outcome) for _, outcome in self._members[worker].wait()]
-
-    def stop(self):
-        for member in self._members:
-            member.stop()
-
-    def close(self):
-        pass
+def several(*editors: Painter) -> Several:
+    return Several(*map(EditingTool, editors))
 
 
 ALWAYS = 10**6
@@ -97,7 +77,7 @@ PIECES = [_request(4, 2), _request(7, 1), _request(0)]
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_answers_are_those_of_one_editor_whoever_edits_and_whoever_ends_first(count):
     expected = [Painter().edit(request).images for request in PIECES]
-    answers = _answers(Several(*(Painter() for _ in range(count))), PIECES, 5)
+    answers = _answers(several(*(Painter() for _ in range(count))), PIECES, 5)
     assert sorted(answers) == [0, 1, 2]
     for place, images in enumerate(expected):
         assert torch.equal(answers[place].images, images)
@@ -106,7 +86,7 @@ def test_answers_are_those_of_one_editor_whoever_edits_and_whoever_ends_first(co
 
 def test_everybody_has_something_to_do():
     painters = [Painter() for _ in range(3)]
-    _answers(Several(*painters), PIECES, 5)
+    _answers(several(*painters), PIECES, 5)
     assert [len(painter.requests) for painter in painters] == [1, 1, 1]
 
 
@@ -124,17 +104,17 @@ def test_a_request_is_made_when_somebody_can_take_it_and_one_ahead():
             ended.append(len(made))
             return super().edit(request, on_step)
 
-    _answers(InProcess(Counting()), requests(), 6)
+    _answers(here(Counting()), requests(), 6)
     assert ended == [1, 2, 3, 4, 5, 6]
     made.clear(), ended.clear()
-    _answers(Several(Counting(), Counting()), requests(), 6)
+    _answers(several(Counting(), Counting()), requests(), 6)
     assert ended[0] == 3 and max(now - done for done, now in enumerate(ended)) <= 3
 
 
 def test_a_piece_that_failed_once_is_done_again_as_it_was():
     """As it was: an editor's answer may depend on which views stand beside each other, by a bit."""
     editor = Falling({7: 1})
-    answers = _answers(InProcess(editor), PIECES, 5)
+    answers = _answers(here(editor), PIECES, 5)
     assert [request.view_ids for request in editor.requests] == [(4, 2), (7, 1), (7, 1), (0,)]
     assert torch.equal(answers[1].images, Painter().edit(PIECES[1]).images) and not answers[1].failed
     reason = "RuntimeError: the GPU has fallen off the bus"
@@ -144,7 +124,7 @@ def test_a_piece_that_failed_once_is_done_again_as_it_was():
 
 def test_a_view_that_fails_alone_is_given_up_and_those_beside_it_are_not():
     editor = Falling({1: ALWAYS}, ValueError("no memory\n  for view 1"))
-    answers = _answers(InProcess(editor), PIECES, 5)
+    answers = _answers(here(editor), PIECES, 5)
     assert [request.view_ids for request in editor.requests] == [(4, 2), (7, 1), (7, 1), (7,), (1,), (0,)]
     assert answers[1].failed == {1: "no memory for view 1"}
     assert torch.equal(answers[1].images[0], Painter().edit(PIECES[1]).images[0])
@@ -158,14 +138,14 @@ def test_failures_of_the_editor_itself_keep_their_rows_when_a_piece_is_taken_apa
             failed = {index: "too dark" for index, view in enumerate(request.view_ids) if view == 2}
             return EditResult(super().edit(request, on_step).images, {}, failed)
 
-    answers = _answers(InProcess(Picky({3: ALWAYS})), [_request(8), _request(1, 2, 3)], 4)
+    answers = _answers(here(Picky({3: ALWAYS})), [_request(8), _request(1, 2, 3)], 4)
     assert answers[1].failed == {1: "too dark", 2: "RuntimeError: the GPU has fallen off the bus"}
 
 
 def test_an_editor_that_never_works_is_not_asked_for_all_views():
     editor = Falling(dict.fromkeys(range(9), ALWAYS))
     with pytest.raises(ValueError, match="none of the first 2 views: RuntimeError: the GPU has fallen off the bus"):
-        _answers(InProcess(editor), PIECES, 5)
+        _answers(here(editor), PIECES, 5)
     assert {view for request in editor.requests for view in request.view_ids} == {4, 2}
 
 
@@ -180,7 +160,7 @@ def test_what_progress_raises_ends_the_edit_and_is_no_failure():
 
     editor = Slow()
     with pytest.raises(Stopped):
-        _answers(InProcess(editor), PIECES, 5, stop)
+        _answers(here(editor), PIECES, 5, stop)
     assert not editor.requests
 
 
@@ -188,7 +168,7 @@ def test_progress_counts_all_workers():
     """Three steps a piece: of 1 view of 4 a step is a twelfth of all, of 2 views a sixth; said in whole steps."""
     told = []
     requests = [_request(0), _request(1), _request(2, 3)]
-    _answers(Several(Slow(), Slow()), requests, 4, lambda done, total: told.append(done / total))
+    _answers(several(Slow(), Slow()), requests, 4, lambda done, total: told.append(done / total))
     assert told == pytest.approx([1 / 12, 2 / 12, 3 / 12, 5 / 12, 7 / 12, 9 / 12, 10 / 12, 11 / 12, 1], abs=0.0834)
 
 
@@ -286,27 +266,27 @@ def test_pictures_of_8_bits_travel_as_such_and_arrive_as_they_were():
 
 def test_a_worker_says_in_words_why_it_has_no_editor_and_stops_at_the_next_step_when_nobody_waits():
     worker = Worker(threads=1)
-    assert worker.load(lambda device: load_editor("tests.rounds.editors:Nobody"), "cpu") == (
+    assert worker.load(LoadEditingTool(lambda device: load_editor("tests.rounds.editors:Nobody")), "cpu") == (
         "The editor 'tests.rounds.editors:Nobody' cannot be imported: module 'tests.rounds.editors' has no attribute "
         "'Nobody'. Write module:attribute, and see that the module is installed or in a folder of PYTHONPATH"
     )
-    told = worker.load(lambda device: Slow(), "cpu")
-    assert told.name == "slow"
+    told = worker.load(LoadEditingTool(lambda device: Slow()), "cpu")
+    assert told.about.name == "slow"
     packed = Packed.of(_request(3, 4))
-    whole = worker.edit(1, packed, [0, 1])
+    whole = worker.do(1, packed, [0, 1])
     assert torch.equal(whole.images, Painter().edit(_request(3, 4)).images)
     assert worker.steps() == (1, 3, 3)
-    assert torch.equal(worker.edit(2, packed, [1]).images, whole.images[1:])
+    assert torch.equal(worker.do(2, packed, [1]).images, whole.images[1:])
     worker.stop(3)
-    assert worker.edit(3, packed, [0, 1]).reason == "stopped" and worker.steps() == (3, 1, 3)
-    assert torch.equal(worker.edit(4, packed, [0, 1]).images, whole.images)
+    assert worker.do(3, packed, [0, 1]).reason == "stopped" and worker.steps() == (3, 1, 3)
+    assert torch.equal(worker.do(4, packed, [0, 1]).images, whole.images)
 
 
 class Told(Several):
     """Remembers what it was busy with when it was told that nobody waits."""
 
     def __init__(self, *editors):
-        super().__init__(*editors)
+        super().__init__(*map(EditingTool, editors))
         self.stopped = []
 
     def stop(self):

@@ -11,9 +11,9 @@ from fasttext2style.history.checkpoint import APPLIED, IDS, history_tensors, sta
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SELECTION, SceneState
-from fasttext2style.live.step import object_before, object_delta, thumbnail
 from fasttext2style.plugin.host.model import GROUPS, SceneModel
 from fasttext2style.scene.cameras import Cameras
+from fasttext2style.styling.as_step import object_before, object_delta, thumbnail
 from fasttext2style.styling.editable import EditableObject
 
 

@@ -12,11 +12,11 @@ import tyro
 from fasttext2style.editors.editor import ImageEditor
 from fasttext2style.editors.load import editor_is_here, load_editor
 from fasttext2style.rounds.config import RoundsConfig
-from fasttext2style.rounds.hiring import hire
 from fasttext2style.rounds.losses import PerceptualLoss, load_perceptual_loss
 from fasttext2style.rounds.modes import ModeName
-from fasttext2style.rounds.workers import Workers, read_workers
+from fasttext2style.rounds.workers import Workers, hire_editors
 from fasttext2style.terminal.console import warn
+from fasttext2style.workers.choice import read_workers
 
 
 @dataclass
@@ -68,7 +68,7 @@ class EditingConfig:
         if choice.in_process:
             return load_editor(self.editor, device, **settings)
         editor_is_here(self.editor)  # what cannot be is refused before Ray is started
-        return hire(choice, partial(load_editor, self.editor, **settings), device, self.editor)
+        return hire_editors(choice, partial(load_editor, self.editor, **settings), device, self.editor)
 
 
 def _value(text: str) -> Any:

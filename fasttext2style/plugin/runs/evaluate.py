@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,18 +19,19 @@ from fasttext2style.evaluation.halo import halo_warning, outside_picture
 from fasttext2style.evaluation.looks import camera_path, render_views
 from fasttext2style.evaluation.outside import tell_verdict
 from fasttext2style.evaluation.report import write_png, write_report
+from fasttext2style.evaluation.seen import LoadObserver
 from fasttext2style.evaluation.settings import EvaluationSettings
 from fasttext2style.evaluation.tables import metric_table, picture_sheet
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, checkpoints_in, read_checkpoint
+from fasttext2style.plugin.host.pipelines import ObjectPipelineConfig
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
 from fasttext2style.plugin.runs.field_run import FieldRun, is_field_run
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction, read_report
 from fasttext2style.plugin.runs.run import Run
-from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene
 from fasttext2style.scene.files.atomic import atomic_write
@@ -37,6 +39,8 @@ from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.trust.documents import are_numbers
+from fasttext2style.workers.choice import read_workers
+from fasttext2style.workers.hiring import hire
 
 PATH_SECONDS = 2.0
 """48 frames: neighbours are some 7 degrees apart when the capture goes once round."""
@@ -108,6 +112,7 @@ class _Measurement(NamedTuple):
 
 
 def _measured(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
+    choice = read_workers(settings.workers, typed=True)
     with watch.phase("loading"):
         run, history, state = open_run_with_history(path)
         before, after, selection, prompt = _compared(run, history, state, settings.before)
@@ -119,7 +124,13 @@ def _measured(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Me
         views = run.cameras(settings.split).evenly(settings.max_views)
         path_views = camera_path(run.cameras("train"), PATH_SECONDS)
         captions = Captions(settings.source_caption, caption)
-        report, pictures = evaluate_edit(edit, views, path_views, captions, graders.encoders, graders.lpips, targets)
+        observers = None
+        if not choice.in_process:
+            observers, _ = hire(choice, LoadObserver.of(edit, graders.specs), run.device, "the scene and encoders")
+        with closing(observers) if observers is not None else nullcontext():
+            report, pictures = evaluate_edit(
+                edit, views, path_views, captions, graders.encoders, graders.lpips, targets, observers
+            )
     if settings.before is None:
         # Before the last edit is reckoned back from the scene itself: only files can tell what else changed.
         report["outside"] |= outside_of_run(run, history)
@@ -136,12 +147,14 @@ def _measured(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Me
 def _measured_field(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
     if settings.before is not None:
         raise ValueError("A NeRF is compared with what it was before its first round: leave --before out.")
+    if not read_workers(settings.workers, typed=True).in_process:
+        raise ValueError("A NeRF is measured where it is, in one process: leave --workers out.")
     with watch.phase("loading"):
         run = FieldRun(path)
         caption = settings.caption or run.prompt
         graders = _graders(run, settings, caption)
     with watch.phase("measuring"):
-        sights = run.sights(settings.split, settings.max_views, PATH_SECONDS)
+        sights = run.sights(settings.split, settings.max_views, PATH_SECONDS, graders.encoders)
         targets, numbers = last_targets(run), targeted(run)
         seen = None if targets is None else run.targets_seen(targets.cameras, numbers)
         captions = Captions(settings.source_caption, caption)
@@ -202,7 +215,7 @@ def _read_scene(path: Path) -> Gaussians:
 
 def _graders(run: Run | FieldRun, settings: EvaluationSettings, caption: str) -> Graders:
     """Encoders and LPIPS by the settings; texts need a caption."""
-    graders = Graders(_optimised_encoder(run))
+    graders = Graders(optimised_encoder(run.config.pipeline))
     if not caption:
         graders.left_out.append("text metrics: the run has no prompt; give --caption and --source-caption.")
     elif settings.encoders:
@@ -214,10 +227,9 @@ def _graders(run: Run | FieldRun, settings: EvaluationSettings, caption: str) ->
     return graders
 
 
-def _optimised_encoder(run: Run | FieldRun) -> str | None:
-    """NAME or NAME:WEIGHTS of the encoder that the run's loss asked, None if there was none."""
-    pipeline = run.config.pipeline
-    if not isinstance(pipeline, StylePipelineConfig):
+def optimised_encoder(pipeline: Any) -> str | None:
+    """NAME or NAME:WEIGHTS of the encoder that the loss of a run with these settings asked, None if there was none."""
+    if not isinstance(pipeline, ObjectPipelineConfig):
         return None
     if isinstance(pipeline, RoundsPipelineConfig) and pipeline.rounds.losses.text_weight == 0:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from torch import Tensor
 from fasttext2style.evaluation.edit import Sight
 from fasttext2style.evaluation.evaluate import Sights
 from fasttext2style.evaluation.looks import camera_path
+from fasttext2style.evaluation.seen import Seen
+from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.plugin.host.chatter import host_is_quiet
 from fasttext2style.plugin.host.checkpoints import checkpoints_in, plain_numbers, read_checkpoint, write_checkpoint
 from fasttext2style.plugin.host.errors import host_in_words
@@ -67,7 +69,9 @@ class FieldRun:
         """Views of the capture, undistorted, in the run's coordinates."""
         return self.pipeline.datamanager.cameras(split)
 
-    def sights(self, split: str, at_most: int, path_seconds: float) -> Sights:
+    def sights(
+        self, split: str, at_most: int, path_seconds: float, encoders: Sequence[TextImageEncoder] = ()
+    ) -> Sights:
         """What views of a split, and a path through the training views, see before and after; whole pictures count as
         the object where nothing tells what it is."""
         masks, data = self.config.pipeline.masks, self.pipeline.datamanager
@@ -85,7 +89,7 @@ class FieldRun:
         field.load_state(load_tensors(self.rounds[0].snapshot))
         before = [self._sight(views, coverage), self._sight(path, along)]
         field.load_state(after)
-        return Sights(before[0], now[0], before[1], now[1])
+        return Sights(*(Seen.of(*pair, encoders) for pair in zip(before, now)))
 
     def targets_seen(self, cameras: Cameras, views: list[int]) -> Sight:
         """The training views of some targets, as they are now."""

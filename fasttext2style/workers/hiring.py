@@ -1,4 +1,4 @@
-"""From --workers to workers that have loaded the editor.
+"""From --workers to workers that have loaded their tool.
 
 Ray on this machine is for this run alone: it listens on the loopback interface, asks for a token that only this run
 knows, has no dashboard, reports nothing, keeps its files in a folder that goes with it, and ends with the run.
@@ -10,29 +10,41 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from typing import Any
 
-from fasttext2style.editors.editor import ImageEditor
-from fasttext2style.rounds.workers import Crewed, WorkersChoice
+from fasttext2style.workers.choice import WorkersChoice
+from fasttext2style.workers.pieces import Crew, Tool
+from fasttext2style.workers.worker import AsItIs, Packed
 
 
-def hire(choice: WorkersChoice, load: Callable[[str], ImageEditor], device: str, name: str) -> Crewed:
-    """Start Ray, or connect to a cluster, and have every worker load the editor; says what is being waited for.
+def hire(
+    choice: WorkersChoice,
+    load: Callable[[str], Tool],
+    device: str,
+    name: str,
+    pack: Callable[[Any], Packed] = AsItIs,
+) -> tuple[Crew, Any]:
+    """Start Ray, or connect to a cluster, and have every worker load the tool; says what is being waited for.
 
     Args:
         choice: how many, or which cluster: that has a worker on each GPU, without any one on each machine.
-        load: makes the editor on a device; it is sent to the workers.
+        load: makes the tool on a device; it is sent to the workers.
         device: of this run. On a cluster its own GPUs count.
-        name: of the editor, for what is said.
+        name: of the tool, for what is said.
+        pack: makes a request small for the way.
+
+    Returns:
+        The workers, and what their tool says of itself.
 
     Raises:
-        ValueError: Ray cannot be started or reached, or no worker could load the editor.
+        ValueError: Ray cannot be started or reached, or no worker could load the tool.
     """
     _set_environment(choice)
-    from fasttext2style.rounds.ray_workers import RayCrew, connected
+    from fasttext2style.workers.ray_crew import RayCrew, connected
 
-    crew = RayCrew(connected(choice, device), load, name)
+    crew = RayCrew(connected(choice, device), load, name, pack)
     try:
-        return Crewed(crew, crew.await_start())
+        return crew, crew.await_start()
     except BaseException:
         crew.close()
         raise

@@ -10,7 +10,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +19,16 @@ import ray
 import torch
 from ray.exceptions import RayError
 
-from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor, OnStep
-from fasttext2style.rounds.pieces import Failed
-from fasttext2style.rounds.ray_folder import RayFolder
-from fasttext2style.rounds.worker import Packed, Worker
-from fasttext2style.rounds.workers import About, WorkersChoice
 from fasttext2style.terminal.console import say, warn
+from fasttext2style.workers.choice import WorkersChoice
+from fasttext2style.workers.pieces import Failed, OnStep, Tool
+from fasttext2style.workers.ray_folder import RayFolder
+from fasttext2style.workers.worker import Loaded, Packed, Worker
 
 POLL_SECONDS = 0.5
 """How often workers are asked how far they are."""
 START_SECONDS = 900.0
-"""Workers that are not ready by then will never be: loading a large editor from a cold disk takes minutes."""
+"""Workers that are not ready by then will never be: loading a large network from a cold disk takes minutes."""
 ANSWER_SECONDS = 5.0
 """A head that does not take a connection within this time is not there."""
 
@@ -49,7 +49,7 @@ class Place:
 
 
 @dataclass
-class _Edit:
+class _Begun:
     ref: Any
     number: int
     on_step: OnStep | None
@@ -57,13 +57,26 @@ class _Edit:
     """The question how far it is, while that is open."""
 
 
-class RayCrew:
-    """The crew of `Crewed`: one actor per worker."""
+class WorkerActor(Worker):
+    """Answers while it is at work. A client (ray://) cannot choose the group when it calls, so the methods say it."""
 
-    def __init__(self, place: Place, load: Callable[[str], ImageEditor], name: str) -> None:
-        self._place, self._load, self._name = place, load, name
+    @ray.method(concurrency_group="tell")
+    def steps(self) -> tuple[int, int, int]:
+        return super().steps()
+
+    @ray.method(concurrency_group="tell")
+    def stop(self, number: int) -> None:
+        super().stop(number)
+
+
+class RayCrew:
+    """A `Crew` of actors, one per worker."""
+
+    def __init__(self, place: Place, load: Callable[[str], Tool], name: str, pack: Callable[[Any], Packed]) -> None:
+        self._place, self._name, self._pack = place, name, pack
+        self._load = ray.put(load)  # once: it may hold a scene
         remote: Any = ray.remote  # its types know no groups
-        self._actor_class = remote(concurrency_groups={"tell": 1})(Worker).options(
+        self._actor_class = remote(concurrency_groups={"tell": 1})(WorkerActor).options(
             num_cpus=place.threads,
             num_gpus=1 if place.device == "cuda" else 0,
             max_restarts=0,
@@ -73,8 +86,8 @@ class RayCrew:
         self._loading: dict[int, Any] = {}
         self._since = time.monotonic()
         """When somebody was busy last."""
-        self._edits: dict[int, _Edit] = {}
-        self._edits_begun = 0
+        self._begun: dict[int, _Begun] = {}
+        self._count_begun = 0
         self._is_closed = False
         atexit.register(self.close)
         for worker in range(place.count):
@@ -84,8 +97,8 @@ class RayCrew:
     def count(self) -> int:
         return len(self._actors)
 
-    def await_start(self) -> About:
-        """Until every worker has loaded the editor, or cannot.
+    def await_start(self) -> Any:
+        """Until every worker has loaded its tool, or cannot; what that says of itself.
 
         Raises:
             ValueError: none could.
@@ -93,10 +106,11 @@ class RayCrew:
         count = self._place.count
         who = "1 worker" if count == 1 else f"{count} workers"
         say(f"Waiting for {who} {self._place.where} to load {self._name}: it may take minutes when all is cold")
-        said, known, reason = time.monotonic(), None, ""
+        said, reason = time.monotonic(), ""
+        known: Loaded | None = None
         while self._loading:
             for worker, outcome in self._loaded(POLL_SECONDS):
-                if isinstance(outcome, About):
+                if isinstance(outcome, Loaded):
                     known = outcome
                 else:
                     reason = outcome
@@ -109,53 +123,62 @@ class RayCrew:
                 for worker in list(self._loading):
                     self._drop(worker)
         if known is None:
-            raise ValueError(f"No worker could load the editor {self._name}: {reason}")
+            raise ValueError(f"No worker could load {self._name}: {reason}")
         if reason:
             warn(f"Only {len(self._actors)} of {who} could load {self._name} and go on alone: {reason}")
-        return known
+        return known.about
 
-    def hand_in(self, request: EditRequest) -> Any:
-        return ray.put(Packed.of(request))
+    def hand_in(self, request: Any) -> Any:
+        packed = self._pack(request)
+        with self._connected():
+            return ray.put(packed)
 
-    def handed_in(self, piece: Any) -> EditRequest:
-        packed: Any = ray.get(piece)
+    def handed_in(self, piece: Any) -> Any:
+        with self._connected():
+            packed: Any = ray.get(piece)
         return packed.request()
 
     def free(self) -> list[int]:
-        return [worker for worker in self._actors if worker not in self._loading and worker not in self._edits]
+        return [worker for worker in self._actors if worker not in self._loading and worker not in self._begun]
 
     def begin(self, worker: int, piece: Any, rows: list[int], on_step: OnStep | None) -> None:
-        self._edits_begun += 1
-        ref = self._actors[worker].edit.remote(self._edits_begun, piece, rows)
-        self._edits[worker] = _Edit(ref, self._edits_begun, on_step)
+        self._count_begun += 1
+        with self._connected():
+            ref = self._actors[worker].do.remote(self._count_begun, piece, rows)
+        self._begun[worker] = _Begun(ref, self._count_begun, on_step)
 
-    def wait(self) -> list[tuple[int, EditResult | Failed]]:
+    def wait(self) -> list[tuple[int, Any]]:
+        with self._connected():
+            return self._ended()
+
+    def _ended(self) -> list[tuple[int, Any]]:
         for worker, outcome in self._loaded(0.0):
-            if not isinstance(outcome, About):
+            if not isinstance(outcome, Loaded):
                 warn(f"A worker could not be replaced: {outcome}")
                 self._drop(worker)
-        if not self._edits:
+        if not self._begun:
             if not self._actors:
-                raise ValueError("No worker is left. Complete rounds are kept: resume with fewer workers.")
+                raise ValueError("No worker is left. What is complete is kept: go on with fewer workers.")
             if not self._loading:
                 return []
             if time.monotonic() > self._since + START_SECONDS:
                 raise ValueError(
-                    f"No worker was ready after {START_SECONDS / 60:.0f} minutes. Complete rounds are kept."
+                    f"No worker was ready after {START_SECONDS / 60:.0f} minutes. What is complete is kept."
                 )
             time.sleep(POLL_SECONDS)
             return []
         self._since = time.monotonic()
-        refs = {edit.ref: worker for worker, edit in self._edits.items()}
+        refs = {begun.ref: worker for worker, begun in self._begun.items()}
         ready, _ = ray.wait(list(refs), timeout=POLL_SECONDS)
         self._ask_how_far()
         return [(refs[ref], self._outcome(refs[ref])) for ref in ready]
 
     def stop(self) -> None:
-        for worker, edit in list(self._edits.items()):
-            self._actors[worker].stop.options(concurrency_group="tell").remote(edit.number)
-            # What was begun next waits behind it, and its outcome is nobody's.
-            del self._edits[worker]
+        # What is begun next waits behind what was begun, whose outcome is nobody's.
+        begun, self._begun = self._begun, {}
+        with suppress(ConnectionError):
+            for worker, it in begun.items():
+                self._actors[worker].stop.remote(it.number)
 
     def close(self) -> None:
         if self._is_closed:
@@ -163,12 +186,23 @@ class RayCrew:
         self._is_closed = True
         atexit.unregister(self.close)
         if ray.is_initialized():
-            for worker in list(self._actors):
-                self._drop(worker)
+            with suppress(ConnectionError):
+                for worker in list(self._actors):
+                    self._drop(worker)
             if self._place.is_connected_here:
                 ray.shutdown()
         if self._place.folder is not None:
             self._place.folder.remove()
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionError as error:  # of a client (ray://), whose head has gone
+            raise ValueError(
+                f"The workers {self._place.where} cannot be reached any more: the head of the cluster has gone, or the "
+                "network. What is complete is kept: start it again and go on, or go on without --workers."
+            ) from error
 
     def _start(self, worker: int) -> None:
         self._actors[worker] = actor = self._actor_class.remote(self._place.threads)
@@ -177,10 +211,10 @@ class RayCrew:
     def _drop(self, worker: int) -> None:
         ray.kill(self._actors.pop(worker))
         self._loading.pop(worker, None)
-        self._edits.pop(worker, None)
+        self._begun.pop(worker, None)
 
-    def _loaded(self, timeout: float) -> list[tuple[int, About | str]]:
-        """Those that have loaded their editor, or failed, since this was asked last."""
+    def _loaded(self, timeout: float) -> list[tuple[int, Loaded | str]]:
+        """Those that have loaded their tool, or failed, since this was asked last."""
         if not self._loading:
             return []
         refs = {ref: worker for worker, ref in self._loading.items()}
@@ -195,33 +229,33 @@ class RayCrew:
                 found.append((worker, _in_words(error)))
         return found
 
-    def _outcome(self, worker: int) -> EditResult | Failed:
-        edit = self._edits.pop(worker)
+    def _outcome(self, worker: int) -> Any:
+        begun = self._begun.pop(worker)
         outcome: Any
         try:
-            outcome = ray.get(edit.ref)
+            outcome = ray.get(begun.ref)
         except RayError as error:
             outcome = Failed(_in_words(error))
-            warn(f"{outcome.reason}. Another worker takes its place, and its views are done again")
+            warn(f"{outcome.reason}. Another worker takes its place, and what it was at is done again")
             ray.kill(self._actors[worker])
             self._start(worker)
         return outcome
 
     def _ask_how_far(self) -> None:
         """Of those who answer: who is busy with a long step answers later."""
-        for worker, edit in self._edits.items():
-            if edit.on_step is None:
+        for worker, begun in self._begun.items():
+            if begun.on_step is None:
                 continue
-            if edit.asked is not None and ray.wait([edit.asked], timeout=0)[0]:
+            if begun.asked is not None and ray.wait([begun.asked], timeout=0)[0]:
                 try:
-                    number, done, total = ray.get(edit.asked)
+                    number, done, total = ray.get(begun.asked)
                 except RayError:
-                    continue  # its edit says so, too
-                edit.asked = None
-                if number == edit.number:
-                    edit.on_step(done, total)
-            if edit.asked is None:
-                edit.asked = self._actors[worker].steps.options(concurrency_group="tell").remote()
+                    continue  # what it was at says so, too
+                begun.asked = None
+                if number == begun.number:
+                    begun.on_step(done, total)
+            if begun.asked is None:
+                begun.asked = self._actors[worker].steps.remote()
 
 
 def _in_words(error: RayError) -> str:
