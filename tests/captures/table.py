@@ -176,10 +176,12 @@ def _accents(folder: Path, meta: Meta) -> None:
 
 
 def _of_another_machine(folder: Path, meta: Meta) -> None:
-    for frame, place in zip(
-        meta["frames"], ("/content/drive/scan/", "C:\\scan\\", "file:///home/me/scan/", "../there/")
-    ):
-        frame["file_path"] = place + frame["file_path"]
+    (folder / "photos").mkdir()
+    places = ("/content/drive/scan/", "C:\\scan\\", "file:///home/me/scan/", "../there/")
+    for frame, place in zip(meta["frames"], places):
+        name = frame["file_path"].replace("images", "photos")
+        (folder / frame["file_path"]).rename(folder / name)
+        frame["file_path"] = place + name
     meta["frames"][4]["file_path"] = "04.png"
 
 
