@@ -22,8 +22,8 @@ from fasttext2style.selection.selection import Selection
 VIEWS = 4
 """In which a candidate is the largest."""
 LEAST_LEAD = 0.02
-"""By which cosine another candidate must fit better than the likeliest, to be taken in its place; encoders whose cosines
-vary more for no reason have a `least_lead` of their own."""
+"""By which cosine another candidate must fit better than the likeliest, to be taken in its place; encoders whose
+cosines vary more for no reason have a `least_lead` of their own."""
 GREY = 0.5
 
 _GO_AWAY = {"remove", "delete", "replace"}
