@@ -26,6 +26,7 @@ from fasttext2style.scene.files.sog import read_sog
 from fasttext2style.scene.files.starts import in_order, not_what_it_is_called, read_start
 from fasttext2style.scene.files.values import WITHOUT_INVALID, without_invalid_rows
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.trust.sizes import check_is_file
 
 COMPACT: dict[str, Callable[[Path], Gaussians]] = {".spz": read_spz, ".splat": read_splat, ".sog": read_sog}
 """Suffix -> what reads it."""
@@ -131,6 +132,7 @@ def _check_suffix(path: Path) -> None:
             f"{path} is no scene that is read here: expected a 3DGS .ply (also a compressed one), .spz, .sog or "
             f".splat. {CONVERT.format(path=quote(str(path)))}"
         )
+    check_is_file(path)
     start = read_start(path)
     what = not_what_it_is_called(start) if start else ""
     if what:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 def read_start(path: Path) -> bytes:
-    """The first bytes of a file; none if it cannot be opened."""
+    """The first bytes of a file; none if it cannot be opened, or would never end."""
+    if not path.is_file():
+        return b""
     try:
         with open(path, "rb") as stream:
             return stream.read(64)
