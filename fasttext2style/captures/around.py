@@ -31,6 +31,9 @@ UPS = ((0.0, 0.0, 1.0), (0.0, -1.0, 0.0), (0.0, 1.0, 0.0))
 TILT_DEGREES = 35.0
 LEAST_LEVEL = 0.1
 """Of what is near must lie in one plane for it to say where up is."""
+SMALLEST = 0.015
+"""Radius of what is looked at: of anything smaller the nearest views would see nothing, for what is nearer to a camera
+than a hundredth of a unit is not drawn."""
 PLANE_TOLERANCE = 0.03
 """In units of the middle's radius."""
 SAMPLES = 20_000
@@ -68,7 +71,7 @@ def look_around(gaussians: Gaussians, up: Float[Tensor, "3"] | None = None, insi
         inside: from the middle outwards.
 
     Raises:
-        ValueError: nothing solid is in it.
+        ValueError: nothing solid is in it, or all of it is too small.
     """
     gaussians = gaussians.detach()
     solid = gaussians.logit_opacities.sigmoid() > 0.2
@@ -77,6 +80,11 @@ def look_around(gaussians: Gaussians, up: Float[Tensor, "3"] | None = None, insi
     means = gaussians.means[solid]
     means = means[:: 1 + len(means) // SAMPLES]
     middle, radius = _densest(means)
+    if radius < SMALLEST:
+        raise ValueError(
+            f"Most of the scene lies within {radius:.2g} units, and what is nearer to a camera than 0.01 is not drawn: "
+            "scale it up by 100 or more (SuperSplat does it), and export it again."
+        )
     up = torch.nn.functional.normalize(up, dim=0) if up is not None else _up_of(means, middle, radius)
     if inside:
         return Around(up, middle, radius, True)

@@ -9,7 +9,7 @@ import torch
 
 from fasttext2style.captures.around import Around, look_around
 from fasttext2style.captures.write import write_capture
-from fasttext2style.scene.files.scenes import read_scene
+from fasttext2style.scene.files.scenes import about_a_folder, read_scene
 from fasttext2style.scene.files.values import WITHOUT_INVALID
 from fasttext2style.terminal.console import say
 from fasttext2style.trust.sizes import check_is_file
@@ -31,6 +31,8 @@ def capture_folder(output: Path, ply: Path) -> Path:
     Raises:
         ValueError: the file cannot be read.
     """
+    if ply.is_dir():
+        raise ValueError(f"--load-ply: {about_a_folder(ply)}.")
     digest = hashlib.blake2b(digest_size=4)
     check_is_file(ply)
     try:
@@ -38,14 +40,16 @@ def capture_folder(output: Path, ply: Path) -> Path:
             while block := stream.read(1 << 22):
                 digest.update(block)
     except OSError as error:
-        raise ValueError(f"--load-ply {ply} cannot be read ({error}); expected a 3DGS .ply, .spz or .splat.") from error
+        raise ValueError(
+            f"--load-ply {ply} cannot be read ({error}); expected a 3DGS .ply, .spz, .sog or .splat."
+        ) from error
     return output / ply.stem / f"capture-{digest.hexdigest()}"
 
 
 def capture_of_scene(
     ply: Path, folder: Path, up: str = "auto", inside: bool = False, size: int = 256, drop_invalid: bool = False
 ) -> Around:
-    """Write a capture of a 3DGS scene (.ply, .spz, .splat) into a folder, and say what was guessed.
+    """Write a capture of a 3DGS scene (.ply, .spz, .sog, .splat) into a folder, and say what was guessed.
 
     Args:
         up: "auto", or an axis of `UP`.

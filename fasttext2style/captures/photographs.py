@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from fasttext2style.scene.files.starts import not_what_it_is_called, read_start
 from fasttext2style.trust.sizes import check_is_file
 
 ORIENTATION_TAG = 0x0112
@@ -41,13 +42,14 @@ MODES = {
 UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error)
 """What Pillow's readers raise for damaged files (UnidentifiedImageError is an OSError)."""
 FOREIGN = {
-    ".heic": "save it as JPEG",
-    ".heif": "save it as JPEG",
+    **dict.fromkeys((".heic", ".heif", ".jxl"), "save it as JPEG"),
     **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"), "develop it into JPEG or PNG"),
     **dict.fromkeys((".exr", ".hdr"), "tone-map it into PNG"),
     **dict.fromkeys((".mp4", ".mov", ".avi"), "cut it into pictures with `ns-process-data video`"),
 }
 """Endings of what is none of Pillow's formats -> what to do."""
+HEIC = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+"""Brands of its container."""
 
 
 @dataclass(frozen=True)
@@ -254,11 +256,16 @@ def _head_or_why(path: Path) -> Head | str:
 
 def advice(path: Path, error: BaseException) -> str:
     """Why a picture cannot be read, and what to do about it where that is known."""
-    what_to_do = FOREIGN.get(path.suffix.lower())
-    reason = "no picture that can be read" if isinstance(error, Image.UnidentifiedImageError) else str(error)
     if isinstance(error, PermissionError):
-        reason = "you may not read it: chmod u+r"
-    return f"{reason}; {what_to_do}" if what_to_do else reason or type(error).__name__
+        return "you may not read it: chmod u+r"
+    what_to_do = FOREIGN.get(path.suffix.lower())
+    if not isinstance(error, Image.UnidentifiedImageError):
+        reason = str(error) or type(error).__name__
+        return f"{reason}; {what_to_do}" if what_to_do else reason
+    start = read_start(path)
+    if start[4:8] == b"ftyp" and start[8:12] in HEIC:  # also where a phone calls it .jpg
+        return f"a HEIC; {FOREIGN['.heic']}"
+    return not_what_it_is_called(start) or f"no picture that can be read{what_to_do and '; '}{what_to_do or ''}"
 
 
 def _pixels(size: tuple[int, int]) -> str:

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from fasttext2style.captures.cameras import camera_model, intrinsics, pose, resized
+from fasttext2style.captures.cameras import camera_model, check_far_away, intrinsics, pose, resized
 from fasttext2style.captures.masks import check_masks
-from fasttext2style.captures.photographs import Head, read_head, read_heads, turned_as, wrong_size
+from fasttext2style.captures.names import is_name
+from fasttext2style.captures.photographs import Head, read_heads, turned_as, wrong_size
 from fasttext2style.captures.transforms import (
     Transforms,
-    is_name,
-    located,
     number,
     read_transforms,
     shown,
@@ -72,7 +71,8 @@ def _read(data: Path, downscale_factor: int | None) -> PlainCapture:
     transforms = read_transforms(data)
     model = camera_model(transforms)
     poses = [pose(transforms, index) for index in range(len(transforms.frames))]
-    names = [located(transforms.folder, frame["file_path"]) for frame in transforms.frames]
+    check_far_away(transforms, np.array(poses))
+    names = [transforms.files.locate(frame["file_path"]) for frame in transforms.frames]
     factor = _downscale_factor(transforms, names) if downscale_factor is None else downscale_factor
     heads = _heads(transforms, [_downscaled(transforms.folder, path, "images_", factor) for path in names])
     frames, turns = [], []
@@ -91,7 +91,7 @@ def _read(data: Path, downscale_factor: int | None) -> PlainCapture:
     lists = split_lists(transforms, names)
     moved = {str(name): str(head.path) for name, head in zip(names, heads)}
     meta |= {name: [moved[entry] for entry in entries] for name, entries in lists.items()}
-    return PlainCapture(meta, tuple(heads), tuple(turns), tuple(_notes(heads, turns)))
+    return PlainCapture(meta, tuple(heads), tuple(turns), tuple(_notes(transforms, heads, turns)))
 
 
 def places(meta: dict[str, Any]) -> np.ndarray:
@@ -138,7 +138,8 @@ def _downscale_factor(transforms: Transforms, names: list[Path]) -> int:
     smaller = [factor for factor in (2, 4, 8) if _downscaled(transforms.folder, first, "images_", factor).is_file()]
     if not first.is_file():
         return smaller[0] if smaller else 1
-    factor, longest = 1, max(read_head(first).size)
+    heads, _ = read_heads([first])
+    factor, longest = 1, max(heads[0].size) if heads else 0  # what is wrong with it is said with all others
     while longest / factor > LARGEST and 2 * factor in smaller:
         factor *= 2
     return factor
@@ -170,7 +171,7 @@ def _masks(transforms: Transforms, factor: int) -> list[Path]:
     for index, frame in enumerate(transforms.frames):
         if not is_name(frame["mask_path"]):
             raise ValueError(f"{transforms.name(index)}: mask_path is a file name, got {shown(frame['mask_path'])}.")
-        whole = located(transforms.folder, frame["mask_path"])
+        whole = transforms.files.locate(frame["mask_path"], is_photograph=False)
         small = _downscaled(transforms.folder, whole, "masks_", factor)
         # Masks are brought to the photograph's size in any case.
         paths.append(small if small.is_file() else whole)
@@ -195,7 +196,7 @@ def _the_rest(transforms: Transforms) -> dict[str, Any]:
     if points and not is_name(points):
         raise ValueError(f"ply_file_path in {path} is a file name, got {shown(points)}.")
     if points:
-        rest["ply_file_path"] = str(transforms.folder / points.replace("\\", "/"))
+        rest["ply_file_path"] = str(transforms.files.locate(points, is_photograph=False))
     return rest
 
 
@@ -210,11 +211,18 @@ def _check_twins(transforms: Transforms, heads: list[Head], poses: list[list[lis
             )
 
 
-def _notes(heads: list[Head], turns: list[int]) -> list[str]:
+def _notes(transforms: Transforms, heads: list[Head], turns: list[int]) -> list[str]:
     turned = [head for head, turn in zip(heads, turns) if turn > 1]
     kept = [head for head, turn in zip(heads, turns) if turn == 1]
     unclear = [head for head in kept if head.orientation > 1 and head.size == head.upright]
     notes = []
+    elsewhere = transforms.files.elsewhere
+    if elsewhere:
+        name, path = next(iter(elsewhere.items()))
+        notes.append(
+            f"{len(elsewhere)} files are not where {transforms.path} says, and are taken from where they seem to be: "
+            f"first {path} for {shown(name)}."
+        )
     if turned:
         notes.append(
             f"{len(turned)} of {len(heads)} photographs, first {turned[0].path}, are turned by their EXIF orientation: "

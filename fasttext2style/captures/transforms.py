@@ -6,16 +6,16 @@ Other programs write it, so nothing in it is taken on trust: what is no JSON, no
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fasttext2style.captures.folders import what_it_is
+from fasttext2style.captures.names import Finder, is_name
 from fasttext2style.trust.documents import check_density
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
-"""Of photographs whose names stand in transforms.json without one, as Blender and instant-ngp write them."""
 LARGEST = 1e15
 """Of numbers: they become 32 bits, and are squared."""
 SPLITS = ("train_filenames", "val_filenames", "test_filenames")
@@ -35,6 +35,11 @@ class Transforms:
         """Whole: the plain capture lies elsewhere."""
         return self.path.parent.absolute()
 
+    @cached_property
+    def files(self) -> Finder:
+        """Of photographs, masks and points."""
+        return Finder(self.folder)
+
     def name(self, index: int) -> str:
         """Of a frame, for messages."""
         return f"Frame {index} ({self.frames[index]['file_path']}) of {self.path}"
@@ -53,20 +58,24 @@ def read_transforms(data: Path) -> Transforms:
     if not data.exists():
         raise ValueError(f"The capture {data} does not exist. Give --data the folder that holds transforms.json.")
     if not path.is_file():
-        raise ValueError(_no_transforms(data))
+        raise ValueError(f"{data} {what_it_is(data)}")
     try:
         content = path.read_bytes()
         check_density(content)
-        # Some programs of Windows begin a file with a byte order mark.
-        meta = json.loads(content.decode("utf-8-sig"))
+        # Whether with a byte order mark, or in the 16 bits that some programs of Windows write.
+        meta = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}. Make it again with ns-process-data.") from error
+        raise ValueError(
+            f"{path} is not valid JSON: {error}. Correct it there, or make it again with ns-process-data."
+        ) from error
     frames = meta.get("frames") if isinstance(meta, dict) else None
     if not isinstance(frames, list) or not frames:
         raise ValueError(
             f"{path} has no frames: it needs a list `frames`, each with `file_path` and `transform_matrix`. "
             "Make it again with ns-process-data."
         )
+    # What is null, or an empty text, is not given.
+    meta, frames = _given(meta), [_given(frame) if isinstance(frame, dict) else frame for frame in frames]
     for index, frame in enumerate(frames):
         if not isinstance(frame, dict) or not is_name(frame.get("file_path")):
             raise ValueError(
@@ -80,36 +89,6 @@ def read_transforms(data: Path) -> Transforms:
             "it, or take it out."
         )
     return Transforms(path, meta, tuple(frames))
-
-
-def located(folder: Path, name: str) -> Path:
-    """The photograph or mask of this name in `folder`; where it is not there, what was most likely meant.
-
-    Names may lack their ending, Windows writes backslashes, and there (and on a Mac) upper and lower case are one.
-    """
-    for path in (folder / name, folder / name.replace("\\", "/")):
-        if path.is_file():
-            return path
-        found = [path.with_name(path.name + ending) for ending in ENDINGS if path.name]
-        found = [candidate for candidate in found if candidate.is_file()]
-        if found:
-            return found[0]
-    return _in_other_case(folder, name.replace("\\", "/")) or folder / name
-
-
-def _in_other_case(folder: Path, name: str) -> Path | None:
-    """A file below the folder whose name differs in upper and lower case alone, if there is just one."""
-    path = folder
-    for part in Path(name).parts:
-        try:
-            entries = os.listdir(path)
-        except OSError:
-            return None
-        alike = [entry for entry in entries if entry.casefold() == part.casefold()]
-        if part not in entries and len(alike) != 1:
-            return None
-        path = path / (part if part in entries else alike[0])
-    return path if path.is_file() else None
 
 
 def split_lists(transforms: Transforms, photographs: Iterable[Path]) -> dict[str, list[str]]:
@@ -128,7 +107,7 @@ def split_lists(transforms: Transforms, photographs: Iterable[Path]) -> dict[str
     for name in given:
         if not isinstance(meta[name], list) or not all(is_name(entry) for entry in meta[name]):
             raise ValueError(f"{name} in {path} is a list of file names, got {shown(meta[name])}.")
-        lists[name] = [located(transforms.folder, entry) for entry in meta[name]]
+        lists[name] = [transforms.files.locate(entry) for entry in meta[name]]
         strangers = [file for file in lists[name] if file not in known]
         if strangers:
             raise ValueError(
@@ -184,30 +163,11 @@ def table(value: Any, rows: tuple[int, ...], columns: int, what: str) -> list[li
     return [[number(entry, what) for entry in row] for row in value]
 
 
+def _given(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if value is not None and value != ""}
+
+
 def shown(value: Any) -> str:
     """A value of the file, short enough for a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 120 else f"{text[:100]}... ({len(text):,} characters)"
-
-
-def is_name(value: Any) -> bool:
-    """Whether a file could have this name: asking for one with zeros, halves of characters, or too long raises."""
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        return False
-    try:
-        return max(map(len, os.fsencode(value).split(b"/"))) <= 255
-    except UnicodeEncodeError:
-        return False
-
-
-def _no_transforms(data: Path) -> str:
-    start = f"{data} holds no transforms.json"
-    if (data / "transforms_train.json").is_file():
-        return f"{start}, but transforms_train.json, as Blender's synthetic scenes do: add `blender-data` at the end."
-    colmap = next((name for name in ("colmap/sparse/0", "sparse/0", "sparse") if (data / name).is_dir()), None)
-    if colmap:
-        return f"{start}, but COLMAP's {colmap}: add `colmap --colmap-path {colmap}` at the end of the command."
-    return (
-        f"{start}. Give --data a folder in nerfstudio's format; `ns-process-data images --data PHOTOS --output-dir "
-        "FOLDER` makes one."
-    )

@@ -17,7 +17,7 @@ class Live:
     """
 
     scene: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENE")]
-    """A 3DGS .ply, .spz or .splat (views are made around it), or the folder of a run."""
+    """A 3DGS .ply, .spz, .sog or .splat (views are made around it), or the folder of a run."""
     options: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NS-TRAIN OPTIONS")] = ()
     """All that ns-train fasttext2style takes, such as --prompt SENTENCE or --encoder tiny."""
     rounds: bool = False

@@ -34,6 +34,8 @@ SAME_BODY = 0.7
 """Two bodies that share so much of both together are one candidate."""
 PINHOLE = 24
 """Pixels of a view of 128 x 128; smaller holes in a silhouette are gaps between Gaussians."""
+LEAST_THROUGH_FOG = 0.05
+"""Of a pixel: where less of it is solid, nothing shows through."""
 LEAST_CENTRAL = 0.002
 """Of what the middle of the pictures shows: less is no candidate."""
 
@@ -96,13 +98,13 @@ def _voted(gaussians: Gaussians, scene: SeenScene, views: Cameras, body: Int[Ten
     """The vote fills holes of the body and takes in what its silhouette hides."""
     found = torch.zeros_like(scene.visible)
     found[body] = 1.0
+    values = torch.stack([found, torch.maximum(found, scene.solid.to(found))], dim=1)
     batch = views_at_once(gaussians, len(views))
     parts = (views[start : start + batch] for start in range(0, len(views), batch))
-    coverage = torch.cat([render_values(gaussians.detach(), some, found[:, None])[0][..., 0] for some in parts])
-    shown = coverage[coverage > 0.05]
-    # Where fog hangs before a body no pixel is all its own: half of what it has at best.
-    half = 0.5 * float(torch.quantile(shown[:: 1 + len(shown) // 1_000_000], 0.9)) if len(shown) else 0.5
-    masks = np.stack([_closed(mask) for mask in (coverage > half).cpu().numpy()])
+    covered = torch.cat([render_values(gaussians.detach(), some, values)[0] for some in parts])
+    # Where fog hangs before a body no pixel is all its own: half of what shows through.
+    coverage = torch.where(covered[..., 1] > LEAST_THROUGH_FOG, covered[..., 0] / covered[..., 1], 0.0)
+    masks = np.stack([_closed(mask) for mask in (coverage > 0.5).cpu().numpy()])
     shares = mask_shares(gaussians.detach(), views, torch.from_numpy(masks).to(coverage))
     chosen = without_outliers(gaussians.means.detach(), shares > 0.5)
     origin = f"found automatically in {len(views)} views{which}"

@@ -22,7 +22,8 @@ from fasttext2style.selection.selection import Selection
 VIEWS = 4
 """In which a candidate is the largest."""
 LEAST_LEAD = 0.02
-"""By which cosine another candidate must fit better than the likeliest, to be taken in its place."""
+"""By which cosine another candidate must fit better than the likeliest, to be taken in its place; encoders whose
+cosines vary more for no reason have a `least_lead` of their own."""
 GREY = 0.5
 
 _GO_AWAY = {"remove", "delete", "replace"}
@@ -85,7 +86,7 @@ def named_among(
     text = encoder.embed_texts([phrase])[0]
     fits = [float((_looks(encoder, gaussians, cameras, one) @ text).mean()) for one in candidates]
     best = max(range(len(fits)), key=fits.__getitem__)
-    if best == 0 or fits[best] - fits[0] < LEAST_LEAD:
+    if best == 0 or fits[best] - fits[0] < getattr(encoder, "least_lead", LEAST_LEAD):
         return Named(0, "")
     return Named(
         best,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +18,16 @@ import numpy as np
 from PIL import Image
 
 from fasttext2style.captures.checks import check_capture
+from fasttext2style.captures.conventions import check_poses_see
 from fasttext2style.captures.masks import check_masks, check_some_white, masks_of
 from fasttext2style.captures.plain import PlainCapture
+from fasttext2style.captures.points import read_cloud
+from fasttext2style.scene.files.scenes import read_scene
 from tests.captures.small import FOCAL, HEIGHT, VIEWS, WIDTH, noise, small_capture, write
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "captures.md"
 Meta = dict[str, Any]
+NONE = "no transforms.json"
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,15 @@ class Case:
     given: str
     """What it is, for the docs."""
     change: Callable[[Path, Meta], object]
-    """Changes the capture in a folder and what its transforms.json will hold."""
+    """Changes the capture in a folder and what its transforms.json will hold; if it returns `NONE`, there is none."""
     then: str
     """What comes of it, for the docs."""
     refused: tuple[str, ...] = ()
     """What the error says, among it a file and a remedy; empty: it is accepted."""
-    expected: Callable[[PlainCapture], bool] = lambda capture: True
-    """Of the plain capture that is made of an accepted one."""
+    expected: Callable[[Any], bool] = lambda found: True
+    """Of the plain capture that is made of an accepted one, or of the scene."""
+    looked_at: Callable[[Path], Any] = lambda folder: checked(folder)
+    """All that is checked of what lies in a folder."""
 
 
 # --- changes ------------------------------------------------------------------------------------------------------
@@ -160,6 +168,31 @@ def _other_case(folder: Path, meta: Meta) -> None:
         path.rename(path.with_suffix(".PNG"))
 
 
+def _accents(folder: Path, meta: Meta) -> None:
+    for view, frame in enumerate(meta["frames"]):
+        path = folder / frame["file_path"]
+        path.rename(path.with_name(unicodedata.normalize("NFD", f"Bär {view}.png")))
+        frame["file_path"] = f"images/Bär {view}.png"
+
+
+def _of_another_machine(folder: Path, meta: Meta) -> None:
+    (folder / "photos").mkdir()
+    places = ("/content/drive/scan/", "C:\\scan\\", "file:///home/me/scan/", "../there/")
+    for frame, place in zip(meta["frames"], places):
+        name = frame["file_path"].replace("images", "photos")
+        (folder / frame["file_path"]).rename(folder / name)
+        frame["file_path"] = place + name
+    meta["frames"][4]["file_path"] = "04.png"
+
+
+def _converted(folder: Path, meta: Meta) -> None:
+    for frame in meta["frames"]:
+        path = folder / frame["file_path"]
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".jpg"))
+        path.unlink()
+
+
 def _smaller_ones(folder: Path, meta: Meta) -> None:
     """images_2 in place of images, with sides rounded up, as some tools do."""
     (folder / "images_2").mkdir()
@@ -264,6 +297,26 @@ PHOTOGRAPHS = [
     Case("names without an ending (Blender, instant-ngp)", _without_endings, "found"),
     Case("names with backslashes", _backslashes, "found"),
     Case("names that differ in upper and lower case alone", _other_case, "found"),
+    Case("names in which a Mac takes accents apart", _accents, "found"),
+    Case(
+        "whole paths of another machine, while the photographs lie here; names without their folder",
+        _of_another_machine,
+        "found by the end of the path, and said",
+        expected=lambda capture: "are taken from where they seem to be" in capture.notes[0],
+    ),
+    Case(
+        "converted to another format after transforms.json was written",
+        _converted,
+        "found, if one picture alone has the name, and said",
+        expected=lambda capture: "are taken from where they seem to be" in capture.notes[0],
+    ),
+    Case("HEIC under the name of a JPEG", _bytes(b"\0\0\0\x24ftypheic"), "refused", ("02.png", "HEIC", "JPEG")),
+    Case(
+        "pointers of git-lfs, pages of the web, empty files in their place",
+        _bytes(b"version https://git-lfs.github.com/spec/v1\n"),
+        "refused, each by its name",
+        ("02.png", "git lfs pull"),
+    ),
     Case(
         "a name without a file",
         _first(file_path="images/lost.png"),
@@ -304,6 +357,24 @@ CAMERAS = [
         expected=lambda capture: any(capture.meta["frames"][0]["distortion_params"]),
     ),
     Case(
+        "is_fisheye (instant-ngp), no camera_model",
+        lambda folder, meta: [meta.pop("camera_model"), meta.update(is_fisheye=True, k1=0.1, k4=0.01)],
+        "as OPENCV_FISHEYE",
+        expected=lambda capture: capture.meta["camera_model"] == "OPENCV_FISHEYE",
+    ),
+    Case(
+        "is_fisheye beside the model of a pinhole",
+        _set(is_fisheye=True),
+        "refused",
+        ("transforms.json", "PINHOLE", "is_fisheye", "Take out"),
+    ),
+    Case(
+        "latlong, equirectangular, ftheta_p0 (instant-ngp)",
+        lambda folder, meta: [meta.pop("camera_model"), meta.update(latlong=True)],
+        "refused, like the models of these names",
+        ("transforms.json", "LATLONG", "ns-process-data images --camera-type equirectangular"),
+    ),
+    Case(
         "a model that the frames name",
         _all("camera_model", "OPENCV_FISHEYE"),
         "as if the capture named it",
@@ -335,12 +406,29 @@ CAMERAS = [
         expected=_lens(fl_x=FOCAL, fl_y=FOCAL, w=WIDTH, h=HEIGHT, cx=WIDTH / 2, cy=HEIGHT / 2),
     ),
     Case("an angle of view in degrees", _angle(180 / math.pi), "refused", ("00.png", "camera_angle_x", "radians")),
+    Case(
+        "x_fov, y_fov (instant-ngp: degrees)",
+        lambda folder, meta: [meta.pop("fl_x"), meta.pop("fl_y"), meta.update(x_fov=90.0, y_fov=60.0)],
+        "reckoned from the photographs",
+        expected=_lens(fl_x=WIDTH / 2, fl_y=HEIGHT / 2 * math.sqrt(3)),
+    ),
     Case("no fl_y", _drop("fl_y"), "that of fl_x", expected=_lens(fl_y=FOCAL)),
     Case("no focal length", _drop("fl_x", "fl_y"), "refused", ("00.png", "no focal length", "camera_angle_x")),
     Case("a focal length in parts of the width", _set(fl_x=0.8), "refused", ("00.png", "fl_x", "is it in pixels?")),
     Case("cx, cy in parts of the sides", _set(cx=0.5, cy=0.5), "refused", ("00.png", "cx", f"multiply it by {WIDTH}")),
     Case("numbers as text", _set(fl_x="20.0", w="24"), "read", expected=_lens(fl_x=20, w=24)),
-    Case("no numbers", _set(fl_x=None), "refused", ("00.png", "fl_x", "should be a finite number")),
+    Case("no numbers", _set(fl_x="wide"), "refused", ("00.png", "fl_x", "should be a finite number")),
+    Case(
+        "null, or an empty text",
+        lambda folder, meta: [meta.update(k1=None, ply_file_path="", camera_model=None), _first(w=None)(folder, meta)],
+        "as if it were not there",
+    ),
+    Case(
+        "cx, cy outside of the photograph (resized, and no w and h are said)",
+        lambda folder, meta: [_drop("w", "h")(folder, meta), meta.update(cx=2.0 * WIDTH)],
+        "refused",
+        ("00.png", "cx is 48", f"{WIDTH} x {HEIGHT}", "resized or cropped"),
+    ),
     Case("NaN", _set(cx=math.nan), "refused", ("00.png", "cx", "should be a finite number")),
     Case(
         "numbers of the frames beside those of the capture",
@@ -379,6 +467,12 @@ CAMERAS = [
         _matrices(lambda matrix: np.diag([0.0, 0.0, 0.0, 1.0])),
         "refused",
         ("00.png", "is no pose", "Take the frame out"),
+    ),
+    Case(
+        "places counted from far away (maps: UTM)",
+        _matrices(lambda matrix: matrix + np.array([[0, 0, 0, 5e5], [0, 0, 0, 4e6], [0, 0, 0, 0], [0, 0, 0, 0]])),
+        "refused",
+        ("transforms.json", "stand around (500000, 4000000, 1)", "Subtract"),
     ),
     Case("no pose", lambda folder, meta: meta["frames"][1].pop("transform_matrix"), "refused", ("01.png", "Take the")),
 ]  # fmt: skip
@@ -516,30 +610,247 @@ OBJECT_MASKS = [
     Case("all black", _object_masks(lambda mask: mask.point(lambda value: 0)), "refused", ("00.png", "are black")),
 ]  # fmt: skip
 
+
+# --- points -------------------------------------------------------------------------------------------------------
+
+
+def _points(
+    count: int = 200, kind: str = "float", colors: bool = True, change: Callable[[np.ndarray], np.ndarray] = np.copy
+) -> Callable[[Path, Meta], object]:
+    """Within a ball around the origin, where the cameras look."""
+
+    def write_points(folder: Path, meta: Meta) -> None:
+        rows = change(np.random.default_rng(0).uniform(-0.3, 0.3, (count, 3)))
+        head = f"ply\nformat ascii 1.0\nelement vertex {count}\n"
+        head += "".join(f"property {kind} {axis}\n" for axis in "xyz")
+        head += "".join(f"property uchar {color}\n" for color in ("red", "green", "blue") if colors) + "end_header\n"
+        lines = [" ".join(map(repr, [*row, *[7] * (3 * colors)])) for row in rows.tolist()]
+        (folder / "points.ply").write_text(head + "\n".join(lines) + "\n")
+        meta["ply_file_path"] = "points.ply"
+
+    return write_points
+
+
+def _and(*changes: Callable[[Path, Meta], object]) -> Callable[[Path, Meta], object]:
+    return lambda folder, meta: [change(folder, meta) for change in changes]
+
+
+def _nowhere(rows: np.ndarray) -> np.ndarray:
+    rows[3:6] = [[np.nan, 0, 0], [np.inf, 0, 0], [0, 1e30, 0]]
+    return rows
+
+
+FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
+POINTS = [
+    Case(
+        "a .ply of COLMAP, Open3D, MeshLab, Metashape, Polycam, of floats or doubles, of Gaussians",
+        _points(kind="double"),
+        "places and colours are taken",
+        expected=lambda cloud: len(cloud.points) == 200 and cloud.colors is not None and not cloud.note,
+    ),
+    Case("no colours", _points(colors=False), "grey to begin with", expected=lambda cloud: cloud.colors is None),
+    Case(
+        "points that lie nowhere (NaN, infinite)",
+        _points(change=_nowhere),
+        "left out, and said",
+        expected=lambda cloud: len(cloud.points) == 197 and "3 of the 200 points" in cloud.note,
+    ),
+    Case(
+        "fewer than 32 points, or none",
+        _points(count=1),
+        "points are drawn where the cameras look; said: the scene will be worse",
+        expected=lambda cloud: not cloud.is_enough and "starts from random points" in cloud.note,
+    ),
+    Case(
+        "a name without a file",
+        _set(ply_file_path="gone.ply"),
+        "refused",
+        ("gone.ply", "is missing", "take ply_file_path out"),
+    ),
+    Case(
+        "no point cloud",
+        lambda folder, meta: [_points()(folder, meta), (folder / "points.ply").write_bytes(b"nothing")],
+        "refused",
+        ("points.ply", "is not a .ply file"),
+    ),
+    Case(
+        "cameras that do not look at the points: OpenCV's axes, world to camera",
+        _and(_points(), _matrices(lambda matrix: matrix @ FLIP)),
+        "refused, if nearly all points would be seen by another reading of the poses, which is named",
+        ("points.ply", "0% of them lie before one", "OpenCV's", "second and third column"),
+    ),
+]  # fmt: skip
+
+
+# --- what is no capture -------------------------------------------------------------------------------------------
+
+
+def _instead(*files: str, photographs: bool = True) -> Callable[[Path, Meta], object]:
+    """Only the photographs, and these files; without a transforms.json."""
+
+    def change(folder: Path, meta: Meta) -> str:
+        if not photographs:
+            shutil.rmtree(folder / "images")
+        for name in files:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"")
+        return NONE
+
+    return change
+
+
+def _one_deeper(folder: Path, meta: Meta) -> str:
+    (folder / "scan").mkdir()
+    write(folder / "scan", meta)
+    return NONE
+
+
+FOLDERS = [
+    Case("photographs alone", _instead(), "refused: what makes a capture of them", ("ns-process-data images --data",)),
+    Case("a film", _instead("a.MOV", photographs=False), "refused, likewise", ("ns-process-data video", "a.MOV")),
+    Case("Polycam's raw data", _instead("keyframes/cameras/1.json"), "refused, likewise", ("ns-process-data polycam",)),
+    Case("Record3D's", _instead("EXR_RGBD/metadata.json"), "refused, likewise", ("record3d", "EXR_RGBD")),
+    Case("Metashape's cameras", _instead("cameras.xml"), "refused, likewise", ("metashape --xml", "cameras.xml")),
+    Case("COLMAP's", _instead("sparse/0/cameras.txt"), "refused: what to add", ("colmap --colmap-path sparse/0",)),
+    Case("Blender's synthetic scenes", _instead("transforms_train.json"), "refused: what to add", ("`blender-data`",)),
+    Case("a capture one folder deeper", _one_deeper, "refused: where it is", ("scan/transforms.json",)),
+    Case(
+        "the folder of another trainer of Gaussians",
+        _instead("point_cloud/iteration_7000/point_cloud.ply", "point_cloud/iteration_30000/point_cloud.ply"),
+        "refused: how its scene is given",
+        ("--load-ply", "iteration_30000/point_cloud.ply"),
+    ),
+    Case("nothing of these", _instead(photographs=False), "refused", ("Give --data a folder", "ns-process-data")),
+]  # fmt: skip
+
+
+# --- scenes -------------------------------------------------------------------------------------------------------
+
+
+def _scene(name: str = "scene.ply", change: Callable[[dict[str, np.ndarray]], object] = len):
+    """Ten Gaussians; `change` of the columns of the .ply."""
+
+    def write_scene(folder: Path, meta: Meta) -> None:
+        draw = np.random.default_rng(0)
+        names = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2"]
+        columns = {column: draw.normal(size=10) for column in [*names, *(f"rot_{i}" for i in range(4))]}
+        change(columns)
+        head = "ply\nformat binary_little_endian 1.0\nelement vertex 10\n"
+        head += "".join(f"property float {column}\n" for column in columns) + "end_header\n"
+        (folder / name).write_bytes(head.encode() + np.stack([*columns.values()], axis=1).astype("<f4").tobytes())
+
+    return write_scene
+
+
+def _file(name: str, content: bytes) -> Callable[[Path, Meta], object]:
+    return lambda folder, meta: (folder / name).write_bytes(content)
+
+
+def _read(folder: Path) -> Any:
+    (path,) = folder.glob("scene*")
+    return read_scene(path)
+
+
+def _of(given: str, change: Callable[[Path, Meta], object], then: str, *said: str, **more: Any) -> Case:
+    return Case(given, change, then, said, looked_at=_read, **more)
+
+
+SCENES = [
+    _of(".ply of 3DGS and all that write it so (ns-export, Postshot, Scaniverse, Brush ...)", _scene(), "as it is"),
+    _of("the same as ascii, big endian, doubles; with normals, labels, comments", _scene(), "as it is"),
+    _of(
+        "colours as red, green, blue in place of f_dc",
+        _scene(change=lambda c: c.update({n: 0 * c.pop(f"f_dc_{i}") for i, n in enumerate(("red", "green", "blue"))})),
+        "as it is",
+        expected=lambda scene: bool((scene.sh_dc < -1.7).all()),
+    ),
+    _of(
+        "2DGS: two scales",
+        _scene(change=lambda columns: columns.pop("scale_2")),
+        "flat Gaussians",
+        expected=lambda scene: bool((scene.log_scales[:, 2] == -20).all()),
+    ),
+    _of(
+        "Mip-Splatting: filter_3D",
+        _scene(change=lambda columns: columns.update(filter_3D=np.ones(10))),
+        "widened and fainter by it, as its own export does",
+        expected=lambda scene: bool((scene.scales >= 1).all()),
+    ),
+    _of(
+        "opacities of plus or minus infinity, scales of minus infinity",
+        _scene(change=lambda columns: columns.update(opacity=np.full(10, np.inf), scale_1=np.full(10, -np.inf))),
+        "opaque, unseen, flat",
+        expected=lambda scene: bool((scene.opacities > 0.9999).all() and (scene.scales[:, 1] < 1e-6).all()),
+    ),
+    _of(
+        "NaN, other infinite values",
+        _scene(change=lambda columns: columns.update(x=np.full(10, np.nan))),
+        "refused; --drop-invalid True leaves those rows out",
+        *("scene.ply", "10 of 10 Gaussians have NaN", "export the scene again"),
+    ),
+    _of(
+        "Scaffold-GS and others whose Gaussians a network makes",
+        _scene(change=lambda columns: [columns.pop(f"f_dc_{channel}") for channel in range(3)]),
+        "refused",
+        *("scene.ply", "it lacks f_dc_0"),
+    ),
+    _of("a mesh, a point cloud", _file("scene.ply", b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\n"
+        b"end_header\n0\n"), "refused", "scene.ply", "a point cloud or mesh"),
+    _of("compressed .ply (SuperSplat); .spz of versions 1 to 3; .sog; .splat", _file("scene.splat", bytes(range(64))),
+        "unpacked", expected=lambda scene: len(scene) == 2),
+    _of(
+        ".spz of version 4",
+        _file("scene.spz", b"NGSP\4\0\0\0" + bytes(60)),
+        "unpacked, if the extra `spz` is installed",
+        "scene.spz",
+    ),
+    _of(
+        ".ksplat, .glb, .usdz and others",
+        _file("scene.ksplat", bytes(64)),
+        "refused, with what converts it",
+        *("scene.ksplat", "splat-transform"),
+    ),
+    _of("one kind under the name of another", _scene("scene.splat"), "refused", "scene.splat", "name it scene.ply"),
+    _of("a folder", lambda folder, meta: [(folder / "scene").mkdir(), _scene("scene/a.ply")(folder, meta)],
+        "refused: which file in it", "is a folder", "scene/a.ply"),
+    _of("cut short", _file("scene.splat", bytes(40)), "refused", "scene.splat", "40 bytes", "copy or export it again"),
+]  # fmt: skip
+
 TABLES = {
     "Photographs": PHOTOGRAPHS,
     "Cameras": CAMERAS,
     "transforms.json": LISTS,
     "Masks of what to train on": TRAINING_MASKS,
     "Masks of the object": OBJECT_MASKS,
+    "Points that a reconstruction starts from": POINTS,
+    "Folders that are no capture": FOLDERS,
+    "Scenes (--load-ply)": SCENES,
 }
 
 
 def made(case: Case, folder: Path) -> Path:
     """Write the capture of a case."""
     meta = json.loads(json.dumps(small_capture(folder)))
-    case.change(folder, meta)
-    write(folder, meta)
+    if case.change(folder, meta) == NONE:
+        (folder / "transforms.json").unlink()
+    else:
+        write(folder, meta)
     return folder
 
 
-def checked(folder: Path) -> PlainCapture:
-    """All that is checked of a capture, and of its masks of the object, if it has any."""
+def checked(folder: Path) -> Any:
+    """All that is checked of a capture, and of its masks of the object, if it has any; its points, if it has some."""
     capture = check_capture(folder, read_pixels=False)
     if (folder / "object_masks").is_dir():
         masks = masks_of(folder / "object_masks", capture.photographs)
         check_masks(masks, [(frame["w"], frame["h"]) for frame in capture.meta["frames"]], capture.turns)
         check_some_white(masks)
+    if "ply_file_path" in capture.meta:
+        path = Path(capture.meta["ply_file_path"])
+        cloud = read_cloud(path)
+        if cloud.is_enough:
+            check_poses_see(cloud.points.numpy(), capture.meta, path)
+        return cloud
     return capture
 
 
@@ -548,9 +859,9 @@ def document() -> str:
     lines = [
         "# What a capture may be",
         "",
-        "All of it is asked from `transforms.json` and the headers of files, before anything is computed: a second for",
-        "a thousand photographs. What is refused is told in a sentence that names the file, the reason and what to do.",
-        "This page is written by `python -m tests.captures.table`, from the table that the tests try.",
+        "All of it is asked from `transforms.json`, the headers of photographs and the points, before anything is",
+        "computed: a second for a thousand photographs. What is refused is told in a sentence that names the file, the",
+        "reason and what to do. `python -m tests.captures.table` writes this page, from the table that the tests try.",
     ]
     for title, cases in TABLES.items():
         lines += ["", f"## {title}", "", "| given | then |", "|---|---|"]

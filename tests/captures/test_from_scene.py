@@ -128,6 +128,13 @@ def test_a_capture_is_whole_and_its_file_names_it(toy, tmp_path, capsys):
     assert capture_folder(tmp_path, tmp_path / "toy.ply") != one
 
 
+def test_what_is_smaller_than_what_is_drawn_is_said(toy):
+    """In units of a thousand times the toy scene's: a hundredth of a unit is nearer than the nearest thing drawn."""
+    tiny = replace(toy.gaussians, means=toy.gaussians.means / 1000)
+    with pytest.raises(ValueError, match=r"within 0\.00\d+ units.*scale it up"):
+        look_around(tiny)
+
+
 def test_what_cannot_be_looked_at_is_said(toy, tmp_path):
     with pytest.raises(ValueError, match="cannot be read"):
         capture_folder(tmp_path, tmp_path / "none.ply")

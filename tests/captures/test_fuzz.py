@@ -21,11 +21,20 @@ KEYS = [
     *["camera_angle_x", "camera_angle_y", "file_path", "mask_path", "depth_file_path", "transform_matrix", "frames"],
     *["train_filenames", "val_filenames", "test_filenames", "applied_transform", "applied_scale", "ply_file_path"],
     *["orientation_override", "aabb_scale", "fisheye_crop_radius"],
+    *["is_fisheye", "latlong", "ftheta_p0", "x_fov", "y_fov"],
 ]
 NUMBERS = [0, 1, -1, 0.5, 8, 12, 16, 20.0, 24, 1e-30, 1e30, 1e300, math.nan, math.inf, 10**400, 2**31, True]
 WORDS = [
     *["", " ", "images/00.png", "images/gone.png", "images", "..", "/", "\0", "x" * 5000, "20", "nan", "up", "none"],
     *["OPENCV", "opencv fisheye", "EQUIRECTANGULAR", "images\\01.png", "images/01", "[/b]", "\ud800", "a\nb"],
+    *[
+        "C:\\a\\images\\02.png",
+        "/there/images/03.png",
+        "file:///a/01.png",
+        "IMAGES/04.JPG",
+        "%2e%2e/00.png",
+        "a/" * 2500,
+    ],
 ]
 MATRIX = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 3.0], [0, 0, 0, 1]]
 values = st.recursive(
@@ -136,7 +145,12 @@ def test_any_photograph(folder, mode, second, size, said, orientation, damage):
         noisy = random.Random(place).randbytes(8)
         path.write_bytes(content[:place] if second else bytes(content[:place]) + noisy + bytes(content[place + 8 :]))
     width, height = size
-    sizes = {"as it is": {"w": width, "h": height}, "turned": {"w": height, "h": width}, "half": {"w": width / 2}}
+    middle = {"cx": width / 2, "cy": height / 2}
+    sizes = {
+        "as it is": {"w": width, "h": height, **middle},
+        "turned": {"w": height, "h": width},
+        "half": {"w": width / 2},
+    }
     meta["frames"][2] |= {"file_path": f"images/{path.name}", **sizes.get(said, {})}
     write(folder, meta)
     accepted = _is_accepted_whole_or_refused_in_a_sentence(folder)

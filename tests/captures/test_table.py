@@ -18,10 +18,10 @@ CASES = {f"{title}: {case.given}": case for title, cases in TABLES.items() for c
 def test_a_capture_is_accepted_or_refused_in_one_sentence(tmp_path, case):
     folder = made(case, tmp_path / "capture")
     if not case.refused:
-        assert case.expected(checked(folder))
+        assert case.expected(case.looked_at(folder))
         return
     with pytest.raises(ValueError) as refusal:
-        checked(folder)
+        case.looked_at(folder)
     message = str(refusal.value)
     assert all(part in message for part in case.refused), message
     assert str(folder) in message and "\n" not in message

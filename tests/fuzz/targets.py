@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -88,6 +89,29 @@ def _spzs(folder: Path) -> list[bytes]:
 def _splats(folder: Path) -> list[bytes]:
     write_splat(folder / "whole.splat", _state().gaussians())
     return [(folder / "whole.splat").read_bytes()]
+
+
+def _sogs(folder: Path) -> list[bytes]:
+    """Its meta.json: the pictures lie beside it, and a damaged zip is seen by its checksums before it is read."""
+    pixels = np.full((8, 8, 4), 200, np.uint8)
+    pixels[..., 3] = 253
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, format="WEBP", lossless=True, exact=True)
+    (folder / "picture.webp").write_bytes(stream.getvalue())
+    ends = {"mins": [-1, -1, -1], "maxs": [1, 1, 1], "files": ["a.webp", "a.webp"]}
+    listed = {"codebook": [*range(256)], "files": ["a.webp"]}
+    second = {"version": 2, "count": COUNT, "means": ends, "scales": listed, "sh0": listed, "quats": listed}
+    ends |= {"shape": [COUNT, 3]}
+    colors = {"mins": [0, 0, 0, 0], "maxs": [1, 1, 1, 1], "files": ["a.webp"]}
+    first = {"means": ends, "scales": ends, "sh0": colors, "quats": {"files": ["a.webp"]}}
+    return [json.dumps(meta).encode() for meta in (second, first)]
+
+
+def _read_sog(folder: Path) -> None:
+    with zipfile.ZipFile(folder / "packed.sog", "w") as pack:
+        pack.write(folder / "meta.json", "meta.json")
+        pack.write(folder / "picture.webp", "a.webp")
+    read_scene(folder / "packed.sog")
 
 
 def _read_spz(folder: Path) -> None:
@@ -366,6 +390,7 @@ TARGETS = {
     "ply, row by row": Target("scene.ply", _plys, lambda folder: _read_on_disk(folder / "scene.ply")),
     "compressed ply": Target("scene.ply", _packed_plys, lambda folder: read_scene(folder / "scene.ply")),
     "spz": Target("scene.bin", _spzs, _read_spz),
+    "sog": Target("meta.json", _sogs, _read_sog),
     "splat": Target("scene.splat", _splats, lambda folder: read_scene(folder / "scene.splat")),
     "points": Target("points.ply", _point_plys, lambda folder: read_points(folder / "points.ply")),
     "selection": Target("object.npz", _selections, lambda folder: Selection.load(folder / "object.npz")),

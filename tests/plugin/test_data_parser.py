@@ -87,6 +87,17 @@ def test_a_missing_point_cloud_is_named(capture):
         _outputs(capture)
 
 
+def test_poses_of_another_convention_are_refused_with_the_cure(capture):
+    """OpenCV's axes, and whatever the parser would make of them; the capture as it is passes in the other tests."""
+    meta = json.loads((capture / "transforms.json").read_text())
+    for frame in meta["frames"]:
+        for row in frame["transform_matrix"]:
+            row[1:3] = [-row[1], -row[2]]
+    (capture / "transforms.json").write_text(json.dumps(meta))
+    with pytest.raises(ValueError, match=r"do not look at its points, .*points\.ply: 0% .*100% would .*OpenCV.*signs"):
+        _outputs(capture)
+
+
 def test_only_nerfstudios_own_format_is_read_anew():
     assert with_our_parser(NerfstudioDataParserConfig())._target is SceneDataParser
     blender = BlenderDataParserConfig()

@@ -203,6 +203,27 @@ def test_a_gap_among_the_coefficients_is_named(tmp_path):
         read_ply(foreign_ply(tmp_path / "a.ply", columns))
 
 
+def test_gaussians_of_two_scales_are_flat(tmp_path):
+    """Those of 2DGS: thinner than any other, across their third axis."""
+    scene = random_gaussians(9, 1)
+    columns = columns_of(scene)
+    del columns["scale_2"]
+    found = read_ply(foreign_ply(tmp_path / "a.ply", columns))
+    assert torch.equal(found.log_scales[:, :2], scene.log_scales[:, :2]) and bool((found.log_scales[:, 2] == -20).all())
+    assert torch.equal(found.quats, scene.quats)
+
+
+def test_the_filter_of_mip_splatting_is_part_of_its_gaussians(tmp_path):
+    """A scale of 3 and a filter of 4 are 5; the opacity falls by the ratio of volumes. Without a filter, no change."""
+    scene = random_gaussians(2, 0)
+    scene.log_scales[:] = torch.tensor(3.0).log()
+    scene.logit_opacities[:] = 0.0
+    columns = columns_of(scene) | {"filter_3D": np.array([4.0, 0.0])}
+    found = read_ply(foreign_ply(tmp_path / "a.ply", columns))
+    assert found.scales.flatten().tolist() == pytest.approx([5.0] * 3 + [3.0] * 3)
+    assert found.opacities.tolist() == pytest.approx([0.5 * (3 / 5) ** 3, 0.5])
+
+
 def test_missing_properties_are_listed(tmp_path):
     columns = columns_of(random_gaussians(3, 1))
     del columns["rot_2"], columns["f_dc_1"]

@@ -5,6 +5,7 @@ import torch
 from shared_scenes import toy
 
 from fasttext2style.guidance.load import load_encoder
+from fasttext2style.guidance.offline.packages import offline_is_here
 from fasttext2style.selection.automatic import candidates
 from fasttext2style.selection.noun import named_among, noun_phrase
 
@@ -69,3 +70,11 @@ def test_the_likeliest_is_kept_where_the_noun_fits_it_or_is_unknown(scene, found
     assert unknown.number == 0 and "'zeppelin' was not used to find the object: encoder" in unknown.said
     nobody = named_among(None, "turn the bear into a panda", scene.gaussians, scene.train_cameras, found)
     assert nobody.number == 0 and "'bear' was not used to find the object: no text-image encoder" in nobody.said
+
+
+@pytest.mark.skipif(not offline_is_here(), reason='pip install "fasttext2style[offline]"')
+def test_an_encoder_that_knows_things_finds_them_and_invents_none(scene, found):
+    """The third candidate is a ball. A statue fits it better than the bear, by less than that means anything."""
+    offline = load_encoder("offline", None, torch.device("cpu"))
+    for sentence, number in (("a soccer ball made of gold", 2), ("a statue made of gold", 0)):
+        assert named_among(offline, sentence, scene.gaussians, scene.train_cameras, found).number == number, sentence

@@ -15,6 +15,7 @@ from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, Nerfst
 from torch import Tensor
 
 from fasttext2style.captures.cameras import stand_at_one_place
+from fasttext2style.captures.conventions import check_poses_see
 from fasttext2style.captures.plain import PlainCapture, places, plain_capture
 from fasttext2style.captures.points import WITHOUT_POINTS, Cloud, drawn_points, read_cloud
 from fasttext2style.plugin.host.convert import to_scene_cameras
@@ -111,10 +112,12 @@ class SceneDataParser(Nerfstudio):
             scale_factor: applied after it.
 
         Raises:
-            ValueError: no such file, or no point cloud in it.
+            ValueError: no such file, no point cloud in it, or the cameras do not look at it.
         """
         cloud = read_cloud(ply_file_path)
         self.notes += filter(None, [cloud.note])
+        if cloud.is_enough:
+            check_poses_see(cloud.points.numpy(), self.read().meta, ply_file_path)
         return _under_its_names(cloud, transform_matrix, scale_factor) if cloud.is_enough else None
 
     def _add_points(self, outputs: DataparserOutputs) -> None:

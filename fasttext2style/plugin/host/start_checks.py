@@ -144,14 +144,14 @@ def check_tracker(tracker: Literal["wandb", "comet"]) -> None:
 
 
 def scene_of_file(path: Path, sh_degree: int, drop_invalid: bool) -> NamedScene:
-    """What a .ply, .spz or .splat holds, for a model of this SH degree; without rows that are no Gaussians if these are
+    """What the file of a scene holds, for a model of this SH degree; without rows that are no Gaussians if these are
     to be dropped.
 
     Raises:
         ValueError: no such file, no 3DGS scene, of a higher degree, or with such rows.
     """
-    if not path.is_file():
-        raise ValueError(f"--load-ply {path} does not exist; expected a 3DGS .ply file, .spz or .splat.")
+    if not path.exists():
+        raise ValueError(f"--load-ply {path} does not exist; expected a 3DGS .ply file, .spz, .sog or .splat.")
     count, invalid, some = survey(path, SAMPLES)
     if invalid and not (drop_invalid and count):
         way = "add --drop-invalid True to leave them out, or export" if count else "export"

@@ -202,7 +202,7 @@ def _compared(run: Run, history: History, state: SceneState, given: Path | None)
 
 
 def _read_scene(path: Path) -> Gaussians:
-    """A .ply, .spz, .splat, a checkpoint, or the newest checkpoint of a run's folder (or of its nerfstudio_models)."""
+    """The file of a scene, a checkpoint, or the newest checkpoint of a run's folder (or of its nerfstudio_models)."""
     if path.is_file() and path.suffix != ".ckpt":
         return read_scene(path)
     if path.is_dir():

@@ -22,7 +22,7 @@ def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) ->
     """Print the `ns-train` line of a session on a scene, and run it.
 
     Args:
-        scene: .ply, .spz, .splat, or the folder of a run (also its config.yml or nerfstudio_models).
+        scene: .ply, .spz, .sog, .splat, or the folder of a run (also its config.yml or nerfstudio_models).
         rounds: by an editor, in rounds.
         options: further words of ns-train's command line.
 
@@ -35,11 +35,11 @@ def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) ->
     if folder.is_dir():
         if not (folder / "config.yml").is_file():
             raise ValueError(
-                f"{scene} is no run: it has no config.yml. Expected a run's folder, or a .ply, .spz or .splat."
+                f"{scene} is no run: it has no config.yml. Expected a run's folder, or a .ply, .spz, .sog or .splat."
             )
         _take_over(config, read_config(folder / "config.yml"), folder)
     elif not scene.exists():
-        raise ValueError(f"{scene} does not exist; expected a 3DGS .ply, .spz or .splat, or the folder of a run.")
+        raise ValueError(f"{scene} does not exist; expected a 3DGS .ply, .spz, .sog or .splat, or the folder of a run.")
     else:
         lies_in_rows(scene)  # refuses other kinds of files
         config.load_ply = scene

@@ -61,8 +61,8 @@ class StyleTrainerConfig(RunConfig):
     """What finds an object by a text in a live session: "encoder" (the embedded one, rough, needs no download), or a
     segmentation model as in `ft2s select --by text`."""
     load_ply: Path | None = None
-    """A 3DGS scene to start from: .ply (SuperSplat's compressed one, too), .spz or .splat, in the coordinates that the
-    data parser gives (ns-export writes such). For one in the capture's own coordinates add `nerfstudio-data
+    """A 3DGS scene to start from: .ply (SuperSplat's compressed one, too), .spz, .sog, .splat, in the coordinates that
+    the data parser gives (ns-export writes such). For one in the capture's own coordinates add `nerfstudio-data
     --orientation-method none --center-method none --auto-scale-poses False`; without --data views are made of it."""
     environment: Path | None = None
     """A panorama around the scene (.hdr, .exr, .png, .jpg), seen where it leaves something free: as `ft2s envmap set`,

@@ -1,1 +1,1 @@
-"""Scenes as files: .ply, .spz and .splat; written whole or not at all."""
+"""Scenes as files: .ply, .spz, .sog (read only) and .splat; written whole or not at all."""

@@ -1,4 +1,4 @@
-"""Reads .spz of versions 1 to 3, and .splat: what `compact.py` writes, and others do. Coordinates stay as they are.
+"""Reads .spz of versions 1 to 4, and .splat: what `compact.py` writes, and others do. Coordinates stay as they are.
 
 Nothing is unpacked or allocated for more than the header promises, and nothing that the file is too small to hold.
 """
@@ -22,6 +22,12 @@ from fasttext2style.scene.gaussians import SH_C0, Gaussians
 from fasttext2style.trust.sizes import check_is_file
 
 SPZ_HEADER = struct.Struct("<IIIBBBB")
+STREAMS_HEADER = struct.Struct("<IIIBBBBI12x")
+"""Of version 4: the last numbers say how many streams there are, and where the list of their sizes lies."""
+STREAM = struct.Struct("<QQ")
+"""Its bytes, packed and unpacked."""
+WINDOW = 1 << 27
+"""Bytes that unpacking may look back: Zstandard's own limit."""
 SPZ_REST = {0: 0, 1: 3, 2: 8, 3: 15}
 """SH degree -> coefficients beyond the constant."""
 MOST_UNPACKED, SMALL = 32, 50 * 10**6
@@ -33,21 +39,20 @@ def read_spz(path: Path | str) -> Gaussians:
     """The scene in Niantic's .spz, on the CPU; it may have NaN (version 1 holds half floats).
 
     Raises:
-        ValueError: no .spz, of version 4 (Zstandard) or a later one, no Gaussians in it, damaged or cut short.
+        ValueError: no .spz, of a later version, no Gaussians in it, damaged, cut short, or of version 4 (Zstandard)
+            without the package that unpacks it.
     """
     path = Path(path)
     check_is_file(path)
     with open(path, "rb") as packed:
         start = packed.read(4)
-    if start == struct.pack("<I", SPZ_MAGIC):
-        raise ValueError(
-            f"{path} is an .spz of version 4 or later; versions 1 to 3 are read: save it as one, or as .ply"
-        )
-    if start[:2] != b"\x1f\x8b":
-        raise ValueError(f"{path} is not an .spz file: it starts with {start!r}, not with gzip's 1f 8b")
     try:
+        if start == struct.pack("<I", SPZ_MAGIC):
+            return _of_streams(path)
+        if start[:2] != b"\x1f\x8b":
+            raise ValueError(f"{path} is not an .spz file: it starts with {start!r}, not with gzip's 1f 8b or NGSP")
         with gzip.open(path, "rb") as stream:
-            return _unpacked(stream, path)
+            return _of_gzip(stream, path)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is cut short or damaged ({error}); copy or export it again") from error
 
@@ -79,28 +84,75 @@ def read_splat(path: Path | str) -> Gaussians:
     )
 
 
-def _unpacked(stream: gzip.GzipFile, path: Path) -> Gaussians:
+def _of_gzip(stream: gzip.GzipFile, path: Path) -> Gaussians:
     head = stream.read(SPZ_HEADER.size)
     if len(head) < SPZ_HEADER.size:
         raise ValueError(f"{path} is cut short: it ends within its header; copy or export it again")
     magic, version, count, degree, bits, _, _ = SPZ_HEADER.unpack(head)
-    if magic != SPZ_MAGIC or version not in (1, 2, 3) or degree not in SPZ_REST or bits > 24:
-        raise ValueError(
-            f"{path} is not an .spz that is read here (mark {magic:#x}, version {version}, SH degree {degree}, "
-            f"{bits} bits): expected version 1 to 3 with SH of degree 0 to 3; save it as .ply"
-        )
-    if count == 0:
-        raise ValueError(f"{path} holds no Gaussians; was everything pruned or cropped away?")
-    widths = (6 if version == 1 else 9, 1, 3, 3, 4 if version == 3 else 3, 3 * SPZ_REST[degree])
+    widths = _widths(path, magic, version, count, degree, bits, (1, 2, 3))
     needed = count * sum(widths)
-    if needed > max(SMALL, MOST_UNPACKED * path.stat().st_size):
-        raise ValueError(f"{path} promises {count:,} Gaussians, more than {path.stat().st_size:,} bytes can hold")
     content = stream.read(needed)
     if len(content) < needed:
         raise ValueError(f"{path} is cut short: {count:,} Gaussians take {needed:,} bytes, got {len(content):,}")
     ends = count * np.cumsum((0, *widths))
-    parts = [np.frombuffer(content, np.uint8)[start:end] for start, end in pairwise(ends.tolist())]
-    places, alphas, colors, scales, rotations, sh = (part.reshape(count, -1) for part in parts)
+    return _gaussians([content[start:end] for start, end in pairwise(ends.tolist())], version, count, bits)
+
+
+def _of_streams(path: Path) -> Gaussians:
+    """Of version 4: each part by itself, packed by Zstandard."""
+    try:
+        import zstandard  # pyright: ignore[reportMissingImports]: of an extra
+    except ImportError:
+        raise ValueError(
+            f'{path} is an .spz of version 4, which takes one more package: pip install "fasttext2style[spz]" (or save '
+            "it as .ply)"
+        ) from None
+    whole = path.read_bytes()
+    if len(whole) < STREAMS_HEADER.size:
+        raise ValueError(f"{path} is cut short: it ends within its header; copy or export it again")
+    magic, version, count, degree, bits, _, streams, sizes = STREAMS_HEADER.unpack_from(whole)
+    widths = [width for width in _widths(path, magic, version, count, degree, bits, (4,)) if width]
+    at = sizes + streams * STREAM.size
+    if streams != len(widths) or sizes < STREAMS_HEADER.size or at > len(whole):
+        raise ValueError(f"{path} is cut short or damaged: {streams} streams, expected {len(widths)}")
+    parts = []
+    for number, width in enumerate(widths):
+        packed, _ = STREAM.unpack_from(whole, sizes + number * STREAM.size)
+        try:
+            with zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(whole[at : at + packed]) as reader:
+                parts.append(reader.read(count * width))
+        except zstandard.ZstdError as error:
+            raise ValueError(f"{path} is cut short or damaged ({error}); copy or export it again") from error
+        if len(parts[-1]) < count * width:
+            raise ValueError(f"{path} is cut short: part {number} has {len(parts[-1]):,} of {count * width:,} bytes")
+        at += packed
+    return _gaussians([*parts, b""][:6], version, count, bits)
+
+
+def _widths(
+    path: Path, magic: int, version: int, count: int, degree: int, bits: int, versions: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Bytes of each part of a Gaussian: place, opacity, colour, sizes, rotation, spherical harmonics.
+
+    Raises:
+        ValueError: numbers of a header that are not those of a scene, or too many for the file.
+    """
+    if magic != SPZ_MAGIC or version not in versions or degree not in SPZ_REST or bits > 24:
+        raise ValueError(
+            f"{path} is not an .spz that is read here (mark {magic:#x}, version {version}, SH degree {degree}, "
+            f"{bits} bits): expected version 1 to 4 with SH of degree 0 to 3; save it as .ply"
+        )
+    if count == 0:
+        raise ValueError(f"{path} holds no Gaussians; was everything pruned or cropped away?")
+    widths = (6 if version == 1 else 9, 1, 3, 3, 4 if version >= 3 else 3, 3 * SPZ_REST[degree])
+    if count * sum(widths) > max(SMALL, MOST_UNPACKED * path.stat().st_size):
+        raise ValueError(f"{path} promises {count:,} Gaussians, more than {path.stat().st_size:,} bytes can hold")
+    return widths
+
+
+def _gaussians(parts: list[bytes], version: int, count: int, bits: int) -> Gaussians:
+    columns = (np.frombuffer(part, np.uint8).reshape(count, -1) for part in parts)
+    places, alphas, colors, scales, rotations, sh = columns
     sh_rest = (sh.astype(np.float32) - 128) / 128
     return Gaussians(
         means=torch.from_numpy(_places(places, version, bits)),
@@ -108,7 +160,7 @@ def _unpacked(stream: gzip.GzipFile, path: Path) -> Gaussians:
         log_scales=torch.from_numpy(scales.astype(np.float32) / 16 - 10),
         logit_opacities=torch.from_numpy(_logits(alphas[:, 0].astype(np.float32) / 255)),
         sh_dc=torch.from_numpy((colors.astype(np.float32) / 255 - np.float32(0.5)) / np.float32(SPZ_COLOR_SCALE)),
-        sh_rest=torch.from_numpy(sh_rest.reshape(count, SPZ_REST[degree], 3)),
+        sh_rest=torch.from_numpy(sh_rest.reshape(count, -1, 3)),
     )
 
 

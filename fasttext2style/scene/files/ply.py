@@ -234,13 +234,17 @@ def _line(stream: IO[bytes], longest: int, path: Path) -> bytes:
 def gaussians_of_vertices(vertices: np.ndarray, path: Path) -> Gaussians:
     """Vertices of `map_vertices` as Gaussians, values as they are but for infinite ones that mean something.
 
+    Those of 2DGS have no third scale: they are flat. Mip-Splatting's keep the width of a filter beside scales and
+    opacities, and are meant as filtered.
+
     Raises:
         ValueError: properties of a Gaussian are missing.
     """
     names = vertices.dtype.names or ()
     as_bytes = "f_dc_0" not in names and {"red", "green", "blue"} <= set(names)
     colors = ("red", "green", "blue") if as_bytes else _numbered("f_dc", 3)
-    needed = ("x", "y", "z", *colors, "opacity", *_numbered("scale", 3), *_numbered("rot", 4))
+    scales = _numbered("scale", 2 if "scale_2" not in names else 3)
+    needed = ("x", "y", "z", *colors, "opacity", *scales, *_numbered("rot", 4))
     missing = [name for name in needed if name not in names]
     if missing:
         kind = "a point cloud or mesh" if "opacity" in missing and "scale_0" in missing else "not a complete 3DGS scene"
@@ -253,16 +257,34 @@ def gaussians_of_vertices(vertices: np.ndarray, path: Path) -> Gaussians:
             f"got {len(rest_names)}" + (f" up to {max(rest_names, key=len)}" if set(rest) != set(rest_names) else "")
         )
     sh_dc = columns_of(vertices, colors)
+    log_scales = columns_of(vertices, scales).nan_to_num(math.nan, math.inf, THINNEST)
+    if len(scales) == 2:
+        log_scales = torch.nn.functional.pad(log_scales, (0, 1), value=THINNEST)
+    logits = columns_of(vertices, ("opacity",))[:, 0].nan_to_num(math.nan, OPAQUE, -OPAQUE)
+    if "filter_3D" in names:
+        log_scales, logits = _filtered(log_scales, logits, columns_of(vertices, ("filter_3D",)))
     return Gaussians(
         means=columns_of(vertices, ("x", "y", "z")),
         quats=columns_of(vertices, _numbered("rot", 4)),
-        log_scales=columns_of(vertices, _numbered("scale", 3)).nan_to_num(math.nan, math.inf, THINNEST),
-        logit_opacities=columns_of(vertices, ("opacity",))[:, 0].nan_to_num(math.nan, OPAQUE, -OPAQUE),
+        log_scales=log_scales,
+        logit_opacities=logits,
         sh_dc=(sh_dc / 255 - 0.5) / SH_C0 if as_bytes else sh_dc,
         sh_rest=columns_of(vertices, rest).reshape(len(vertices), 3, len(rest) // 3).transpose(1, 2).contiguous()
         if rest
         else torch.zeros(len(vertices), 0, 3),
     )
+
+
+def _filtered(
+    log_scales: Float32[torch.Tensor, "vertices 3"],
+    logits: Float32[torch.Tensor, " vertices"],
+    widths: Float32[torch.Tensor, "vertices 1"],
+) -> tuple[Float32[torch.Tensor, "vertices 3"], Float32[torch.Tensor, " vertices"]]:
+    """Widened by the filter, and as much fainter: as Mip-Splatting's create_fused_ply.py writes them for viewers."""
+    before = log_scales.double()
+    after = torch.logaddexp(2 * before, 2 * widths.double().abs().log()) / 2
+    opacities = logits.double().sigmoid() * (before - after).sum(dim=1).exp()
+    return after.float(), opacities.logit().clamp(-OPAQUE, OPAQUE).float()
 
 
 def columns_of(vertices: np.ndarray, names: Sequence[str]) -> Float32[torch.Tensor, "vertices columns"]:

@@ -1,10 +1,12 @@
-"""A scene from any kind of file that people have one in: .ply, compressed .ply, .spz, .splat."""
+"""A scene from any kind of file that people have one in: .ply, compressed .ply, .spz, .sog, .splat."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +22,20 @@ from fasttext2style.scene.files.ply import (
     read_ply,
     write_ply,
 )
+from fasttext2style.scene.files.sog import read_sog
+from fasttext2style.scene.files.starts import in_order, not_what_it_is_called, read_start
 from fasttext2style.scene.files.values import WITHOUT_INVALID, without_invalid_rows
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.trust.sizes import check_is_file
 
-COMPACT: dict[str, Callable[[Path], Gaussians]] = {".spz": read_spz, ".splat": read_splat}
+COMPACT: dict[str, Callable[[Path], Gaussians]] = {".spz": read_spz, ".splat": read_splat, ".sog": read_sog}
 """Suffix -> what reads it."""
+STARTS = {b"ply\n": ".ply", b"ply\r": ".ply", b"\x1f\x8b\x08": ".spz", b"NGSP": ".spz", b"PK\x03\x04": ".sog"}
+"""First bytes -> suffix; a .splat has none of its own."""
+SCENES_IN_FOLDERS = ("*.sog", "*.splat", "*.spz", "*.ply", "point_cloud/iteration_*/point_cloud.ply")
+"""Where trainers leave a scene, the likeliest last."""
+CONVERT = "`npx @playcanvas/splat-transform {path} scene.ply` converts most others, SuperSplat too."
+"""From the .ksplat of viewers, too."""
 
 
 def read_scene(path: Path | str, drop_invalid: bool = False, remedy: str = WITHOUT_INVALID) -> Gaussians:
@@ -112,8 +123,28 @@ def _as_it_is(path: Path) -> Gaussians:
 
 
 def _check_suffix(path: Path) -> None:
-    if path.suffix.lower() not in (".ply", *COMPACT):
+    """Raises ValueError for what is no scene by its name, or begins as something else does."""
+    if path.is_dir():
+        raise ValueError(about_a_folder(path))
+    suffix = path.suffix.lower()
+    if suffix not in (".ply", *COMPACT):
         raise ValueError(
-            f"{path} is no scene that is read here: expected a 3DGS .ply (also a compressed one), .spz or .splat. "
-            "SuperSplat opens most others and exports .ply."
+            f"{path} is no scene that is read here: expected a 3DGS .ply (also a compressed one), .spz, .sog or "
+            f".splat. {CONVERT.format(path=quote(str(path)))}"
         )
+    check_is_file(path)
+    start = read_start(path)
+    what = not_what_it_is_called(start) if start else ""
+    if what:
+        raise ValueError(f"{path} is {what}")
+    begins_as = next((kind for mark, kind in STARTS.items() if start.startswith(mark)), suffix)
+    if begins_as != suffix:
+        raise ValueError(f"{path} begins as {begins_as} files do: name it {path.with_suffix(begins_as).name}")
+
+
+def about_a_folder(path: Path) -> str:
+    """What to name in place of a folder."""
+    found = [scene for pattern in SCENES_IN_FOLDERS for scene in in_order(islice(path.glob(pattern), 1000))]
+    if not found:
+        return f"{path} is a folder, and a scene is a file: a 3DGS .ply, .spz, .sog or .splat"
+    return f"{path} is a folder; a scene in it is {quote(str(found[-1]))}: name that"
