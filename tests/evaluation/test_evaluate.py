@@ -226,7 +226,7 @@ def test_several_observers_come_to_the_numbers_and_pictures_of_one_process(red):
     scene = ball_on_floor()
     after = _painted(scene, _is_ball(scene), (0.8, 0.1, 0.1))
     load = LoadObserver.of(EditedScene.matched(scene, after, _is_ball(after)), ["tiny"])
-    report, pictures = _evaluate(scene, after, encoders=[TinyEncoder()], crew=Several(load("cpu"), load("cpu")))
+    report, pictures = _evaluate(scene, after, encoders=[TinyEncoder()], crew=Several(*(load("cpu") for _ in range(3))))
     assert report == red[0]
     assert all(torch.equal(picture, red[1][name]) for name, picture in pictures.items())
 
