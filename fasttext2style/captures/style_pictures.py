@@ -64,10 +64,10 @@ class StylePicture:
         small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         return _encoded(small)
 
-    @property
-    def title(self) -> str:
-        """What one calls a style by this picture."""
-        return f"the picture {Path(self.name).stem}"
+
+def wish_of(sentence: str, picture: str = "") -> str:
+    """What one calls a style by a sentence, by the picture of this file name, or by both; empty for neither."""
+    return ", and ".join(filter(None, (sentence.strip(), picture and f"the picture {Path(picture).stem}")))
 
 
 def read_style_picture(path: Path) -> StylePicture:

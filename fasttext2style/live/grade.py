@@ -35,13 +35,22 @@ class ApplyGrade:
     """What is on its way need not be settled before this."""
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        if scene.selection.count == 0:
-            raise ValueError("Nothing is selected yet. Click on the object first.")
-        if not isinstance(scene.unsettled, _Grading):
-            scene.settle()  # of another slider
-            scene.unsettled = _Grading(scene)
-        scene.unsettled.show(self.grade)
+        grading(scene).show(self.grade)
         return "Colors changed." if not self.grade.is_neutral else "The colors are as they were."
+
+
+def grading(scene: LiveScene) -> Grading:
+    """The grade on its way, which a later one replaces; begun if there is none.
+
+    Raises:
+        ValueError: nothing is selected, what is selected is hidden, or what was on its way cannot be written.
+    """
+    if scene.selection.count == 0:
+        raise ValueError("Nothing is selected yet. Click on the object first.")
+    if not isinstance(scene.unsettled, Grading):
+        scene.settle()  # of another slider
+        scene.unsettled = Grading(scene)
+    return scene.unsettled
 
 
 @torch.no_grad()
@@ -65,7 +74,7 @@ def record_grade(history: History, state: SceneState, weights: Float[Tensor, " g
 
 def grade_of(scene: LiveScene) -> Grade:
     """What the sliders stand for: the grade that the next one replaces."""
-    if isinstance(scene.unsettled, _Grading):
+    if isinstance(scene.unsettled, Grading):
         return scene.unsettled.grade
     last = scene.history.last_move
     settings = scene.history.step(last.step).settings if last is not None and last.new == 1 else {}
@@ -76,7 +85,7 @@ def grade_of(scene: LiveScene) -> Grade:
         return Grade()
 
 
-class _Grading:
+class Grading:
     """A grade on its way into the history."""
 
     def __init__(self, scene: LiveScene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
@@ -12,6 +13,8 @@ from typing import Any, Literal
 import torch
 
 from fasttext2style.history.steps import Move
+from fasttext2style.live.desk import LONGEST_NAME
+from fasttext2style.live.objects import selected_object
 from fasttext2style.live.pointing import Combine, again_instead, combined
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
@@ -19,9 +22,10 @@ from fasttext2style.live.texts import example_name
 from fasttext2style.scene.files.export import What, export
 from fasttext2style.selection import algebra
 from fasttext2style.selection.selection import Selection
-from fasttext2style.trust.documents import is_number
+from fasttext2style.trust.documents import is_count, is_number
 
 _RESHAPED = {"grow": "grown", "shrink": "shrunk", "invert": "inverted", "largest part": "its largest part"}
+_WHOLE: dict[What, str] = {"scene": "the scene", "selection": "the selected object", "rest": "all but the object"}
 _SMALL_STEP = 0.03
 """Grow and shrink, relative to the object's size."""
 HIGHEST_THRESHOLD, WIDEST_FEATHER = 0.95, 0.3
@@ -56,19 +60,23 @@ class SelectText:
 
 @dataclass(frozen=True)
 class SelectAutomatic:
-    """What most views look at, or what else stands out. Of numbers that are tried in turn only the last one counts."""
+    """What most views look at, or another thing that stands out. Of some in turn only the last one counts."""
 
     combine: Combine = "add"
-    number: int = 1
-    """Of the candidate, the likeliest first."""
-
-    @property
-    def title(self) -> str:
-        return "Find the object" if self.number == 1 else f"Find object {self.number}"
+    another: bool = False
+    """The next one after the one that was found last, from the likeliest on; after the last one the first again."""
+    title: str = "Find the object"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        found = replace(scene.candidate(self.number), origin=f"found object {self.number}")
-        return again_instead(scene, lambda: combined(scene, found, self.combine, {_CANDIDATE: self.number}), _CANDIDATE)
+        count, number = 1, 0
+        if self.another:
+            last: Any = scene.made_last().get(_CANDIDATE, 0)  # of a file that anybody may have written
+            count = len(scene.candidates())
+            number = last % count if is_count(last) else 0
+        found = replace(scene.candidates(count)[number], origin=f"found object {number + 1}")
+        settings = {_CANDIDATE: number + 1}
+        said = again_instead(scene, lambda: combined(scene, found, self.combine, settings), _CANDIDATE)
+        return f"{said} It is number {number + 1} of {count} that stand out." if self.another else said
 
 
 @dataclass(frozen=True)
@@ -264,9 +272,15 @@ class Export:
     once: bool = True
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        path = free_path(scene.folder / "exports", file_name(self.name) or self.what, self.format)
+        path = free_path(scene.folder / "exports", file_name(self.name) or exported_name(scene, self.what), self.format)
         written = export(path, scene.gaussians, scene.state.selection, self.what)
-        return f"Exported {written:,} Gaussians: {path}"
+        return f"Exported {_WHOLE[self.what]} ({written:,} splats): {path}"
+
+
+def exported_name(scene: LiveScene, what: What) -> str:
+    """Of a file that somebody did not name: that of the object, if it has one."""
+    thing = selected_object(scene) if what == "selection" else None
+    return what if thing is None else " ".join(re.sub(r"[^\w -]", " ", thing.name).split())[:LONGEST_NAME] or what
 
 
 def file_name(name: str) -> str:

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.history.delta import Delta
-from fasttext2style.history.state import SELECTION
+from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.history.steps import Step
 from fasttext2style.live.desk import LONGEST_NAME
+from fasttext2style.live.original import captured
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
+from fasttext2style.live.step import png, portrait
+from fasttext2style.scene.bits import same_bits
+from fasttext2style.scene.files.export import OBJECT_THRESHOLD
+from fasttext2style.scene.gaussians import SPLATFACTO_NAMES
 from fasttext2style.selection.noun import noun_phrase
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.grade import graded
@@ -28,6 +34,8 @@ SAME_OBJECT = 0.5
 """Objects that share so much of both together are one, which was chosen a little differently."""
 _OBJECT, _HIDES = "object_id", "hides_object"
 """Settings of edits: the object if it is not the edit's own, and the object that the edit hides."""
+_MOST_PICTURED = 300_000
+"""Gaussians: 0.1 s of two CPU cores."""
 HIDES_FAR = "hides_far"
 """Setting of an edit that hides what belongs to no object."""
 
@@ -116,6 +124,15 @@ def selected_object(scene: LiveScene) -> SceneObject | None:
     return found
 
 
+def picture_of_selection(scene: LiveScene) -> bytes | None:
+    """A small PNG of what is selected, alone, as it looks now; None for nothing, and for more than renders at once."""
+    chosen = scene.state.selection > OBJECT_THRESHOLD
+    count = int(chosen.sum())
+    if count == 0 or count > _MOST_PICTURED:
+        return None
+    return png(portrait(scene.gaussians.subset(chosen), scene.cameras))
+
+
 def belonging(scene: LiveScene) -> dict[str, int]:
     """What an edit of the selection notes in its settings: whose it is; nothing where it makes an object.
 
@@ -123,9 +140,10 @@ def belonging(scene: LiveScene) -> dict[str, int]:
         ValueError: what is selected is hidden.
     """
     thing = selected_object(scene)
-    if thing is not None and thing.hidden:
-        raise ValueError(f"{thing.name} is hidden. Show it first (under Objects), to see what becomes of it.")
-    return {} if thing is None else {_OBJECT: thing.id}
+    if thing is None:
+        return {}
+    _check_shown(thing)
+    return {_OBJECT: thing.id}
 
 
 def out_of_sight(scene: LiveScene, weights: Float[Tensor, " gaussians"]) -> Delta:
@@ -173,6 +191,51 @@ class ShowObject:
         history.record(delta, f"hide {thing.name}", settings={_HIDES: thing.id})
         scene.move(lambda state: delta.moved(state, 0.0, 1.0))
         return f"Hidden: {thing.name}. It is left out of what is saved and exported, too."
+
+
+@dataclass(frozen=True)
+class RestoreObject:
+    """Let an object look as it was captured: select it, and take back all that was done to it, as one more edit of it.
+
+    Its edits stay in the list; without that last one they are in force again.
+    """
+
+    object_id: int
+    title: str = "Original look"
+    once: bool = True
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        thing, history = object_of(scene, self.object_id), scene.history
+        _check_shown(thing)
+        scene.select(Selection(weights_of(scene, thing), thing.name), thing.name)
+        delta, then = _back_to_capture(scene, thing)
+        if delta is None:
+            return f"{thing.name} looks as it was captured."
+        picture = portrait(then.gaussians(), scene.cameras)
+        history.record(delta, "original look", settings={_OBJECT: thing.id}, thumbnail=picture)
+        scene.move(lambda state: delta.moved(state, 0.0, 1.0))
+        return f"{thing.name} looks as it was captured. Undo brings its look back."
+
+
+def _back_to_capture(scene: LiveScene, thing: SceneObject) -> tuple[Delta | None, SceneState]:
+    """What brings an object back to the capture (None: it is there), and what it was."""
+    state, history = scene.state, scene.history
+    parts = [history.footprint(step.id) for step in thing.edits]
+    touched = torch.cat([ids for part in parts for ids in (part.changed_ids, part.exchanged_ids)]).to(state.device)
+    ids, earlier = captured(history, state)
+    now, then = (side.at(side.ids[torch.isin(side.ids, touched)]) for side in (state.at(ids), earlier))
+    before, after = ({name: side.columns[name] for name in SPLATFACTO_NAMES} for side in (now, then))
+    if len(now) == len(then) and all(bool(same_bits(before[name], after[name]).all()) for name in before):
+        return None, then
+    if torch.equal(now.ids, then.ids):
+        return Delta.of_rows(now.ids, before, after), then
+    # It had grown: what was there before comes back under new identities, as all that comes.
+    return Delta.of_growth(now, SceneState(then.columns, history.fresh_ids(state, len(then)))), then
+
+
+def _check_shown(thing: SceneObject) -> None:
+    if thing.hidden:
+        raise ValueError(f"{thing.name} is hidden. Show it first (under Objects), to see what becomes of it.")
 
 
 def _number(step: Step, setting: str) -> int | None:

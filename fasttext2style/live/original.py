@@ -20,7 +20,6 @@ class Earlier(NamedTuple):
     columns: Mapping[str, Tensor]
 
 
-@torch.no_grad()
 def before_all_edits(history: History, state: SceneState, editing: tuple[Tensor, SceneState] | None) -> Earlier:
     """What the edits in force have changed, as it was before them.
 
@@ -31,6 +30,15 @@ def before_all_edits(history: History, state: SceneState, editing: tuple[Tensor,
     Raises:
         ValueError: a step's file is missing or damaged.
     """
+    ids, before = captured(history, state, editing)
+    return Earlier(state.rows_of(ids), {name: before.columns[name] for name in SPLATFACTO_NAMES})
+
+
+@torch.no_grad()
+def captured(
+    history: History, state: SceneState, editing: tuple[Tensor, SceneState] | None = None
+) -> tuple[Tensor, SceneState]:
+    """Identities of what the edits in force have changed, and all of that as it was captured; see above."""
     edits = [step for step in history.applied if not history.footprint(step.id).is_selection]
     touched = [torch.zeros(0, dtype=torch.long)]
     for step in edits:
@@ -43,4 +51,4 @@ def before_all_edits(history: History, state: SceneState, editing: tuple[Tensor,
         before = before.exchanged(*editing)
     for step in reversed(edits):
         before = history.delta(step.id).moved(before, step.strength, 0.0)
-    return Earlier(state.rows_of(ids), {name: before.columns[name] for name in SPLATFACTO_NAMES})
+    return ids, before

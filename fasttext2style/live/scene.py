@@ -166,13 +166,13 @@ class LiveScene:
         weights = selection.weights.to(self.state.selection)
         delta = Delta.of_rows(self.state.ids, {SELECTION: self.state.selection}, {SELECTION: weights})
         if delta.is_empty:
-            return f"The object is unchanged: {_share(selection)}."
+            return f"The selection is as it was: {_share(selection)}."
         self.history.record(delta, name, kind="selection", settings=settings)
         with self.lock:
             self.state.selection.copy_(weights)
         self.tell("history")
         self.tell("scene")
-        return f"{_share(selection)} are now the object."
+        return f"Selected: {_share(selection)}."
 
     def warm_up(self) -> None:
         """Prepare what the first click needs, so that it does not have to wait."""
@@ -190,21 +190,17 @@ class LiveScene:
         rows = torch.searchsorted(ids, self.state.ids).clamp_max(len(ids) - 1)
         return selector.after_edits(self.gaussians, torch.where(ids[rows] == self.state.ids, rows, -1))
 
-    def candidate(self, number: int) -> Selection:
-        """One of the objects that stand out, from 1, the likeliest; all but that one take some seconds, once.
+    def candidates(self, count: int | None = None) -> list[Selection]:
+        """The objects that stand out, the likeliest first; all but that one take some seconds, once.
 
         Raises:
-            ValueError: there is no such candidate, or nothing stands out.
+            ValueError: nothing stands out.
         """
-        if number == 1:
-            return select_automatic(self.gaussians, self.cameras)
+        if count == 1:
+            return [select_automatic(self.gaussians, self.cameras)]
         if self._candidates is None or self._candidates[0] is not self.state.ids:
             self._candidates = (self.state.ids, candidates(self.gaussians, self.cameras))
-        found = self._candidates[1]
-        if number > len(found):
-            known = "Only 1 object stands" if len(found) == 1 else f"Only {len(found)} objects stand"
-            raise ValueError(f"{known} out in this scene. Click on what you mean.")
-        return found[number - 1]
+        return self._candidates[1][:count]
 
     def segmenter(self, name: str) -> Segmenter:
         """Finds what a text names in images; the last one stays loaded.
@@ -300,4 +296,6 @@ class LiveScene:
 
 
 def _share(selection: Selection) -> str:
-    return f"{selection.count:,} of {len(selection):,} Gaussians"
+    if selection.count == 0:
+        return "nothing"
+    return f"{max(selection.count / len(selection), 0.001):.1%} of the scene"

@@ -10,15 +10,15 @@ from typing import Any
 
 import torch
 
-from fasttext2style.captures.style_pictures import StylePicture
+from fasttext2style.captures.style_pictures import StylePicture, wish_of
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.feature_maps import load_feature_maps
 from fasttext2style.guidance.gallery import GALLERY
-from fasttext2style.guidance.offline.sentences import COLOURS, words_of
 from fasttext2style.guidance.picture_objective import PictureObjective, PictureStyleConfig
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.edit import LiveEdit
 from fasttext2style.live.objects import belonging
+from fasttext2style.live.paint import plain_color
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.style_picture import SETTING, note_picture
@@ -96,7 +96,7 @@ class ApplyStyle:
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         picture = scene.style_picture
-        wish = ", and ".join(filter(None, (self.prompt.strip(), picture and picture.title)))
+        wish = wish_of(self.prompt, "" if picture is None else picture.name)
         if not wish:
             raise ValueError(
                 'There is no sentence yet. Type what the object should become, such as "a bear made of gold", or '
@@ -150,7 +150,8 @@ class ApplyStyle:
         nearer = metrics["similarity_after"] > metrics["similarity_before"]
         told = f"{ended}: {wish}." + ("" if nearer else " It does not look more like that than before.")
         # A style is a look, not a paint: parts may stay as they were.
-        return told + (" For exactly that color: Colors, Tint." if set(words_of(self.prompt)) & COLOURS.keys() else "")
+        plain = plain_color(self.prompt) is not None
+        return told + (" Uneven? Undo, then press Paint it that color." if plain else "")
 
 
 def rehearse(encoder: TextImageEncoder, cameras: Cameras) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from fasttext2style.envmaps.around import (
+    EXPOSURE_LIMIT,
     environment_of,
     is_of_surroundings,
     keep_environment,
@@ -23,10 +24,11 @@ from fasttext2style.envmaps.around import (
 )
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.editing import record_edit
+from fasttext2style.envmaps.files import read_panorama
 from fasttext2style.envmaps.inversion import PanoramaEdit, check_words
 from fasttext2style.envmaps.resize import resized
 from fasttext2style.envmaps.sphere import turned
-from fasttext2style.envmaps.tones import exposed
+from fasttext2style.envmaps.tones import exposed, middle_exposure
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.history.steps import Step
 from fasttext2style.live.jobs import file_name, free_path
@@ -51,6 +53,8 @@ _TURN_FIELDS: dict[str, tuple[str, Check]] = {
 _BY = ", turned by "
 _MOST_FAR = 0.5
 """Share of the Gaussians."""
+_MEASURED_ROWS, _MOST_BRIGHTENED = 128, 4.0
+"""In which its brightness is measured; stops, for a night stays a night."""
 _SHOWN_ROWS = 256
 """Of what is seen while an edit is made."""
 _SECONDS_BETWEEN_PICTURES = 0.7
@@ -69,9 +73,13 @@ class SetSurroundings:
         if not text:
             raise ValueError("There is no file yet. Choose a panorama (.hdr, .exr, .png, .jpg), or type where it lies.")
         file = Path(text).expanduser()
-        set_environment(scene.history, file)
+        stops = _first_exposure(file)
+        set_environment(scene.history, file, exposure_stops=stops)
         _show(scene)
-        return f"Around the scene: {file.name}. {where_seen(scene.gaussians, scene.cameras)}"
+        what = f"Around the scene: {file.name}"
+        if stops:
+            what += f", {'brighter' if stops > 0 else 'darker'} by {abs(stops):g} stops than its file"
+        return f"{what}. {where_seen(scene.gaussians, scene.cameras)}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ class HideFar:
             raise ValueError(f"{float(weights.mean()):.0%} of the scene is {far}: that is no sky. {instead}")
         scene.history.record(delta, "hide what is far", settings={HIDES_FAR: True})
         scene.move(lambda state: delta.moved(state, 0.0, 1.0))
-        return f"Hidden: what is far, {int(weights.sum()):,} Gaussians. Undo brings it back."
+        return f"Hidden: what is far, {float(weights.mean()):.0%} of the scene. Undo brings it back."
 
 
 @dataclass(frozen=True)
@@ -247,6 +255,18 @@ def name_of(scene: LiveScene) -> str:
     """What is around the scene is called, however it was turned; empty if nothing is."""
     step = shown_step(scene)
     return "" if step is None else step.name.removeprefix("surroundings: ").partition(_BY)[0]
+
+
+def _first_exposure(file: Path) -> float:
+    """Stops that bring light whose scale nobody knows to a middle brightness; pictures are as bright as they should be.
+
+    Raises:
+        ValueError: no such panorama.
+    """
+    if file.suffix.lower() not in (".hdr", ".exr"):
+        return 0.0
+    stops = middle_exposure(read_panorama(file, at_most=_MEASURED_ROWS))
+    return round(4 * min(max(stops, -EXPOSURE_LIMIT), _MOST_BRIGHTENED)) / 4
 
 
 def _present(scene: LiveScene) -> Tensor:

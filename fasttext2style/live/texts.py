@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
+from fasttext2style.scene.files.export import What
 from fasttext2style.selection.selection import Selection
 from fasttext2style.trust.documents import is_count
 from fasttext2style.trust.text import in_panel
@@ -33,12 +34,39 @@ def status_text(status: Status, button: str = "Apply") -> str:
     return "  \n".join(lines)
 
 
-def object_text(selection: Selection) -> str:
-    """How much of the scene is selected, and how, in two lines: the panel has no room for more."""
+def object_text(selection: Selection, name: str = "") -> str:
+    """How much of the scene is selected, and what or how, in two lines: the panel has no room for more."""
     if selection.count == 0:
-        return "**Nothing is selected.** Click on the object."
-    share = selection.count / len(selection)
-    return f"**Selected:** {in_panel(selection.origin)}, {share:.1%}. Shift adds, Alt takes away."
+        return _NOTHING
+    return f"**Selected:** {_what(selection, name)}. Shift adds, Alt takes away."
+
+
+def colors_text(selection: Selection, name: str = "", picture: bytes | None = None) -> str:
+    """Of what the sliders change the colours."""
+    if selection.count == 0:
+        return f"{_NOTHING} Its colors are changed here."
+    return f"{_small(picture)}Colors of **{_what(selection, name)}**"
+
+
+def export_text(
+    what: What, selection: Selection, name: str = "", picture: bytes | None = None, hidden: Sequence[str] = ()
+) -> str:
+    """What a file will hold."""
+    left_out = f" Hidden, and left out: {in_panel(', '.join(hidden))}." if hidden else ""
+    if what == "scene":
+        return f"The whole scene, as it looks now.{left_out}"
+    if selection.count == 0:
+        return _NOTHING
+    if what == "selection":
+        return f"{_small(picture)}Only **{_what(selection, name)}**, as it looks now."
+    return f"{_small(picture)}All but **{_what(selection, name)}**.{left_out}"
+
+
+_NOTHING = "**Nothing is selected.** Click on the object."
+
+
+def _what(selection: Selection, name: str) -> str:
+    return f"{in_panel(name or selection.origin)}, {selection.count / len(selection):.1%}"
 
 
 def example_name(segmenter: str) -> str:
@@ -62,7 +90,7 @@ def edit_text(step: Step) -> str:
     """Picture, time and facts of an edit."""
     number = step.settings.get("round")
     facts = [f"round {number}"] if is_count(number) else []
-    facts = [_clock(step), *facts, f"{step.gaussians_changed:,} Gaussians", f"took {step.seconds:.0f} s"]
+    facts = [_clock(step), *facts, f"took {step.seconds:.0f} s" if step.seconds >= 1 else ""]
     if step.strength == 0:
         facts.insert(0, "**taken out**")
     name = f"**{in_panel(step.prompt or step.name)}**"
@@ -75,7 +103,11 @@ def style_picture_text(picture: StylePicture) -> str:
 
 
 def _picture(step: Step) -> str:
-    return "" if step.thumbnail is None else _image(step.thumbnail.read_bytes())
+    return _small(None if step.thumbnail is None else step.thumbnail.read_bytes())
+
+
+def _small(png: bytes | None) -> str:
+    return "" if png is None else _image(png)
 
 
 def _image(png: bytes) -> str:

@@ -6,11 +6,11 @@ import viser
 
 from fasttext2style.live.grade import ApplyGrade, grade_of
 from fasttext2style.panel.elements import Elements
-from fasttext2style.styling.grade_settings import Grade
+from fasttext2style.styling.grade_settings import BRIGHTEST, Grade
 
 _SLIDERS = {
     "Temperature": ("temperature", -1.0, 1.0, 0.02, "-1 cold, 1 warm."),
-    "Brightness": ("brightness", 0.0, 2.0, 0.02, "1: as it is."),
+    "Brightness": ("brightness", 0.0, BRIGHTEST, 0.02, "1: as it is."),
     "Contrast": ("contrast", 0.0, 2.0, 0.02, "1: as it is."),
     "Saturation": ("saturation", 0.0, 3.0, 0.02, "0: grey, 1: as it is."),
     "Hue": ("hue_degrees", -180.0, 180.0, 1.0, "Degrees around the circle of colors."),
@@ -25,7 +25,7 @@ class ColorsTab:
 
     def __init__(self, elements: Elements) -> None:
         gui, self.session = elements.gui, elements.session
-        gui.add_markdown("Of the selected object. One step of the history, until something else is done.")
+        self._of_what = gui.add_markdown("")
         neutral = Grade()
         self._sliders = {
             field: gui.add_slider(label, least, most, step, getattr(neutral, field), hint=hint)
@@ -34,7 +34,12 @@ class ColorsTab:
         self._color = gui.add_rgb("Tint color", _to_bytes(neutral.tint_color))
         for element in (*self._sliders.values(), self._color):
             elements.on_change(element, self._apply)
-        elements.button("As it was", self._reset, icon=viser.Icon.REFRESH)
+        elements.button(
+            "As it was",
+            self._reset,
+            icon=viser.Icon.REFRESH,
+            hint="All sliders are one step of the history, until something else is done.",
+        )
 
     def _apply(self) -> None:
         red, green, blue = (value / 255 for value in self._color.value)
@@ -45,8 +50,9 @@ class ColorsTab:
         self._set(Grade())
         self._apply()
 
-    def show(self) -> None:
-        """Bring the sliders to what they stand for now; not while somebody moves them."""
+    def show(self, about: str) -> None:
+        """Say whose colors these are, and bring the sliders to what they stand for; not while somebody moves them."""
+        self._of_what.content = about
         if self.session.scene.unsettled is None and self.session.status.job != ApplyGrade.title:
             self._set(grade_of(self.session.scene))
 

@@ -10,6 +10,7 @@ import viser
 
 from fasttext2style.live import jobs
 from fasttext2style.live.action import Action, Order
+from fasttext2style.live.paint import Paint, plain_color
 from fasttext2style.live.pointing import Click, ClickAgain, Combine, Draw
 from fasttext2style.live.session import Job
 from fasttext2style.live.style_picture import RemovePicture, UploadPicture, picture_left
@@ -18,7 +19,6 @@ from fasttext2style.panel.elements import Elements
 from fasttext2style.panel.mouse import TOOLS, Clicked, Drawn, Mouse
 from fasttext2style.panel.page import Message, Page
 from fasttext2style.panel.view import Look, View
-from fasttext2style.selection.automatic import CANDIDATES
 from fasttext2style.selection.clicks import TOLERANCE
 from fasttext2style.selection.pointed import SIZE
 
@@ -69,7 +69,7 @@ class EditTab:
         )
         self.tool.on_update(self.elements.guarded(self._use_tool))
         self.combine = gui.add_dropdown(
-            "Then",
+            "Selection",
             get_args(Combine),
             initial_value="new",
             hint="What to do with what you point at: start a new object (strokes of the brush add up), add it to the "
@@ -77,9 +77,9 @@ class EditTab:
             "what is seen from near, a part as large as Size is meant.",
         )
         self.elements.buttons(
-            "Find it",
-            {str(number): partial(self._find, number) for number in range(1, CANDIDATES + 1)},
-            "1: what the cameras circle around. 2, 3: what else stands out (takes some seconds at first).",
+            "Find",
+            {"Main object": partial(self._find, False), "Another": partial(self._find, True)},
+            "Main object: what the cameras circle around. Another: what else stands out (takes some seconds at first).",
         )
         self.elements.buttons(
             "Or", {"All": jobs.SelectEverything, "Clear": jobs.SelectNothing, "Invert": lambda: jobs.Reshape("invert")},
@@ -135,7 +135,7 @@ class EditTab:
         left = desk.fields(prompt)
         sentence, quality = left.get("sentence", prompt), left.get("quality", "")
         self.prompt = gui.add_text("Sentence", sentence, hint=f'Such as "{action.example}". Enter applies it.')
-        self.prompt.on_update(self.elements.guarded(lambda: desk.note(sentence=self.prompt.value)))
+        self.prompt.on_update(self.elements.guarded(self._hear_sentence))
         if action.gallery:
             self.gallery = gui.add_dropdown(
                 "Ideas", (_NO_IDEA, *action.gallery), initial_value=_NO_IDEA, hint="Sentences to begin with."
@@ -153,6 +153,13 @@ class EditTab:
             self._add_picture()
         for label, job in action.buttons.items():
             self.elements.button(label, partial(self._apply, job), icon=viser.Icon.WAND, color="green")
+        self.paint = self.elements.button(
+            "Paint it that color",
+            lambda: self.session.submit(Paint(self.prompt.value)),
+            icon=viser.Icon.PAINT,
+            visible=plain_color(sentence) is not None,
+            hint="Evenly, at once, with its light and shade as they are. Apply makes a style of it, with patches.",
+        )
         if action.speed_hint or action.forms:
             with gui.add_folder("How", expand_by_default=False):
                 if action.speed_hint:
@@ -161,6 +168,10 @@ class EditTab:
                     self.form = gui.add_dropdown(
                         "Changes", action.forms, initial_value=action.forms[0], hint=action.forms_hint
                     )
+
+    def _hear_sentence(self) -> None:
+        self.session.scene.desk.note(sentence=self.prompt.value)
+        self.paint.visible = plain_color(self.prompt.value) is not None
 
     def _add_picture(self) -> None:
         gui, scene = self.gui, self.session.scene
@@ -268,8 +279,8 @@ class EditTab:
             self.picture.visible = picture is not None
             self.picture.content = "" if picture is None else style_picture_text(picture)
 
-    def _find(self, number: int) -> Job:
-        return jobs.SelectAutomatic(self._combine, number)
+    def _find(self, another: bool) -> Job:
+        return jobs.SelectAutomatic(self._combine, another)
 
     def _select_text(self) -> None:
         self.session.submit(jobs.SelectText(self.text.value, self.segmenter, self._combine))

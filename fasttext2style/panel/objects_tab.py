@@ -8,7 +8,7 @@ import viser
 
 from fasttext2style.history.steps import Step
 from fasttext2style.live import jobs
-from fasttext2style.live.objects import SceneObject, SelectObject, ShowObject, objects_of
+from fasttext2style.live.objects import RestoreObject, SceneObject, SelectObject, ShowObject, objects_of
 from fasttext2style.live.texts import edit_text, selections_text
 from fasttext2style.panel.elements import Elements
 from fasttext2style.panel.view import View
@@ -91,6 +91,14 @@ class _ObjectRow:
                 scene.tell("history")
 
         elements.on_change(self.name, rename)
+        self.original = elements.button(
+            "Original look",
+            lambda: elements.session.submit(RestoreObject(thing.id)),
+            icon=viser.Icon.RESTORE,
+            color="gray",
+            hint="As it was captured, without any of its edits: one step, which Undo takes back.",
+            order=order + 0.02,
+        )
         self.rows = {
             hidden: elements.buttons(
                 "",
@@ -114,7 +122,7 @@ class _ObjectRow:
             row.visible = thing.hidden == hidden
 
     def remove(self) -> None:
-        for element in (self.line, self.name, *self.rows.values()):
+        for element in (self.line, self.name, self.original, *self.rows.values()):
             element.remove()
 
 

@@ -8,6 +8,12 @@
   Object.assign(state, window.ft2sState);
   window.ft2s = { set: (changes) => { Object.assign(state, changes); showSplit(); showCursor(null); showTool(); } };
   const clicks = ["click", "color"], drawings = ["rectangle", "lasso", "brush"];
+  const tabOf = (name) => [...document.querySelectorAll("[role=tab]")].find((it) => it.textContent.trim() === name);
+  // One draws where the tools are: in other tabs a drag turns the view, and a click selects.
+  function tool() {
+    const elsewhere = tabOf("Edit")?.getAttribute("aria-selected") === "false";
+    return elsewhere && drawings.includes(state.tool) ? "click" : state.tool;
+  }
 
   // --- the looks ---
   const style = document.createElement("style");
@@ -22,6 +28,10 @@
       background: var(--mantine-color-body); }
     .ft2s-bottom { max-height: 50vh; overflow: hidden auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
+    @media (min-width: 36em) {
+      [role=tooltip] { left: auto !important; right: 21rem !important; }
+      [role=tooltip] > [class*=arrow] { display: none; }
+    }
     .ft2s-over { position: fixed; z-index: 5; pointer-events: none; }
     .ft2s-label { position: fixed; z-index: 6; pointer-events: none; background: #000a; color: #fff; border-radius: 4px;
       padding: 2px 8px; font: 13px sans-serif; }
@@ -59,8 +69,10 @@
     // viser sends one message in 50 ms and forgets all but the last of those between.
     setTimeout(() => { sending = false; pump(); }, 70);
     if (row === null) return;
-    const input = row.querySelector("input");
-    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, JSON.stringify(waiting.shift()));
+    write(row.querySelector("input"), JSON.stringify(waiting.shift()));
+  }
+  function write(input, text) { // as if it were typed, which React hears
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, text);
     input.dispatchEvent(new Event("input", { bubbles: true }));
   }
   function press(...labels) {
@@ -80,9 +92,9 @@
     while (said && !said.parentElement?.querySelector("[role=tablist]")) said = said.parentElement;
     said?.classList.add("ft2s-top");
     // nerfstudio's export writes commands, most of which do not fit: ours is under Save.
-    for (const it of document.querySelectorAll("[role=tab]"))
-      it.classList.toggle("ft2s-hidden", it.textContent.trim() === "Export");
-  }).observe(document.body, { childList: true, subtree: true });
+    tabOf("Export")?.classList.add("ft2s-hidden");
+    showTool();
+  }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["aria-selected"] });
 
   // --- keys ---
   const tools = { c: "click", k: "color", r: "rectangle", l: "lasso", b: "brush", v: "look around" };
@@ -116,7 +128,7 @@
       if (key === "enter" && field) {
         event.target.blur();
         setTimeout(() => press(...does[field]), 150); // after the last letters, see pump
-      } else if (key === "escape") event.target.blur();
+      } else if (key === "escape" || (key === "enter" && isColor(event.target))) event.target.blur();
       // viser moves the camera by these, also while one types.
       else if ("wasdqe".includes(key)) event.stopPropagation();
       return;
@@ -128,7 +140,7 @@
     else if (key === "escape") press("Stop");
     else if (key === "alt") ; // not the browser's menu
     else if (key === " ") space = true;
-    else if (key in tools) send({ kind: "tool", tool: tools[key] });
+    else if (key in tools) { tabOf("Edit")?.click(); send({ kind: "tool", tool: tools[key] }); }
     else if (key === "[" || key === "]") send({ kind: "size", larger: key === "]" });
     else if (key === "f") send({ kind: "frame" });
     else if (key === "h") document.querySelector(".tabler-icon-chevron-right, .tabler-icon-chevron-left")?.closest("button")?.click();
@@ -165,7 +177,7 @@
   // A drag that draws does not turn the view: one sees beforehand which it will be.
   function showTool() {
     const canvas = scene();
-    if (canvas) canvas.style.cursor = drawings.includes(state.tool) ? "crosshair" : "auto";
+    if (canvas) canvas.style.cursor = drawings.includes(tool()) ? "crosshair" : "auto";
   }
   function at(event) {
     const box = scene().getBoundingClientRect();
@@ -175,12 +187,12 @@
     if (scene() === null) return;
     const box = place(), [w, h] = [box.width, box.height];
     const points = (line ?? (event ? [at(event)] : [])).map(([x, y]) => [x * w, y * h]);
-    if (!points.length || (!line && state.tool !== "brush")) return;
+    if (!points.length || (!line && tool() !== "brush")) return;
     over.classList.remove("ft2s-hidden");
     brush.strokeStyle = "#19d9ff";
     brush.fillStyle = brush.strokeStyle;
     brush.lineWidth = 1.5;
-    if (state.tool === "brush") {
+    if (tool() === "brush") {
       const [x, y] = points[points.length - 1], radius = (state.size * h) / 2;
       brush.beginPath();
       brush.arc(x, y, radius, 0, 2 * Math.PI);
@@ -195,7 +207,7 @@
       brush.stroke();
     } else if (line) {
       brush.beginPath();
-      if (state.tool === "lasso") points.forEach(([px, py]) => brush.lineTo(px, py));
+      if (tool() === "lasso") points.forEach(([px, py]) => brush.lineTo(px, py));
       else {
         const [[x0, y0], [x1, y1]] = [points[0], points[points.length - 1]];
         brush.rect(x0, y0, x1 - x0, y1 - y0);
@@ -214,9 +226,9 @@
     began = null;
     if (event.button !== 0 || space) return;
     if (nearSplit(event)) sliding = true;
-    else if (drawings.includes(state.tool)) line = pointers === 1 ? [at(event)] : null;
+    else if (drawings.includes(tool())) line = pointers === 1 ? [at(event)] : null;
     // Where the hand is shown, viser has something to click on itself: a camera's picture.
-    else if (clicks.includes(state.tool) && pointers === 1 && document.body.style.cursor !== "pointer") began = event;
+    else if (clicks.includes(tool()) && pointers === 1 && document.body.style.cursor !== "pointer") began = event;
     if (sliding || line) event.stopPropagation();
   }, true);
   window.addEventListener("pointermove", (event) => {
@@ -227,7 +239,7 @@
       if (Math.hypot(x - lx, y - ly) > 0.003) line.push([x, y]);
       event.stopPropagation();
     }
-    if (drawings.includes(state.tool)) showCursor(isScene(event.target) ? event : null);
+    if (drawings.includes(tool())) showCursor(isScene(event.target) ? event : null);
   }, true);
   function ended(event) {
     const points = began ? [at(began)] : line;
@@ -236,8 +248,8 @@
     place();
     const step = Math.ceil(points.length / 200);
     const some = points.filter((_, i) => i % step === 0 || i === points.length - 1);
-    const kind = points.length === 1 && state.tool !== "brush" ? "click" : "drawing", combine = combineOf(event);
-    send({ kind, drawing: state.tool, combine, points: some.map((p) => p.map((v) => Math.round(v * 1e4) / 1e4)) });
+    const kind = points.length === 1 && tool() !== "brush" ? "click" : "drawing", combine = combineOf(event);
+    send({ kind, drawing: tool(), combine, points: some.map((p) => p.map((v) => Math.round(v * 1e4) / 1e4)) });
   }
   function stop() {
     pointers = 0;
@@ -282,11 +294,31 @@
   }
   window.addEventListener("resize", showSplit);
 
+  // --- a color that is typed ---
+  // viser takes half a color for one that is no number: it gets whole ones, by their code or by any name that the browser knows.
+  const code = /^#[0-9a-f]{6}$/i;
+  const isColor = (it) => it instanceof HTMLInputElement && it.classList.contains("mantine-ColorInput-input");
+  const known = document.createElement("canvas").getContext("2d");
+  function codeOf(text) {
+    const read = (other) => { known.fillStyle = other; known.fillStyle = text.trim(); return known.fillStyle; };
+    const [one, two] = [read("#000000"), read("#ffffff")]; // what it does not know leaves what was there
+    return one === two && code.test(one) ? one : null;
+  }
+  window.addEventListener("input", (event) => {
+    if (isColor(event.target) && !code.test(event.target.value)) event.stopImmediatePropagation();
+  }, true);
+  window.addEventListener("change", (event) => {
+    const field = event.target;
+    if (!isColor(field) || code.test(field.value)) return;
+    event.stopImmediatePropagation();
+    write(field, codeOf(field.value) ?? field.getAttribute("value") ?? "");
+  }, true);
+
   // --- another sentence for an object: where it is written ---
   document.addEventListener("click", (event) => {
     const button = event.target instanceof Element ? event.target.closest("button") : null;
     if (button?.textContent.trim() !== "Restyle") return;
-    for (const tab of document.querySelectorAll("[role=tab]")) if (tab.textContent.trim() === "Edit") tab.click();
+    tabOf("Edit")?.click();
     setTimeout(() => { const field = rowOf("Sentence")?.querySelector("input"); field?.focus(); field?.select(); }, 300);
   });
 })();

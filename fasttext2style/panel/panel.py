@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import get_args
 
 import viser
 
 from fasttext2style.live.action import Action
+from fasttext2style.live.objects import objects_of, picture_of_selection, selected_object
 from fasttext2style.live.pointing import clicks_of
 from fasttext2style.live.scene import Event
 from fasttext2style.live.session import LiveSession
-from fasttext2style.live.texts import object_text, status_text
+from fasttext2style.live.texts import colors_text, export_text, object_text, status_text
 from fasttext2style.panel.colors_tab import ColorsTab
 from fasttext2style.panel.edit_tab import EditTab
 from fasttext2style.panel.elements import Elements
@@ -43,6 +45,7 @@ class LivePanel:
         self.session, self.scene, self.view, self.action = session, session.scene, view, action
         gui, elements = view.server.gui, Elements(view.server.gui, session)
         self._told = ("", False)
+        self._pictured: tuple[object, bytes | None] = (None, None)
         self._telling = threading.RLock()
         gui.set_panel_label("fasttext2style")
         page = Page(view.server, order=_BOTTOM)
@@ -64,7 +67,7 @@ class LivePanel:
         with tabs.add_tab("Around"):
             self.surroundings = SurroundingsTab(elements, view, action)
         with tabs.add_tab("Save"):
-            SaveTab(elements)
+            self.save = SaveTab(elements)
         self.scene.listeners.append(self._on_event)
         for event in get_args(Event):
             self._on_event(event)
@@ -115,12 +118,25 @@ class LivePanel:
         if begins_or_ends:
             self.edit.mark()
 
+    def _picture(self) -> bytes | None:
+        """What is selected; rendered once for each state of the history."""
+        applied = tuple(self.scene.history.applied)
+        if applied != self._pictured[0]:
+            self._pictured = (applied, picture_of_selection(self.scene))
+        return self._pictured[1]
+
     def _show_history(self) -> None:
         self.edit.mark()
-        chosen = object_text(self.scene.selection)
+        selection, things, picture = self.scene.selection, objects_of(self.scene), self._picture()
+        thing = selected_object(self.scene)
+        name = "" if thing is None else thing.name
+        export = partial(
+            export_text, selection=selection, name=name, picture=picture, hidden=[it.name for it in things if it.hidden]
+        )
         with self.view.in_order():
-            self.edit.object.content = chosen
-            self.colors.show()
+            self.edit.object.content = object_text(selection, name)
+            self.colors.show(colors_text(selection, name, picture))
+            self.save.show(export)
             self.edit.show()
         self.objects.show()
         self.surroundings.show()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from fasttext2style.evaluation.report import to_uint8
@@ -16,6 +19,8 @@ from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.views import object_views
 
 _THUMBNAIL = 96
+_BEHIND = 0.25
+"""Grey behind what is shown alone."""
 
 
 def object_before(state: SceneState, edit: EditableObject) -> SceneState:
@@ -37,6 +42,20 @@ def object_view(thing: Gaussians, cameras: Cameras) -> Cameras:
         return object_views(thing, cameras, _THUMBNAIL)[0]
     except ValueError:
         return cameras[0]
+
+
+@torch.no_grad()
+def portrait(thing: Gaussians, cameras: Cameras) -> np.ndarray:
+    """[height, width, 3] these Gaussians alone, on grey, in a view that shows them."""
+    image, alpha, _ = render(thing, object_view(thing, cameras).resized(_THUMBNAIL, _THUMBNAIL))
+    return to_uint8(image + (1 - alpha) * _BEHIND)[0]
+
+
+def png(picture: np.ndarray) -> bytes:
+    """As a file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 @torch.no_grad()

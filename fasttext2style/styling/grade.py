@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
-from fasttext2style.styling.grade_settings import LUMA, Grade
+from fasttext2style.styling.grade_settings import BRIGHTEST, LUMA, Grade
 
 WARMTH = 0.4
 """How much red gains and blue loses at temperature 1."""
@@ -60,6 +60,19 @@ def mapped(
         new = (flat @ (matrix - torch.eye(3).to(matrix)).T).reshape(column.shape).add_(shift).mul_(share).add_(column)
         columns[name] = torch.where(untouched.reshape(share.shape), column, new) if some_untouched else new
     return columns
+
+
+def one_color(gaussians: Gaussians, weights: Float[Tensor, " gaussians"], srgb: tuple[float, float, float]) -> Grade:
+    """The grade after which an object's mean colour is this one; what was lighter or darker than the mean still is.
+
+    A tint of 1 keeps the luma, so the brightness brings that of the mean (over constant bands, by weight and opacity)
+    to the colour's: of an object of luma 0.4 that becomes one of 0.2 it is 0.5.
+    """
+    shares = weights * gaussians.opacities
+    luma = (0.5 + SH_C0 * gaussians.sh_dc).clamp(0, 1) @ gaussians.sh_dc.new_tensor(LUMA)
+    present = float((shares * luma).sum() / shares.sum().clamp_min(1e-12))
+    wanted = sum(share * value for share, value in zip(LUMA, srgb))
+    return Grade(brightness=min(wanted / max(present, 1e-3), BRIGHTEST), tint=1.0, tint_color=srgb)
 
 
 def color_map(grade: Grade) -> Float[Tensor, "3 4"]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """Rec. 709."""
+BRIGHTEST = 4.0
+"""Of the slider: from dark grey to white."""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,18 @@ HTML = f"""<canvas data-engine="three" width="400" height="200" style="position:
   <div><div><label>page</label><div><input id="page"></div></div></div>
   <div><div><label>Sentence</label><div><input id="sentence" value="gold"></div></div></div>
   <div><div><label>Words</label><div><input id="words" value="blue"></div></div></div>
-  <button role="tab">Edit</button><button role="tab">Export</button>
+  <input id="color" class="mantine-ColorInput-input" value="#ffbf4d">
+  <button role="tab" aria-selected="true">Edit</button><button role="tab" aria-selected="false">Colors</button>
+  <button role="tab">Export</button><button><svg class="tabler-icon-chevron-right"></svg>Hide</button>
   {"".join(f"<button>{label}</button>" for label in BUTTONS)}
 </div>
 <script>
-  window.pressed = []; window.said = [];
+  window.pressed = []; window.said = []; window.colors = [];
   for (const it of document.querySelectorAll("button")) it.onclick = () => pressed.push(it.textContent);
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  for (const it of tabs) it.addEventListener("click", () => tabs.forEach((o) => o.setAttribute("aria-selected", o === it)));
+  for (const kind of ["input", "change"])
+    document.querySelector("#color").addEventListener(kind, (event) => colors.push(event.target.value));
   document.querySelector("#page").addEventListener("input", (event) => said.push(JSON.parse(event.target.value)));
 </script>"""
 
@@ -57,7 +63,7 @@ def _tell(page, **state) -> None:
 @pytest.mark.parametrize(
     ("key", "button"),
     [("Control+z", "Undo"), ("Control+Shift+z", "Redo"), ("Control+y", "Redo"), ("Meta+z", "Undo"),
-     ("Control+Enter", "Apply"), ("Escape", "Stop"), ("p", "Pause")],
+     ("Control+Enter", "Apply"), ("Escape", "Stop"), ("p", "Pause"), ("h", "Hide")],
 )  # fmt: skip
 def test_a_key_presses_its_button(page, key, button):
     page.keyboard.press(key)
@@ -76,6 +82,36 @@ def test_enter_in_a_field_does_what_it_is_for_once_it_was_sent(page, field, butt
 def test_one_sees_whether_a_drag_will_draw(page, tool, cursor):
     _tell(page, tool=tool)
     assert page.evaluate("document.querySelector('canvas[data-engine]').style.cursor") == cursor
+
+
+def test_one_draws_where_the_tools_are_and_turns_the_view_elsewhere(page):
+    _tell(page, tool="lasso")
+    cursor = "document.querySelector('canvas[data-engine]').style.cursor"
+    page.get_by_role("tab", name="Colors").click()
+    page.wait_for_function(f"{cursor} === 'auto'", timeout=5000)
+    page.mouse.move(100, 50)
+    page.mouse.down()
+    page.mouse.move(300, 100, steps=4)
+    page.mouse.up()
+    page.mouse.click(200, 100)
+    assert _said(page) == [{"kind": "click", "drawing": "click", "combine": "", "points": [[0.5, 0.5]]}]
+    page.keyboard.press("b")  # whoever asks for a tool is where the tools are
+    page.wait_for_function(f"{cursor} === 'crosshair'", timeout=5000)
+    assert page.get_by_role("tab", name="Edit").get_attribute("aria-selected") == "true"
+
+
+@pytest.mark.parametrize(
+    ("typed", "colors"),
+    [("#0a141e", ["#0a141e"]), ("navy", ["#000080"]), ("#f00", ["#ff0000"]), ("no color", []), ("#12", []), ("", [])],
+)
+def test_a_color_is_told_when_it_is_one(page, typed, colors):
+    """viser makes no numbers of half a code."""
+    page.locator("#color").fill("")
+    page.locator("#color").press_sequentially(typed)
+    page.locator("#color").press("Enter")
+    told = page.evaluate("colors.filter((it, i) => it !== colors[i - 1])")
+    assert told == (colors or ["#ffbf4d"][: len(told)])
+    assert page.locator("#color").input_value() == (colors or ["#ffbf4d"])[0]
 
 
 def test_nerfstudios_export_is_out_of_sight(page):

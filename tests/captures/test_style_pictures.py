@@ -9,7 +9,7 @@ from PIL import Image
 
 from fasttext2style.captures import style_pictures
 from fasttext2style.captures.photographs import ORIENTATION_TAG, TURNS
-from fasttext2style.captures.style_pictures import KEPT_SIDE, read_style_picture, style_picture_of
+from fasttext2style.captures.style_pictures import KEPT_SIDE, read_style_picture, style_picture_of, wish_of
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -156,4 +156,4 @@ def test_a_name_from_elsewhere_is_a_name_and_no_path(name):
     buffer = io.BytesIO()
     left_red_right_blue().save(buffer, format="PNG")
     picture = style_picture_of(buffer.getvalue(), name)
-    assert (picture.name, picture.title) == ("gold.png", "the picture gold")
+    assert picture.name == "gold.png" and wish_of("", picture.name) == "the picture gold"

@@ -2,16 +2,21 @@
 
 import shutil
 
+import av
+import numpy as np
 import pytest
 import torch
 
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
+from fasttext2style.live.film import Film
+from fasttext2style.live.objects import objects_of
+from fasttext2style.live.paint import Paint
 from fasttext2style.live.session import LiveSession
 from fasttext2style.scene.files.export import WRITERS
 from fasttext2style.scene.files.ply import read_ply
 from fasttext2style.selection.selection import Selection
-from tests.ball import ball_on_floor, capture_cameras
+from tests.ball import BALL, ball_on_floor, capture_cameras
 from tests.live.plain_host import PlainHost, SelectRows, bits, open_session, same
 from tests.scene.random_scene import assert_equal
 
@@ -55,8 +60,55 @@ def test_export_writes_what_is_asked_for(session, what):
     expected = {"scene": weights >= 0, "selection": weights > 0.5, "rest": weights <= 0.5}[what]
     path = session.scene.folder / "exports" / f"{what}.ply"
     assert session.do(jobs.Export(what)), session.status.message
-    assert session.status.message == f"Exported {int(expected.sum())} Gaussians: {path}"
+    told = {"scene": "the scene", "selection": "the selected object", "rest": "all but the object"}[what]
+    assert session.status.message == f"Exported {told} ({int(expected.sum())} splats): {path}"
     assert_equal(read_ply(path), ball_on_floor().subset(expected))
+
+
+def test_an_object_is_exported_under_its_name(session):
+    assert session.do(SelectRows(0, BALL)) and session.do(Paint("a blue ball"))
+    session.scene.settle()
+    (thing,) = objects_of(session.scene)
+    for name, file in ((thing.name, f"{thing.name}.ply"), ("the /moon?", "the moon.ply"), ("///", "selection.ply")):
+        session.scene.desk.rename(thing.id, name)
+        assert session.do(jobs.Export("selection")), session.status.message
+        assert (session.scene.folder / "exports" / file).exists()
+    assert session.do(SelectRows(200, 300)) and session.do(jobs.Export("selection"))
+    assert (session.scene.folder / "exports" / "selection 2.ply").exists(), "what was never edited has no name"
+
+
+def _pictures(path) -> np.ndarray:
+    with av.open(str(path)) as video:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)])
+
+
+def test_a_video_goes_around_what_is_selected_or_was_edited_last(session):
+    film = Film(seconds=4 / 24, size=48)
+    assert not session.do(film) and "Nothing is selected yet" in session.status.message
+    assert session.do(SelectRows(0, BALL)) and session.do(Paint("a blue ball"))
+    for number in ("", " 2"):
+        assert session.do(film), session.status.message
+        path = session.scene.folder / "exports" / f"turntable{number}.mp4"
+        assert session.status.message == f"Video: {path}"
+        pictures = _pictures(path)
+        assert pictures.shape == (4, 48, 48, 3)
+        red, _, blue = pictures[:, 20:28, 20:28].reshape(-1, 3).mean(0)
+        assert blue > red + 40, "the ball is in the middle"
+        assert session.do(jobs.SelectNothing())
+
+
+def test_a_video_that_is_stopped_leaves_nothing(session):
+    assert session.do(SelectRows(0, BALL))
+    stopped = []
+
+    def stop(event):
+        if session.status.steps.total and not stopped:
+            stopped.append(True)
+            session.stop()
+
+    session.scene.listeners.append(stop)
+    assert session.do(Film(seconds=1.0, size=48)) and "Stopped: no video" in session.status.message
+    assert not (session.scene.folder / "exports").exists()
 
 
 @pytest.mark.parametrize("format", WRITERS)

@@ -1,13 +1,26 @@
 """Objects of a session: whose an edit is, what is selected again, what is hidden; all of it goes back with undo."""
 
+import io
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
 from fasttext2style.live.grade import ApplyGrade
-from fasttext2style.live.objects import SelectObject, ShowObject, belonging, objects_of, weights_of
+from fasttext2style.live.objects import (
+    RestoreObject,
+    SelectObject,
+    ShowObject,
+    belonging,
+    objects_of,
+    picture_of_selection,
+    weights_of,
+)
+from fasttext2style.live.paint import Paint
 from fasttext2style.live.session import LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
 from fasttext2style.selection.selection import Selection
@@ -154,6 +167,51 @@ def test_what_is_hidden_is_not_edited_unseen(session, order):
     before = bits(session)
     assert not session.do(order) and "ball is hidden. Show it first" in session.status.message
     assert same(bits(session), before)
+
+
+@pytest.mark.parametrize("form", ["colors", "colors and form"])
+def test_an_object_goes_back_to_its_original_look_as_a_step(session, monkeypatch, form):
+    """Whatever was done to it, and nothing else changes; undo brings every bit of its look back."""
+    monkeypatch.setitem(PRESETS, "quick", 6)
+    captured = ball_on_floor().to_splatfacto()
+    _do(session, BALL_ROWS, _style("a ball made of gold", form), ApplyGrade(Grade(brightness=0.5)))
+    first = int((session.scene.state.ids == BALL).nonzero())
+    _do(session, SelectRows(first, first + 150), _style("a floor made of ice"))
+    (ball, _), edited = objects_of(session.scene), bits(session)
+    _do(session, RestoreObject(ball.id))
+    now, on_floor = session.scene.state, (edited["ids"] >= BALL) & (edited["ids"] < 300)
+    beside = now.at(edited["ids"][on_floor])
+    assert all(torch.equal(beside.columns[name], edited[name][on_floor]) for name in captured)
+    back = now.at(now.ids[~torch.isin(now.ids, beside.ids)])
+    assert len(back) == BALL and all(torch.equal(back.columns[name], captured[name][:BALL]) for name in captured)
+    assert (back.selection == 1).all() and session.scene.selection.count == BALL
+    assert _names(session) == [("ball", 3), ("floor", 1)] and "looks as it was captured" in session.status.message
+    assert session.scene.history.steps[-1].thumbnail is not None
+    _do(session, RestoreObject(ball.id))
+    assert _names(session) == [("ball", 3), ("floor", 1)], "twice is once"
+    _do(session, jobs.Undo(), jobs.Undo())
+    assert same(bits(session), edited)
+    _do(session, jobs.Redo(), jobs.Redo(), jobs.Blend(session.scene.history.steps[-1].id, 0.0))
+    looks = bits(session)
+    assert all(torch.equal(looks[name], edited[name]) for name in captured), "without that step it has its look again"
+
+
+def test_what_is_hidden_is_not_brought_back_unseen(session):
+    _do(session, BALL_ROWS, _style("a ball made of gold"))
+    (ball,) = objects_of(session.scene)
+    _do(session, ShowObject(ball.id, shown=False))
+    before = bits(session)
+    assert not session.do(RestoreObject(ball.id)) and "ball is hidden. Show it first" in session.status.message
+    assert same(bits(session), before)
+
+
+def test_a_picture_shows_what_is_selected_and_nothing_else(session):
+    assert picture_of_selection(session.scene) is None
+    _do(session, BALL_ROWS, Paint("blue"))
+    picture = np.asarray(Image.open(io.BytesIO(picture_of_selection(session.scene))).convert("RGB"), dtype=float)
+    red, _, blue = picture[30:66, 30:66].reshape(-1, 3).mean(0)
+    corners = picture[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert blue > red + 40 and np.abs(corners - 64).max() < 8, "grey around it: no floor"
 
 
 def test_settings_that_others_wrote_make_no_object_of_their_own_kind(session):

@@ -39,7 +39,7 @@ def encoder():
 
 @pytest.fixture()
 def sky(tmp_path):
-    light = torch.rand(8, 16, 3, generator=torch.Generator().manual_seed(0))
+    light = 0.35 * torch.rand(8, 16, 3, generator=torch.Generator().manual_seed(0))  # of a middle brightness
     write_panorama(tmp_path / "sky.exr", light)
     return tmp_path / "sky.exr"
 
@@ -84,6 +84,20 @@ def test_it_is_put_around_edited_and_undone_and_no_gaussian_changes(session, sky
         assert session.do(jobs.Redo())
     assert torch.equal(_around(session), edited)
     assert same(bits(session), before)
+
+
+@pytest.mark.parametrize(
+    ("ending", "gain", "stops"), [(".exr", 1 / 8, 3), (".hdr", 1000, -10), (".exr", 1e-5, 4), (".png", 1 / 8, 0)]
+)
+def test_light_of_an_unknown_scale_is_first_seen_at_a_middle_brightness(session, tmp_path, ending, gain, stops):
+    """A picture is as bright as whoever made it wanted; and a night stays one."""
+    light = torch.full((8, 16, 3), 0.18 * gain)
+    write_panorama(tmp_path / f"light{ending}", light)
+    assert session.do(SetSurroundings(str(tmp_path / f"light{ending}"))), session.status.message
+    torch.testing.assert_close(_around(session), light * 2.0**stops, rtol=0.02, atol=0)
+    said = session.status.message
+    assert ("than its file" in said) == bool(stops) and ("brighter" in said) == (stops > 0)
+    assert turn_of(session.scene) == (0.0, 0.0), "the slider starts there"
 
 
 def test_sliders_make_one_step_when_something_else_is_done(session, sky):

@@ -13,7 +13,14 @@ from PIL import Image
 from fasttext2style.history.steps import Step
 from fasttext2style.live.progress import Steps
 from fasttext2style.live.session import Status
-from fasttext2style.live.texts import edit_text, object_text, selections_text, status_text
+from fasttext2style.live.texts import (
+    colors_text,
+    edit_text,
+    export_text,
+    object_text,
+    selections_text,
+    status_text,
+)
 from fasttext2style.selection.selection import Selection
 from fasttext2style.trust.text import in_panel
 
@@ -67,6 +74,26 @@ def test_the_object_is_counted_and_named():
     )
 
 
+def test_colors_and_exports_say_and_show_of_what():
+    nothing, half = Selection(torch.zeros(8), "nothing"), Selection(torch.arange(8) % 2.0, "a click")
+    shown, name = {"picture": b"a picture"}, "ball"
+    picture = f'base64,{base64.b64encode(b"a picture").decode()}"'
+    for said in (colors_text(nothing), *(export_text(what, nothing) for what in ("selection", "rest"))):
+        assert html.unescape(said).startswith("**Nothing is selected.** Click on the object.")
+    for said, expected in (
+        (colors_text(half, name, **shown), "Colors of **ball, 50.0%**"),
+        (colors_text(half, **shown), "Colors of **a click, 50.0%**"),
+        (export_text("selection", half, name, **shown), "Only **ball, 50.0%**, as it looks now."),
+        (
+            export_text("rest", half, name, **shown, hidden=("crate",)),
+            "All but **ball, 50.0%**. Hidden, and left out: crate.",
+        ),
+    ):
+        assert picture in said and html.unescape(said).endswith(expected)
+    whole = html.unescape(export_text("scene", half, name, **shown, hidden=["crate", "bear"]))
+    assert whole == "The whole scene, as it looks now. Hidden, and left out: crate, bear."
+
+
 def test_the_button_that_starts_an_edit_is_named():
     assert status_text(Status(), "Next round").endswith("press Next round.")
 
@@ -81,11 +108,12 @@ def test_selections_are_listed_the_newest_first_and_undone_ones_are_struck_throu
 @pytest.mark.parametrize(
     ("changes", "facts"),
     [
-        ({}, "00:00, 12,345 Gaussians, took 12 s"),
-        ({"settings": {"round": 3}}, "00:00, round 3, 12,345 Gaussians, took 12 s"),
-        ({"strength": 0.0, "active": False}, "**taken out**, 00:00, 12,345 Gaussians, took 12 s"),
+        ({}, "00:00, took 12 s"),
+        ({"settings": {"round": 3}}, "00:00, round 3, took 12 s"),
+        ({"strength": 0.0, "active": False}, "**taken out**, 00:00, took 12 s"),
+        ({"seconds": 0.0}, "00:00"),
     ],
-    ids=["a style", "a round", "taken out"],
+    ids=["a style", "a round", "taken out", "at once"],
 )
 def test_an_edit_says_what_it_was_and_when(changes, facts):
     assert _shown(edit_text, replace(EDIT, **changes)) == f"**gold**  \n{facts}"
@@ -106,6 +134,10 @@ def test_names_and_messages_are_plain():
         status_text(Status(message=evil)),
         status_text(Status(evil, waiting=(evil,))),
         object_text(Selection(torch.ones(3), evil)),
+        object_text(Selection(torch.ones(3), ""), evil),
+        colors_text(Selection(torch.ones(3), ""), evil),
+        export_text("scene", Selection(torch.ones(3), ""), hidden=[evil]),
+        export_text("rest", Selection(torch.ones(3), ""), evil),
         edit_text(replace(EDIT, name=evil, prompt="")),
         edit_text(replace(EDIT, prompt=evil)),
         selections_text([replace(OBJECT, name=evil)]),

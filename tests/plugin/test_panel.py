@@ -22,8 +22,10 @@ from viser._messages import GuiUpdateMessage
 
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
+from fasttext2style.live.film import Film
 from fasttext2style.live.grade import ApplyGrade
-from fasttext2style.live.objects import SelectObject, ShowObject, objects_of
+from fasttext2style.live.objects import RestoreObject, SelectObject, ShowObject, objects_of
+from fasttext2style.live.paint import Paint
 from fasttext2style.live.pointing import Click, ClickAgain, Draw
 from fasttext2style.live.session import Job, LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle
@@ -75,6 +77,8 @@ def opened(tmp_path_factory):
     config = style_config(make_capture(folder / "capture"), folder)
     write_ply(folder / "scene.ply", ball_on_floor())
     config.load_ply, config.live, config.vis = folder / "scene.ply", True, "viewer"
+    Image.new("RGB", (20, 10), (230, 190, 40)).save(folder / "gold.png")
+    config.pipeline.style_image = folder / "gold.png"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         config.viewer.websocket_port = free.getsockname()[1]
@@ -85,13 +89,14 @@ def opened(tmp_path_factory):
     tab = Tab(shown.server)
     tab.until(lambda: "Write file" in tab.elements, "the whole panel")
     values = {label: element.get("value") for label, element in tab.elements.items()}
-    yield Live(session, shown, tab, next(iter(shown.server.get_clients())), values)
+    pictured = any("Style: gold.png" in html.unescape(text) for text in tab.texts.values())
+    yield Live(session, shown, tab, next(iter(shown.server.get_clients())), values | {"pictured": pictured})
     tab.close()
     shown.close()
     shown.server.stop()
 
 
-SETTINGS = ("Mouse", "Then", "Tolerance", "Size %", "Highlight", "Words", "Ideas", "Sentence", "Speed", "Quality",
+SETTINGS = ("Mouse", "Selection", "Tolerance", "Size %", "Highlight", "Words", "Ideas", "Sentence", "Speed", "Quality",
             "Changes", "Show", "Export", "Format", "File")  # fmt: skip
 
 
@@ -100,6 +105,7 @@ def live(opened) -> Live:
     """Everything set as at first, nothing asked for."""
     for label in SETTINGS:
         opened.tab.set(label, opened.defaults[label])
+    opened.session.scene.style_picture = None
     opened.session.stop()
     return opened
 
@@ -113,7 +119,7 @@ def live(opened) -> Live:
 def test_a_click_into_the_scene_uses_the_tool_the_combination_and_the_tolerance(live, tool, combine, tolerance):
     live.use(tool)
     live.tab.look_from(10.0)
-    live.tab.set("Then", combine)
+    live.tab.set("Selection", combine)
     live.tab.set("Tolerance", tolerance)
     live.tab.set("Size %", 30.0)
     live.asked(1)  # of the sliders
@@ -155,7 +161,7 @@ def test_the_session_answers_after_a_tab_closed_while_it_moved(live):
 @pytest.mark.parametrize("drawing", ["rectangle", "lasso", "brush"])
 def test_a_drawing_is_that_of_the_tab_in_which_it_was_drawn(live, drawing, combine):
     live.use(drawing)
-    live.tab.set("Then", combine)
+    live.tab.set("Selection", combine)
     live.tab.look_from(14.0)
     points = [[0.75, 0.2], [0.25, 0.6], [0.3, 0.7]]
     live.tab.say(kind="drawing", drawing=drawing, points=points, combine="")
@@ -170,7 +176,7 @@ def test_a_drawing_is_that_of_the_tab_in_which_it_was_drawn(live, drawing, combi
 @pytest.mark.parametrize("held", ["add", "take away"])
 def test_a_key_that_is_held_says_how_to_combine(live, held):
     live.use("click")
-    live.tab.set("Then", "keep common")
+    live.tab.set("Selection", "keep common")
     for combine, expected in ((held, held), ("", "keep common")):
         live.click(combine)
         assert live.asked()[0].combine == expected
@@ -206,10 +212,10 @@ def test_looking_around_asks_for_nothing(live):
 
 
 @pytest.mark.parametrize("combine", COMBINATIONS)
-def test_find_it_and_by_name_are_combined_as_asked(live, combine):
-    live.tab.set("Then", combine)
-    live.tab.press_one_of("Find it", "1")
-    assert live.asked() == [jobs.SelectAutomatic(combine, 1)]
+def test_finding_and_words_are_combined_as_asked(live, combine):
+    live.tab.set("Selection", combine)
+    live.tab.press_one_of("Find", "Main object")
+    assert live.asked() == [jobs.SelectAutomatic(combine)]
     live.tab.set("Words", "the blue crate")
     live.tab.press("Select by words")
     assert live.asked() == [jobs.SelectText("the blue crate", SEGMENTER, combine)]
@@ -224,8 +230,8 @@ def test_find_it_and_by_name_are_combined_as_asked(live, combine):
         ("Edge", "Shrink", jobs.Reshape("shrink")),
         ("Or", "Invert", jobs.Reshape("invert")),
         ("Pieces", "Largest only", jobs.Reshape("largest part")),
-        ("Find it", "1", jobs.SelectAutomatic("new", 1)),
-        ("Find it", "3", jobs.SelectAutomatic("new", 3)),
+        ("Find", "Main object", jobs.SelectAutomatic("new")),
+        ("Find", "Another", jobs.SelectAutomatic("new", another=True)),
         ("Steps", "Undo", jobs.Undo()),
         ("Steps", "Redo", jobs.Redo()),
     ],
@@ -278,6 +284,10 @@ def test_the_highlight_can_be_turned_off(live):
 # --- 2. say what it becomes ------------------------------------------------------------------------------------------
 
 
+def test_the_picture_of_the_command_line_stands_there_at_first(live):
+    assert live.defaults["pictured"]
+
+
 def test_a_picture_comes_through_the_page_is_shown_and_goes(live):
     buffer = io.BytesIO()
     Image.new("RGB", (200, 100), (230, 190, 40)).save(buffer, format="PNG")
@@ -307,6 +317,15 @@ def test_apply_takes_sentence_speed_quality_and_what_changes(live, speed, qualit
     (asked,) = live.asked()
     assert type(asked) is ApplyStyle
     assert (asked.prompt, asked.speed, asked.preset, asked.form) == ("a bear made of ice", speed, quality, form)
+
+
+def test_a_plain_color_can_be_painted_and_another_sentence_cannot(live):
+    for sentence, offered in (("make the ball blue", True), ("a bear made of gold", False), ("red", True)):
+        live.tab.set("Sentence", sentence)
+        shown = lambda offered=offered: live.tab.elements["Paint it that color"]["visible"] == offered  # noqa: E731
+        live.tab.until(shown, "the button to come or go")
+    live.tab.press("Paint it that color")
+    assert live.asked() == [Paint("red")]
 
 
 def test_the_sentence_of_the_command_line_stands_there_at_first(live):
@@ -517,6 +536,9 @@ def _has_object(tab: Tab, name: str) -> bool:
 def test_each_object_is_selected_hidden_and_shown_by_its_own_row(two_objects):
     live, scene = two_objects, two_objects.session.scene
     for thing in objects_of(scene):
+        original = _of_object(live.tab, thing.id, "Original look")
+        live.tab._send(GuiUpdateMessage(original["id"], {"value": True}))
+        assert live.asked() == [RestoreObject(thing.id)]
         for button, job in (("Select", SelectObject(thing.id)), ("Hide", ShowObject(thing.id, shown=False))):
             row = _of_object(live.tab, thing.id, button)
             live.tab._send(GuiUpdateMessage(row["id"], {"value": button}))
@@ -643,6 +665,31 @@ def test_sliders_of_colors_stand_for_the_last_step_or_for_nothing(live):
     assert session.do(jobs.Undo())
     live.tab.until(lambda: live.tab.elements["Saturation"]["value"] == 1.0, "the slider to go back")
     session.do(jobs.Undo())
+
+
+def test_colors_and_exports_say_and_show_what_they_are_of(two_objects):
+    """By the name that somebody gave it, and as it looks."""
+    live, (ball, floor) = two_objects, objects_of(two_objects.session.scene)
+    live.session.scene.desk.rename(ball.id, "the moon")
+    assert live.session.do(SelectObject(ball.id)), live.session.status.message
+    live.tab.set("Export", "selection")
+
+    def said(start: str) -> str:
+        return next((text for text in live.tab.texts.values() if start in html.unescape(text)), "")
+
+    live.tab.until(lambda: bool(said("Colors of **the moon, ") and said("Only **the moon, ")), "its name")
+    assert all(
+        "<img" in said(start) for start in ("Colors of", "Only **")
+    ) and "**Selected:** the moon" in html.unescape(" ".join(live.tab.texts.values()))
+    assert live.session.do(ShowObject(floor.id, shown=False))
+    live.tab.set("Export", "scene")
+    live.tab.until(lambda: bool(said("Hidden, and left out: floor.")), "what is left out")
+
+
+def test_a_video_has_the_name_of_the_file(live):
+    live.tab.set("File", "my bear")
+    live.tab.press("Write video")
+    assert live.asked() == [Film("my bear")]
 
 
 @pytest.mark.parametrize("what", ["scene", "selection", "rest"])

@@ -14,7 +14,7 @@ from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttrib
 from nerfstudio.utils import writer
 from torch import nn
 
-from fasttext2style.captures.style_pictures import StylePicture, read_style_picture
+from fasttext2style.captures.style_pictures import StylePicture, read_style_picture, wish_of
 from fasttext2style.evaluation.graders import second_judge
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.feature_maps import FeatureMaps, load_feature_maps
@@ -50,8 +50,7 @@ class StylePipelineConfig(ObjectPipelineConfig):
 
     @property
     def wish(self) -> str:
-        picture = None if self.style_image is None else f"the picture {self.style_image.stem}"
-        return ", and ".join(filter(None, (self.prompt, picture)))
+        return wish_of(self.prompt, "" if self.style_image is None else self.style_image.name)
 
     def check(self) -> None:
         """As all pipelines' settings; and the picture is read."""
