@@ -90,8 +90,11 @@ class Grading:
 
     def __init__(self, scene: LiveScene) -> None:
         self.scene, self.grade = scene, grade_of(scene)
+        self._sentence = ""
         self.belonging = belonging(scene)
         if not self.grade.is_neutral:  # the last step is a grade, which goes when a new one comes
+            last = scene.history.last_move
+            self._sentence = "" if last is None else scene.history.step(last.step).prompt
             scene.move(scene.history.undo)
         chosen = (scene.state.selection > 0).nonzero()[:, 0]
         self.before = scene.state.at(scene.state.ids[chosen])
@@ -100,8 +103,11 @@ class Grading:
         self._changed: set[str] = set()
 
     @torch.no_grad()
-    def show(self, grade: Grade) -> None:
-        """Let the object look like this."""
+    def show(self, grade: Grade, sentence: str = "") -> None:
+        """Let the object look like this, which a sentence asked for; it is told as long as the colour is that."""
+        color = (grade.tint, grade.tint_color, grade.hue_degrees)
+        if sentence or color != (self.grade.tint, self.grade.tint_color, self.grade.hue_degrees):
+            self._sentence = sentence
         columns = graded(self.before.gaussians(), self.before.selection, grade)
         with self.scene.lock:
             for name in self._changed | columns.keys():
@@ -130,6 +136,7 @@ class Grading:
             scene.history.record(
                 delta,
                 "colors",
+                prompt=self._sentence,
                 settings={"grade": asdict(self.grade)} | self.belonging,
                 seconds=round(time.monotonic() - self.started, 1),
                 thumbnail=thumbnail(scene.gaussians, view),

@@ -65,5 +65,5 @@ class Paint:
         if color is None:
             raise ValueError('The sentence names no plain color. Type one, such as "make the ball blue".')
         change = grading(scene)
-        change.show(one_color(change.before.gaussians(), change.before.selection, color.srgb))
+        change.show(one_color(change.before.gaussians(), change.before.selection, color.srgb), self.sentence.strip())
         return f"Painted {color.name}. More or less of it: Colors, Tint and Brightness."

@@ -38,14 +38,14 @@ def object_text(selection: Selection, name: str = "") -> str:
     """How much of the scene is selected, and what or how, in two lines: the panel has no room for more."""
     if selection.count == 0:
         return _NOTHING
-    return f"**Selected:** {_what(selection, name)}. Shift adds, Alt takes away."
+    return f"**Selected:** {in_panel(name or selection.origin)}, {_share(selection)}. Shift adds, Alt takes away."
 
 
 def colors_text(selection: Selection, name: str = "", picture: bytes | None = None) -> str:
     """Of what the sliders change the colours."""
     if selection.count == 0:
         return f"{_NOTHING} Its colors are changed here."
-    return f"{_small(picture)}Colors of **{_what(selection, name)}**"
+    return f"{_small(picture)}Colors of {_what(selection, name)}."
 
 
 def export_text(
@@ -58,15 +58,19 @@ def export_text(
     if selection.count == 0:
         return _NOTHING
     if what == "selection":
-        return f"{_small(picture)}Only **{_what(selection, name)}**, as it looks now."
-    return f"{_small(picture)}All but **{_what(selection, name)}**.{left_out}"
+        return f"{_small(picture)}Only {_what(selection, name)}, as it looks now."
+    return f"{_small(picture)}All but {_what(selection, name)}.{left_out}"
 
 
 _NOTHING = "**Nothing is selected.** Click on the object."
 
 
 def _what(selection: Selection, name: str) -> str:
-    return f"{in_panel(name or selection.origin)}, {selection.count / len(selection):.1%}"
+    return f"**{in_panel(name) or 'the selection'}**, {_share(selection)} of the scene"
+
+
+def _share(selection: Selection) -> str:
+    return f"{selection.count / len(selection):.1%}"
 
 
 def example_name(segmenter: str) -> str:

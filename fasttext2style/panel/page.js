@@ -311,7 +311,8 @@
     const field = event.target;
     if (!isColor(field) || code.test(field.value)) return;
     event.stopImmediatePropagation();
-    write(field, codeOf(field.value) ?? field.getAttribute("value") ?? "");
+    const told = codeOf(field.value) ?? field.getAttribute("value") ?? "";
+    setTimeout(() => write(field, told), 50); // the field goes back to its last color when it loses the focus
   }, true);
 
   // --- another sentence for an object: where it is written ---

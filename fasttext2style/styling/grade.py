@@ -72,7 +72,7 @@ def one_color(gaussians: Gaussians, weights: Float[Tensor, " gaussians"], srgb: 
     luma = (0.5 + SH_C0 * gaussians.sh_dc).clamp(0, 1) @ gaussians.sh_dc.new_tensor(LUMA)
     present = float((shares * luma).sum() / shares.sum().clamp_min(1e-12))
     wanted = sum(share * value for share, value in zip(LUMA, srgb))
-    return Grade(brightness=min(wanted / max(present, 1e-3), BRIGHTEST), tint=1.0, tint_color=srgb)
+    return Grade(brightness=round(min(wanted / max(present, 1e-3), BRIGHTEST), 2), tint=1.0, tint_color=srgb)
 
 
 def color_map(grade: Grade) -> Float[Tensor, "3 4"]:

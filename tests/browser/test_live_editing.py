@@ -150,7 +150,7 @@ def test_redo_history_and_a_blend(page, live_run):
     page.tab("Save")
     for _ in range(2):
         page.press("Write file")
-        page.wait_for_text("Exported 41,284 Gaussians", 60)
+        page.wait_for_text("Exported the scene (41,284 splats)", 60)
     page.press("Save")
     page.wait_for_text("ns-viewer --load-config", 60)
     page.keep("8_saved")
@@ -243,7 +243,7 @@ def test_two_tabs_and_a_closed_one(page, browser, live_run):
 
 def test_stop_and_ctrl_c_keep_what_was_done(page, live_run, seen):
     page.press("Clear")
-    page.press("1")
+    page.press("Main object")
     page.wait_for_text("found object 1", 60)
     page.drag_scene(*SKY, 0.6, 0.12)
     page.type("Sentence", "gold")

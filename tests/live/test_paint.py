@@ -1,10 +1,13 @@
 """One plain colour, where a sentence asks for nothing else: evenly, on the object alone, as a step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from fasttext2style.live import jobs
 from fasttext2style.live.grade import ApplyGrade, grade_of
+from fasttext2style.live.objects import objects_of
 from fasttext2style.live.paint import Paint, plain_color
 from fasttext2style.live.session import LiveSession
 from fasttext2style.scene.gaussians import SH_C0
@@ -69,6 +72,19 @@ def test_another_color_replaces_it_and_starts_from_what_was_there_before(session
     assert session.do(ApplyGrade(Grade()))  # the sliders stand for it, and go back
     session.scene.settle()
     assert not session.scene.history.edits
+
+
+def test_the_step_has_the_sentence_as_long_as_the_color_is_the_one_it_asks_for(session):
+    assert session.do(Paint("make the ball blue"))
+    session.scene.settle()
+    assert [(thing.name, thing.edits[0].prompt) for thing in objects_of(session.scene)] == [
+        ("ball", "make the ball blue")
+    ]
+    grade = grade_of(session.scene)
+    for changes, prompt in (({"contrast": 0.5}, "make the ball blue"), ({"hue_degrees": 90.0}, "")):
+        assert session.do(ApplyGrade(replace(grade, **changes)))
+        session.scene.settle()
+        assert session.scene.history.edits[0].prompt == prompt
 
 
 def test_without_a_plain_color_or_an_object_nothing_is_painted(session):

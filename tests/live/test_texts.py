@@ -81,12 +81,12 @@ def test_colors_and_exports_say_and_show_of_what():
     for said in (colors_text(nothing), *(export_text(what, nothing) for what in ("selection", "rest"))):
         assert html.unescape(said).startswith("**Nothing is selected.** Click on the object.")
     for said, expected in (
-        (colors_text(half, name, **shown), "Colors of **ball, 50.0%**"),
-        (colors_text(half, **shown), "Colors of **a click, 50.0%**"),
-        (export_text("selection", half, name, **shown), "Only **ball, 50.0%**, as it looks now."),
+        (colors_text(half, name, **shown), "Colors of **ball**, 50.0% of the scene."),
+        (colors_text(half, **shown), "Colors of **the selection**, 50.0% of the scene."),
+        (export_text("selection", half, name, **shown), "Only **ball**, 50.0% of the scene, as it looks now."),
         (
             export_text("rest", half, name, **shown, hidden=("crate",)),
-            "All but **ball, 50.0%**. Hidden, and left out: crate.",
+            "All but **ball**, 50.0% of the scene. Hidden, and left out: crate.",
         ),
     ):
         assert picture in said and html.unescape(said).endswith(expected)

@@ -677,7 +677,7 @@ def test_colors_and_exports_say_and_show_what_they_are_of(two_objects):
     def said(start: str) -> str:
         return next((text for text in live.tab.texts.values() if start in html.unescape(text)), "")
 
-    live.tab.until(lambda: bool(said("Colors of **the moon, ") and said("Only **the moon, ")), "its name")
+    live.tab.until(lambda: bool(said("Colors of **the moon**, ") and said("Only **the moon**, ")), "its name")
     assert all(
         "<img" in said(start) for start in ("Colors of", "Only **")
     ) and "**Selected:** the moon" in html.unescape(" ".join(live.tab.texts.values()))
@@ -751,7 +751,7 @@ def test_the_panel_tells_what_the_session_does_and_how_much_is_selected(live):
     def times() -> int:
         return sum("forty-two" in html.unescape(text) for text in list(live.tab.texts.values()))
 
-    live.tab.until(lambda: times() == 2, "a step of the history")
+    live.tab.until(lambda: times() == 2, "the step of the history")
     live.session.say("something happened")
     live.tab.until(lambda: live.tab.says("something happened"), "the message")
 
