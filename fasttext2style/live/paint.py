@@ -46,7 +46,9 @@ def plain_color(sentence: str) -> PlainColor | None:
     # Behind a verb what stands before the colour is the thing, whatever it is called.
     if not (before and before[0] in _VERBS and not after) and not all(word in plain for word in before + after):
         return None
-    red, green, blue = (min(1.0, SHADES.get(shade, 1.0) * value / 255) for value in NAMED[COLOURS[words[first]][0]])
+    red, green, blue = (
+        min(255, round(SHADES.get(shade, 1.0) * value)) / 255 for value in NAMED[COLOURS[words[first]][0]]
+    )
     return PlainColor(f"{shade} {words[first]}".strip(), (red, green, blue))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import time
@@ -43,6 +44,8 @@ FEWER_FRAMES = """(() => {
 draws so while it is touched, and else twice a second."""
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 WIDTH, HEIGHT = 1200, 900
+SCALE = 0.5
+"""Pixels that are drawn for one of the layout: software draws them, and a quarter of them shows the same."""
 _PANEL, _TITLE = 322, 0
 
 
@@ -50,7 +53,8 @@ class LivePage:
     """One tab."""
 
     def __init__(self, browser: Browser, address: str) -> None:
-        self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE)
+        self._devtools = self.page.context.new_cdp_session(self.page)
         self.page.route("**/assets/index-*.js", _at_full_resolution)
         self.page.add_init_script(FEWER_FRAMES)
         self._sharp = False
@@ -79,7 +83,7 @@ class LivePage:
     # --- what one sees ------------------------------------------------------------------------------------------------
 
     def picture(self) -> np.ndarray:
-        """[height, width, 3] the scene as it is shown, in 0 to 255, without the panel."""
+        """[height, width, 3] the scene as it is shown, in 0 to 255, without the panel; `SCALE` says how large."""
         clip = {"x": 0, "y": _TITLE, "width": WIDTH - _PANEL, "height": HEIGHT - _TITLE}
         shot = self.page.screenshot(clip=clip)
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
@@ -98,7 +102,7 @@ class LivePage:
             picture = Image.open(io.BytesIO(told[told.index(b"\xff\xd8\xff") :]))
             self._sharp, self._came = max(picture.size) > 1000, time.monotonic()
 
-    def settled(self, seconds: float = 180, rest: float = 1.0) -> np.ndarray:
+    def settled(self, seconds: float = 180, rest: float = 0.8) -> np.ndarray:
         """The picture once none came for `rest` seconds: full resolution, nothing on its way or before it."""
         for notification in self.page.locator(".mantine-Notification-closeButton").all():
             notification.evaluate("it => it.click()")
@@ -150,6 +154,12 @@ class LivePage:
             "[...document.querySelectorAll('img')].filter(it => it.offsetParent && it.naturalWidth > 1).length"
         )
 
+    def lies_in_sight(self, button: str) -> bool:
+        """The whole of a button stands in the window, without scrolling."""
+        box = self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.bounding_box()
+        height = self.page.evaluate("innerHeight")
+        return box is not None and box["y"] >= 0 and box["y"] + box["height"] <= height
+
     def value(self, label: str) -> str:
         """What stands in a field."""
         return self._field(label).input_value()
@@ -165,9 +175,11 @@ class LivePage:
         self.wait_for(lambda: self.says(text), seconds, f"the text {text!r}")
 
     def keep(self, name: str) -> None:
-        """Keep a screenshot of the page."""
+        """Keep a screenshot of the page, its text as sharp as on a screen."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        size = {"x": 0, "y": 0, **self.page.evaluate("({ width: innerWidth, height: innerHeight })")}
+        shot = self._devtools.send("Page.captureScreenshot", {"format": "png", "clip": size | {"scale": 1 / SCALE}})
+        (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> float:
         """Seconds until a condition held."""
@@ -197,6 +209,9 @@ class LivePage:
         self.page.get_by_role("button", name=button, exact=True).locator("visible=true").nth(number).evaluate(
             "it => it.click()"
         )
+
+    def unfold(self, folder: str) -> None:
+        self.page.get_by_text(folder, exact=True).locator("visible=true").first.click()
 
     def tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name).click()
