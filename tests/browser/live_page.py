@@ -88,7 +88,7 @@ class LivePage:
         shot = self.page.screenshot(clip=clip)
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
-    def _glance(self) -> np.ndarray:
+    def glance(self) -> np.ndarray:
         """As it was shown within the last second, if no picture came since: in software a screenshot takes long."""
         taken, picture = self._glanced
         if time.monotonic() > taken + 1 or self._came > taken:
@@ -122,7 +122,7 @@ class LivePage:
 
         A session says that something is done before the picture of it has come; until then the old one is at rest, too.
         """
-        self.wait_for(lambda: difference(self._glance()[part], picture[part]) > least, 60, "something else to be seen")
+        self.wait_for(lambda: difference(self.glance()[part], picture[part]) > least, 60, "something else to be seen")
         return self.settled()
 
     def becomes(self, picture: np.ndarray, most: float) -> None:
@@ -130,7 +130,7 @@ class LivePage:
         seen = [float("inf")]
 
         def as_before() -> bool:
-            seen.append(difference(self._glance(), picture))
+            seen.append(difference(self.glance(), picture))
             return seen[-1] < most
 
         try:
@@ -143,10 +143,10 @@ class LivePage:
         """Whether a text stands somewhere on the page, visibly."""
         return any(found.is_visible() for found in self.page.get_by_text(text).all())
 
-    def found(self, pattern: re.Pattern[str]) -> int:
+    def found(self, pattern: re.Pattern[str]) -> float:
         """The number that stands in a text; 0 if there is no such text."""
         found = pattern.search(self.page.locator("body").inner_text())
-        return int(found[1]) if found else 0
+        return float(found[1]) if found else 0.0
 
     def pictures(self) -> int:
         """How many pictures the panel shows that have arrived."""

@@ -40,7 +40,9 @@ def test_dragging_turns_the_view_and_selects_nothing(page, seen):
         page.drag_scene(*SKY, 0.7, 0.15)
         page.differs(original, 5)
         page.drag_scene(0.7, 0.15, *SKY)
-        page.becomes(original, 0.2)
+        page.becomes(original, 1.0)
+    page.page.keyboard.press("0")  # where one began, exactly
+    page.becomes(original, 0.2)
     assert page.says("Nothing is selected.")
 
 
@@ -144,7 +146,7 @@ def test_point_type_watch_undo(page, seen):
 
     page.choose("Quality", "quick")
     page.enter("Sentence")
-    seconds = page.wait_for(lambda: difference(page.picture(), highlighted) > 1.0, 60, "a first visible change")
+    seconds = page.wait_for(lambda: difference(page.glance(), highlighted) > 1.0, 60, "a first visible change")
     print(f"first visible change after {seconds:.1f} s")
     page.keep("3_working")
     page.wait_for_text("Done: a bear made of gold", 120)
@@ -228,7 +230,7 @@ def test_a_second_object_has_a_look_and_an_eye_of_its_own(page):
     page.keep("9_objects")
     page.press("Hide")  # the newest object is on top
     page.wait_for_text("Hidden: ball", 60)
-    page.wait_for(lambda: difference(around(page.picture(), BALL), around(both, BALL)) > 10, 60, "the ball to go")
+    page.wait_for(lambda: difference(around(page.glance(), BALL), around(both, BALL)) > 10, 60, "the ball to go")
     assert difference(around(page.settled(), BEAR), around(both, BEAR)) < 0.5
     page.press("Show")
     page.wait_for_text("Shown: ball", 60)
@@ -239,7 +241,7 @@ def test_a_second_object_has_a_look_and_an_eye_of_its_own(page):
 
 
 def _is_mostly(page: LivePage, thing: tuple[float, float], channel: int) -> bool:
-    colors = around(page.picture(), thing, 0.02).mean(axis=(0, 1))
+    colors = around(page.glance(), thing, 0.02).mean(axis=(0, 1))
     return bool(colors[channel] > 30 + np.delete(colors, channel).max())
 
 
@@ -258,7 +260,7 @@ def test_a_plain_color_is_painted_typed_and_taken_off_again(page, seen):
     page.tab("Objects")
     page.press("Original look", 1)
     page.wait_for_text("bear looks as it was captured", 60)
-    page.wait_for(lambda: difference(around(page.picture(), BEAR, 0.02), around(seen["original"], BEAR, 0.02)) < 1, 60,
+    page.wait_for(lambda: difference(around(page.glance(), BEAR, 0.02), around(seen["original"], BEAR, 0.02)) < 1, 60,
                   "the bear of the capture")  # fmt: skip
     page.tab("Save")
     page.choose("Export", "selection")
