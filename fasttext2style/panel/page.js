@@ -26,7 +26,7 @@
     .ft2s-hidden { display: none !important; }
     .ft2s-top { position: sticky; top: 0; z-index: 10; min-height: 4.2em; max-width: none !important;
       background: var(--mantine-color-body); }
-    .ft2s-bottom { max-height: 50vh; overflow: hidden auto !important; }
+    .ft2s-bottom { max-height: 50vh !important; overflow: hidden auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
     @media (min-width: 36em) {
       [role=tooltip] { left: auto !important; right: 21rem !important; }

@@ -102,7 +102,7 @@ class LivePage:
             picture = Image.open(io.BytesIO(told[told.index(b"\xff\xd8\xff") :]))
             self._sharp, self._came = max(picture.size) > 1000, time.monotonic()
 
-    def settled(self, seconds: float = 180, rest: float = 0.8) -> np.ndarray:
+    def settled(self, seconds: float = 180, rest: float = 1.0) -> np.ndarray:
         """The picture once none came for `rest` seconds: full resolution, nothing on its way or before it."""
         for notification in self.page.locator(".mantine-Notification-closeButton").all():
             notification.evaluate("it => it.click()")
@@ -178,7 +178,7 @@ class LivePage:
         """Keep a screenshot of the page, its text as sharp as on a screen."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         size = {"x": 0, "y": 0, **self.page.evaluate("({ width: innerWidth, height: innerHeight })")}
-        shot = self._devtools.send("Page.captureScreenshot", {"format": "png", "clip": size | {"scale": 1 / SCALE}})
+        shot = self._devtools.send("Page.captureScreenshot", {"format": "png", "clip": size | {"scale": 1}})
         (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> float:

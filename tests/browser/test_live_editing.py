@@ -39,10 +39,8 @@ def test_dragging_turns_the_view_and_selects_nothing(page, seen):
         page.choose("Mouse", tool)
         page.drag_scene(*SKY, 0.7, 0.15)
         page.differs(original, 5)
-        page.drag_scene(0.7, 0.15, *SKY)
-        page.becomes(original, 1.0)
-    page.page.keyboard.press("0")  # where one began, exactly
-    page.becomes(original, 0.2)
+        page.page.keyboard.press("0")  # where one began
+        page.becomes(original, 0.2)
     assert page.says("Nothing is selected.")
 
 
@@ -52,11 +50,11 @@ def test_what_one_needs_is_in_sight_at_every_size(page, width, height):
     try:
         page.page.wait_for_timeout(300)
         page.keep(f"1_open_{width}x{height}")
-        scene, panel = page.page.evaluate("""[".ft2s-scene", ".ft2s-top"].map((it) => {
+        scene, said = page.page.evaluate("""[".ft2s-scene", ".ft2s-top"].map((it) => {
             const box = document.querySelector(it).getBoundingClientRect();
             return [box.left, box.top, box.right, box.bottom];
         })""")
-        assert scene[2] <= panel[0] + 12 or scene[3] <= panel[1], "the panel lies over the scene"
+        assert scene[2] <= said[0] or scene[3] <= said[1], "the panel lies over the scene"
         assert width < 600 or page.lies_in_sight("Apply"), "Apply is cut off"
         assert page.panel_fits()
     finally:
