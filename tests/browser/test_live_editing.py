@@ -10,7 +10,7 @@ import pytest
 
 from fasttext2style.history.history import History
 from tests.browser.conftest import start_live_run
-from tests.browser.live_page import HEIGHT, WIDTH, LivePage, difference
+from tests.browser.live_page import LivePage, difference
 
 pytestmark = pytest.mark.browser
 
@@ -42,23 +42,6 @@ def test_dragging_turns_the_view_and_selects_nothing(page, seen):
         page.page.keyboard.press("0")  # where one began
         page.becomes(original, 0.2)
     assert page.says("Nothing is selected.")
-
-
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (390, 844)])
-def test_what_one_needs_is_in_sight_at_every_size(page, width, height):
-    page.page.set_viewport_size({"width": width, "height": height})
-    try:
-        page.page.wait_for_timeout(300)
-        page.keep(f"1_open_{width}x{height}")
-        scene, said = page.page.evaluate("""[".ft2s-scene", ".ft2s-top"].map((it) => {
-            const box = document.querySelector(it).getBoundingClientRect();
-            return [box.left, box.top, box.right, box.bottom];
-        })""")
-        assert scene[2] <= said[0] or scene[3] <= said[1], "the panel lies over the scene"
-        assert width < 600 or page.lies_in_sight("Apply"), "Apply is cut off"
-        assert page.panel_fits()
-    finally:
-        page.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
 def test_what_was_added_by_mistake_is_taken_away_by_the_same_click(page):
@@ -305,12 +288,29 @@ def test_a_reload_changes_nothing(page):
     assert (page.value("Sentence"), page.value("Quality")) == ("a bear made of rust", "quick")
 
 
-def test_two_tabs_and_a_closed_one(page, browser, live_run):
+def _check_layout(page: LivePage, width: int, height: int) -> None:
+    """The whole scene and what one needs first are in sight."""
+    page.page.set_viewport_size({"width": width, "height": height})
+    page.page.wait_for_timeout(300)
+    page.keep(f"13_open_{width}x{height}")
+    scene, said = page.page.evaluate("""[".ft2s-scene", ".ft2s-top"].map((it) => {
+        const box = document.querySelector(it).getBoundingClientRect();
+        return [box.left, box.top, box.right, box.bottom];
+    })""")
+    assert scene[2] <= said[0] or scene[3] <= said[1], "the panel lies over the scene"
+    assert width < 600 or page.lies_in_sight("Apply"), "Apply is cut off"
+    assert page.panel_fits()
+
+
+def test_two_tabs_of_any_size_and_a_closed_one(page, browser, live_run):
     other = LivePage(browser, live_run.address)
     other.type("Sentence", "ice")
     other.choose("Quality", "quick")
+    for width, height in ((390, 844), (1920, 1080), (1280, 720)):
+        _check_layout(other, width, height)
     other.press("Apply")
     page.wait_for_text("Style: ice", 60)
+    other.wait_for(lambda: other.lies_in_sight("Stop") and other.lies_in_sight("Pause"), 60, "Stop and Pause")
     other.close()
     before = page.picture()
     page.wait_for_text("Done: ice", 120)
@@ -341,9 +341,6 @@ def test_stop_and_ctrl_c_keep_what_was_done(page, live_run, seen):
     page.press("Apply")
     page.wait_for_text("Next: Style: ice", 60)
     assert not page.says("Next: Style: gold")
-    page.page.set_viewport_size({"width": 1280, "height": 720})
-    assert page.lies_in_sight("Stop") and page.lies_in_sight("Pause")
-    page.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
     page.press("Stop")
     page.wait_for_text("Stopped after", 60)
     seen["stopped"] = page.settled()
