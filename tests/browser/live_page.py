@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 import time
@@ -44,8 +43,6 @@ FEWER_FRAMES = """(() => {
 draws so while it is touched, and else twice a second."""
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 WIDTH, HEIGHT = 1200, 900
-SCALE = 0.5
-"""Pixels that are drawn for one of the layout: software draws them, and a quarter of them shows the same."""
 _PANEL, _TITLE = 322, 0
 
 
@@ -53,8 +50,7 @@ class LivePage:
     """One tab."""
 
     def __init__(self, browser: Browser, address: str) -> None:
-        self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE)
-        self._devtools = self.page.context.new_cdp_session(self.page)
+        self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         self.page.route("**/assets/index-*.js", _at_full_resolution)
         self.page.add_init_script(FEWER_FRAMES)
         self._sharp = False
@@ -83,7 +79,7 @@ class LivePage:
     # --- what one sees ------------------------------------------------------------------------------------------------
 
     def picture(self) -> np.ndarray:
-        """[height, width, 3] the scene as it is shown, in 0 to 255, without the panel; `SCALE` says how large."""
+        """[height, width, 3] the scene as it is shown, in 0 to 255, without the panel."""
         clip = {"x": 0, "y": _TITLE, "width": WIDTH - _PANEL, "height": HEIGHT - _TITLE}
         shot = self.page.screenshot(clip=clip)
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
@@ -175,11 +171,9 @@ class LivePage:
         self.wait_for(lambda: self.says(text), seconds, f"the text {text!r}")
 
     def keep(self, name: str) -> None:
-        """Keep a screenshot of the page, its text as sharp as on a screen."""
+        """Keep a screenshot of the page."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        size = {"x": 0, "y": 0, **self.page.evaluate("({ width: innerWidth, height: innerHeight })")}
-        shot = self._devtools.send("Page.captureScreenshot", {"format": "png", "clip": size | {"scale": 1}})
-        (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> float:
         """Seconds until a condition held."""
