@@ -9,6 +9,7 @@ import torch
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.sphere import turned
+from fasttext2style.envmaps.tones import exposed, middle_exposure
 from fasttext2style.guidance.tiny_encoder import TinyEncoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
@@ -39,8 +40,8 @@ def encoder():
 
 @pytest.fixture()
 def sky(tmp_path):
-    light = 0.35 * torch.rand(8, 16, 3, generator=torch.Generator().manual_seed(0))  # of a middle brightness
-    write_panorama(tmp_path / "sky.exr", light)
+    light = torch.rand(8, 16, 3, generator=torch.Generator().manual_seed(0))
+    write_panorama(tmp_path / "sky.exr", exposed(light, middle_exposure(light)))
     return tmp_path / "sky.exr"
 
 
