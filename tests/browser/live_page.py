@@ -44,6 +44,8 @@ draws so while it is touched, and else twice a second."""
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 WIDTH, HEIGHT = 1200, 900
 _PANEL, _TITLE = 322, 0
+_WITHOUT_HINTS = "[role=tooltip] { display: none !important; }"
+"""They stand beside the panel, over the scene, while the mouse rests on an element."""
 
 
 class LivePage:
@@ -81,7 +83,7 @@ class LivePage:
     def picture(self) -> np.ndarray:
         """[height, width, 3] the scene as it is shown, in 0 to 255, without the panel."""
         clip = {"x": 0, "y": _TITLE, "width": WIDTH - _PANEL, "height": HEIGHT - _TITLE}
-        shot = self.page.screenshot(clip=clip)
+        shot = self.page.screenshot(clip=clip, style=_WITHOUT_HINTS)
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=np.float32)
 
     def glance(self) -> np.ndarray:
