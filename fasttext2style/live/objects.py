@@ -19,12 +19,12 @@ from fasttext2style.live.desk import LONGEST_NAME
 from fasttext2style.live.original import captured
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
-from fasttext2style.live.step import png, portrait
 from fasttext2style.scene.bits import same_bits
 from fasttext2style.scene.files.export import OBJECT_THRESHOLD
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES
 from fasttext2style.selection.noun import noun_phrase
 from fasttext2style.selection.selection import Selection
+from fasttext2style.styling.as_step import png, portrait
 from fasttext2style.styling.grade import graded
 from fasttext2style.styling.grade_settings import Grade
 from fasttext2style.trust.documents import is_count
