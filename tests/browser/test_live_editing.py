@@ -250,6 +250,8 @@ def test_a_plain_color_is_painted_typed_and_taken_off_again(page, seen):
     page.press("Write file")
     page.wait_for_text(re.compile(r"Exported the selected object .*/bear\.ply"), 60)
     page.tab("Edit")
+    page.page.keyboard.press("Control+z")
+    page.wait_for_text("Undone: original look", 60)
 
 
 def test_the_original_and_the_way_back_to_it(page, seen):
