@@ -81,15 +81,15 @@ class SceneTrainer(Trainer):
             with host_in_words(doing, hint), ExitStack() as self._while_viewer_opens, host_is_quiet():
                 self._reset_writers()
                 super().setup(test_mode)
-        if self.has_drawn_points:
+        model = self.pipeline.model
+        if isinstance(model, SceneModel) and self.has_drawn_points:
             # Before one colour, points in the air that have it cost nothing and stay.
-            self.pipeline.model.config.background_color = "random"
+            model.config.background_color = "random"
 
     @property
     def has_drawn_points(self) -> bool:
         """A reconstruction of a capture without a point cloud."""
-        drawn = "points3D_drawn" in getattr(self.pipeline.datamanager.train_dataset, "metadata", {})
-        return drawn and isinstance(self.pipeline.model, SceneModel)
+        return "points3D_drawn" in getattr(self.pipeline.datamanager.train_dataset, "metadata", {})
 
     def prepare(self, started: Started) -> None:
         """Take what the checks have loaded; nothing is set up yet."""
