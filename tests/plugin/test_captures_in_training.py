@@ -19,7 +19,7 @@ from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.files.ply import read_ply, write_ply
 from fasttext2style.selection.choice import ObjectChoice
 from tests.captures.small import FOCAL, HEIGHT, VIEWS, WIDTH, noise, small_capture, write
-from tests.plugin.hosts import ball_on_floor, make_capture, style_config, train
+from tests.plugin.hosts import ball_on_floor, make_capture, scene_config, style_config, train
 
 RAW = {"orientation_method": "none", "center_method": "none", "auto_scale_poses": False, "eval_mode": "all"}
 
@@ -151,3 +151,25 @@ def test_what_the_host_asserts_is_told_in_words_with_its_place():
         assert deepcopy(0), "too\nlittle"
     with pytest.raises(ValueError, match=r"^plain$"), host_in_words("It cannot be done", "Try again."):
         raise ValueError("plain")
+
+
+@pytest.mark.parametrize("has_points", [True, False])
+def test_without_points_the_background_of_training_changes_with_the_step_alone(tmp_path, has_points):
+    """A resumed run sees the colours that the uninterrupted one saw; what is shown has one colour."""
+    capture = make_capture(tmp_path / "capture")
+    if not has_points:
+        meta = json.loads((capture / "transforms.json").read_text())
+        del meta["ply_file_path"]
+        write(capture, meta)
+    config = scene_config(capture, tmp_path / "outputs", steps=10)
+    config.save_config()
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    model, colors = trainer.pipeline.model.train(), []
+    for model.step in (7, 8, 7):
+        colors.append(model._get_background_color().tolist())
+    assert colors[0] == colors[2] and (colors[0] == colors[1]) == has_points
+    assert has_points == (colors[0] == [0.0, 0.0, 0.0])
+    assert model.eval()._get_background_color().tolist() == [0.0, 0.0, 0.0]
+    with trainer.lock:
+        pass

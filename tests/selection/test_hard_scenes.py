@@ -71,6 +71,15 @@ def test_debris_and_fog_before_the_object_are_said(name, debris, fog):
         assert ("fog or debris hangs before it" in said) == veiled, (veiled, said)
 
 
+def test_what_fog_dims_in_every_view_is_found_whole():
+    """Seen without the fog: with it, most pixels of the face are nobody's."""
+    generator, count = torch.Generator().manual_seed(7), 80
+    clear = reconstructed(SCENES["bust"](generator), generator)
+    scene = foggy(clear, generator, count)
+    weights = select_automatic(scene.gaussians, scene.cameras).weights
+    assert iou(clear, weights[:-count]) > 0.95 and not weights[-count:].any()
+
+
 def test_what_stands_behind_a_veil_is_found_though_no_pixel_is_half_its_own():
     """A shell of faint Gaussians around ball and floor, inside of the cameras' ring."""
     torch.manual_seed(0)

@@ -136,7 +136,7 @@ class SceneDataParser(Nerfstudio):
             if not named:
                 self.notes.append(f"The capture {self.config.data} has no point cloud. {WITHOUT_POINTS}")
             points, colors = drawn_points(to_scene_cameras(outputs.cameras), torch.Generator().manual_seed(0))
-            outputs.metadata |= {"points3D_xyz": points, "points3D_rgb": colors}
+            outputs.metadata |= {"points3D_xyz": points, "points3D_rgb": colors, "points3D_drawn": True}
 
 
 def _under_its_names(cloud: Cloud, matrix: Tensor, scale: float) -> dict[str, Tensor]:

@@ -268,6 +268,12 @@ class SceneModel(SplatfactoModel):
             return self._get_background_color()
         return seen_behind(panorama, cameras)[0]
 
+    def _get_background_color(self) -> Tensor:
+        """As splatfacto's; a random one of training is drawn by the step, so that a resumed run has the same."""
+        if self.config.background_color == "random" and self.training:
+            return torch.rand(3, generator=torch.Generator().manual_seed(self.step)).to(self.device)
+        return super()._get_background_color()
+
     def _scene(self, groups: Mapping[str, Tensor] | nn.ParameterDict, keep: Tensor | None = None) -> Gaussians:
         """Parameters under splatfacto's names as a scene that passes gradients on; those of `keep` alone."""
         kept = {SPLATFACTO_NAMES[name]: groups[name] if keep is None else groups[name][keep] for name in GROUPS}

@@ -24,6 +24,7 @@ from fasttext2style.plugin.host.checkpoints import (
     write_checkpoint,
 )
 from fasttext2style.plugin.host.errors import host_in_words
+from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
 from fasttext2style.plugin.host.start_checks import NamedScene
 from fasttext2style.plugin.host.visitors import own_pages_only
@@ -80,6 +81,15 @@ class SceneTrainer(Trainer):
             with host_in_words(doing, hint), ExitStack() as self._while_viewer_opens, host_is_quiet():
                 self._reset_writers()
                 super().setup(test_mode)
+        model = self.pipeline.model
+        if isinstance(model, SceneModel) and self.has_drawn_points:
+            # Before one colour, points in the air that have it cost nothing and stay.
+            model.config.background_color = "random"
+
+    @property
+    def has_drawn_points(self) -> bool:
+        """A reconstruction of a capture without a point cloud."""
+        return "points3D_drawn" in getattr(self.pipeline.datamanager.train_dataset, "metadata", {})
 
     def prepare(self, started: Started) -> None:
         """Take what the checks have loaded; nothing is set up yet."""
