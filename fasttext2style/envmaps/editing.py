@@ -28,6 +28,8 @@ from fasttext2style.terminal.progress import PhaseProgress
 
 _SHOWN_ROWS = 192
 _PICTURES_BETWEEN = 3
+_MANY_ROWS = 2048
+"""From here on one waits for the file."""
 
 
 class Way:
@@ -93,6 +95,8 @@ def edit_file(
             yield band
             above += len(band)
 
+    if head.height > _MANY_ROWS:
+        say(f"Lighting and writing {head.width} x {head.height} pixels: half a minute or more")
     try:
         write_bands(output, head.height, edited())
     except OSError as error:

@@ -20,7 +20,8 @@ MOST_STOPS = 6.0
 DARKEST = 1 / 128
 """Of white: what is added to light before it is multiplied, so that black can become brighter."""
 _COARSEST_ROWS = 4
-_BAND_ROWS = 64
+_AT_ONCE = 64 * 4096
+"""Pixels that are lit together: some 400 bytes each."""
 
 
 class Gains:
@@ -106,8 +107,9 @@ def light(
     """
     if strength == 0:
         return
-    for first in range(0, len(panorama), _BAND_ROWS):
-        band = panorama[first : first + _BAND_ROWS]
+    some = max(1, _AT_ONCE // panorama.shape[1])
+    for first in range(0, len(panorama), some):
+        band = panorama[first : first + some]
         rays = directions(rows or len(panorama), panorama.shape[1], above + first, len(band))
         band.copy_(lit(band, strength * sample(stops, rays.to(band)), exposure_stops))
 
