@@ -391,6 +391,15 @@ def test_show_chooses_what_the_viewer_renders_and_the_page_is_told(live, choice,
     assert (live.tab.told()["split"] is not None) == bool(right)
 
 
+def test_a_tab_that_opens_while_one_compares_changes_nothing_on_the_right(live):
+    """nerfstudio would show depth there, of another size, and its threads that render would end."""
+    panel = live.shown.viewer.control_panel
+    live.tab.set("Show", "after | original")
+    live.tab.until(lambda: panel.split_output_render == "original", "the original")
+    panel.update_output_options(["rgb", "before", "original", "gl_z_buf_depth"])
+    assert panel.split_output_render == "original"
+
+
 @pytest.fixture()
 def edited(live) -> Live:
     """Two finished edits of other columns; the page shows both."""

@@ -67,6 +67,16 @@ class LiveViewer:
             viewer.control_panel._max_res.value = _CPU_RESOLUTION
         self._tint: float | None = None
         model.on_outputs = self._finish
+        # Whenever a tab opens nerfstudio sets the right side to the last output: depth of another size, on which the
+        # threads that render would end.
+        update_options = viewer.control_panel.update_output_options
+
+        def keep_right_side(options: list[str]) -> None:
+            update_options(options)
+            if self._compared in options:
+                viewer.control_panel._split_output_render.value = self._compared
+
+        viewer.control_panel.update_output_options = keep_right_side
         if session is not None:
             model.original = session.original
         self._desk = None if session is None else session.desk
