@@ -17,8 +17,10 @@ from importlib.metadata import entry_points
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from subprocess import CompletedProcess
+from unittest.mock import patch
 
 _IMPORTS = ["tests.host_imports", "fasttext2style.cli", "tests.forked"]
+_ROOT = str(Path(__file__).parents[1])
 _LONGEST = 600.0
 """Seconds after which a command is ended: no test waits that long for a good one."""
 _context = multiprocessing.get_context("forkserver")
@@ -29,7 +31,9 @@ def start(command: list[object], cwd: Path, output: str, errors: str, **environm
     """The process of a command line, its two streams written to files (or one terminal), nothing to read."""
     words = [str(word) for word in command]
     process = _context.Process(target=_become, args=(words, str(cwd), output, errors, {**os.environ, **environment}))
-    process.start()
+    # A package brings a folder "tests" of its own.
+    with patch.object(sys, "path", [_ROOT, *sys.path]):
+        process.start()
     return process
 
 

@@ -254,15 +254,19 @@ def _head_or_why(path: Path) -> Head | str:
         return str(error)
 
 
-def advice(path: Path, error: BaseException) -> str:
-    """Why a picture cannot be read, and what to do about it where that is known."""
+def advice(path: Path, error: BaseException, start: bytes | None = None) -> str:
+    """Why a picture cannot be read, and what to do about it where that is known.
+
+    Args:
+        start: its first bytes, where it is no file that could be asked.
+    """
     if isinstance(error, PermissionError):
         return "you may not read it: chmod u+r"
     what_to_do = FOREIGN.get(path.suffix.lower())
     if not isinstance(error, Image.UnidentifiedImageError):
         reason = str(error) or type(error).__name__
         return f"{reason}; {what_to_do}" if what_to_do else reason
-    start = read_start(path)
+    start = read_start(path) if start is None else start
     if start[4:8] == b"ftyp" and start[8:12] in HEIC:  # also where a phone calls it .jpg
         return f"a HEIC; {FOREIGN['.heic']}"
     return not_what_it_is_called(start) or f"no picture that can be read{what_to_do and '; '}{what_to_do or ''}"

@@ -110,7 +110,8 @@ def _read(stream: BinaryIO, path: Path, size: int) -> StylePicture:
     except Image.DecompressionBombError:
         raise ValueError(_too_large(path)) from None
     except UNREADABLE as error:
-        raise ValueError(f"The style picture {path} cannot be read: {advice(path, error)}.") from error
+        stream.seek(0)
+        raise ValueError(f"The style picture {path} cannot be read: {advice(path, error, stream.read(64))}.") from error
     if pixels is None:
         raise ValueError(refused)
     if not pixels[..., 3].any():

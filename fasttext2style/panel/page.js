@@ -48,7 +48,7 @@
 
   // --- to the server ---
   const waiting = [];
-  let sending = false, number = 0;
+  let sending = false, number = Date.now(); // viser passes over what was said before, by another tab too
   function rowOf(label) {
     for (const found of document.querySelectorAll("label")) {
       if (found.textContent !== label) continue;

@@ -217,6 +217,13 @@ class LivePage:
         field.fill(text)
         field.blur()
 
+    def type_over(self, label: str, text: str) -> None:
+        """Letter by letter, in place of what stands in a field, and Enter."""
+        self._field(label).click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Enter")
+
     def enter(self, label: str) -> None:
         """Press Enter in a field."""
         self._field(label).press("Enter")

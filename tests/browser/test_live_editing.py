@@ -234,7 +234,7 @@ def test_a_plain_color_is_painted_typed_and_taken_off_again(page, seen):
     page.wait_for(lambda: _is_mostly(page, BEAR, 2), 60, "a blue bear")
     page.tab("Colors")
     page.wait_for_text("Colors of bear, ", 60)
-    page.type("Tint color", "red")
+    page.type_over("Tint color", "red")
     page.wait_for(lambda: _is_mostly(page, BEAR, 0), 60, "a red bear")
     page.wait_for(lambda: page.value("Tint color") == "#ff0000", 10, "the code of red")
     page.keep("11_colors")
@@ -299,7 +299,7 @@ def _check_layout(page: LivePage, width: int, height: int) -> None:
         const box = document.querySelector(it).getBoundingClientRect();
         return [box.left, box.top, box.right, box.bottom];
     })""")
-    assert scene[2] <= said[0] or scene[3] <= said[1], "the panel lies over the scene"
+    assert scene[2] <= said[0] + 1 or scene[3] <= said[1] + 1, "the panel lies over the scene"
     assert width < 600 or page.lies_in_sight("Apply"), "Apply is cut off"
     assert page.panel_fits()
 

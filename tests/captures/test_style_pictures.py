@@ -117,7 +117,7 @@ def test_a_picture_with_too_many_pixels_is_refused_before_they_are_read(tmp_path
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("style.png", b"", "no picture that can be read"),
+        ("style.png", b"", "an empty file: copy it again"),
         ("style.txt", b"a bear of gold", "no picture that can be read"),
         ("style.heic", b"\0\0\0 ftypheic", "save it as JPEG"),
         ("style.exr", b"\x76\x2f\x31\x01", "tone-map it"),

@@ -232,7 +232,7 @@ def test_a_bad_start_is_refused_in_one_message_and_leaves_nothing(
 
 BAD_SCENES_ALONE = {
     "no such .ply": ([*STYLE, "--load-ply", "{}/nothing.ply"], "cannot be read"),
-    "a folder": ([*STYLE, "--load-ply", "{}/capture"], "cannot be read"),
+    "a folder": ([*STYLE, "--load-ply", "{}/capture"], "is a folder; a scene in it is"),
     "no .ply": ([*STYLE, "--load-ply", "{}/text.txt"], "is no scene that is read here"),
     "a .ply with NaN": ([*STYLE, "--load-ply", "{}/nan.ply"], "3 of 300 Gaussians have NaN or infinite values: add"),
     "no known word": (["fasttext2style", "--encoder", "tiny", "--prompt", "a diamond horse", *PLY], "knows no word"),
