@@ -71,9 +71,9 @@ class LiveViewer:
         # threads that render would end.
         update_options = viewer.control_panel.update_output_options
 
-        def keep_right_side(options: list[str]) -> None:
-            update_options(options)
-            if self._compared in options:
+        def keep_right_side(new_options: list[str]) -> None:
+            update_options(new_options)
+            if self._compared in new_options:
                 viewer.control_panel._split_output_render.value = self._compared
 
         viewer.control_panel.update_output_options = keep_right_side
