@@ -18,9 +18,15 @@ from tests.plugin.hosts import BALL, make_capture, scene_config, train
 
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory):
+def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     return train(scene_config(make_capture(folder / "capture"), folder / "outputs", steps=10)).base_dir
+
+
+@pytest.fixture(scope="module")
+def run_folder(trained, tmp_path_factory):
+    """A run whose history the tests of this file go on with."""
+    return shutil.copytree(trained, tmp_path_factory.mktemp("run") / "run")
 
 
 def painted(state: SceneState, rows: torch.Tensor, value: float) -> Delta:
@@ -143,10 +149,10 @@ def test_a_reconstruction_that_densified_has_everything_selected(run_folder):
 
 
 @pytest.fixture
-def ball(run_folder, tmp_path):
+def ball(trained, tmp_path):
     """A run of its own without steps, and its object in a file."""
     folder = tmp_path / "run"
-    shutil.copytree(run_folder, folder, ignore=shutil.ignore_patterns("history"))
+    shutil.copytree(trained, folder)
     scene = open_run(folder).gaussians()
     weights = torch.zeros(len(scene))
     weights[:BALL] = 1
