@@ -13,17 +13,15 @@ import argparse
 import json
 import tempfile
 import time
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
 from gsplat.strategy import DefaultStrategy
 from gsplat.strategy.ops import remove
+from reconstruction import run_of
 
 from fasttext2style.evaluation.report import to_uint8, versions, write_png
-from fasttext2style.plugin.host.model import SceneModelConfig
-from fasttext2style.plugin.scene.method import fasttext2style_scene
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 
@@ -66,14 +64,8 @@ def thinned(data: Path, photographs: int, has_points: bool) -> Path:
 
 def reconstruct(data: Path, steps: int, size: int, way: str) -> tuple[dict[str, float], torch.Tensor]:
     """Train; returns numbers, and the worst held-out view beside its photograph."""
-    config = deepcopy(fasttext2style_scene.config)
-    config.data = config.pipeline.datamanager.data = data
-    config.pipeline.datamanager.max_image_size = size
-    config.pipeline.model = SceneModelConfig.for_cpu(steps)
+    config = run_of(data, steps, size)
     config.pipeline.model.use_scale_regularization = way == "needles cost"
-    config.max_num_iterations, config.vis, config.output_dir = steps, "tensorboard", Path(tempfile.mkdtemp())
-    config.optimizers["means"]["scheduler"].max_steps = steps
-    config.set_timestamp()
     torch.manual_seed(0)
     config.save_config()
     started = time.process_time()

@@ -16,6 +16,7 @@ import tempfile
 import time
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,19 +27,24 @@ from fasttext2style.plugin.host import model
 from fasttext2style.plugin.scene.method import fasttext2style_scene
 
 
-def reconstruct(data: Path, steps: int, size: int, max_points: int) -> dict[str, float]:
-    """Train from the capture's sparse points; returns seconds and held-out metrics."""
+def run_of(data: Path, steps: int, size: int) -> Any:
+    """A reconstruction on a CPU, in a folder of its own."""
     config = deepcopy(fasttext2style_scene.config)
     config.data = config.pipeline.datamanager.data = data
     config.pipeline.datamanager.max_image_size = size
     config.pipeline.model = model.SceneModelConfig.for_cpu(steps)
-    if max_points:
-        config.pipeline.model.stop_split_at = 0
     config.max_num_iterations = steps
     config.optimizers["means"]["scheduler"].max_steps = steps
-    config.vis = "tensorboard"
-    config.output_dir = Path(tempfile.mkdtemp())
+    config.vis, config.output_dir = "tensorboard", Path(tempfile.mkdtemp())
     config.set_timestamp()
+    return config
+
+
+def reconstruct(data: Path, steps: int, size: int, max_points: int) -> dict[str, float]:
+    """Train from the capture's sparse points; returns seconds and held-out metrics."""
+    config = run_of(data, steps, size)
+    if max_points:
+        config.pipeline.model.stop_split_at = 0
     torch.manual_seed(0)
     config.save_config()
     started = time.perf_counter()

@@ -61,6 +61,19 @@ def _tell(page, **state) -> None:
     page.evaluate(f"ft2s.set({json.dumps(state)})")
 
 
+def test_what_a_second_tab_says_is_never_what_the_first_one_said(tab):
+    """viser passes over a text that its field holds already, and does not ask whose it was."""
+    said = []
+    for _ in range(2):
+        tab.goto("about:blank")
+        tab.set_content(HTML)
+        tab.add_script_tag(path=SCRIPT)
+        tab.mouse.click(100, 100)
+        _said(tab)
+        said.append(tab.evaluate("said[0]"))
+    assert said[0] != said[1]
+
+
 @pytest.mark.parametrize(
     ("key", "button"),
     [("Control+z", "Undo"), ("Control+Shift+z", "Redo"), ("Control+y", "Redo"), ("Meta+z", "Undo"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
@@ -20,45 +20,16 @@ from fasttext2style.plugin.style.pipeline import StylePipelineConfig
 from fasttext2style.selection.selection import Selection
 from fasttext2style.sweeps.keeping import edits_beneath, without_trials
 from fasttext2style.sweeps.sentences import Sentences
+from fasttext2style.sweeps.settings import StylesSettings
 from fasttext2style.sweeps.sheet import write_sheet
 from fasttext2style.sweeps.sweep import Sweep
 from fasttext2style.sweeps.trial import HowToStyle, Studio, Trial
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.trust.lock import WriteLock
-from fasttext2style.workers.choice import WorkersChoice, read_workers
+from fasttext2style.workers.choice import WorkersChoice
 from fasttext2style.workers.hiring import hire
 from fasttext2style.workers.in_process import InProcess
 from fasttext2style.workers.pieces import Crew
-
-LARGEST_SEED = 2**63
-
-
-@dataclass(frozen=True)
-class StylesSettings:
-    """What `ft2s styles` was asked; its help says what each means."""
-
-    prompts: Path | None = None
-    seeds: tuple[int, ...] = ()
-    steps: int = 0
-    encoder: str = ""
-    encoder_weights: str = ""
-    object_file: Path | None = None
-    workers: str = "1"
-    output: Path | None = None
-
-    def check(self) -> WorkersChoice:
-        """Raises ValueError for settings that cannot be; nothing is loaded."""
-        if self.steps < 0:
-            raise ValueError(f"--steps counts styling steps, 1 or more (0: as the run has it), got {self.steps}.")
-        if len({*self.seeds}) < len(self.seeds):
-            raise ValueError(f"--seeds names one seed twice: {' '.join(map(str, self.seeds))}.")
-        if wrong := [seed for seed in self.seeds if not 0 <= seed < LARGEST_SEED]:
-            raise ValueError(f"--seeds are whole numbers from 0 to 2^63 - 1, got {wrong[0]}.")
-        if self.output is not None and self.output.suffix.lower() != ".png":
-            raise ValueError(f"The picture is written as .png, got --output {self.output}.")
-        if self.encoder_weights and not self.encoder:
-            raise ValueError("--encoder-weights belong to an encoder: give --encoder, too.")
-        return read_workers(self.workers, typed=True)
 
 
 def try_styles(path: Path, settings: StylesSettings, trust: bool = False) -> Path:
