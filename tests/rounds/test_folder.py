@@ -50,6 +50,14 @@ def _resume(folder):
     return run(rounds)
 
 
+def test_a_round_begins_in_an_empty_folder_whatever_an_interrupted_one_left_there(tmp_path):
+    rounds = RoundsFolder(tmp_path)
+    left = rounds.begin(1) / "edited" / "007.png"
+    left.parent.mkdir()
+    left.write_bytes(b"half a picture")
+    assert list(rounds.begin(1).iterdir()) == []
+
+
 @pytest.mark.parametrize("ending, largest", [("png", 0), ("webp", 60), ("jpg", 60)])
 def test_pictures_come_back_as_they_were_returned(tmp_path, ending, largest):
     books = RoundsFolder(tmp_path, KeepConfig(ending))
