@@ -60,13 +60,13 @@ def entrypoint() -> None:
         if words[named + 1 :]:
             words = [*words[: named + 1], "--", *words[named + 1 :]]
     silence_known_warnings()
-    command = tyro.cli(
-        Command,
-        args=words,
-        description="Type a sentence, and one object of a 3D Gaussian Splatting scene takes on that style. "
-        "Captures are styled by nerfstudio's own command: ns-train fasttext2style --data CAPTURE --prompt SENTENCE",
-        # `ft2s rounds reset RUN --to 1`, not `--action.to 1`.
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
     with errors_in_words(), frames_without_source():
+        command = tyro.cli(
+            Command,
+            args=words,
+            description="Type a sentence, and one object of a 3D Gaussian Splatting scene takes on that style. "
+            "Captures are styled by nerfstudio's own command: ns-train fasttext2style --data CAPTURE --prompt SENTENCE",
+            # `ft2s rounds reset RUN --to 1`, not `--action.to 1`.
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
         command.run()

@@ -1,9 +1,11 @@
 """Commands that compute nothing start at once: they load neither torch nor the host."""
 
+import os
 import subprocess
 import sys
 import typing
 
+import pytest
 import torch
 
 from fasttext2style.cli import Command
@@ -48,6 +50,17 @@ def test_help_loads_nothing_heavy():
 def test_the_help_of_every_command_loads_nothing_heavy():
     for name in names_of_commands():
         assert "usage: ft2s " + name in said_by(name, "--help")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["styles", "--help"], ["words"]])
+def test_who_has_read_enough_is_told_no_more(words):
+    """As `head` has."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-c", "from fasttext2style.cli import entrypoint; entrypoint()", *words]
+    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True)
+    os.close(writes)
+    assert done.returncode == 1 and not done.stderr
 
 
 def test_the_words_of_the_embedded_encoder_are_listed_without_loading_it():

@@ -5,6 +5,8 @@ Nothing that is said is read as markup: prompts, paths and errors may hold any [
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from textwrap import TextWrapper
@@ -38,6 +40,8 @@ def errors_in_words() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and not _somebody_reads():
+            raise SystemExit(1) from None
         say(f"\nError: {error}", style="bold red")
         raise SystemExit(1) from error
     except ImportError as error:
@@ -50,3 +54,14 @@ def errors_in_words() -> Iterator[None]:
             style="bold red",
         )
         raise SystemExit(1) from error
+
+
+def _somebody_reads() -> bool:
+    """Whether what is printed still goes somewhere; `head`, for one, ends when it has seen enough."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
