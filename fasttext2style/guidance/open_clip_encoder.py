@@ -22,9 +22,9 @@ from torch import Tensor
 
 from fasttext2style.guidance.encoder import Coverage
 from fasttext2style.guidance.prompts import JUNK_TEXTS, TEMPLATES
-from fasttext2style.guidance.weights import reachable
+from fasttext2style.guidance.weights import CLIP, CLIP_REPOSITORIES, reachable
 
-DEFAULT_WEIGHTS = {"ViT-B-32": "laion2b_s34b_b79k"}
+DEFAULT_WEIGHTS = {CLIP: next(iter(CLIP_REPOSITORIES))}
 
 WAYS_OUT = (
     "Two ways out: `--encoder tiny` uses the embedded encoder (colours and materials, no download); "
@@ -41,6 +41,9 @@ def load_open_clip_encoder(name: str, weights: str | None, device: torch.device 
     Raises:
         ValueError: see `load_encoder`.
     """
+    repository = CLIP_REPOSITORIES.get(weights or DEFAULT_WEIGHTS[CLIP]) if name == CLIP else None
+    if repository:  # known before open_clip, whose import takes seconds
+        _check_can_be_had(name, weights or DEFAULT_WEIGHTS[CLIP], {"hf_hub": f"{repository}/"})
     import open_clip
 
     name = _known(name)
@@ -154,12 +157,16 @@ def _find_weights(name: str, weights: str | None) -> tuple[str, bool]:
             f"Weights {weights!r} are neither a file nor a tag of {name}. Its tags: {', '.join(close) or 'none'}."
         )
     config = open_clip.get_pretrained_cfg(name, weights)
+    _check_can_be_had(name, weights, config)
+    return weights, bool(config.get("quick_gelu"))
+
+
+def _check_can_be_had(name: str, weights: str, config: dict) -> None:
     if not _in_cache(config) and not _hub_reachable(config):
         raise ValueError(
             f"The weights {weights!r} of encoder {name} are not on this machine and cannot be downloaded "
             f"(the hub did not answer). {WAYS_OUT}"
         )
-    return weights, bool(config.get("quick_gelu"))
 
 
 def _in_cache(config: dict) -> bool:

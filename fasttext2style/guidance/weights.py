@@ -58,16 +58,21 @@ def imagenet_input(images: Float[Tensor, "views height width 3"]) -> Float[Tenso
 CLIP = "ViT-B-32"
 """The CLIP that is meant where none is named."""
 
-CLIP_REPOSITORY = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
-"""Where the hub has its default weights; open_clip, whose import takes five seconds, says the same (tested)."""
+CLIP_REPOSITORIES = {
+    "laion2b_s34b_b79k": "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+    "datacomp_xl_s13b_b90k": "laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K",
+}
+"""Where the hub has its weights by tag, the default's first; open_clip, whose import takes five seconds, says the same
+(tested)."""
 
 
 def clip_is_here() -> bool:
     """Whether the default CLIP's weights lie in the hub's cache; asks no network."""
     from huggingface_hub import try_to_load_from_cache
 
+    repository, *_ = CLIP_REPOSITORIES.values()
     names = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-    return any(isinstance(try_to_load_from_cache(CLIP_REPOSITORY, name), str) for name in names)
+    return any(isinstance(try_to_load_from_cache(repository, name), str) for name in names)
 
 
 def reachable(url: str, seconds: float = 2.0) -> bool:

@@ -268,10 +268,10 @@ def test_auto_loads_and_says_what_it_took(monkeypatch, capsys):
 def test_the_cache_that_auto_looks_into_is_open_clips():
     import open_clip
 
-    from fasttext2style.guidance.open_clip_encoder import DEFAULT_WEIGHTS
-    from fasttext2style.guidance.weights import CLIP, CLIP_REPOSITORY
+    from fasttext2style.guidance.weights import CLIP, CLIP_REPOSITORIES
 
-    assert open_clip.get_pretrained_cfg(CLIP, DEFAULT_WEIGHTS[CLIP])["hf_hub"].strip("/") == CLIP_REPOSITORY
+    for tag, repository in CLIP_REPOSITORIES.items():
+        assert open_clip.get_pretrained_cfg(CLIP, tag)["hf_hub"].strip("/") == repository
 
 
 @needs_extra
