@@ -25,6 +25,10 @@ from fasttext2style.plugin.host.quick_start import frames_without_source
 # Which runs a user wrote is remembered in the user's own folder; for tests, and what they start, in another one.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="ft2s_state_")
 
+# Nothing here outlives the machine: writers do not wait for its disk, half a minute of the whole suite. What is to be
+# flushed, and when, is asked by `tests.full_disk.flushes_and_names`.
+os.fsync = lambda fd: None
+
 # Property tests take the same examples in every run: a failure is the change's, not the dice's.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")

@@ -41,9 +41,8 @@ def load_open_clip_encoder(name: str, weights: str | None, device: torch.device 
     Raises:
         ValueError: see `load_encoder`.
     """
-    repository = CLIP_REPOSITORIES.get(weights or DEFAULT_WEIGHTS[CLIP]) if name == CLIP else None
-    if repository:  # known before open_clip, whose import takes seconds
-        _check_can_be_had(name, weights or DEFAULT_WEIGHTS[CLIP], {"hf_hub": f"{repository}/"})
+    if config := _config_known_here(name, weights):
+        _check_can_be_had(name, weights or DEFAULT_WEIGHTS[CLIP], config)
     import open_clip
 
     name = _known(name)
@@ -63,6 +62,9 @@ def open_clip_encoder_is_here(name: str, weights: str | None) -> bool:
     Raises:
         ValueError: see `load_encoder`.
     """
+    if config := _config_known_here(name, weights):
+        _check_can_be_had(name, weights or DEFAULT_WEIGHTS[CLIP], config)
+        return _in_cache(config)
     import open_clip
 
     name = _known(name)
@@ -159,6 +161,12 @@ def _find_weights(name: str, weights: str | None) -> tuple[str, bool]:
     config = open_clip.get_pretrained_cfg(name, weights)
     _check_can_be_had(name, weights, config)
     return weights, bool(config.get("quick_gelu"))
+
+
+def _config_known_here(name: str, weights: str | None) -> dict[str, str] | None:
+    """What open_clip says of where weights lie, if it can be said without its import, which takes seconds."""
+    repository = CLIP_REPOSITORIES.get(weights or DEFAULT_WEIGHTS[CLIP]) if name == CLIP else None
+    return {"hf_hub": f"{repository}/"} if repository else None
 
 
 def _check_can_be_had(name: str, weights: str, config: dict) -> None:

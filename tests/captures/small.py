@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,14 @@ WIDTH, HEIGHT, FOCAL, VIEWS = 24, 16, 20.0, 6
 
 def poses(views: int = VIEWS) -> list[list[list[float]]]:
     """Camera to world, 4 rows."""
+    return _matrices(views).tolist()
+
+
+@cache
+def _matrices(views: int) -> torch.Tensor:
     matrices = torch.eye(4).repeat(views, 1, 1)
     matrices[:, :3] = Cameras.orbit((0, 0, 0), 2.0, views, WIDTH, HEIGHT).to_opengl()
-    return matrices.tolist()
+    return matrices
 
 
 def noise(seed: int = 0, width: int = WIDTH, height: int = HEIGHT) -> Image.Image:

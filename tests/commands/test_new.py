@@ -146,6 +146,12 @@ def test_answers_become_the_settings_they_mean(place, monkeypatch, answers, opti
     assert composed.recipe.method == ("fasttext2style" if answers["wish"] == "sentence" else "fasttext2style-ip2p")
 
 
+def test_encoders_that_need_no_hub_are_all_offered(place, monkeypatch, capsys):
+    words = _words(_compose(monkeypatch, _lines(SENTENCE | {"encoder": "2"})))
+    assert words[words.index("--encoder") + 1] == "offline"
+    assert "things, patterns, materials and colours" in " ".join(capsys.readouterr().out.split())
+
+
 def test_clicks_later_are_a_live_session_without_a_sentence(place, monkeypatch):
     lines = ["bear", "run", "clicks", "instruction", "restyle", "tiny", "", "no"]
     composed = _compose(monkeypatch, lines)
@@ -167,7 +173,7 @@ def test_clicks_later_are_a_live_session_without_a_sentence(place, monkeypatch):
         ("object", "e\tv", "expected one of auto, masks"),
         ("wish", "pictures", "expected one of sentence, instruction"),
         ("encoder", "ViT-B-33", "Did you mean ViT-B-32"),
-        ("encoder", "2", "cannot be downloaded"),
+        ("encoder", "3", "cannot be downloaded"),
         ("prompt", "", "an answer is needed"),
         ("prompt", "qwrtz plmk", "knows no word of 'qwrtz plmk'"),
         ("prompt", "None", "means nothing on a command line"),

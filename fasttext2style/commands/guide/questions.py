@@ -299,7 +299,7 @@ class Guide:
             efforts["quick"]["reconstruction_steps"] = _QUICK_RECONSTRUCTION[self.on_cuda]
         elif live:
             efforts.pop("quick")
-        taken = {name: self._estimate(settings, look) for name, settings in efforts.items()}
+        taken = self._estimates(efforts, look)
         measured = "As measured on two CPU cores at 2.7 GHz (docs/measurements.md)."
         question = Question(
             "--effort",
@@ -312,12 +312,18 @@ class Guide:
         self.draft.settings |= efforts[effort]
         return taken[effort]
 
-    def _estimate(self, settings: dict[str, int], look: CaptureLook) -> Estimate:
+    def _estimates(self, efforts: dict[str, dict[str, int]], look: CaptureLook) -> dict[str, Estimate]:
         from fasttext2style.plugin.runs.recipe import parse_line
 
-        draft = Draft(self.draft.method, self.draft.data, self.draft.prompt, self.draft.settings | settings)
-        recipe = parse_recipe(write_yaml(draft.document("", "")))
-        return estimate(parse_line(recipe.words()), len(look.photographs), look.width, look.height, self.on_cuda)
+        config = parse_line(parse_recipe(write_yaml(self.draft.document("", ""))).words())
+        taken = {}
+        for name, settings in efforts.items():
+            set_to = deepcopy(config)
+            for path, value in settings.items():
+                *groups, field_name = path.split(".")
+                setattr(functools.reduce(getattr, groups, set_to), field_name, value)
+            taken[name] = estimate(set_to, len(look.photographs), look.width, look.height, self.on_cuda)
+        return taken
 
     def output(self) -> Path:
         slug = "-".join(re.findall(r"[a-z0-9]+", (self.draft.prompt or "live").lower())[:6])
