@@ -97,6 +97,7 @@ class EditorPolicy:
         self.timesteps = partial_timesteps(self.scheduler, sampling.steps, sampling.strength, inner.device)
         self.first = len(self.scheduler.timesteps) - len(self.timesteps)
         self.parameters: list[nn.Parameter] = add_lora(self.unet, rank, seed, targets) if rank else []
+        self.dtype: torch.dtype = self.unet.dtype  # diffusers looks through all modules each time
 
     @property
     def native_size(self) -> int:
@@ -213,7 +214,7 @@ class EditorPolicy:
         if hasattr(self.scheduler, "sigmas"):
             # scale_model_input counts its calls; here steps are taken in any order.
             latents = latents / (self.scheduler.sigmas[index].item() ** 2 + 1) ** 0.5
-        inputs = torch.cat([latents, bare], dim=1).to(self.unet.dtype)
+        inputs = torch.cat([latents, bare], dim=1).to(self.dtype)
         return self.unet(inputs, timestep, encoder_hidden_states=texts.to(inputs), return_dict=False)[0].float()
 
     def _noise(

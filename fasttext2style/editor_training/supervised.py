@@ -87,7 +87,7 @@ class SupervisedLearner:
             "sample": clean,
         }[scheduler.config.prediction_type]
         bare = torch.zeros_like(conditions.bare) if drops_picture else conditions.bare
-        inputs = torch.cat([signal * clean + share * noise, bare], dim=1).to(policy.unet.dtype)
+        inputs = torch.cat([signal * clean + share * noise, bare], dim=1).to(policy.dtype)
         texts = (conditions.negative if drops_text else conditions.texts).to(inputs)
         said = policy.unet(inputs, timestep, encoder_hidden_states=texts, return_dict=False)[0]
         return (said.float() - wanted).square().mean()

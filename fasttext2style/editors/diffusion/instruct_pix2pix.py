@@ -182,11 +182,11 @@ class InstructPix2PixEditor:
         def noised(timestep: Tensor) -> Tensor:
             return self._scheduler.add_noise(image_latents, noise, timestep.to(self._scheduler.timesteps).expand(views))
 
-        latents = noised(timesteps[0])
+        latents, dtype = noised(timesteps[0]), self._dtype
         with attention_to_key_views(self.pipeline.unet, min(self.key_views, views), len(branches)):
             for index, timestep in enumerate(self._scheduler.timesteps[-len(timesteps) :]):
                 scaled = self._scheduler.scale_model_input(torch.cat([latents] * len(branches)), timestep)
-                inputs = torch.cat([scaled, conditions], dim=1).to(self._dtype)
+                inputs = torch.cat([scaled, conditions], dim=1).to(dtype)
                 outputs = self.pipeline.unet(inputs, timestep, encoder_hidden_states=texts, return_dict=False)[0]
                 prediction = sum(scale * output for scale, output in zip(scales, outputs.float().chunk(len(branches))))
                 latents = self._scheduler.step(prediction, timestep, latents, **step_arguments, return_dict=False)[0]
