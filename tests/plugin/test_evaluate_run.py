@@ -22,6 +22,8 @@ from fasttext2style.terminal.console import errors_in_words
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
 
 FROM_GREY = EvaluationSettings(source_caption="a grey ball")
+BY_ONE = EvaluationSettings(source_caption="a grey ball", encoders=("tiny",))
+"""Without a second judge, which takes longer than all the rest."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def test_a_run_that_reconstructed_first_is_measured_against_that(capture, tmp_pa
     # Both runs may be moved together.
     moved = tmp_path / "elsewhere" / "test"
     shutil.move(folder.parents[1], moved)
-    report = evaluate_run(moved / "fasttext2style" / folder.name, FROM_GREY)
+    report = evaluate_run(moved / "fasttext2style" / folder.name, BY_ONE)
     assert report["outside"]["gaussians_changed"] == 0
     assert report["inside"]["to_before"]["psnr"] < 60
 
@@ -90,7 +92,7 @@ def run_without_history(red_run, tmp_path):
 
 
 def test_a_run_without_a_history_is_measured_against_its_ply(red_run, run_without_history):
-    report, with_history = evaluate_run(run_without_history, FROM_GREY), evaluate_run(red_run, FROM_GREY)
+    report, with_history = evaluate_run(run_without_history, BY_ONE), evaluate_run(red_run, BY_ONE)
     assert report["inside"] == with_history["inside"]
     assert report["outside"] == with_history["outside"]
 
@@ -101,7 +103,7 @@ def test_a_run_whose_beginning_is_gone_asks_for_it(run_without_history, capture,
     with pytest.raises(SystemExit), errors_in_words():
         Evaluate(path=run_without_history).run()
     assert "--before" in capsys.readouterr().out
-    settings = EvaluationSettings(before=capture / "scene.ply", split="train", max_views=2)
+    settings = EvaluationSettings(before=capture / "scene.ply", split="train", max_views=2, encoders=("tiny",))
     assert evaluate_run(run_without_history, settings)["views"]["count"] == 2
 
 
@@ -111,7 +113,7 @@ def test_what_was_put_around_the_scene_since_is_not_what_is_measured(red_run, tm
     run, history, state = open_run_with_history(folder)
     history.record(Delta.of_environment(torch.ones(4, 8, 3)), "surroundings: sky.hdr")
     save_with_history(run, history, state)
-    report, before = evaluate_run(folder, FROM_GREY), evaluate_run(red_run, FROM_GREY)
+    report, before = evaluate_run(folder, BY_ONE), evaluate_run(red_run, BY_ONE)
     assert report["prompt"] == before["prompt"] == "red"
     assert report["inside"] == before["inside"]
 
@@ -124,9 +126,9 @@ def test_the_last_edit_of_a_history_is_what_is_measured(red_run, tmp_path):
     painted.columns["features_dc"][:BALL] = torch.tensor([-1.0, -1.0, 1.0])
     history.record(Delta.between(state, painted), name="blue", prompt="blue ball")
     save_with_history(run, history, painted)
-    report = evaluate_run(folder, EvaluationSettings())
+    report = evaluate_run(folder, BY_ONE)
     assert report["prompt"] == report["captions"]["after"] == "blue ball"
-    first = evaluate_run(red_run, EvaluationSettings())
+    first = evaluate_run(red_run, BY_ONE)
     # Before is the red ball now, not the grey one.
     assert report["footprint_deviation"]["before"] == pytest.approx(first["footprint_deviation"]["after"], rel=1e-3)
     assert "similarity_of_run" not in report, "that was another sentence's"
@@ -158,7 +160,7 @@ def test_rounds_are_measured_against_their_last_targets(red_run, tmp_path):
     assert targets is not None
     assert torch.equal(targets.images, torch.full((2, 48, 48, 3), 200 / 255))
     assert torch.equal(targets.cameras.viewmats, run.cameras("train")[[1, 4]].viewmats)
-    report = evaluate_run(folder, FROM_GREY)
+    report = evaluate_run(folder, BY_ONE)
     assert report["footprint_deviation"]["targets"] == pytest.approx(0, abs=1e-4)
     assert 0 < report["inside"]["to_targets"]["psnr"] < 30
     assert report["seconds"]["rounds, all"] == 3.0
