@@ -34,9 +34,9 @@ class WriteLock:
         ValueError: another process holds it, and who that is; or the folder cannot be written.
     """
 
-    def __init__(self, run: Path | str, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(self, run: Path | str, wait_seconds: float | None = None) -> None:
         self.run = Path(run).expanduser().absolute()
-        _take(self.run, wait_seconds)
+        _take(self.run, WAIT_SECONDS if wait_seconds is None else wait_seconds)
         self.release = weakref.finalize(self, _give_back, str(self.run.resolve()), os.getpid())
         """Give it back; a second time it does nothing."""
 

@@ -22,6 +22,12 @@ from tests.plugin.test_run_history import painted
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(autouse=True)
+def nobody_waits(monkeypatch):
+    """For another writer, who will not end."""
+    monkeypatch.setattr("fasttext2style.trust.lock.WAIT_SECONDS", 0.05)
+
+
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory):
     return make_capture(tmp_path_factory.mktemp("capture") / "capture")
