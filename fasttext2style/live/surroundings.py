@@ -27,10 +27,11 @@ from fasttext2style.envmaps.editing import record_edit
 from fasttext2style.envmaps.files import read_panorama
 from fasttext2style.envmaps.inversion import PanoramaEdit, check_words
 from fasttext2style.envmaps.resize import resized
-from fasttext2style.envmaps.sphere import turned
-from fasttext2style.envmaps.tones import exposed, middle_exposure
+from fasttext2style.envmaps.sphere import solid_angles, turned
+from fasttext2style.envmaps.tones import exposed, middle_exposure, to_display
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.history.steps import Step
+from fasttext2style.live.asked_color import asked_color, share_of, told_share
 from fasttext2style.live.jobs import file_name, free_path
 from fasttext2style.live.objects import HIDES_FAR, out_of_sight
 from fasttext2style.live.progress import Progress
@@ -228,7 +229,9 @@ class EditSurroundings:
             _show(scene)
         steps = edit.settings.steps
         ended = "Done" if edit.steps_done == steps else f"Stopped after {edit.steps_done} of {steps} steps"
-        return f"{ended}: {prompt}. {light}." + (f" {edit.warning}" if edit.warning else "")
+        return (
+            f"{ended}: {prompt}. {light}." + (f" {edit.warning}" if edit.warning else "") + _told_color(scene, prompt)
+        )
 
     @staticmethod
     def _optimise(scene: LiveScene, edit: PanoramaEdit, small: Tensor, progress: Progress) -> None:
@@ -242,6 +245,16 @@ class EditSurroundings:
                 _look(scene, picture)
                 shown = time.monotonic()
             progress.report(edit.steps_done, edit.settings.steps)
+
+
+def _told_color(scene: LiveScene, prompt: str) -> str:
+    """What people should know of the colour that what is around the scene has after a sentence."""
+    asked = asked_color(prompt)
+    if asked is None:
+        return ""
+    seen = to_display(resized(_present(scene), _MEASURED_ROWS))
+    angles = solid_angles(*seen.shape[:2])[:, None].expand(seen.shape[:2]).to(seen)
+    return told_share(share_of(seen.reshape(-1, 3), angles.flatten(), asked), asked)
 
 
 def shown_step(scene: LiveScene) -> Step | None:

@@ -79,7 +79,6 @@ class SurroundingsTab:
             visible=False,
         )
         elements.on_change(self.strength, self._blend)
-        elements.button("Undo the last step", lambda: self.session.submit(jobs.Undo()), icon=viser.Icon.ARROW_BACK_UP)
 
     def _turn(self) -> None:
         self.session.submit(TurnSurroundings(self.yaw.value, self.exposure.value))

@@ -152,11 +152,27 @@ class LivePage:
             "[...document.querySelectorAll('img')].filter(it => it.offsetParent && it.naturalWidth > 1).length"
         )
 
+    def place_of(self, button: str) -> Any:
+        """Where a button stands in the window: x, y, width and height."""
+        return self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.bounding_box()
+
     def lies_in_sight(self, button: str) -> bool:
-        """The whole of a button stands in the window, without scrolling."""
-        box = self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.bounding_box()
-        height = self.page.evaluate("innerHeight")
-        return box is not None and box["y"] >= 0 and box["y"] + box["height"] <= height
+        """The whole of a button stands in the window, without scrolling, and nothing before it."""
+        box, (width, height) = self.place_of(button), self.page.evaluate("[innerWidth, innerHeight]")
+        inside = box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= height
+        middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+        at_front = self.page.evaluate(
+            "([x, y]) => document.elementFromPoint(x, y)?.closest('button')?.textContent", middle
+        )
+        return inside and box["y"] >= 0 and at_front == button
+
+    def can_be_pressed(self, button: str) -> bool:
+        return self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.is_enabled()
+
+    def scroll_panel_to_its_end(self) -> None:
+        self.page.evaluate(
+            "document.querySelectorAll('*').forEach((it) => it.scrollTo({top: 1e6, behavior: 'instant'}))"
+        )
 
     def value(self, label: str) -> str:
         """What stands in a field."""

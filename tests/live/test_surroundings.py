@@ -16,6 +16,7 @@ from fasttext2style.history.history import History
 from fasttext2style.live import jobs
 from fasttext2style.live.grade import ApplyGrade
 from fasttext2style.live.objects import objects_of
+from fasttext2style.live.pointing import Click
 from fasttext2style.live.surroundings import (
     EditSurroundings,
     HideFar,
@@ -249,6 +250,13 @@ def test_a_sky_of_the_scenes_own_is_said_hidden_and_brought_back(walled, sky):
     for _ in range(3):
         assert walled.do(jobs.Undo())
     assert same(bits(walled), before)
+
+
+def test_a_click_into_a_sky_selects_no_scrap_of_it(walled):
+    click = Click((0.0, -1.4, 0.3), (0.0, 0.0, 1.0), combine="new")
+    assert not walled.do(click) and "Nothing there but what is far away" in walled.status.message
+    assert not walled.scene.history.steps
+    assert walled.do(jobs.SelectEverything()) and walled.do(replace(click, combine="take away")), walled.status.message
 
 
 def test_a_room_that_is_looked_at_from_its_middle_is_no_sky(tmp_path):
