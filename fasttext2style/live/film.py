@@ -17,6 +17,7 @@ from fasttext2style.evaluation.report import to_uint8, write_video
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
 from fasttext2style.live.jobs import HandOver, file_name, free_path, kept_here
+from fasttext2style.live.objects import HIDES_FAR
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.scene.cameras import Cameras
@@ -95,6 +96,8 @@ def frame(sides: Sequence[Side], camera: Cameras, color: Float[Tensor, "3"]) -> 
 def edited_object(history: History, state: SceneState) -> Float[Tensor, " gaussians"]:
     """1 for what the last edit in force changed, whatever is selected now; else the selection."""
     for edit in reversed(history.edits):
+        if edit.settings.get(HIDES_FAR):  # no object
+            continue
         footprint = history.footprint(edit.id)
         changed = torch.isin(state.ids, torch.cat([footprint.changed_ids, footprint.exchanged_ids]).to(state.ids))
         if bool(changed.any()):

@@ -23,6 +23,7 @@
     button.mantine-Button-root { padding-left: 0.3em; padding-right: 0.3em; }
     .mantine-Paper-root:has(> [aria-hidden=false] > div:empty) { border-color: transparent; }
     .mantine-Paper-root > [aria-hidden=false] > div:empty { padding: 2px !important; }
+    .mantine-Flex-root > div:first-child:has(label:empty) { display: none; }
     .ft2s-hidden { display: none !important; }
     .ft2s-top { position: sticky; top: 0; z-index: 10; margin: 0 !important; border: none !important; }
     .ft2s-top > .mantine-Paper-root { display: none; }

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from functools import partial
+
+import torch
 import viser
 
+from fasttext2style.envmaps.skies import SKIES, sky
+from fasttext2style.envmaps.tones import to_display
 from fasttext2style.live import jobs
 from fasttext2style.live.action import Action
 from fasttext2style.live.surroundings import (
@@ -11,6 +17,7 @@ from fasttext2style.live.surroundings import (
     WIDEST_TURN,
     EditSurroundings,
     HideFar,
+    SetSky,
     SetSurroundings,
     TurnSurroundings,
     UploadSurroundings,
@@ -20,7 +27,11 @@ from fasttext2style.live.surroundings import (
 )
 from fasttext2style.panel.elements import Elements
 from fasttext2style.panel.view import View
+from fasttext2style.styling.as_step import png
 from fasttext2style.trust.text import in_panel
+
+_ROWS = 96
+"""Of the panoramas in the small pictures."""
 
 
 class SurroundingsTab:
@@ -28,9 +39,14 @@ class SurroundingsTab:
 
     def __init__(self, elements: Elements, view: View, action: Action) -> None:
         gui, self.session, self.view = elements.gui, elements.session, view
-        self.what = gui.add_markdown("")
+        self.what, names = gui.add_markdown(""), tuple(SKIES)
+        for row in (names[:3], names[3:]):
+            gui.add_markdown(_side_by_side(row))
+            elements.buttons(
+                "", {name.capitalize(): partial(SetSky, name) for name in row}, "Around the scene. One step."
+            )
         upload = gui.add_upload_button(
-            "Choose a file",
+            "A picture of your own",
             icon=viser.Icon.UPLOAD,
             hint="A panorama, twice as wide as high: .hdr, .exr, .png, .jpg. It is kept in the folder of the run.",
         )
@@ -103,3 +119,12 @@ class SurroundingsTab:
             for slider, value in values + ([] if step is None else [(self.strength, step.strength)]):
                 if slider.value != value:
                     slider.value = value
+
+
+def _side_by_side(names: tuple[str, ...]) -> str:
+    """Small pictures of skies, as markdown: above the horizon, around the sun."""
+    pictures = [(to_display(sky(name, _ROWS))[: _ROWS * 5 // 8, : _ROWS * 5 // 4] * 255).byte() for name in names]
+    gap = torch.zeros(len(pictures[0]), _ROWS // 16, 3, dtype=torch.uint8)
+    row = torch.cat([part for picture in pictures for part in (picture, gap)][:-1], dim=1)
+    data = base64.b64encode(png(row.numpy())).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{", ".join(names)}" width="100%" />'
