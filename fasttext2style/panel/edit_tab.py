@@ -79,13 +79,10 @@ class EditTab:
         )
         self.elements.buttons(
             "Find",
-            {"Main object": partial(self._find, False), "Another": partial(self._find, True)},
-            "Main object: what the cameras circle around. Another: what else stands out (takes some seconds at first).",
+            {"Main": partial(self._find, False), "Another": partial(self._find, True), "Clear": jobs.SelectNothing},
+            "Main: what the cameras circle around. Another: what else stands out (takes some seconds at first). Clear: "
+            "nothing is selected.",
         )
-        self.elements.buttons(
-            "Or", {"All": jobs.SelectEverything, "Clear": jobs.SelectNothing, "Invert": lambda: jobs.Reshape("invert")},
-            "All: the whole scene. Clear: nothing. Invert: everything but the object.",
-        )  # fmt: skip
 
     def _add_more(self) -> None:
         gui, elements = self.gui, self.elements
@@ -106,6 +103,11 @@ class EditTab:
         self.size.on_update(elements.guarded(self._use_tool))
         self.highlight = gui.add_checkbox("Highlight", True, hint="Tint and outline the object.")
         self.highlight.on_update(elements.guarded(self.mark))
+        elements.buttons(
+            "Instead",
+            {"All": jobs.SelectEverything, "Invert": lambda: jobs.Reshape("invert")},
+            "All: the whole scene. Invert: everything but the object.",
+        )
         elements.buttons("Edge", {"Grow": lambda: jobs.Reshape("grow"), "Shrink": lambda: jobs.Reshape("shrink")},
                          "By 3% of the object's size.")  # fmt: skip
         elements.buttons("Pieces", {"Largest only": lambda: jobs.Reshape("largest part")}, "Drop all smaller pieces.")

@@ -27,13 +27,16 @@
     .ft2s-hidden { display: none !important; }
     .ft2s-top { position: sticky; top: 0; z-index: 10; margin: 0 !important; border: none !important; }
     .ft2s-top > .mantine-Paper-root { display: none; }
-    .ft2s-row { display: flex; flex-wrap: wrap; padding: 0.4em 0.6em 0.7em !important; }
+    .ft2s-top > [aria-hidden=false] { padding-top: 0 !important; }
+    .ft2s-row { display: flex; flex-wrap: wrap; padding: 0 0.6em 0.7em !important; }
     .ft2s-row > * { flex: 1 1 100%; min-width: 0; padding: 0 0.3em !important; }
     .ft2s-row > :first-child { height: 4.1em; max-width: none !important; overflow: hidden auto; }
     .ft2s-row > :first-child * { font-size: 0.94em; line-height: 1.35; }
     .ft2s-row > :nth-child(2) { height: 8px; }
     .ft2s-row > :has(> button) { flex: 1 1 0; margin: 0.3em 2px 0 !important; padding: 0 !important; }
-    .ft2s-row button { font-size: 12px; height: 2.4em !important; }
+    .ft2s-row button { font-size: 12px; height: 2.4em !important; padding: 0 !important; }
+    [role=tabpanel] p { font-size: 14px; line-height: 1.4; }
+    div:has(> * > img[width="100%"]) { max-width: none !important; }
     .ft2s-row [aria-pressed=true] { background: var(--mantine-primary-color-filled); color: #000; }
     .ft2s-bottom { max-height: 50vh !important; overflow: hidden auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }

@@ -45,37 +45,6 @@ class SurroundingsTab:
             elements.buttons(
                 "", {name.capitalize(): partial(SetSky, name) for name in row}, "Around the scene. One step."
             )
-        upload = gui.add_upload_button(
-            "A picture of your own",
-            icon=viser.Icon.UPLOAD,
-            hint="A panorama, twice as wide as high: .hdr, .exr, .png, .jpg. It is kept in the folder of the run.",
-        )
-        upload.on_upload(
-            elements.guarded(lambda: self.session.submit(UploadSurroundings(upload.value.name, upload.value.content)))
-        )
-        self.path = gui.add_text("Or a path", "", hint="Where a panorama lies on the machine of this session.")
-        elements.button(
-            "Put around", lambda: self.session.submit(SetSurroundings(self.path.value)), icon=viser.Icon.WORLD
-        )
-        elements.button(
-            "Hide what is far",
-            lambda: self.session.submit(HideFar()),
-            icon=viser.Icon.CLOUD_OFF,
-            hint="A scene's own sky covers what is put around it. One step of the history.",
-        )
-        self.yaw = gui.add_slider(
-            "Yaw",
-            -WIDEST_TURN,
-            WIDEST_TURN,
-            1.0,
-            0.0,
-            hint="Degrees, counterclockwise seen from above. One step of the history.",
-        )
-        self.exposure = gui.add_slider(
-            "Exposure", -MOST_STOPS, MOST_STOPS, 0.25, 0.0, hint="Stops: each doubles the light."
-        )
-        for slider in (self.yaw, self.exposure):
-            elements.on_change(slider, self._turn)
         load_encoder = action.load_encoder
         if load_encoder is not None:
             self.sentence = gui.add_text("Becomes", "", hint='Such as "a snowy night". The sun stays where it is.')
@@ -95,6 +64,42 @@ class SurroundingsTab:
             visible=False,
         )
         elements.on_change(self.strength, self._blend)
+        self.yaw = gui.add_slider(
+            "Yaw",
+            -WIDEST_TURN,
+            WIDEST_TURN,
+            1.0,
+            0.0,
+            hint="Degrees, counterclockwise seen from above. One step of the history.",
+        )
+        self.exposure = gui.add_slider(
+            "Exposure", -MOST_STOPS, MOST_STOPS, 0.25, 0.0, hint="Stops: each doubles the light."
+        )
+        for slider in (self.yaw, self.exposure):
+            elements.on_change(slider, self._turn)
+        with gui.add_folder("A picture of your own", expand_by_default=False):
+            self._add_pictures(elements)
+
+    def _add_pictures(self, elements: Elements) -> None:
+        gui = elements.gui
+        upload = gui.add_upload_button(
+            "Choose a file",
+            icon=viser.Icon.UPLOAD,
+            hint="A panorama, twice as wide as high: .hdr, .exr, .png, .jpg. It is kept in the folder of the run.",
+        )
+        upload.on_upload(
+            elements.guarded(lambda: self.session.submit(UploadSurroundings(upload.value.name, upload.value.content)))
+        )
+        self.path = gui.add_text("Or a path", "", hint="Where a panorama lies on the machine of this session.")
+        elements.button(
+            "Put around", lambda: self.session.submit(SetSurroundings(self.path.value)), icon=viser.Icon.WORLD
+        )
+        elements.button(
+            "Hide what is far",
+            lambda: self.session.submit(HideFar()),
+            icon=viser.Icon.CLOUD_OFF,
+            hint="A scene's own sky covers what is put around it. One step of the history.",
+        )
 
     def _turn(self) -> None:
         self.session.submit(TurnSurroundings(self.yaw.value, self.exposure.value))

@@ -339,7 +339,7 @@ def test_two_tabs_of_any_size_and_a_closed_one(page, browser, live_run):
 def test_stop_and_ctrl_c_keep_what_was_done(page, live_run, seen):
     page.press("Clear")
     page.wait_for_text("Nothing is selected.", 60)
-    page.press("Main object")
+    page.press("Main")
     page.wait_for_text("Selected: bear, ", 60)  # it has a name by now
     page.drag_scene(*SKY, 0.6, 0.12)
     page.type("Sentence", "gold")

@@ -215,7 +215,7 @@ def test_looking_around_asks_for_nothing(live):
 @pytest.mark.parametrize("combine", COMBINATIONS)
 def test_finding_and_words_are_combined_as_asked(live, combine):
     live.tab.set("Selection", combine)
-    live.tab.press_one_of("Find", "Main object")
+    live.tab.press_one_of("Find", "Main")
     assert live.asked() == [jobs.SelectAutomatic(combine)]
     live.tab.set("Words", "the blue crate")
     live.tab.press("Select by words")
@@ -225,13 +225,13 @@ def test_finding_and_words_are_combined_as_asked(live, combine):
 @pytest.mark.parametrize(
     ("group", "button", "job"),
     [
-        ("Or", "All", jobs.SelectEverything()),
-        ("Or", "Clear", jobs.SelectNothing()),
+        ("Instead", "All", jobs.SelectEverything()),
+        ("Find", "Clear", jobs.SelectNothing()),
         ("Edge", "Grow", jobs.Reshape("grow")),
         ("Edge", "Shrink", jobs.Reshape("shrink")),
-        ("Or", "Invert", jobs.Reshape("invert")),
+        ("Instead", "Invert", jobs.Reshape("invert")),
         ("Pieces", "Largest only", jobs.Reshape("largest part")),
-        ("Find", "Main object", jobs.SelectAutomatic("new")),
+        ("Find", "Main", jobs.SelectAutomatic("new")),
         ("Find", "Another", jobs.SelectAutomatic("new", another=True)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -337,7 +337,7 @@ def test_the_sentence_of_the_command_line_stands_there_at_first(live):
 
 
 def test_stop_forgets_what_waits(live):
-    live.tab.press_one_of("Or", "All")
+    live.tab.press_one_of("Instead", "All")
     live.tab.until(lambda: bool(live.session.status.waiting), "a job")
     live.tab.press("Stop")
     live.tab.until(lambda: not live.session.status.waiting, "nothing to wait")
