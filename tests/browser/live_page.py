@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
 ARGUMENTS = [
     *("--no-sandbox", "--disable-dev-shm-usage", "--use-gl=angle", "--use-angle=swiftshader"),
@@ -53,7 +53,6 @@ class LivePage:
 
     def __init__(self, browser: Browser, address: str) -> None:
         self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        self.page.route("**/assets/index-*.js", _at_full_resolution)
         self.page.add_init_script(FEWER_FRAMES)
         self._sharp = False
         """The last picture that came was one of a scene at rest."""
@@ -257,11 +256,3 @@ class LivePage:
 def difference(one: np.ndarray, other: np.ndarray) -> float:
     """Mean over all pixels and channels, of 255."""
     return float(np.abs(one - other).mean())
-
-
-def _at_full_resolution(route: Route) -> None:
-    """viser's page lowers its resolution where drawing is slow, as in software: no two pictures would be comparable."""
-    script = route.fetch().text()
-    adaptive = "devicePixelRatio*(.2+.8*"
-    assert adaptive in script, "viser's page has changed: look for setDpr in its sources"
-    route.fulfill(body=script.replace(adaptive, "devicePixelRatio*(1+0*"), content_type="text/javascript")

@@ -254,9 +254,11 @@ def test_a_plain_color_is_painted_typed_and_taken_off_again(page, seen):
     page.tab("Edit")
     page.page.keyboard.press("Control+z")
     page.wait_for_text("Undone: original look", 60)
+    page.unfold("More")
     for _ in range(2):  # what was undone is forgotten: later tests redo all that can be redone
         page.press("Invert")
         page.wait_for_text("Selected: ", 60)
+    page.unfold("More")
 
 
 def test_the_original_and_the_way_back_to_it(page, seen):

@@ -4,6 +4,7 @@ A tab says over the websocket what a page would say; the session does not run, s
 """
 
 import base64
+import gzip
 import html
 import io
 import itertools
@@ -11,16 +12,20 @@ import math
 import socket
 import threading
 import time
+import urllib.request
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import viser
 from nerfstudio.viewer.utils import get_camera
 from PIL import Image
 from viser._messages import GuiUpdateMessage
 
 from fasttext2style.captures.style_pictures import StylePicture
+from fasttext2style.envmaps.skies import SKIES
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
 from fasttext2style.live.film import Film
@@ -31,6 +36,7 @@ from fasttext2style.live.pointing import Click, ClickAgain, Draw
 from fasttext2style.live.session import Job, LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle
 from fasttext2style.live.style_picture import RemovePicture, UploadPicture
+from fasttext2style.live.surroundings import SetSky
 from fasttext2style.plugin.viewer.run_live import open_session
 from fasttext2style.plugin.viewer.viewer import LiveViewer
 from fasttext2style.scene.files.ply import write_ply
@@ -755,6 +761,14 @@ def test_an_export_is_given_to_the_tab_that_asked_for_it(live, closed):
     assert not live.tab.downloads
 
 
+def test_a_sky_is_chosen_by_the_button_under_its_picture(live):
+    """Three in a row, all of them of one menu."""
+    rows = [it for it in live.tab._by_id.values() if {"Sunset", "Studio"} & set(it.get("options", ()))]
+    assert [name.lower() for row in rows for name in row["options"]] == list(SKIES)
+    live.tab._send(GuiUpdateMessage(rows[0]["id"], {"value": "Sunset"}))
+    assert live.asked() == [SetSky("sunset")]
+
+
 def test_save_saves(live):
     live.tab.press("Save")
     assert live.asked() == [jobs.Save()]
@@ -826,6 +840,23 @@ def test_only_its_own_page_may_drive_a_session(live, host, origin, comes_in):
         client.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         answer = client.recv(12).decode()
     assert answer == ("HTTP/1.1 101" if comes_in else "HTTP/1.1 403")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_the_page_does_not_lower_the_resolution_of_the_scene_for_ever(live, encoding):
+    """As viser's would where it draws slowly; this is what its script says now."""
+    (script,) = Path(viser.__file__).parent.glob("client/build/assets/index-*.js")
+    assert b"devicePixelRatio*(.2+.8*" in script.read_bytes(), (
+        "viser's page has changed: look for setDpr in its sources"
+    )
+    request = urllib.request.Request(f"http://127.0.0.1:{live.shown.server.get_port()}/assets/{script.name}")
+    request.add_header("Accept-Encoding", encoding)
+    with urllib.request.urlopen(request) as answer:
+        served = answer.read()
+        zipped = answer.headers["Content-Encoding"] == "gzip"
+    served = gzip.decompress(served) if zipped else served
+    assert zipped == (encoding == "gzip") and b"devicePixelRatio*(.2+.8*" not in served
+    assert abs(len(served) - script.stat().st_size) < 10
 
 
 @pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 200), ("localhost", 200), ("evil.example", 403)])
