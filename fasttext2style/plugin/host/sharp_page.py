@@ -1,5 +1,5 @@
-"""viser's page lowers the resolution of the scene, to a fifth, where it draws fewer than 38 pictures a second, and there
-it stays: in software, on a slow screen, on a busy machine. What is served here keeps all of it.
+"""Where viser's page draws fewer than 38 pictures a second it lowers the resolution of the scene, down to a fifth, and
+there it stays: in software, on a slow screen, on a busy machine. What is served here keeps all of it.
 """
 
 from __future__ import annotations
