@@ -79,8 +79,8 @@ class EditTab:
         )
         self.elements.buttons(
             "Find",
-            {"Main": partial(self._find, False), "Another": partial(self._find, True), "Clear": jobs.SelectNothing},
-            "Main: what the cameras circle around. Another: what else stands out (takes some seconds at first). Clear: "
+            {"Main": partial(self._find, False), "Other": partial(self._find, True), "Clear": jobs.SelectNothing},
+            "Main: what the cameras circle around. Other: what else stands out (takes some seconds at first). Clear: "
             "nothing is selected.",
         )
 

@@ -105,7 +105,7 @@ def test_an_object_without_a_noun_is_called_as_it_was_selected_or_by_a_later_sen
     assert _names(session) == [("crate", 1)]
     _do(session, FLOOR_ROWS)
     for sentence, name in (("make it red", "object 1"), ("a floor made of gold", "floor")):
-        _paint(session, sentence)
+        _paint(session, sentence, belonging(scene))
         assert _names(session)[1][0] == name
 
 

@@ -238,7 +238,7 @@ def test_finding_and_words_are_combined_as_asked(live, combine):
         ("Instead", "Invert", jobs.Reshape("invert")),
         ("Pieces", "Largest only", jobs.Reshape("largest part")),
         ("Find", "Main", jobs.SelectAutomatic("new")),
-        ("Find", "Another", jobs.SelectAutomatic("new", another=True)),
+        ("Find", "Other", jobs.SelectAutomatic("new", another=True)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
