@@ -14,6 +14,7 @@ from fasttext2style.guidance.tiny_encoder import TinyEncoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.live import jobs
+from fasttext2style.live.film import Film
 from fasttext2style.live.grade import ApplyGrade
 from fasttext2style.live.objects import objects_of
 from fasttext2style.live.pointing import Click
@@ -260,6 +261,7 @@ def test_what_is_put_around_takes_the_scenes_own_sky_out_of_sight_in_one_step(wa
     assert float(walled.scene.gaussians.opacities[near:].max()) < 0.01 and _around(walled) is not None
     assert torch.equal(bits(walled)["opacities"][:near], before["opacities"][:near])
     assert not objects_of(walled.scene) and shown_step(walled.scene) is not None
+    assert not walled.do(Film()) and "Nothing is selected" in walled.status.message, "a sky is nothing to go around"
     again = History.open(walled.scene.history.folder)
     assert len(again.steps) == 1
     assert walled.do(SetSky("night")) and "own sky" not in walled.status.message, "there is none to be seen any more"
