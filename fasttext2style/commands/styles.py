@@ -11,7 +11,7 @@ from fasttext2style.sweeps.settings import StylesSettings
 @dataclass
 class Styles(StylesSettings):
     """Try many sentences on the object of a run: one picture of all of them, and each is kept as an edit that is not
-    in force. `ft2s history blend RUN EDIT 1`, or "Put back" in a live session, puts one in force; `ft2s history drop`
+    in force. `ft2s history blend RUN EDIT 1`, or "Switch on" in a live session, puts one in force; `ft2s history drop`
     takes it out. Interrupted, the same command goes on with those that are not done."""
 
     path: RunPath

@@ -7,6 +7,7 @@ reckoned from the steps that are in force then.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,17 @@ def set_environment(
 
 
 def keep_environment(
-    history: History, panorama: Float[Tensor, "height width 3"], what: str, about: Mapping[str, Any], **facts: Any
+    history: History,
+    panorama: Float[Tensor, "height width 3"],
+    what: str,
+    about: Mapping[str, Any],
+    hides: Delta | None = None,
+    **facts: Any,
 ) -> Step:
     """Record that a panorama is around the scene from now on.
 
     Args:
+        hides: takes out of sight, in the same step, what covers it.
         what: for its name: "surroundings: WHAT".
         about: what `surroundings_of` says of it.
         facts: as `History.record` takes them.
@@ -73,23 +80,32 @@ def keep_environment(
         ValueError: values that are no radiance, or it cannot be written.
     """
     settings = {**facts.pop("settings", {}), _ABOUT: dict(about)}
+    delta = Delta.of_environment(panorama)
     thumbnail = (to_display(resized(panorama.cpu(), 48)) * 255).round().byte().numpy()
     return history.record(
-        Delta.of_environment(panorama), f"surroundings: {what}", settings=settings, thumbnail=thumbnail, **facts
+        delta if hides is None else replace(hides, environment=delta.environment),
+        f"surroundings: {what}",
+        settings=settings,
+        thumbnail=thumbnail,
+        **facts,
     )
 
 
 def where_seen(gaussians: Gaussians, cameras: Cameras) -> str:
     """A sentence for whoever has put a panorama around a scene: where it is seen, or that it is hardly seen and why."""
-    views = cameras[evenly_spread(len(cameras), 4)].resized(_LOOKED_AT, _LOOKED_AT).to(gaussians.device)
-    with torch.no_grad():
-        free = 1 - float(render(gaussians, views)[1].mean())
-    if free >= _LITTLE:
+    if not is_covered(gaussians, cameras):
         return "It is seen where the scene leaves something free."
     return (
         "The scene covers it nearly everywhere, by a sky of its own or by walls. To see it, hide what is far: a button "
-        'of live sessions, under "Surroundings".'
+        'of live sessions, under "Around".'
     )
+
+
+@torch.no_grad()
+def is_covered(gaussians: Gaussians, cameras: Cameras) -> bool:
+    """Whether next to nothing is seen of what is around a scene."""
+    views = cameras[evenly_spread(len(cameras), 4)].resized(_LOOKED_AT, _LOOKED_AT).to(gaussians.device)
+    return 1 - float(render(gaussians, views)[1].mean()) < _LITTLE
 
 
 def is_of_surroundings(step: Step) -> bool:

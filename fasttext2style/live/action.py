@@ -18,6 +18,8 @@ class Order(NamedTuple):
     quality: str
     speed: float = 1.0
     form: str = ""
+    paints: bool = False
+    """A sentence that asks for a plain colour and for nothing else is painted, where the action can do that."""
 
 
 @dataclass(frozen=True)
@@ -41,5 +43,7 @@ class Action:
     """A style picture may stand beside the sentence, or in its place."""
     picture: StylePicture | None = None
     """The one that stands there at first; without, the one that somebody left."""
+    paints: bool = False
+    """Its main button paints plain colours, if the order says so."""
     load_encoder: Callable[[], TextImageEncoder] | None = None
     """What compares the surroundings with a sentence; None: they cannot be edited by one."""

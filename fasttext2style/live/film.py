@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from fasttext2style.evaluation.orbit import orbit
 from fasttext2style.evaluation.report import to_uint8, write_video
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
-from fasttext2style.live.jobs import file_name, free_path
+from fasttext2style.live.jobs import HandOver, file_name, free_path, kept_here
+from fasttext2style.live.objects import HIDES_FAR
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.scene.cameras import Cameras
@@ -43,6 +44,7 @@ class Film:
 
     name: str = ""
     """Of the file, without ending; empty: turntable."""
+    hand_over: HandOver = field(default=kept_here, compare=False)
     seconds: float = _SECONDS
     size: int = _SIZE
     title: str = "Video"
@@ -68,7 +70,7 @@ class Film:
             pictures.append(frame(sides, cameras[number], color))
             progress.report(number + 1, frames, "picture")
         write_video(path, np.stack(pictures), FRAMES_PER_SECOND)
-        return f"Video: {path}"
+        return f"Video: {self.hand_over(path)}"
 
 
 def around_object(gaussians: Gaussians, weights: Tensor) -> tuple[Gaussians, Gaussians]:
@@ -94,6 +96,8 @@ def frame(sides: Sequence[Side], camera: Cameras, color: Float[Tensor, "3"]) -> 
 def edited_object(history: History, state: SceneState) -> Float[Tensor, " gaussians"]:
     """1 for what the last edit in force changed, whatever is selected now; else the selection."""
     for edit in reversed(history.edits):
+        if edit.settings.get(HIDES_FAR):  # no object
+            continue
         footprint = history.footprint(edit.id)
         changed = torch.isin(state.ids, torch.cat([footprint.changed_ids, footprint.exchanged_ids]).to(state.ids))
         if bool(changed.any()):

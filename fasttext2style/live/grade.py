@@ -36,7 +36,7 @@ class ApplyGrade:
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         grading(scene).show(self.grade)
-        return "Colors changed." if not self.grade.is_neutral else "The colors are as they were."
+        return "Colors changed." if not self.grade.is_neutral else "The sliders are reset."
 
 
 def grading(scene: LiveScene) -> Grading:

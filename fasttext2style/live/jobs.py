@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from shlex import quote
 from typing import Any, Literal
 
 import torch
@@ -242,10 +241,18 @@ class Blend:
         scene.move(lambda state: history.blend(self.step_id, self.strength, state, goes_on))
         scene.did(this)
         name = history.step(self.step_id).name
-        return f"Taken out: {name}." if self.strength == 0 else f"{name}: strength {self.strength:.0%}."
+        return f"Switched off: {name}." if self.strength == 0 else f"{name}: strength {self.strength:.0%}."
 
 
 # --- keeping ---------------------------------------------------------------------------------------------------------
+
+HandOver = Callable[[Path], str]
+"""Gives a file that was written to whoever asked for it, and says in words where it is."""
+
+
+def kept_here(path: Path) -> str:
+    """It stays where it was written."""
+    return str(path)
 
 
 @dataclass(frozen=True)
@@ -255,8 +262,8 @@ class Save:
     title: str = "Save"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        path, config = scene.save(), scene.folder / "config.yml"
-        return f"Saved: ns-viewer --load-config {quote(str(config))}" if config.is_file() else f"Saved: {path}"
+        scene.save()
+        return "Saved, with all that can be undone. How to open it again: under Save, Details."
 
 
 @dataclass(frozen=True)
@@ -268,13 +275,14 @@ class Export:
     """One of `scene.files.export.WRITERS`."""
     name: str = ""
     """Of the file, without ending; empty: what is exported."""
+    hand_over: HandOver = field(default=kept_here, compare=False)
     title: str = "Export"
     once: bool = True
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         path = free_path(scene.folder / "exports", file_name(self.name) or exported_name(scene, self.what), self.format)
         written = export(path, scene.gaussians, scene.state.selection, self.what)
-        return f"Exported {_WHOLE[self.what]} ({written:,} splats): {path}"
+        return f"Exported {_WHOLE[self.what]} ({written:,} splats): {self.hand_over(path)}"
 
 
 def exported_name(scene: LiveScene, what: What) -> str:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fasttext2style.guidance.offline.sentences import WEARERS
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.history.steps import Step
@@ -74,7 +75,7 @@ def objects_of(scene: LiveScene) -> list[SceneObject]:
     names: list[str] = []
     for object_id, steps in edits.items():
         given = one_line(scene.desk.name_of(object_id), LONGEST_NAME).strip()
-        names.append(given or one_line(_first_name(steps[0], names), LONGEST_NAME))
+        names.append(given or one_line(_first_name(scene, steps, names), LONGEST_NAME))
     return [
         SceneObject(object_id, name, tuple(steps), hiding.get(object_id))
         for (object_id, steps), name in zip(edits.items(), names)
@@ -210,11 +211,11 @@ class RestoreObject:
         scene.select(Selection(weights_of(scene, thing), thing.name), thing.name)
         delta, then = _back_to_capture(scene, thing)
         if delta is None:
-            return f"{thing.name} looks as it was captured."
+            return f"{thing.name} has its original look."
         picture = portrait(then.gaussians(), scene.cameras)
         history.record(delta, "original look", settings={_OBJECT: thing.id}, thumbnail=picture)
         scene.move(lambda state: delta.moved(state, 0.0, 1.0))
-        return f"{thing.name} looks as it was captured. Undo brings its look back."
+        return f"{thing.name} has its original look. Undo takes that back."
 
 
 def _back_to_capture(scene: LiveScene, thing: SceneObject) -> tuple[Delta | None, SceneState]:
@@ -248,10 +249,19 @@ def _object_of(step: Step) -> int:
     return step.id if number is None else number
 
 
-def _first_name(first: Step, names: list[str]) -> str:
-    """What the first sentence calls it, or a number."""
-    name = noun_phrase(first.prompt)
-    if not name or first.prompt.strip().lower().endswith(name):  # "gold", "mossy stone": how it looks
-        name = "object"
+def _first_name(scene: LiveScene, edits: list[Step], names: list[str]) -> str:
+    """What the first sentence calls it that does, or the words that it was selected by; else a number."""
+    before = (step for step in scene.history.steps if step.kind == "selection" and step.id < edits[0].id)
+    *_, selected = ("", *(step.name for step in before))
+    words = selected.strip('"') if selected.startswith('"') else ""
+    name = next(filter(None, (_noun(step.prompt) for step in edits)), "") or noun_phrase(words) or "object"
     taken = sum(other == name or other.startswith(f"{name} ") for other in names)
     return f"{name} {taken + 1}" if taken or name == "object" else name
+
+
+def _noun(sentence: str) -> str:
+    """The thing that it speaks of, and not a look: "gold" and "mossy stone" name none, "a blue ball" does."""
+    name = noun_phrase(sentence)
+    said = sentence.strip().lower()
+    is_thing = said.startswith(("a ", "an ", "the ")) or name in WEARERS or not said.endswith(name)
+    return name if is_thing else ""

@@ -18,6 +18,7 @@ from fasttext2style.selection import algebra
 from fasttext2style.selection.clicks import TOLERANCE
 from fasttext2style.selection.colors import select_color
 from fasttext2style.selection.drawn import Drawing, Point, drawn_mask, select_seen
+from fasttext2style.selection.far import is_far
 from fasttext2style.selection.picking import pick_ray
 from fasttext2style.selection.pointed import SIZE, Pointer, select_pointed
 from fasttext2style.selection.selection import Selection
@@ -57,6 +58,12 @@ class Click:
         origin = torch.tensor(self.origin)
         picked = pick_ray(scene.gaussians, origin, torch.tensor(self.direction))
         position = tuple(picked.position.tolist())
+        # Of a sky one would get some scrap. What belongs to it can still be taken away.
+        if not self.by_color and self.combine != "take away" and bool(is_far(picked.position[None], scene.cameras)):
+            raise ValueError(
+                "Nothing there but what is far away, such as a sky. Click on a thing. Color, rectangle and brush "
+                "(under Mouse) select what is far, too"
+            )
         if self.by_color:
             found = select_color(scene.gaussians, picked.color, _SHADES * self.tolerance / TOLERANCE)
         else:

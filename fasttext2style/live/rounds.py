@@ -15,6 +15,7 @@ from pathlib import Path
 from fasttext2style.editors.editor import OnStep
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.live.action import Action, Order
+from fasttext2style.live.asked_color import told_color
 from fasttext2style.live.edit import LiveEdit
 from fasttext2style.live.objects import belonging
 from fasttext2style.live.progress import Progress
@@ -156,7 +157,8 @@ class LiveRounds:
         self._series = series
         series.applied = list(scene.history.applied)
         scene.tell("history")
-        return _told(finished, instruction, refines)
+        missed = told_color(instruction, series.live.edit.gaussians(()).detach(), series.live.edit.weights)
+        return _told(finished, instruction, refines) + missed
 
     def _take_back(self, series: _Series) -> None:
         """Rounds that failed are not gone on with."""

@@ -16,9 +16,10 @@ from fasttext2style.guidance.feature_maps import load_feature_maps
 from fasttext2style.guidance.gallery import GALLERY
 from fasttext2style.guidance.picture_objective import PictureObjective, PictureStyleConfig
 from fasttext2style.live.action import Action, Order
+from fasttext2style.live.asked_color import plain_color, told_color
 from fasttext2style.live.edit import LiveEdit
 from fasttext2style.live.objects import belonging
-from fasttext2style.live.paint import plain_color
+from fasttext2style.live.paint import Paint
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.live.style_picture import SETTING, note_picture
@@ -38,6 +39,7 @@ FORMS = {
     "colors and form": ("features_dc", "features_rest", "means", "scales"),
 }
 """What changes -> parameter groups. With form the object also grows Gaussians where the style pulls hardest."""
+_HOW_TO_COLOR = " For one even color undo this, and say nothing but the color, or use Tint under Colors."
 _VIEWS = 32
 
 
@@ -61,7 +63,9 @@ class StyleSettings:
 def style_action(settings: StyleSettings, picture: StylePicture | None = None) -> Action:
     """CLIP styling, as the panel offers it, at first with this picture."""
 
-    def job(order: Order) -> ApplyStyle:
+    def job(order: Order) -> ApplyStyle | Paint:
+        if order.paints and plain_color(order.prompt) is not None:
+            return Paint(order.prompt)
         return ApplyStyle(settings, order.prompt.strip(), order.speed, order.quality, order.form)
 
     return Action(
@@ -73,6 +77,7 @@ def style_action(settings: StyleSettings, picture: StylePicture | None = None) -
         forms=tuple(FORMS),
         forms_hint="Form is rougher: surfaces may become flaky.",
         takes_pictures=True,
+        paints=True,
         picture=picture,
         load_encoder=lambda: settings.encoder,
     )
@@ -149,9 +154,8 @@ class ApplyStyle:
         ended = "Done" if done == steps else f"Stopped after {done} of {steps} steps (Undo takes it back)"
         nearer = metrics["similarity_after"] > metrics["similarity_before"]
         told = f"{ended}: {wish}." + ("" if nearer else " It does not look more like that than before.")
-        # A style is a look, not a paint: parts may stay as they were.
-        plain = plain_color(self.prompt) is not None
-        return told + (" Uneven? Undo, then press Paint it that color." if plain else "")
+        missed = told_color(self.prompt, style.edit.gaussians(()).detach(), style.edit.weights)
+        return told + missed + (_HOW_TO_COLOR if missed else "")
 
 
 def rehearse(encoder: TextImageEncoder, cameras: Cameras) -> None:

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from fasttext2style.envmaps.around import (
     EXPOSURE_LIMIT,
+    ROWS,
     environment_of,
+    is_covered,
     is_of_surroundings,
     keep_environment,
-    set_environment,
     where_seen,
 )
 from fasttext2style.envmaps.edit_settings import EditSettings
@@ -27,10 +28,13 @@ from fasttext2style.envmaps.editing import record_edit
 from fasttext2style.envmaps.files import read_panorama
 from fasttext2style.envmaps.inversion import PanoramaEdit, check_words
 from fasttext2style.envmaps.resize import resized
-from fasttext2style.envmaps.sphere import turned
-from fasttext2style.envmaps.tones import exposed, middle_exposure
+from fasttext2style.envmaps.skies import sky
+from fasttext2style.envmaps.sphere import solid_angles, turned
+from fasttext2style.envmaps.tones import exposed, middle_exposure, to_display
 from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.history.delta import Delta
 from fasttext2style.history.steps import Step
+from fasttext2style.live.asked_color import asked_color, share_of, told_share
 from fasttext2style.live.jobs import file_name, free_path
 from fasttext2style.live.objects import HIDES_FAR, out_of_sight
 from fasttext2style.live.progress import Progress
@@ -41,7 +45,7 @@ from fasttext2style.trust.documents import Check, check_fields, is_mapping, is_n
 
 FOLDER = "surroundings"
 """In the folder of the run: files that came through the page."""
-_NOTHING = "There is nothing around the scene yet. Choose a panorama first."
+_NOTHING = "There is nothing around the scene yet. Choose a sky first."
 _TURNED = "turned"
 """Setting of the steps that the sliders make: yaw and exposure, relative to what was there before."""
 WIDEST_TURN, MOST_STOPS = 180.0, 8.0
@@ -74,12 +78,40 @@ class SetSurroundings:
             raise ValueError("There is no file yet. Choose a panorama (.hdr, .exr, .png, .jpg), or type where it lies.")
         file = Path(text).expanduser()
         stops = _first_exposure(file)
-        set_environment(scene.history, file, exposure_stops=stops)
-        _show(scene)
+        panorama = exposed(read_panorama(file, at_most=ROWS), stops)
+        seen = _put(scene, panorama, file.name, {"file": str(file), "yaw": 0.0, "exposure": stops})
         what = f"Around the scene: {file.name}"
         if stops:
             what += f", {'brighter' if stops > 0 else 'darker'} by {abs(stops):g} stops than its file"
-        return f"{what}. {where_seen(scene.gaussians, scene.cameras)}"
+        return f"{what}. {seen}"
+
+
+@dataclass(frozen=True)
+class SetSky:
+    """Put one of `envmaps.skies` around the scene."""
+
+    name: str
+    title: str = "Sky"
+    once: bool = True
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        seen = _put(scene, sky(self.name), self.name, {"sky": self.name})
+        return f"Around the scene: {self.name}. {seen}"
+
+
+def _put(scene: LiveScene, panorama: Tensor, what: str, about: dict[str, Any]) -> str:
+    """Put a panorama around the scene, and with it take out of sight a sky of the scene's own that would cover it, as
+    one step; returns where it is seen, in words."""
+    hides = None
+    if is_covered(scene.gaussians, scene.cameras):
+        far, share = _far(scene)
+        hides = None if _no_sky(far, share) else far
+    settings = {} if hides is None else {HIDES_FAR: True}
+    keep_environment(scene.history, panorama, what, about, hides, settings=settings)
+    scene.move(lambda state: state if hides is None else hides.moved(state, 0.0, 1.0))
+    if hides is None:
+        return where_seen(scene.gaussians, scene.cameras)
+    return "The scene's own sky is hidden with it; Undo brings that back."
 
 
 @dataclass(frozen=True)
@@ -90,17 +122,29 @@ class HideFar:
     once: bool = True
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        weights = far_away(scene.gaussians, scene.cameras)
-        delta = out_of_sight(scene, weights)
-        far = f"farther than {FAR:g} times the cameras' distance from what they look at"
-        instead = "Select what is in the way (Mouse, rectangle), and take its Opacity to 0 under Colors."
-        if delta.is_empty:
-            raise ValueError(f"Nothing to be seen is {far}. {instead}")
-        if float(weights.mean()) > _MOST_FAR:  # cameras that look outwards, from the middle of a room
-            raise ValueError(f"{float(weights.mean()):.0%} of the scene is {far}: that is no sky. {instead}")
+        delta, share = _far(scene)
+        if why := _no_sky(delta, share):
+            raise ValueError(why)
         scene.history.record(delta, "hide what is far", settings={HIDES_FAR: True})
         scene.move(lambda state: delta.moved(state, 0.0, 1.0))
-        return f"Hidden: what is far, {float(weights.mean()):.0%} of the scene. Undo brings it back."
+        return f"Hidden: what is far, {share:.0%} of the scene. Undo brings it back."
+
+
+def _far(scene: LiveScene) -> tuple[Delta, float]:
+    """What takes what is far out of sight, and how much of the scene that is."""
+    weights = far_away(scene.gaussians, scene.cameras)
+    return out_of_sight(scene, weights), float(weights.mean())
+
+
+def _no_sky(delta: Delta, share: float) -> str:
+    """Why that is no sky of the scene's own; empty if it may be one."""
+    far = f"farther than {FAR:g} times the cameras' distance from what they look at"
+    instead = "Select what is in the way (Mouse, rectangle), and take its Opacity to 0 under Colors."
+    if delta.is_empty:
+        return f"Nothing to be seen is {far}. {instead}"
+    if share > _MOST_FAR:  # cameras that look outwards, from the middle of a room
+        return f"{share:.0%} of the scene is {far}: that is no sky. {instead}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -228,7 +272,9 @@ class EditSurroundings:
             _show(scene)
         steps = edit.settings.steps
         ended = "Done" if edit.steps_done == steps else f"Stopped after {edit.steps_done} of {steps} steps"
-        return f"{ended}: {prompt}. {light}." + (f" {edit.warning}" if edit.warning else "")
+        return (
+            f"{ended}: {prompt}. {light}." + (f" {edit.warning}" if edit.warning else "") + _told_color(scene, prompt)
+        )
 
     @staticmethod
     def _optimise(scene: LiveScene, edit: PanoramaEdit, small: Tensor, progress: Progress) -> None:
@@ -242,6 +288,16 @@ class EditSurroundings:
                 _look(scene, picture)
                 shown = time.monotonic()
             progress.report(edit.steps_done, edit.settings.steps)
+
+
+def _told_color(scene: LiveScene, prompt: str) -> str:
+    """What people should know of the colour that what is around the scene has after a sentence."""
+    asked = asked_color(prompt)
+    if asked is None:
+        return ""
+    seen = to_display(resized(_present(scene), _MEASURED_ROWS))
+    angles = solid_angles(*seen.shape[:2])[:, None].expand(seen.shape[:2]).to(seen)
+    return told_share(share_of(seen.reshape(-1, 3), angles.flatten(), asked), asked)
 
 
 def shown_step(scene: LiveScene) -> Step | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
 
 from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.history.steps import Step
@@ -62,6 +64,16 @@ def export_text(
     return f"{_small(picture)}All but {_what(selection, name)}.{left_out}"
 
 
+def save_text(folder: Path) -> str:
+    """How a run is opened again, and where its files lie; for who uses a terminal."""
+    config = folder / "config.yml"
+    lines = ["This session again:", f"ft2s live {quote(str(folder))}"]
+    if config.is_file():
+        lines += ["To look at it:", f"ns-viewer --load-config {quote(str(config))}"]
+    lines += ["Files that were written:", str(folder / "exports")]
+    return "  \n".join(in_panel(line) for line in lines)
+
+
 _NOTHING = "**Nothing is selected.** Click on the object."
 
 
@@ -96,7 +108,7 @@ def edit_text(step: Step) -> str:
     facts = [f"round {number}"] if is_count(number) else []
     facts = [_clock(step), *facts, f"took {step.seconds:.0f} s" if step.seconds >= 1 else ""]
     if step.strength == 0:
-        facts.insert(0, "**taken out**")
+        facts.insert(0, "**off**")
     name = f"**{in_panel(step.prompt or step.name)}**"
     return f"{_picture(step)}{name}  \n{', '.join(filter(None, facts))}"
 

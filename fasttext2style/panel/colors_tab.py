@@ -35,7 +35,7 @@ class ColorsTab:
         for element in (*self._sliders.values(), self._color):
             elements.on_change(element, self._apply)
         elements.button(
-            "As it was",
+            "Reset the sliders",
             self._reset,
             icon=viser.Icon.REFRESH,
             hint="All sliders are one step of the history, until something else is done.",

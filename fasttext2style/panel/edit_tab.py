@@ -10,7 +10,8 @@ import viser
 
 from fasttext2style.live import jobs
 from fasttext2style.live.action import Action, Order
-from fasttext2style.live.paint import Paint, plain_color
+from fasttext2style.live.asked_color import plain_color
+from fasttext2style.live.paint import Paint
 from fasttext2style.live.pointing import Click, ClickAgain, Combine, Draw
 from fasttext2style.live.session import Job
 from fasttext2style.live.style_picture import RemovePicture, UploadPicture, picture_left
@@ -22,7 +23,7 @@ from fasttext2style.panel.view import Look, View
 from fasttext2style.selection.clicks import TOLERANCE
 from fasttext2style.selection.pointed import SIZE
 
-_NO_IDEA = "..."
+_NO_IDEA, _PAINTED = "...", "painted"
 _SIZES = (2.0, 60.0)
 """Of brushes, in percent of the height of what is seen."""
 
@@ -78,13 +79,10 @@ class EditTab:
         )
         self.elements.buttons(
             "Find",
-            {"Main object": partial(self._find, False), "Another": partial(self._find, True)},
-            "Main object: what the cameras circle around. Another: what else stands out (takes some seconds at first).",
+            {"Main": partial(self._find, False), "Other": partial(self._find, True), "Clear": jobs.SelectNothing},
+            "Main: what the cameras circle around. Other: what else stands out (takes some seconds at first). Clear: "
+            "nothing is selected.",
         )
-        self.elements.buttons(
-            "Or", {"All": jobs.SelectEverything, "Clear": jobs.SelectNothing, "Invert": lambda: jobs.Reshape("invert")},
-            "All: the whole scene. Clear: nothing. Invert: everything but the object.",
-        )  # fmt: skip
 
     def _add_more(self) -> None:
         gui, elements = self.gui, self.elements
@@ -105,6 +103,11 @@ class EditTab:
         self.size.on_update(elements.guarded(self._use_tool))
         self.highlight = gui.add_checkbox("Highlight", True, hint="Tint and outline the object.")
         self.highlight.on_update(elements.guarded(self.mark))
+        elements.buttons(
+            "Instead",
+            {"All": jobs.SelectEverything, "Invert": lambda: jobs.Reshape("invert")},
+            "All: the whole scene. Invert: everything but the object.",
+        )
         elements.buttons("Edge", {"Grow": lambda: jobs.Reshape("grow"), "Shrink": lambda: jobs.Reshape("shrink")},
                          "By 3% of the object's size.")  # fmt: skip
         elements.buttons("Pieces", {"Largest only": lambda: jobs.Reshape("largest part")}, "Drop all smaller pieces.")
@@ -153,15 +156,25 @@ class EditTab:
             self._add_picture()
         for label, job in action.buttons.items():
             self.elements.button(label, partial(self._apply, job), icon=viser.Icon.WAND, color="green")
-        self.paint = self.elements.button(
-            "Paint it that color",
-            lambda: self.session.submit(Paint(self.prompt.value)),
-            icon=viser.Icon.PAINT,
-            visible=plain_color(sentence) is not None,
-            hint="Evenly, at once, with its light and shade as they are. Apply makes a style of it, with patches.",
-        )
-        if action.speed_hint or action.forms:
+        self.paint = self.plain = None
+        if not action.paints:
+            self.paint = self.elements.button(
+                "Paint it that color",
+                lambda: self.session.submit(Paint(self.prompt.value)),
+                icon=viser.Icon.PAINT,
+                visible=plain_color(sentence) is not None,
+                hint="Evenly, at once, with its light and shade as they are.",
+            )
+        if action.speed_hint or action.forms or action.paints:
             with gui.add_folder("How", expand_by_default=False):
+                if action.paints:
+                    self.plain = gui.add_dropdown(
+                        "Plain color",
+                        (_PAINTED, "a style"),
+                        initial_value=_PAINTED,
+                        hint='What is made of "blue" or "make the ball blue": paint, evenly, at once, with light and '
+                        "shade as they are; or a style, which comes out in patches.",
+                    )
                 if action.speed_hint:
                     self.speed = gui.add_slider("Speed", 0.1, 2.0, 0.1, 1.0, hint=action.speed_hint)
                 if action.forms:
@@ -171,7 +184,8 @@ class EditTab:
 
     def _hear_sentence(self) -> None:
         self.session.scene.desk.note(sentence=self.prompt.value)
-        self.paint.visible = plain_color(self.prompt.value) is not None
+        if self.paint is not None:
+            self.paint.visible = plain_color(self.prompt.value) is not None
 
     def _add_picture(self) -> None:
         gui, scene = self.gui, self.session.scene
@@ -196,9 +210,10 @@ class EditTab:
             hint="before: without the last edit. original: without any edit, as captured. The divider can be dragged.",
         )
         self.look.on_update(self.elements.guarded(lambda: self.view.look(cast(Look, self.look.value))))
-        self.elements.buttons(
-            "Steps", {"Undo": jobs.Undo, "Redo": jobs.Redo}, "Ctrl+Z, Ctrl+Shift+Z: whatever was done."
-        )
+
+    def compare(self) -> None:
+        """Put before beside after, or show what there is now alone."""
+        self.look.value = "after" if "|" in self.look.value else "after | before"
 
     # --- what one does ------------------------------------------------------------------------------------------------
 
@@ -288,7 +303,8 @@ class EditTab:
     def _apply(self, job: Callable[[Order], Job]) -> None:
         speed = 1.0 if self.speed is None else self.speed.value
         form = "" if self.form is None else self.form.value
-        self.session.submit(job(Order(self.prompt.value, self.quality.value, speed, form)))
+        paints = self.plain is not None and self.plain.value == _PAINTED and self.session.scene.style_picture is None
+        self.session.submit(job(Order(self.prompt.value, self.quality.value, speed, form, paints)))
 
     def mark(self) -> None:
         """Mark the object, if that is wanted; tinted, too, while one selects: elsewhere it would hide the colours."""

@@ -43,6 +43,14 @@ class Elements:
         button.on_click(self.guarded(callback))
         return button
 
+    def button_of_tab(
+        self, label: str, callback: Callable[[viser.ClientHandle | None], object], **look: Any
+    ) -> viser.GuiButtonHandle:
+        """Its callback is told which tab it was pressed in."""
+        button, safe = self.gui.add_button(label, **look), self.safe(callback)
+        button.on_click(lambda event: safe(event.client))
+        return button
+
     def buttons(
         self, label: str, choices: dict[str, Callable[[], Job]], hint: str, order: float | None = None
     ) -> viser.GuiButtonGroupHandle:

@@ -153,7 +153,7 @@ class _EditRow:
                 color="gray",
                 order=order + 0.4 * _EDITS,
             )
-            for label, to, icon in (("Take out", 0.0, viser.Icon.TRASH), ("Put back", 1.0, viser.Icon.RECYCLE))
+            for label, to, icon in (("Switch off", 0.0, viser.Icon.EYE_OFF), ("Switch on", 1.0, viser.Icon.EYE))
         )
 
     def show(self, step: Step, text: str) -> None:

@@ -23,9 +23,21 @@
     button.mantine-Button-root { padding-left: 0.3em; padding-right: 0.3em; }
     .mantine-Paper-root:has(> [aria-hidden=false] > div:empty) { border-color: transparent; }
     .mantine-Paper-root > [aria-hidden=false] > div:empty { padding: 2px !important; }
+    .mantine-Flex-root > div:first-child:has(label:empty) { display: none; }
     .ft2s-hidden { display: none !important; }
-    .ft2s-top { position: sticky; top: 0; z-index: 10; min-height: 4.2em; max-width: none !important;
-      background: var(--mantine-color-body); }
+    .ft2s-top { position: sticky; top: 0; z-index: 10; margin: 0 !important; border: none !important; }
+    .ft2s-top > .mantine-Paper-root { display: none; }
+    .ft2s-top > [aria-hidden=false] { padding-top: 0 !important; }
+    .ft2s-row { display: flex; flex-wrap: wrap; padding: 0 0.6em 0.7em !important; }
+    .ft2s-row > * { flex: 1 1 100%; min-width: 0; padding: 0 0.3em !important; }
+    .ft2s-row > :first-child { height: 4.1em; max-width: none !important; overflow: hidden auto; }
+    .ft2s-row > :first-child * { font-size: 0.94em; line-height: 1.35; }
+    .ft2s-row > :nth-child(2) { height: 8px; }
+    .ft2s-row > :has(> button) { flex: 1 1 0; margin: 0.3em 2px 0 !important; padding: 0 !important; }
+    .ft2s-row button { font-size: 12px; height: 2.4em !important; padding: 0 !important; }
+    [role=tabpanel] p { font-size: 14px; line-height: 1.4; }
+    div:has(> * > img[width="100%"]) { max-width: none !important; }
+    .ft2s-row [aria-pressed=true] { background: var(--mantine-primary-color-filled); color: #000; }
     .ft2s-bottom { max-height: 50vh !important; overflow: hidden auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
     @media (min-width: 36em) {
@@ -75,11 +87,8 @@
     Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, text);
     input.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  function press(...labels) {
-    for (const label of labels)
-      for (const button of document.querySelectorAll("button"))
-        if (button.textContent.trim() === label && !button.disabled) return button.click();
-  }
+  const buttonOf = (label) => [...document.querySelectorAll("button")].find((it) => it.textContent.trim() === label && !it.disabled);
+  const press = (...labels) => labels.map(buttonOf).find((it) => it)?.click();
   new MutationObserver(() => {
     const row = rowOf("page");
     if (row === null) return;
@@ -87,10 +96,11 @@
     for (let box = row; box !== document.body; box = box.parentElement)
       if (getComputedStyle(box).position === "fixed") box.classList.add("ft2s-bottom");
     scene()?.parentElement.parentElement.classList.add("ft2s-scene");
-    // What is said stays in sight, wherever one has scrolled to.
-    let said = document.querySelector(".ft2s-said");
-    while (said && !said.parentElement?.querySelector("[role=tablist]")) said = said.parentElement;
-    said?.classList.add("ft2s-top");
+    // What is said, and the buttons below it, stay in sight, wherever one has scrolled to.
+    let top = document.querySelector(".ft2s-said");
+    while (top && !top.parentElement?.querySelector("[role=tablist]")) top = top.parentElement;
+    top?.classList.add("ft2s-top");
+    top?.querySelector(".mantine-Progress-root")?.parentElement.parentElement.classList.add("ft2s-row");
     // nerfstudio's export writes commands, most of which do not fit: ours is under Save.
     tabOf("Export")?.classList.add("ft2s-hidden");
     showTool();
@@ -273,6 +283,7 @@
   function nearSplit(event) { return state.split !== null && Math.abs(event.clientX - dividerX()) < 9; }
   function showSplit() {
     const texts = state.look === "after" ? [] : state.look.split(" | ");
+    buttonOf("Compare")?.setAttribute("aria-pressed", texts.length > 1);
     labels.forEach((label, side) => {
       label.textContent = texts[side] ?? "";
       label.classList.toggle("ft2s-hidden", !texts[side]);

@@ -6,14 +6,12 @@ import threading
 from functools import partial
 from typing import get_args
 
-import viser
-
 from fasttext2style.live.action import Action
 from fasttext2style.live.objects import objects_of, picture_of_selection, selected_object
 from fasttext2style.live.pointing import clicks_of
 from fasttext2style.live.scene import Event
 from fasttext2style.live.session import LiveSession
-from fasttext2style.live.texts import colors_text, export_text, object_text, status_text
+from fasttext2style.live.texts import colors_text, export_text, object_text
 from fasttext2style.panel.colors_tab import ColorsTab
 from fasttext2style.panel.edit_tab import EditTab
 from fasttext2style.panel.elements import Elements
@@ -21,13 +19,12 @@ from fasttext2style.panel.objects_tab import ObjectsTab
 from fasttext2style.panel.page import Page
 from fasttext2style.panel.save_tab import SaveTab
 from fasttext2style.panel.surroundings_tab import SurroundingsTab
+from fasttext2style.panel.top_bar import TopBar
 from fasttext2style.panel.view import View
 from fasttext2style.trust.text import one_line
 
 _TOP, _BOTTOM = -10.0, 1e6
 """Above and below nerfstudio's own elements."""
-_SAID = '<span className="ft2s-said"></span>'
-"""By which page.js finds the status, to keep it in sight."""
 
 
 class LivePanel:
@@ -44,19 +41,14 @@ class LivePanel:
     def __init__(self, session: LiveSession, view: View, action: Action, prompt: str = "", segmenter: str = "") -> None:
         self.session, self.scene, self.view, self.action = session, session.scene, view, action
         gui, elements = view.server.gui, Elements(view.server.gui, session)
-        self._told = ("", False)
+        self._told, self._working = ("", False), False
         self._pictured: tuple[object, bytes | None] = (None, None)
         self._telling = threading.RLock()
         gui.set_panel_label("fasttext2style")
         page = Page(view.server, order=_BOTTOM)
         view.on_look = lambda what, at: page.show(look=what, split=at)
         view.on_failure = self._cannot_show
-        self.status = gui.add_markdown("", order=_TOP)
-        self.progress = gui.add_progress_bar(0.0, order=_TOP, visible=False)
-        shown = {"order": _TOP, "visible": False}
-        self.pause = elements.button("Pause", session.pause, icon=viser.Icon.PLAYER_PAUSE_FILLED, **shown)
-        self.resume = elements.button("Resume", session.resume, icon=viser.Icon.PLAYER_PLAY_FILLED, **shown)
-        self.stop = elements.button("Stop", session.stop, icon=viser.Icon.PLAYER_STOP_FILLED, color="red", **shown)
+        self.top = TopBar(elements, lambda: self.edit.compare(), next(iter(action.buttons)), _TOP)
         tabs = gui.add_tab_group(order=_TOP)  # without icons: five words, one row
         with tabs.add_tab("Edit"):
             self.edit = EditTab(elements, view, page, action, prompt, segmenter)
@@ -101,14 +93,9 @@ class LivePanel:
 
     def _show_status(self) -> None:
         status = self.session.status
-        steps, text = status.steps, status_text(status, next(iter(self.action.buttons)))
-        begins_or_ends = (steps.total > 0) != self.progress.visible
+        begins_or_ends, self._working = (status.steps.total > 0) != self._working, status.steps.total > 0
         with self.view.in_order():
-            self.status.content = f"{_SAID}{text}"
-            self.stop.visible = bool(status.job)
-            self.pause.visible, self.resume.visible = steps.total > 0 and not status.paused, status.paused
-            self.progress.visible = steps.total > 0
-            self.progress.value = 100 * steps.done / steps.total if steps.total else 0.0
+            self.top.show(status)
         if status.failed and (status.message, True) != self._told:
             for client in self.view.server.get_clients().values():
                 client.add_notification("That did not work", one_line(status.message), color="red", auto_close=10_000)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from functools import partial
+
+import torch
 import viser
 
+from fasttext2style.envmaps.skies import SKIES, sky
+from fasttext2style.envmaps.tones import to_display
 from fasttext2style.live import jobs
 from fasttext2style.live.action import Action
 from fasttext2style.live.surroundings import (
@@ -11,6 +17,7 @@ from fasttext2style.live.surroundings import (
     WIDEST_TURN,
     EditSurroundings,
     HideFar,
+    SetSky,
     SetSurroundings,
     TurnSurroundings,
     UploadSurroundings,
@@ -20,7 +27,11 @@ from fasttext2style.live.surroundings import (
 )
 from fasttext2style.panel.elements import Elements
 from fasttext2style.panel.view import View
+from fasttext2style.styling.as_step import png
 from fasttext2style.trust.text import in_panel
+
+_ROWS = 96
+"""Of the panoramas in the small pictures."""
 
 
 class SurroundingsTab:
@@ -28,38 +39,12 @@ class SurroundingsTab:
 
     def __init__(self, elements: Elements, view: View, action: Action) -> None:
         gui, self.session, self.view = elements.gui, elements.session, view
-        self.what = gui.add_markdown("")
-        upload = gui.add_upload_button(
-            "Choose a file",
-            icon=viser.Icon.UPLOAD,
-            hint="A panorama, twice as wide as high: .hdr, .exr, .png, .jpg. It is kept in the folder of the run.",
-        )
-        upload.on_upload(
-            elements.guarded(lambda: self.session.submit(UploadSurroundings(upload.value.name, upload.value.content)))
-        )
-        self.path = gui.add_text("Or a path", "", hint="Where a panorama lies on the machine of this session.")
-        elements.button(
-            "Put around", lambda: self.session.submit(SetSurroundings(self.path.value)), icon=viser.Icon.WORLD
-        )
-        elements.button(
-            "Hide what is far",
-            lambda: self.session.submit(HideFar()),
-            icon=viser.Icon.CLOUD_OFF,
-            hint="A scene's own sky covers what is put around it. One step of the history.",
-        )
-        self.yaw = gui.add_slider(
-            "Yaw",
-            -WIDEST_TURN,
-            WIDEST_TURN,
-            1.0,
-            0.0,
-            hint="Degrees, counterclockwise seen from above. One step of the history.",
-        )
-        self.exposure = gui.add_slider(
-            "Exposure", -MOST_STOPS, MOST_STOPS, 0.25, 0.0, hint="Stops: each doubles the light."
-        )
-        for slider in (self.yaw, self.exposure):
-            elements.on_change(slider, self._turn)
+        self.what, names = gui.add_markdown(""), tuple(SKIES)
+        for row in (names[:3], names[3:]):
+            gui.add_markdown(_side_by_side(row))
+            elements.buttons(
+                "", {name.capitalize(): partial(SetSky, name) for name in row}, "Around the scene. One step."
+            )
         load_encoder = action.load_encoder
         if load_encoder is not None:
             self.sentence = gui.add_text("Becomes", "", hint='Such as "a snowy night". The sun stays where it is.')
@@ -79,7 +64,42 @@ class SurroundingsTab:
             visible=False,
         )
         elements.on_change(self.strength, self._blend)
-        elements.button("Undo the last step", lambda: self.session.submit(jobs.Undo()), icon=viser.Icon.ARROW_BACK_UP)
+        self.yaw = gui.add_slider(
+            "Yaw",
+            -WIDEST_TURN,
+            WIDEST_TURN,
+            1.0,
+            0.0,
+            hint="Degrees, counterclockwise seen from above. One step of the history.",
+        )
+        self.exposure = gui.add_slider(
+            "Exposure", -MOST_STOPS, MOST_STOPS, 0.25, 0.0, hint="Stops: each doubles the light."
+        )
+        for slider in (self.yaw, self.exposure):
+            elements.on_change(slider, self._turn)
+        with gui.add_folder("A picture of your own", expand_by_default=False):
+            self._add_pictures(elements)
+
+    def _add_pictures(self, elements: Elements) -> None:
+        gui = elements.gui
+        upload = gui.add_upload_button(
+            "Choose a file",
+            icon=viser.Icon.UPLOAD,
+            hint="A panorama, twice as wide as high: .hdr, .exr, .png, .jpg. It is kept in the folder of the run.",
+        )
+        upload.on_upload(
+            elements.guarded(lambda: self.session.submit(UploadSurroundings(upload.value.name, upload.value.content)))
+        )
+        self.path = gui.add_text("Or a path", "", hint="Where a panorama lies on the machine of this session.")
+        elements.button(
+            "Put around", lambda: self.session.submit(SetSurroundings(self.path.value)), icon=viser.Icon.WORLD
+        )
+        elements.button(
+            "Hide what is far",
+            lambda: self.session.submit(HideFar()),
+            icon=viser.Icon.CLOUD_OFF,
+            hint="A scene's own sky covers what is put around it. One step of the history.",
+        )
 
     def _turn(self) -> None:
         self.session.submit(TurnSurroundings(self.yaw.value, self.exposure.value))
@@ -104,3 +124,12 @@ class SurroundingsTab:
             for slider, value in values + ([] if step is None else [(self.strength, step.strength)]):
                 if slider.value != value:
                     slider.value = value
+
+
+def _side_by_side(names: tuple[str, ...]) -> str:
+    """Small pictures of skies, as markdown: above the horizon, around the sun."""
+    pictures = [(to_display(sky(name, _ROWS))[: _ROWS * 5 // 8, : _ROWS * 5 // 4] * 255).byte() for name in names]
+    gap = torch.zeros(len(pictures[0]), _ROWS // 16, 3, dtype=torch.uint8)
+    row = torch.cat([part for picture in pictures for part in (picture, gap)][:-1], dim=1)
+    data = base64.b64encode(png(row.numpy())).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{", ".join(names)}" width="100%" />'

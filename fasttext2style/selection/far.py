@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras, looked_at
@@ -14,6 +14,11 @@ FAR = 6.0
 
 def far_away(gaussians: Gaussians, cameras: Cameras) -> Float[Tensor, " gaussians"]:
     """1 for what is farther than `FAR` from what the cameras look at, else 0."""
-    target = looked_at(cameras).to(gaussians.device)
+    return is_far(gaussians.means, cameras).float()
+
+
+def is_far(points: Float[Tensor, "points 3"], cameras: Cameras) -> Bool[Tensor, " points"]:
+    """Whether points in the world are farther than that."""
+    target = looked_at(cameras).to(points)
     reach = (cameras.centers.to(target) - target).norm(dim=1).median()
-    return ((gaussians.means - target).norm(dim=1) > FAR * reach).float()
+    return (points - target).norm(dim=1) > FAR * reach

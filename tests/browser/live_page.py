@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
 ARGUMENTS = [
     *("--no-sandbox", "--disable-dev-shm-usage", "--use-gl=angle", "--use-angle=swiftshader"),
@@ -53,7 +53,6 @@ class LivePage:
 
     def __init__(self, browser: Browser, address: str) -> None:
         self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        self.page.route("**/assets/index-*.js", _at_full_resolution)
         self.page.add_init_script(FEWER_FRAMES)
         self._sharp = False
         """The last picture that came was one of a scene at rest."""
@@ -152,11 +151,27 @@ class LivePage:
             "[...document.querySelectorAll('img')].filter(it => it.offsetParent && it.naturalWidth > 1).length"
         )
 
+    def place_of(self, button: str) -> Any:
+        """Where a button stands in the window: x, y, width and height."""
+        return self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.bounding_box()
+
     def lies_in_sight(self, button: str) -> bool:
-        """The whole of a button stands in the window, without scrolling."""
-        box = self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.bounding_box()
-        height = self.page.evaluate("innerHeight")
-        return box is not None and box["y"] >= 0 and box["y"] + box["height"] <= height
+        """The whole of a button stands in the window, without scrolling, and nothing before it."""
+        box, (width, height) = self.place_of(button), self.page.evaluate("[innerWidth, innerHeight]")
+        inside = box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= height
+        middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+        at_front = self.page.evaluate(
+            "([x, y]) => document.elementFromPoint(x, y)?.closest('button')?.textContent", middle
+        )
+        return inside and box["y"] >= 0 and at_front == button
+
+    def can_be_pressed(self, button: str) -> bool:
+        return self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.is_enabled()
+
+    def scroll_panel_to_its_end(self) -> None:
+        self.page.evaluate(
+            "document.querySelectorAll('*').forEach((it) => it.scrollTo({top: 1e6, behavior: 'instant'}))"
+        )
 
     def value(self, label: str) -> str:
         """What stands in a field."""
@@ -241,11 +256,3 @@ class LivePage:
 def difference(one: np.ndarray, other: np.ndarray) -> float:
     """Mean over all pixels and channels, of 255."""
     return float(np.abs(one - other).mean())
-
-
-def _at_full_resolution(route: Route) -> None:
-    """viser's page lowers its resolution where drawing is slow, as in software: no two pictures would be comparable."""
-    script = route.fetch().text()
-    adaptive = "devicePixelRatio*(.2+.8*"
-    assert adaptive in script, "viser's page has changed: look for setDpr in its sources"
-    route.fulfill(body=script.replace(adaptive, "devicePixelRatio*(1+0*"), content_type="text/javascript")

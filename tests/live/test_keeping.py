@@ -43,7 +43,7 @@ def test_a_step_in_force_by_a_share_is_told_as_such_and_one_at_0_is_out(session)
     scene.state.columns["features_dc"].copy_(after["features_dc"])
     assert session.do(jobs.Blend(1, 0.25)) and session.status.message == "gold: strength 25%."
     torch.testing.assert_close(scene.state.columns["features_dc"], ball_on_floor().sh_dc + 0.25)
-    assert session.do(jobs.Blend(1, 0.0)) and session.status.message == "Taken out: gold."
+    assert session.do(jobs.Blend(1, 0.0)) and session.status.message == "Switched off: gold."
     assert torch.equal(scene.state.columns["features_dc"], ball_on_floor().sh_dc)
 
 

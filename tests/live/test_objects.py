@@ -88,11 +88,25 @@ def test_an_object_that_is_chosen_a_little_differently_stays_one(session):
 
 @pytest.mark.parametrize("sentence, name", [("a bear made of gold", "bear"), ("turn the crate into ice", "crate"),
                                             ("paint the blue ball red", "blue ball"), ("gold", "object 1"),
-                                            ("mossy stone", "object 1"), ("make it red", "object 1")])  # fmt: skip
+                                            ("mossy stone", "object 1"), ("make it red", "object 1"),
+                                            ("a blue ball", "ball"), ("red ball", "ball"),
+                                            ("an old crate", "crate")])  # fmt: skip
 def test_an_object_is_called_what_its_first_sentence_calls_it(session, sentence, name):
     _do(session, BALL_ROWS)
     _paint(session, sentence)
     assert _names(session) == [(name, 1)]
+
+
+def test_an_object_without_a_noun_is_called_as_it_was_selected_or_by_a_later_sentence(session):
+    _do(session, BALL_ROWS)
+    scene = session.scene
+    scene.select(Selection((torch.arange(300) < 50).float(), '"the blue crate"'), '"the blue crate"')
+    _paint(session, "make it red")
+    assert _names(session) == [("crate", 1)]
+    _do(session, FLOOR_ROWS)
+    for sentence, name in (("make it red", "object 1"), ("a floor made of gold", "floor")):
+        _paint(session, sentence, belonging(scene))
+        assert _names(session)[1][0] == name
 
 
 def test_no_two_objects_are_called_alike(session):
@@ -187,7 +201,7 @@ def test_an_object_goes_back_to_its_original_look_as_a_step(session, monkeypatch
     # What has come takes no identity that something else had: steps know theirs by it.
     assert torch.equal(back.ids, edited["ids"][:BALL]) or back.ids.min() > edited["ids"].max()
     assert (back.selection == 1).all() and session.scene.selection.count == BALL
-    assert _names(session) == [("ball", 3), ("floor", 1)] and "looks as it was captured" in session.status.message
+    assert _names(session) == [("ball", 3), ("floor", 1)] and "has its original look" in session.status.message
     assert session.scene.history.steps[-1].thumbnail is not None
     _do(session, RestoreObject(ball.id))
     assert _names(session) == [("ball", 3), ("floor", 1)], "twice is once"

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from fasttext2style.live import jobs
+from fasttext2style.live.asked_color import plain_color
 from fasttext2style.live.grade import ApplyGrade, grade_of
 from fasttext2style.live.objects import objects_of
-from fasttext2style.live.paint import Paint, plain_color
+from fasttext2style.live.paint import Paint
 from fasttext2style.live.session import LiveSession
 from fasttext2style.scene.gaussians import SH_C0
 from fasttext2style.styling.grade_settings import Grade

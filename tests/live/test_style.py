@@ -8,8 +8,10 @@ import torch
 
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.live import jobs
+from fasttext2style.live.action import Order
+from fasttext2style.live.paint import Paint
 from fasttext2style.live.session import LiveSession
-from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings, rehearse
+from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings, rehearse, style_action
 from fasttext2style.scene.rasterize import render
 from fasttext2style.styling.growth import GrowthConfig
 from fasttext2style.styling.styler import ObjectStyler
@@ -37,6 +39,18 @@ def test_without_an_object_nothing_is_styled(session):
     assert not session.do(RED)
     assert "Nothing is selected" in session.status.message and session.status.failed
     assert same(bits(session), before) and not session.scene.history.steps
+
+
+def test_a_plain_color_is_painted_and_made_a_style_of_if_that_is_asked_for():
+    job = style_action(SETTINGS).buttons["Apply"]
+    painted = [type(job(Order(prompt, "quick", paints=True))) for prompt in ("a blue ball", "a blue ball of ice")]
+    assert painted == [Paint, ApplyStyle] and type(job(Order("blue", "quick"))) is ApplyStyle
+
+
+def test_a_color_that_did_not_come_is_said(session):
+    """Six steps do not make it green."""
+    assert session.do(BALL_ROWS) and session.do(ApplyStyle(SETTINGS, "green", preset="quick"))
+    assert "did not become green" in session.status.message and "Tint under Colors" in session.status.message
 
 
 def test_a_style_changes_the_object_alone_and_undo_brings_every_bit_back(session):

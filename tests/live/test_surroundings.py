@@ -14,11 +14,14 @@ from fasttext2style.guidance.tiny_encoder import TinyEncoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.live import jobs
+from fasttext2style.live.film import Film
 from fasttext2style.live.grade import ApplyGrade
 from fasttext2style.live.objects import objects_of
+from fasttext2style.live.pointing import Click
 from fasttext2style.live.surroundings import (
     EditSurroundings,
     HideFar,
+    SetSky,
     SetSurroundings,
     TurnSurroundings,
     UploadSurroundings,
@@ -238,7 +241,6 @@ def fibonacci(count: int) -> torch.Tensor:
 
 def test_a_sky_of_the_scenes_own_is_said_hidden_and_brought_back(walled, sky):
     before = bits(walled)
-    assert walled.do(SetSurroundings(str(sky))) and "covers it nearly everywhere" in walled.status.message
     assert walled.do(HideFar()), walled.status.message
     hidden, near = bits(walled), len(ball_on_floor())
     assert float(walled.scene.gaussians.opacities[near:].max()) < 0.01
@@ -246,9 +248,46 @@ def test_a_sky_of_the_scenes_own_is_said_hidden_and_brought_back(walled, sky):
     assert not objects_of(walled.scene), "what is far is no object"
     assert walled.do(SetSurroundings(str(sky))) and "where the scene leaves something free" in walled.status.message
     assert not walled.do(HideFar()) and "Nothing to be seen is farther" in walled.status.message
-    for _ in range(3):
+    for _ in range(2):
         assert walled.do(jobs.Undo())
     assert same(bits(walled), before)
+
+
+@pytest.mark.parametrize("job", [SetSky("sunset"), SetSurroundings])
+def test_what_is_put_around_takes_the_scenes_own_sky_out_of_sight_in_one_step(walled, sky, job):
+    before, near = bits(walled), len(ball_on_floor())
+    assert walled.do(job(str(sky)) if job is SetSurroundings else job), walled.status.message
+    assert "own sky is hidden with it" in walled.status.message
+    assert float(walled.scene.gaussians.opacities[near:].max()) < 0.01 and _around(walled) is not None
+    assert torch.equal(bits(walled)["opacities"][:near], before["opacities"][:near])
+    assert not objects_of(walled.scene) and shown_step(walled.scene) is not None
+    assert not walled.do(Film()) and "Nothing is selected" in walled.status.message, "a sky is nothing to go around"
+    again = History.open(walled.scene.history.folder)
+    assert len(again.steps) == 1
+    assert walled.do(SetSky("night")) and "own sky" not in walled.status.message, "there is none to be seen any more"
+    for _ in range(2):
+        assert walled.do(jobs.Undo())
+    assert same(bits(walled), before) and _around(walled) is None
+
+
+def test_a_sky_is_what_an_edit_by_a_sentence_starts_from(session, encoder):
+    assert session.do(SetSky("clear noon")), session.status.message
+    light = _around(session)
+    assert session.do(_edit(encoder)), session.status.message
+    assert not torch.equal(_around(session), light) and name_of(session.scene) == "gold"
+    assert not session.do(SetSky("plaid")) and "clear noon, golden hour, sunset" in session.status.message
+
+
+def test_a_color_that_surroundings_did_not_get_is_said(session, encoder):
+    session.do(SetSky("clear noon"))
+    assert session.do(_edit(encoder, "green")) and "did not become green" in session.status.message
+
+
+def test_a_click_into_a_sky_selects_no_scrap_of_it(walled):
+    click = Click((0.0, -1.4, 0.3), (0.0, 0.0, 1.0), combine="new")
+    assert not walled.do(click) and "Nothing there but what is far away" in walled.status.message
+    assert not walled.scene.history.steps
+    assert walled.do(jobs.SelectEverything()) and walled.do(replace(click, combine="take away")), walled.status.message
 
 
 def test_a_room_that_is_looked_at_from_its_middle_is_no_sky(tmp_path):

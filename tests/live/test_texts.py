@@ -18,6 +18,7 @@ from fasttext2style.live.texts import (
     edit_text,
     export_text,
     object_text,
+    save_text,
     selections_text,
     status_text,
 )
@@ -110,10 +111,10 @@ def test_selections_are_listed_the_newest_first_and_undone_ones_are_struck_throu
     [
         ({}, "00:00, took 12 s"),
         ({"settings": {"round": 3}}, "00:00, round 3, took 12 s"),
-        ({"strength": 0.0, "active": False}, "**taken out**, 00:00, took 12 s"),
+        ({"strength": 0.0, "active": False}, "**off**, 00:00, took 12 s"),
         ({"seconds": 0.0}, "00:00"),
     ],
-    ids=["a style", "a round", "taken out", "at once"],
+    ids=["a style", "a round", "switched off", "at once"],
 )
 def test_an_edit_says_what_it_was_and_when(changes, facts):
     assert _shown(edit_text, replace(EDIT, **changes)) == f"**gold**  \n{facts}"
@@ -126,6 +127,17 @@ def test_an_edit_has_its_sentence_and_its_picture(tmp_path):
     assert base64.b64decode(data) == (tmp_path / "thumbnail.png").read_bytes() and "a long sentence" in html.unescape(
         said
     )
+
+
+def test_a_run_says_how_it_is_opened_again_and_what_nerfstudio_takes(tmp_path):
+    folder = tmp_path / "my run"
+    folder.mkdir()
+    for config in (False, True):
+        if config:
+            (folder / "config.yml").touch()
+        said = _shown(save_text, folder).replace("\u2060", "")
+        assert f"ft2s live '{folder}'" in said and ("ns-viewer" in said) == config
+    assert f"ns-viewer --load-config '{folder / 'config.yml'}'" in said
 
 
 def test_names_and_messages_are_plain():

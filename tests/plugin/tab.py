@@ -30,6 +30,8 @@ class Tab:
         """Id -> markdown."""
         self.nodes: dict[str, dict[str, Any]] = {}
         """Name -> what stands in the scene under it."""
+        self.downloads: dict[str, bytes] = {}
+        """Name -> content of what the page was given to keep, as far as it has come."""
         self._by_id: dict[str, dict[str, Any]] = {}
         self._server, self._said = server, 0
         self._socket = connect(f"ws://127.0.0.1:{server.get_port()}", max_size=None, compression=None)
@@ -125,6 +127,11 @@ class Tab:
             self._by_id.pop(message["id"], None)
             self.texts.pop(message["id"], None)
             self.elements = {label: it for label, it in self.elements.items() if it["id"] != message["id"]}
+        elif message["type"] == "FileTransferStart":
+            self._by_id[message["transfer_uuid"]] = message
+            self.downloads[message["filename"]] = b""
+        elif message["type"] == "FileTransferPart":
+            self.downloads[self._by_id[message["transfer_uuid"]]["filename"]] += message["content"]
         elif "id" in message and "label" in message:
             self._by_id[message["id"]] = self.elements[message["label"]] = message
         elif message["type"] == "GuiAddMarkdownMessage":

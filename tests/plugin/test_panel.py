@@ -4,6 +4,7 @@ A tab says over the websocket what a page would say; the session does not run, s
 """
 
 import base64
+import gzip
 import html
 import io
 import itertools
@@ -11,15 +12,20 @@ import math
 import socket
 import threading
 import time
+import urllib.request
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import viser
 from nerfstudio.viewer.utils import get_camera
 from PIL import Image
 from viser._messages import GuiUpdateMessage
 
+from fasttext2style.captures.style_pictures import StylePicture
+from fasttext2style.envmaps.skies import SKIES
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
 from fasttext2style.live.film import Film
@@ -30,6 +36,7 @@ from fasttext2style.live.pointing import Click, ClickAgain, Draw
 from fasttext2style.live.session import Job, LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle
 from fasttext2style.live.style_picture import RemovePicture, UploadPicture
+from fasttext2style.live.surroundings import SetSky
 from fasttext2style.plugin.viewer.run_live import open_session
 from fasttext2style.plugin.viewer.viewer import LiveViewer
 from fasttext2style.scene.files.ply import write_ply
@@ -97,7 +104,7 @@ def opened(tmp_path_factory):
 
 
 SETTINGS = ("Mouse", "Selection", "Tolerance", "Size %", "Highlight", "Words", "Ideas", "Sentence", "Speed", "Quality",
-            "Changes", "Show", "Export", "Format", "File")  # fmt: skip
+            "Changes", "Plain color", "Show", "Export", "Format", "File")  # fmt: skip
 
 
 @pytest.fixture()
@@ -214,7 +221,7 @@ def test_looking_around_asks_for_nothing(live):
 @pytest.mark.parametrize("combine", COMBINATIONS)
 def test_finding_and_words_are_combined_as_asked(live, combine):
     live.tab.set("Selection", combine)
-    live.tab.press_one_of("Find", "Main object")
+    live.tab.press_one_of("Find", "Main")
     assert live.asked() == [jobs.SelectAutomatic(combine)]
     live.tab.set("Words", "the blue crate")
     live.tab.press("Select by words")
@@ -224,16 +231,14 @@ def test_finding_and_words_are_combined_as_asked(live, combine):
 @pytest.mark.parametrize(
     ("group", "button", "job"),
     [
-        ("Or", "All", jobs.SelectEverything()),
-        ("Or", "Clear", jobs.SelectNothing()),
+        ("Instead", "All", jobs.SelectEverything()),
+        ("Find", "Clear", jobs.SelectNothing()),
         ("Edge", "Grow", jobs.Reshape("grow")),
         ("Edge", "Shrink", jobs.Reshape("shrink")),
-        ("Or", "Invert", jobs.Reshape("invert")),
+        ("Instead", "Invert", jobs.Reshape("invert")),
         ("Pieces", "Largest only", jobs.Reshape("largest part")),
-        ("Find", "Main object", jobs.SelectAutomatic("new")),
-        ("Find", "Another", jobs.SelectAutomatic("new", another=True)),
-        ("Steps", "Undo", jobs.Undo()),
-        ("Steps", "Redo", jobs.Redo()),
+        ("Find", "Main", jobs.SelectAutomatic("new")),
+        ("Find", "Other", jobs.SelectAutomatic("new", another=True)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -319,13 +324,17 @@ def test_apply_takes_sentence_speed_quality_and_what_changes(live, speed, qualit
     assert (asked.prompt, asked.speed, asked.preset, asked.form) == ("a bear made of ice", speed, quality, form)
 
 
-def test_a_plain_color_can_be_painted_and_another_sentence_cannot(live):
-    for sentence, offered in (("make the ball blue", True), ("a bear made of gold", False), ("red", True)):
-        live.tab.set("Sentence", sentence)
-        shown = lambda offered=offered: live.tab.elements["Paint it that color"]["visible"] == offered  # noqa: E731
-        live.tab.until(shown, "the button to come or go")
-    live.tab.press("Paint it that color")
-    assert live.asked() == [Paint("red")]
+def test_a_plain_color_is_painted_unless_a_style_or_a_picture_is_wanted(live):
+    live.tab.set("Sentence", "a blue ball")
+    live.tab.press("Apply")
+    assert live.asked() == [Paint("a blue ball")]
+    live.tab.set("Plain color", "a style")
+    live.tab.press("Apply")
+    assert type(live.asked()[0]) is ApplyStyle
+    live.tab.set("Plain color", "painted")
+    live.session.scene.style_picture = StylePicture("gold.png", np.zeros((4, 4, 4), np.uint8))
+    live.tab.press("Apply")
+    assert type(live.asked()[0]) is ApplyStyle
 
 
 def test_the_sentence_of_the_command_line_stands_there_at_first(live):
@@ -334,7 +343,7 @@ def test_the_sentence_of_the_command_line_stands_there_at_first(live):
 
 
 def test_stop_forgets_what_waits(live):
-    live.tab.press_one_of("Or", "All")
+    live.tab.press_one_of("Instead", "All")
     live.tab.until(lambda: bool(live.session.status.waiting), "a job")
     live.tab.press("Stop")
     live.tab.until(lambda: not live.session.status.waiting, "nothing to wait")
@@ -353,24 +362,34 @@ class Waiting:
             time.sleep(0.01)
 
 
-def test_pause_resume_and_stop_are_there_while_there_is_something_to_pause(live):
-    """And each takes the place of the other."""
+def test_pause_resume_and_stop_can_be_pressed_while_there_is_something_to_pause(live):
+    """And nothing comes or goes meanwhile, but Resume in the place of Pause."""
     tab, session = live.tab, live.session
 
     def shown() -> set[str]:
         return {label for label in ("Pause", "Resume", "Stop") if tab.elements[label]["visible"]}
 
+    def can_be_pressed() -> set[str]:
+        return {label for label in shown() if not tab.elements[label]["disabled"]}
+
+    assert shown() == {"Pause", "Stop"} and not can_be_pressed()
     running = threading.Thread(target=session.do, args=(Waiting(),), daemon=True)
     running.start()
-    tab.until(lambda: shown() == {"Pause", "Stop"}, "Pause and Stop")
+    tab.until(lambda: can_be_pressed() == {"Pause", "Stop"}, "Pause and Stop")
     tab.press("Pause")
-    tab.until(lambda: shown() == {"Resume", "Stop"} and tab.says("**paused**"), "Resume")
+    tab.until(lambda: can_be_pressed() == {"Resume", "Stop"} and tab.says("**paused**"), "Resume")
     assert session.status.paused
     tab.press("Resume")
-    tab.until(lambda: shown() == {"Pause", "Stop"} and not session.status.paused, "Pause again")
+    tab.until(lambda: can_be_pressed() == {"Pause", "Stop"} and not session.status.paused, "Pause again")
     tab.press("Stop")
     running.join(60)
-    tab.until(lambda: not shown() and tab.says("Stopped after"), "the end")
+    tab.until(lambda: not can_be_pressed() and shown() == {"Pause", "Stop"} and tab.says("Stopped after"), "the end")
+
+
+@pytest.mark.parametrize(("button", "job"), [("Undo", jobs.Undo()), ("Redo", jobs.Redo())])
+def test_undo_and_redo_are_always_in_sight(live, button, job):
+    live.tab.press(button)
+    assert live.asked() == [job]
 
 
 # --- 3. compare, history, keep ---------------------------------------------------------------------------------------
@@ -389,6 +408,13 @@ def test_show_chooses_what_the_viewer_renders_and_the_page_is_told(live, choice,
     assert panel.split_output_render == (right or panel.split_output_render)
     live.tab.until(lambda: live.tab.told().get("look") == choice, "the page to be told")
     assert (live.tab.told()["split"] is not None) == bool(right)
+
+
+def test_compare_puts_before_beside_after_and_takes_it_away_again(live):
+    for expected in ("after | before", "after"):
+        live.tab.press("Compare")
+        live.tab.until(lambda it=expected: live.tab.told().get("look") == it, expected)
+        live.tab.until(lambda it=expected: live.tab.elements["Show"]["value"] == it, "the menu to say so")
 
 
 def test_a_tab_that_opens_while_one_compares_changes_nothing_on_the_right(live):
@@ -432,7 +458,7 @@ def _has_row(tab: Tab, name: str) -> bool:
 def test_each_edit_has_a_strength_and_a_bin_of_its_own(edited):
     ids = {step.name: step.id for step in edited.session.scene.history.steps if step.kind == "edit"}
     for name, strength in (("gold (old)", 0.4), ("ice ] {1}", 0.7)):
-        slider, out = _in_row(edited.tab, name, "Strength"), _in_row(edited.tab, name, "Take out")
+        slider, out = _in_row(edited.tab, name, "Strength"), _in_row(edited.tab, name, "Switch off")
         assert slider["value"] == 1.0, "what was done to another step is not left over here"
         edited.tab._send(GuiUpdateMessage(slider["id"], {"value": strength}))
         assert edited.asked() == [jobs.Blend(ids[name], strength)]
@@ -661,7 +687,7 @@ def test_sliders_of_colors_say_what_they_say(live, label, value, field):
     (asked,) = live.asked()
     assert asked == ApplyGrade(replace(Grade(), **{field: value}, tint_color=asked.grade.tint_color))
     assert asked.grade.tint_color == pytest.approx(Grade().tint_color, abs=1 / 255)
-    live.tab.press("As it was")
+    live.tab.press("Reset the sliders")
     assert live.asked()[-1].grade.is_neutral
 
 
@@ -711,6 +737,36 @@ def test_write_file_exports_what_was_chosen_in_the_format_that_was_chosen(live, 
     live.tab.set("File", "my bear")
     live.tab.press("Write file")
     assert live.asked() == [jobs.Export(what, format, "my bear")]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_export_is_given_to_the_tab_that_asked_for_it(live, closed):
+    """Whole, and to no other tab; one that was closed meanwhile is no reason to fail."""
+    asking, exports = Tab(live.shown.server), live.session.scene.folder / "exports"
+    asking.until(lambda: "Write file" in asking.elements, "the whole panel")
+    asking.set("File", "given")
+    asking.press("Write file")
+    (asked,) = live.asked()
+    if closed:
+        asking.close()
+        live.tab.until(lambda: len(live.shown.server.get_clients()) == 1, "one tab")
+    assert live.session.do(asked), live.session.status.message
+    if closed:
+        assert str(exports) in live.session.status.message
+    else:
+        asking.until(lambda: asking.downloads.get("given.ply") == (exports / "given.ply").read_bytes(), "the file")
+        assert "given.ply, in the downloads" in live.session.status.message
+        asking.close()
+        live.tab.until(lambda: len(live.shown.server.get_clients()) == 1, "one tab")
+    assert not live.tab.downloads
+
+
+def test_a_sky_is_chosen_by_the_button_under_its_picture(live):
+    """Three in a row, all of them of one menu."""
+    rows = [it for it in live.tab._by_id.values() if {"Sunset", "Studio"} & set(it.get("options", ()))]
+    assert [name.lower() for row in rows for name in row["options"]] == list(SKIES)
+    live.tab._send(GuiUpdateMessage(rows[0]["id"], {"value": "Sunset"}))
+    assert live.asked() == [SetSky("sunset")]
 
 
 def test_save_saves(live):
@@ -784,6 +840,23 @@ def test_only_its_own_page_may_drive_a_session(live, host, origin, comes_in):
         client.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         answer = client.recv(12).decode()
     assert answer == ("HTTP/1.1 101" if comes_in else "HTTP/1.1 403")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_the_page_does_not_lower_the_resolution_of_the_scene_for_ever(live, encoding):
+    """As viser's would where it draws slowly; this is what its script says now."""
+    (script,) = Path(viser.__file__).parent.glob("client/build/assets/index-*.js")
+    assert b"devicePixelRatio*(.2+.8*" in script.read_bytes(), (
+        "viser's page has changed: look for setDpr in its sources"
+    )
+    request = urllib.request.Request(f"http://127.0.0.1:{live.shown.server.get_port()}/assets/{script.name}")
+    request.add_header("Accept-Encoding", encoding)
+    with urllib.request.urlopen(request) as answer:
+        served = answer.read()
+        zipped = answer.headers["Content-Encoding"] == "gzip"
+    served = gzip.decompress(served) if zipped else served
+    assert zipped == (encoding == "gzip") and b"devicePixelRatio*(.2+.8*" not in served
+    assert abs(len(served) - script.stat().st_size) < 10
 
 
 @pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 200), ("localhost", 200), ("evil.example", 403)])

@@ -1,4 +1,7 @@
-"""viser 0.2.7 lets every page of the web connect. While the viewer opens, its server is told to look who comes."""
+"""viser 0.2.7 lets every page of the web connect. While the viewer opens, its server is told to look who comes.
+
+The page that it serves is a little different from viser's, too: see sharp_page.py.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 import websockets.server
 from nerfstudio.configs.base_config import ViewerConfig
 
+from fasttext2style.plugin.host.sharp_page import sharp
 from fasttext2style.trust.visitors import names_of, refusal
 
 
@@ -28,7 +32,11 @@ def own_pages_only(config: ViewerConfig) -> Iterator[None]:
             why = refusal(_one(headers, "Host"), _one(headers, "Origin"), names, any_ip or config.make_share_url)
             if why and not (config.make_share_url and _is_shared(headers)):
                 return http.HTTPStatus.FORBIDDEN, {"Content-Type": "text/plain; charset=utf-8"}, why.encode()
-            return None if process_request is None else await process_request(path, headers)
+            answer = None if process_request is None else await process_request(path, headers)
+            if answer is None or not path.partition("?")[0].endswith(".js"):
+                return answer
+            status, about, script = answer
+            return status, about, sharp(script, about.get("Content-Encoding") == "gzip")
 
         return serve(handler, *arguments, process_request=check, **options)
 

@@ -1,0 +1,52 @@
+"""What stays in sight wherever one scrolls: what is being done and how far it is; undo, redo, compare, pause, stop.
+
+Nothing in it comes or goes, so that no button moves from under the mouse: what cannot be pressed now is greyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fasttext2style.live import jobs
+from fasttext2style.live.session import Status
+from fasttext2style.live.texts import status_text
+from fasttext2style.panel.elements import Elements
+
+_SAID = '<span className="ft2s-said"></span>'
+"""By which page.js finds all this, to keep it in sight and in a row."""
+
+
+class TopBar:
+    """Its elements, and what they ask for.
+
+    Args:
+        elements: makes them.
+        on_compare: called when somebody wants to see before and after beside each other, or no longer.
+        button: the one that starts an edit, for who does not know how to begin.
+        order: where it stands among all that the viewer shows.
+    """
+
+    def __init__(self, elements: Elements, on_compare: Callable[[], object], button: str, order: float) -> None:
+        gui, session = elements.gui, elements.session
+        self._button = button
+        with gui.add_folder("", order=order):
+            self._said = gui.add_markdown("")
+            self._progress = gui.add_progress_bar(0.0)
+            for label, callback in (
+                ("Undo", lambda: session.submit(jobs.Undo())),
+                ("Redo", lambda: session.submit(jobs.Redo())),
+                ("Compare", on_compare),
+            ):
+                elements.button(label, callback, color="gray")
+            self._pause = elements.button("Pause", session.pause, disabled=True, color="gray")
+            self._resume = elements.button("Resume", session.resume, visible=False)
+            self._stop = elements.button("Stop", session.stop, disabled=True, color="red")
+
+    def show(self, status: Status) -> None:
+        """Say what the session does."""
+        steps = status.steps
+        self._said.content = f"{_SAID}{status_text(status, self._button)}"
+        self._progress.value = 100 * steps.done / steps.total if steps.total else 0.0
+        self._stop.disabled = not status.job
+        self._pause.disabled = steps.total == 0
+        self._pause.visible, self._resume.visible = not status.paused, status.paused
