@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from fasttext2style.guidance.local_colors import Palette
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -72,4 +74,17 @@ class HasNegatives(Protocol):
 
     def embed_negatives(self, texts: list[str]) -> Float[Tensor, "texts embedding"]:
         """Unit-norm embeddings of what a picture should not be taken for."""
+        ...
+
+
+@runtime_checkable
+class KnowsColors(Protocol):
+    """An encoder that can say which colours a text asks for: they are put where they belong (see `local_colors`)."""
+
+    def palette(self, text: str) -> Palette | None:
+        """None: the text says nothing of colours."""
+        ...
+
+    def embed_patterns(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views embedding"]:
+        """As `embed_images`, but gradients of colour do not reach the pixels."""
         ...

@@ -16,8 +16,9 @@ from fasttext2style.guidance.augment import (
     sample_patch_grids,
     take_patches,
 )
-from fasttext2style.guidance.encoder import TextImageEncoder
+from fasttext2style.guidance.encoder import KnowsColors, TextImageEncoder
 from fasttext2style.guidance.image_losses import Content, load_content_loss
+from fasttext2style.guidance.local_colors import local_colors
 from fasttext2style.guidance.prompts import embed_prompt
 from fasttext2style.guidance.text_loss import Compared, load_text_losses
 from fasttext2style.trust.text import check_text
@@ -41,6 +42,9 @@ class TextStyleConfig:
     """Negative words drawn from the bank by the run's seed (the paper's ten texts include the prompt)."""
     negatives: tuple[str, ...] = ()
     """Negative texts of your own instead of drawn ones: what the object should not look like."""
+    color_weight: float = 1000.0
+    """Weight of the palette that the encoder knows of the prompt, put where the pattern has it (encoder offline; see
+    guidance/local_colors.py); not with a composite. 0 leaves colours to the text loss."""
     source_text: str = "a photo"
     """What the original shows, for the directional loss, such as "a bear"."""
     patches_per_view: int = 2
@@ -70,7 +74,7 @@ class TextStyleConfig:
         for text in (*self.negatives, self.source_text):
             check_text(text, "A text of the objective")
         load_text_losses(self.loss)
-        for name in ("text_weight", "directional_weight", "content_weight", "noise"):
+        for name in ("text_weight", "directional_weight", "content_weight", "color_weight", "noise"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"objective.{name} must be 0 or more, got {getattr(self, name)}.")
         if not 0 < self.temperature < math.inf:
@@ -104,6 +108,13 @@ class TextStyleObjective:
         self.negatives, self.warning = texts.negatives, texts.warning
         self._texts = texts.embeddings.to(device)
         self._source_text = encoder.embed_texts([config.source_text])[0].to(device)
+        self._palette, self._embed = None, encoder.embed_images
+        if isinstance(encoder, KnowsColors) and config.color_weight:
+            self._palette = encoder.palette(prompt)
+        if self._palette is not None and isinstance(encoder, KnowsColors):
+            self._embed = encoder.embed_patterns
+            if self._palette.alone:  # nothing but words to get away from, which leave stripes of their own
+                self._embed = torch.no_grad()(encoder.embed_images)
         self._content = None
         if config.content != "none":
             self._content = load_content_loss(config.content, encoder, config.content_weights, device)
@@ -131,7 +142,7 @@ class TextStyleObjective:
 
         def embed(pictures: Tensor, opacities: Tensor) -> Tensor:
             patches = take_patches(torch.cat([pictures, opacities], -1), grids, side)
-            return self.encoder.embed_images(patches[..., :3] + (1 - patches[..., 3:]) * backgrounds + noise)
+            return self._embed(patches[..., :3] + (1 - patches[..., 3:]) * backgrounds + noise)
 
         @torch.no_grad()
         def embed_originals() -> Tensor:
@@ -145,6 +156,8 @@ class TextStyleObjective:
             if value.shape != ():
                 raise ValueError(f"The text loss {name!r} should give one number, it gave {list(value.shape)}.")
             losses[name] = losses.get(name, 0) + getattr(config, weight) * value
+        if self._palette is not None:
+            losses["colors"] = config.color_weight * local_colors(images, alphas, self._palette)
         if self._content is not None:
             losses["content"] = config.content_weight * self._content(images, originals)
         return losses

@@ -7,7 +7,7 @@ cameras cropped to the object, and only the object's Gaussians rendered.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -116,7 +116,9 @@ class ObjectStyler:
         self.generator = torch.Generator(device=device).manual_seed(seed)
         self.objective = None
         if picture is None or prompt.strip():
-            self.objective = TextStyleObjective(config.objective, encoder, prompt, device, seed)
+            # A composite shows more than the object, whose colours these are.
+            asked = replace(config.objective, color_weight=0.0) if config.composite else config.objective
+            self.objective = TextStyleObjective(asked, encoder, prompt, device, seed)
         self.anchor = edit.original
         # Filled when a view's turn comes: the first step need not wait for all of them.
         shape = (len(self.views), self.size, self.size)

@@ -13,10 +13,12 @@ from fasttext2style.evaluation.graders import second_judge
 from fasttext2style.guidance import load
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import load_encoder
+from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
 from fasttext2style.guidance.offline import packages
 from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, offline_is_here, packaged
-from fasttext2style.guidance.offline.palette import NAMED, direction, oklab, palette_of, pure
+from fasttext2style.guidance.offline.palette import NAMED, Painted, direction, mixed, palette_of, pure, unmixed
 from fasttext2style.guidance.offline.sentences import foreign, parts_of
+from fasttext2style.guidance.oklab import oklab, oklab_of
 from fasttext2style.guidance.prompts import check_prompt, embed_prompt
 
 TRAINING = Path(__file__).parents[2] / "examples" / "train_offline_encoder"
@@ -280,3 +282,65 @@ def test_the_judge_is_the_other_one_if_it_knows_the_words():
     assert second_judge(tiny, "covered in strawberries", "cpu").name == "offline"
     assert second_judge(encoder(), "made of gold", "cpu").name == "tiny"
     assert second_judge(encoder(), "covered in strawberries", "cpu") is None
+
+
+# --- colours of sentences
+
+
+def test_what_was_mixed_is_unmixed():
+    colours = Painted(torch.tensor([NAMED["black"], NAMED["tan"], NAMED["amber"]]) / 255, torch.tensor([0.3, 0.4, 0.3]))
+    found = unmixed(mixed(colours))
+    assert torch.allclose(found.rgb, colours.rgb) and torch.allclose(found.shares, colours.shares, atol=0.02)
+
+
+@needs_extra
+@pytest.mark.parametrize(
+    "sentence, names",
+    [
+        ("a red bear", {"red"}),
+        ("zebra stripes", {"black", "white"}),
+        ("a red zebra", {"red", "black"}),
+        ("a blue dalmatian", {"blue", "white"}),
+        ("blue tiger stripes", {"blue", "black"}),
+        ("red and yellow stripes", {"red", "yellow"}),
+        ("knitted from red wool", {"red"}),
+        ("leopard print", {"black", "dark brown", "tan", "amber"}),
+        ("covered in strawberries", {"red", "green", "pale yellow"}),
+    ],
+)
+def test_a_sentence_has_the_colours_of_its_look_or_those_asked_for_beside_its_black_or_white(sentence, names):
+    palette = encoder().palette(sentence)
+    assert palette is not None and float(palette.shares.sum()) == pytest.approx(1, abs=1e-4)
+    bins = oklab_of(torch.tensor(list(NAMED.values())) / 255)
+    nearest = torch.cdist(palette.colors, bins).argmin(1).tolist()
+    assert {list(NAMED)[number] for number in nearest} == names
+
+
+@needs_extra
+def test_patterns_have_the_same_numbers_and_leave_colours_alone():
+    images = torch.rand(1, 112, 112, 3, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+    patterns = encoder().embed_patterns(images)
+    assert torch.allclose(patterns, encoder().embed_images(images), atol=1e-5)
+    palette = patterns[..., -pure().shape[1] :]
+    assert not palette.requires_grad or not bool(torch.autograd.grad(palette.sum(), images, allow_unused=True)[0])
+
+
+@needs_extra
+def test_the_objective_puts_colours_where_the_pattern_has_them():
+    images, alphas = torch.full((1, 64, 64, 3), 0.5), torch.ones(1, 64, 64, 1)
+    for weight, names in ((100.0, {"text", "colors"}), (0.0, {"text"})):
+        config = TextStyleConfig(patches_per_view=0, color_weight=weight, negatives=("table",))
+        objective = TextStyleObjective(config, encoder(), "a red zebra")
+        losses = objective(images, alphas, images, alphas, torch.Generator().manual_seed(0))
+        assert set(losses) == names
+
+
+@needs_extra
+def test_a_colour_alone_leaves_no_pattern():
+    """Away from the negatives is no way to a plain red: it left stripes."""
+    images = torch.full((1, 64, 64, 3), 0.5, requires_grad=True)
+    alphas = torch.ones(1, 64, 64, 1)
+    objective = TextStyleObjective(TextStyleConfig(patches_per_view=0, negatives=("table",)), encoder(), "a red bear")
+    losses = objective(images, alphas, images.detach(), alphas, torch.Generator().manual_seed(0))
+    sum(losses.values()).backward()
+    assert float(images.grad.std(dim=(0, 1, 2)).max()) < 0.1 * float(images.grad.abs().mean())

@@ -19,12 +19,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from fasttext2style.guidance.encoder import Coverage
+from fasttext2style.guidance.local_colors import Palette
 from fasttext2style.guidance.offline.image_tower import load_image_tower
 from fasttext2style.guidance.offline.knowledge import Looks, centred, centred_rows, fitted, load_knowledge
 from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, TEXT_WEIGHTS, TOKENIZER, packaged
-from fasttext2style.guidance.offline.palette import NAMED, SPREADS, direction, palette_of, votes
+from fasttext2style.guidance.offline.palette import NAMED, SPREADS, Painted, direction, mixed, palette_of, unmixed
 from fasttext2style.guidance.offline.sentences import COLOURS, FILLERS, SHADES, Parts, foreign, parts_of, words_of
 from fasttext2style.guidance.offline.text_tower import TextTower
+from fasttext2style.guidance.oklab import oklab_of
 
 RESOLUTION = 112
 RESOLUTIONS = (96, 224)
@@ -38,6 +40,9 @@ HUE = 0.1
 PUSH = 150.0
 """Factor of the gradient, not of the value, of the palette. A pattern's gradients are a hundred times as large and
 of either sign: an optimiser that scales its steps by their size, as Adam does, would not see that of the colours."""
+
+SOME_COLOURS = 0.2
+"""Length of a predicted palette from which on it says something."""
 
 KNOWN = 0.5
 """Confidence from which on a word counts as known."""
@@ -137,11 +142,32 @@ class OfflineEncoder:
     def embed_images(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views embedding"]:
         """Unit embeddings, differentiable to the pixels; of other sizes than `resolution`: resized, antialiased."""
         pixels = self._prepared(images)
-        seen = self._tower(_hue_held(pixels))
+        return self._seen(_hue_held(pixels, HUE), pixels.detach() + PUSH * (pixels - pixels.detach()))
+
+    def embed_patterns(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views embedding"]:
+        """The same numbers; their gradients are those of the pattern alone."""
+        pixels = self._prepared(images)
+        return self._seen(_hue_held(pixels, 0.0), pixels.detach())
+
+    def _seen(self, pixels: Tensor, coloured: Tensor) -> Float[Tensor, "views embedding"]:
+        seen = self._tower(pixels)
         textures = texture_of(seen.statistics, self._projection, self._mean, self._deviation)
-        pushing = pixels.detach() + PUSH * (pixels - pixels.detach())
-        parts = (centred(seen.pooled), textures, palette_of(pushing))
+        parts = (centred(seen.pooled), textures, palette_of(coloured))
         return torch.cat([length * part for length, part in zip(EYES, parts)], -1)
+
+    @torch.no_grad()
+    def palette(self, text: str) -> Palette | None:
+        """Colours of what `text` asks for; None if it says nothing of colours."""
+        parts, painted = self.parts(text), None
+        if parts.look:
+            roots = self.looks(self.text_tower.phrases([parts.look])).palettes[0]
+            if float(roots.norm()) > SOME_COLOURS:
+                painted = unmixed(functional.normalize(roots, dim=-1).square())
+        if parts.colours:
+            painted = recoloured(painted, parts.colours)
+        if painted is None:
+            return None
+        return Palette(oklab_of(painted.rgb).to(self.device), painted.shares.to(self.device), not parts.look)
 
     def image_features(self, images: Float[Tensor, "views height width 3"]) -> list[Float[Tensor, "views c h w"]]:
         """Maps at 1/8 and 1/16 of `resolution`."""
@@ -236,7 +262,8 @@ class OfflineEncoder:
         lengths = [min(1.0, float(part.norm())) for part in (things, textures, roots)]
         shares = functional.normalize(roots, dim=-1).square()
         if colours:
-            shares, lengths[2] = recoloured(shares if look else None, colours), 1.0
+            painted = recoloured(unmixed(shares) if look and lengths[2] > SOME_COLOURS else None, colours)
+            shares, lengths[2] = mixed(painted), 1.0
         elif not any(lengths):
             lengths[2] = 1.0  # the palette of no colour in particular
         parts = (
@@ -256,13 +283,13 @@ class OfflineEncoder:
         return pixels
 
 
-def _hue_held(pixels: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views 3 height width"]:
-    """The same pixels; gradients reach them as changes of brightness, and of hue by a share of `HUE`.
+def _hue_held(pixels: Float[Tensor, "views 3 height width"], share: float) -> Float[Tensor, "views 3 height width"]:
+    """The same pixels; gradients reach them as changes of brightness, and of hue by a share.
 
     The network is nearly blind to overall colour, but optimised freely it leaves a fine noise of all hues.
     """
     brightness = pixels.mean(1, keepdim=True)
-    moving = HUE * pixels + (1 - HUE) * brightness
+    moving = share * pixels + (1 - share) * brightness
     return pixels.detach() + moving - moving.detach()
 
 
@@ -276,28 +303,33 @@ def texture_of(
     return functional.normalize(torch.tanh((statistics - mean) / deviation / 2) @ projection.mT, dim=-1)
 
 
-def recoloured(shares: Float[Tensor, " palette"] | None, colours: tuple[str, ...]) -> Float[Tensor, " palette"]:
-    """Shares of a look that is asked for in other colours: they, beside the darkest or lightest of its own.
+def recoloured(own: Painted | None, colours: tuple[str, ...]) -> Painted:
+    """A look that is asked for in other colours: they, beside the black and white of its own.
 
-    "A red zebra" is red and black, or red and white: its pattern needs a second colour. Without a look (None) the
-    colours alone.
+    Blue tiger stripes are blue and black. Of a look of nothing but black and white the one that is farther from the
+    asked colour stays: a red zebra is red and black. Several colours make the pattern by themselves.
     """
-    asked = torch.stack([_shares(colour) for colour in colours]).mean(0)
-    if shares is None:
+    bins = [_shaded(colour) for colour in colours]
+    asked = Painted(torch.cat(bins), torch.cat([torch.full((len(rgb),), 1 / len(rgb) / len(bins)) for rgb in bins]))
+    if own is None or len(colours) > 1:
         return asked
-    greys = torch.tensor([name in ("black", "dark grey", "white", "light grey") for name in NAMED]).repeat(len(SPREADS))
-    own = shares * greys
-    # Of the narrow bins alone: the wide ones have some of everything.
-    pattern = float(own[: len(NAMED)].sum() / shares[: len(NAMED)].sum().clamp(min=1e-6)) > 0.5
-    return 0.65 * asked + 0.35 * shares if pattern else asked
+    light = oklab_of(asked.rgb)[:, 0].mean() < 0.5
+    extremes = own.rgb.amax(1) - own.rgb.amin(1) < 0.05
+    extremes &= (own.rgb.mean(1) < 0.3) | (own.rgb.mean(1) > 0.9)
+    if float(own.shares[extremes].sum()) > 0.75:
+        extremes &= (own.rgb.mean(1) > 0.5) == light
+    kept = own.shares[extremes]
+    if float(kept.sum()) < 0.2:
+        return asked
+    return Painted(torch.cat([asked.rgb, own.rgb[extremes]]), torch.cat([asked.shares * (1 - kept.sum()), kept]))
 
 
-def _shares(colour: str) -> Float[Tensor, " palette"]:
+def _shaded(colour: str) -> Float[Tensor, "colours 3"]:
+    """sRGB of a word of colour with its shade."""
     shade, _, word = colour.rpartition(" ")
     rgb = torch.tensor([NAMED[name] for name in COLOURS[word]]).float() / 255
     factor = SHADES.get(shade, 1.0)
-    rgb = rgb * factor if factor < 1 else rgb + (1 - rgb) * (factor - 1)
-    return votes(rgb[:, :, None, None]).mean((0, 2, 3))
+    return rgb * factor if factor < 1 else rgb + (1 - rgb) * (factor - 1)
 
 
 def _bank() -> frozenset[str]:

@@ -8,11 +8,14 @@ nearly those we see.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+from fasttext2style.guidance.oklab import oklab
 
 NAMED: dict[str, tuple[int, int, int]] = {
     "black": (12, 12, 12),
@@ -93,6 +96,32 @@ def pure(device: torch.device | str = "cpu") -> Float[Tensor, "colours palette"]
     return votes(_named(torch.device(device)))[..., 0, 0]
 
 
+class Painted(NamedTuple):
+    """Colours, and how much there is of each."""
+
+    rgb: Float[Tensor, "colours 3"]
+    """sRGB in [0, 1]."""
+    shares: Float[Tensor, " colours"]
+    """They sum to 1."""
+
+
+def unmixed(shares: Float[Tensor, " palette"], least: float = 0.05, rounds: int = 60) -> Painted:
+    """The named colours of which these votes are, by Richardson and Lucy's rounds: a bin's votes are also for its
+    neighbours. Those below a share of `least` are left out."""
+    blur = pure()[:, : len(NAMED)]
+    seen = shares[: len(NAMED)].cpu() / shares[: len(NAMED)].sum().cpu()
+    found = torch.full_like(seen, 1 / len(NAMED))
+    for _ in range(rounds):
+        found = found * (blur @ (seen / (found @ blur).clamp(min=1e-9)))
+    some = found >= min(least, float(found.max()))
+    return Painted(_named(found.device)[some][:, :, 0, 0], found[some] / found[some].sum())
+
+
+def mixed(painted: Painted) -> Float[Tensor, " palette"]:
+    """Votes for every bin that a picture of these colours gets."""
+    return painted.shares @ votes(painted.rgb[:, :, None, None])[..., 0, 0]
+
+
 def _named(device: torch.device) -> Float[Tensor, "colours 3 1 1"]:
     return torch.tensor(list(NAMED.values()), device=device).float().div(255)[:, :, None, None]
 
@@ -101,26 +130,3 @@ def _named(device: torch.device) -> Float[Tensor, "colours 3 1 1"]:
 def _common(device: torch.device) -> Float[Tensor, " palette"]:
     with torch.inference_mode(False):
         return pure(device).add(1e-6).sqrt().mean(0)
-
-
-def oklab(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views 3 height width"]:
-    """sRGB in [0, 1] to Oklab: white is (1, 0, 0)."""
-    images = images.clamp(0, 1)
-    linear = torch.where(images <= 0.04045, images / 12.92, ((images.clamp(min=0.04) + 0.055) / 1.055) ** 2.4)
-    to_cones, to_lab = (torch.tensor(rows, device=images.device) for rows in (_TO_CONES, _TO_LAB))
-    cones = torch.einsum("nchw,kc->nkhw", linear, to_cones)
-    # The slope of the cube root is infinite at black.
-    roots = (cones + 1e-4) ** (1 / 3)
-    return torch.einsum("nchw,kc->nkhw", roots, to_lab)
-
-
-_TO_CONES = (
-    (0.4122214708, 0.5363325363, 0.0514459929),
-    (0.2119034982, 0.6806995451, 0.1073969566),
-    (0.0883024619, 0.2817188376, 0.6299787005),
-)
-_TO_LAB = (
-    (0.2104542553, 0.7936177850, -0.0040720468),
-    (1.9779984951, -2.4285922050, 0.4505937099),
-    (0.0259040371, 0.7827717662, -0.8086757660),
-)
