@@ -127,6 +127,7 @@ def test_every_pixel_of_a_grey_picture_feels_where_red_lies():
         ("a bear", "bear", (), ""),
         ("turn the bear into ice", "ice", (), "bear"),
         ("blue tiger stripes", "tiger stripes", ("blue",), ""),
+        ("a checkerboard pattern", "checkerboard", (), ""),
         ("", "", (), ""),
     ],
 )

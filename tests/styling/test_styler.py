@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fasttext2style.guidance.load import load_encoder
+from fasttext2style.guidance.local_colors import Palette
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
@@ -140,6 +141,14 @@ def test_composite_sees_the_scene_behind_the_object(encoder):
     for name, value in untouched.to_splatfacto().items():
         now = behind.gaussians.to_splatfacto()[name]
         assert torch.equal(now, value) and now.grad is None and not now.requires_grad, name
+
+
+def test_a_palette_is_the_objects_and_not_that_of_what_is_behind_it(encoder, monkeypatch):
+    red = Palette(torch.tensor([[0.56, 0.19, 0.1]]), torch.ones(1))
+    monkeypatch.setattr(type(encoder), "palette", lambda self, text: red, raising=False)
+    monkeypatch.setattr(type(encoder), "embed_patterns", type(encoder).embed_images, raising=False)
+    assert set(_styler(encoder).losses()[0]) == {"text", "colors"}
+    assert set(_styler(encoder, composite=True).losses()[0]) == {"text"}
 
 
 def test_views_have_the_encoders_resolution(encoder):

@@ -46,6 +46,9 @@ FILLERS = frozenset(
 )
 """Words that say nothing by themselves."""
 
+EMPTY_ENDS = ("pattern", "texture", "surface", "style", "look")
+"""Of these the last word of a look makes it less known: "checkerboard" is, "checkerboard pattern" is half of it."""
+
 WEARERS = frozenset(
     """object thing bear teddy dinosaur truck teapot figurine statue sculpture chair horse dog cat car toy figure bunny
     elephant robot man woman person people head face hand body table sofa bench bed vase bowl cup mug plate bottle pot
@@ -98,6 +101,8 @@ def parts_of(text: str, named: frozenset[str] = frozenset()) -> Parts:
         kept = [word for word in kept if word in ("stripes", "striped", "spots", "spotted")]
     while kept and kept[0] in FILLERS and len(kept) > 1:
         kept.pop(0)
+    while len(kept) > 1 and kept[-1] in EMPTY_ENDS:
+        kept.pop()
     if not kept and {"gold", "golden"} & set(colours):  # alone they mean the metal
         kept = ["gold"]
     return Parts(" ".join(kept), tuple(colours), " ".join(wearer))
