@@ -76,7 +76,9 @@ def main(settings: Settings) -> None:
     }
     (settings.out / "sheet.json").write_text(json.dumps(about | {"sentences": facts}, indent=1))
     titles = [f"{row['number']}  {row['sentence']}" for row in rows]
-    laid_out([row["sides"] for row in rows], titles).save(settings.out / "sheet.png", optimize=True)
+    sheet = laid_out([row["sides"] for row in rows], titles)
+    # Dithered: without it plain blue has seams.
+    sheet.quantize(palette=sheet.quantize(256)).save(settings.out / "sheet.png", optimize=True)
     if settings.shuffle:
         shuffled(rows, settings)
 
@@ -136,7 +138,7 @@ def laid_out(pictures: list[torch.Tensor], titles: list[str]) -> Image.Image:
         left, top = gap + place % COLUMNS * across, gap + place // COLUMNS * down
         sheet.paste(Image.fromarray(np.concatenate(list(to_uint8(sides.float())), axis=1)), (left, top))
         draw.text((left, top + SIDE + 1), title, fill="black", font=font)
-    return sheet.quantize(256)
+    return sheet
 
 
 def shuffled(rows: list[dict], settings: Settings) -> None:
