@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from fasttext2style.evaluation.pattern_frequency import pattern_of
+from fasttext2style.evaluation.pattern_frequency import pattern_of, patterns_agree
+from fasttext2style.scene.cameras import Cameras
 
 SIDE = 96
 ROWS, COLUMNS = torch.meshgrid(torch.arange(SIDE).float(), torch.arange(SIDE).float(), indexing="ij")
@@ -51,3 +52,29 @@ def test_a_plain_object_has_none():
 def test_pictures_that_are_not_square_are_refused():
     with pytest.raises(ValueError, match="square"):
         pattern_of(torch.zeros(8, 9, 3), torch.ones(8, 9, 1))
+
+
+@pytest.mark.parametrize("turn, painted, least, most", [(15, True, 0.9, 1.0), (15, False, -0.4, 0.4)])
+def test_a_pattern_that_is_painted_on_survives_a_turn_of_the_camera(turn, painted, least, most):
+    """A wall with stripes of 12 cycles a unit, seen at a slant; or stripes that each picture has for itself."""
+    cameras = Cameras.concatenated(
+        [Cameras.orbit((0, 0, 0), 2.0, 1, SIDE, SIDE, 40.0, 0.0, start_degrees=degrees) for degrees in (0.0, turn)]
+    )
+    # The plane x = 0: a ray from a camera's centre meets it where its x has gone down to 0.
+    rotations, shifts = cameras.viewmats[:, :3, :3], cameras.viewmats[:, :3, 3]
+    centers = -torch.einsum("vji,vj->vi", rotations, shifts)
+    square = torch.stack([COLUMNS + 0.5, ROWS + 0.5, torch.ones_like(ROWS)], -1)
+    local = torch.einsum("vij,hwj->vhwi", cameras.Ks.inverse(), square)
+    rays = torch.einsum("vji,vhwj->vhwi", rotations, local)
+    depths = -centers[:, None, None, 0] / rays[..., 0]
+    sideways = (centers[:, None, None] + depths[..., None] * rays)[..., 1]
+    brightness = 0.5 + 0.3 * torch.sin(2 * math.pi * 12 * sideways)
+    if not painted:
+        brightness = torch.stack([stripes(16), stripes(16, 90)])
+    images = brightness[..., None].expand(-1, -1, -1, 3) * DISC
+    agree = patterns_agree(images, DISC.expand(2, -1, -1, -1), depths, cameras)
+    assert least <= agree <= most
+    if painted:
+        first, second = (pattern_of(image, DISC).frequency for image in images)
+        assert first == pytest.approx(12 * 2 * 2.0 * math.tan(math.radians(20)), rel=0.1)
+        assert second == pytest.approx(first * math.cos(math.radians(turn)) ** -1, rel=0.15)
