@@ -41,6 +41,8 @@ def test_dragging_turns_the_view_and_selects_nothing(page, seen):
         page.differs(original, 5)
         page.page.keyboard.press("0")  # where one began
         page.becomes(original, 0.2)
+    page.click_scene(*SKY)
+    page.wait_for_text("Nothing there but what is far away", 60)
     assert page.says("Nothing is selected.")
 
 
@@ -286,6 +288,19 @@ def test_the_page_does_not_slide_away_from_the_field_that_has_the_focus(page):
         slid = "Math.max(...[...document.querySelectorAll('*')].map((it) => it.scrollLeft))"
         page.page.wait_for_function(f"{slid} === 0", timeout=5000)
     page.page.keyboard.press("Escape")
+
+
+def test_a_sky_comes_with_the_page_in_place_of_the_scenes_own(page):
+    before = page.settled()
+    page.tab("Around")
+    page.press("Sunset")
+    page.wait_for_text("The scene's own sky is hidden with it", 60)
+    seen = page.differs(before, 5)
+    page.keep("14_sunset")
+    assert difference(around(seen, BEAR, 0.02), around(before, BEAR, 0.02)) < 1
+    page.press("Undo")
+    page.becomes(before, 0.1)
+    page.tab("Edit")
 
 
 def test_a_reload_changes_nothing(page):
