@@ -58,6 +58,38 @@
     if (scrolled.scrollLeft) scrolled.scrollLeft = 0;
   }, true);
 
+  // --- where drawing is slow ---
+  // viser's page draws as often as it can: in software that takes all cores, from the session, too, if it is on this
+  // machine. A page that draws slowly does so a few times a second while nobody touches it.
+  const draw = window.requestAnimationFrame.bind(window), cancel = window.cancelAnimationFrame.bind(window);
+  const held = new Map(), slow = 50, pause = 250; // milliseconds
+  let touched = 0, drawn = 0, apart = 0, lastHeld = 0;
+  function touch() {
+    touched = performance.now();
+    [...held.keys()].forEach(release);
+  }
+  function release(id) {
+    const frame = held.get(id);
+    held.delete(id);
+    if (frame) drawNow(frame);
+  }
+  function drawNow(frame) {
+    return draw((now) => {
+      const since = performance.now() - drawn;
+      drawn += since;
+      if (since > 0 && since < 200) apart += (since - apart) / 8; // more is a rest, or a hidden tab
+      frame(now);
+    });
+  }
+  window.requestAnimationFrame = (frame) => {
+    if (apart < slow || performance.now() < touched + 700) return drawNow(frame);
+    held.set(--lastHeld, frame);
+    setTimeout(release, pause, lastHeld);
+    return lastHeld;
+  };
+  window.cancelAnimationFrame = (id) => { if (!held.delete(id)) cancel(id); };
+  for (const kind of ["pointerdown", "pointermove", "wheel", "keydown"]) window.addEventListener(kind, touch, true);
+
   // --- to the server ---
   const waiting = [];
   let sending = false, number = Date.now(); // viser passes over what was said before, by another tab too

@@ -238,6 +238,31 @@ def test_the_divider_is_dragged_and_both_sides_have_their_names(page):
     assert page.evaluate(labels) == []
 
 
+@pytest.mark.parametrize(("apart", "rests"), [(16, False), (100, True)])
+def test_a_page_that_draws_slowly_rests_until_it_is_touched(tab, apart, rests):
+    """With a clock and frames of our own: it draws again and again, at once after a touch, and later by itself."""
+    tab.goto("about:blank")
+    tab.set_content(HTML)
+    tab.evaluate("""() => {
+        window.clock = 10000; window.asked = []; window.drawn = 0;
+        performance.now = () => clock;
+        window.requestAnimationFrame = (frame) => asked.push(frame);
+        window.later = []; window.setTimeout = (what, ms, ...rest) => later.push(() => what(...rest));
+    }""")
+    tab.evaluate(SCRIPT.read_text())
+    tab.evaluate("window.loop = () => { drawn += 1; requestAnimationFrame(loop); }; requestAnimationFrame(loop);")
+    advance = "(ms) => { clock += ms; asked.splice(0).forEach((frame) => frame(clock)); return drawn; }"
+    for _ in range(30):
+        tab.evaluate(advance, apart)
+    before = tab.evaluate(advance, apart)
+    assert (tab.evaluate(advance, apart) == before) == rests
+    if rests:
+        tab.evaluate("later.splice(0).forEach((it) => it())")
+        assert tab.evaluate(advance, apart) == before + 1, "a little later by itself"
+    tab.mouse.move(100, 100)
+    assert tab.evaluate(advance, apart) > before and tab.evaluate(advance, apart) > before + 1
+
+
 def test_restyle_leads_to_the_sentence(page):
     page.get_by_role("button", name="Restyle").click()
     page.wait_for_function("document.activeElement.id === 'sentence'", timeout=5000)
