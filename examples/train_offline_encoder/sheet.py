@@ -5,7 +5,8 @@
 
 The list is that of docs/offline_encoder.md. Each sentence is styled for itself from the bear as it is; what is done is
 kept in --out, so that an interrupted run goes on. Writes sheet.png (two sides of each) and sheet.json: seconds, and how
-fine the patterns are (see evaluation/pattern_frequency.py) for three cameras 15 degrees apart.
+fine the patterns are for three cameras 15 degrees apart, and whether the second and third see the same as the first at
+the same places (see evaluation/pattern_frequency.py).
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import tyro
 from PIL import Image, ImageDraw, ImageFont
 
 import fasttext2style as ft
-from fasttext2style.evaluation.pattern_frequency import pattern_of
+from fasttext2style.evaluation.pattern_frequency import pattern_of, patterns_agree
 from fasttext2style.evaluation.report import to_uint8, versions
+from fasttext2style.scene.rasterize import render_values
 
 LIST = Path(__file__).parents[2] / "docs" / "offline_encoder.md"
 FOCUS = (0.05, 0.0, 0.62)
@@ -65,7 +67,7 @@ def main(settings: Settings) -> None:
             encoder = encoder or ft.load_encoder(settings.encoder)
             torch.save(styled(scene, encoder, sentence, settings), kept)
         rows.append({"number": number, "sentence": sentence} | torch.load(kept, weights_only=True))
-        print(number, sentence, rows[-1]["seconds"], rows[-1]["patterns"], flush=True)
+        print(number, sentence, rows[-1]["seconds"], rows[-1]["patterns"], rows[-1].get("agreement"), flush=True)
     facts = [{name: value for name, value in row.items() if name not in ("sides", "alone")} for row in rows]
     about = {
         "encoder": settings.encoder,
@@ -110,11 +112,20 @@ def styled(scene: ft.ToyScene, encoder: ft.TextImageEncoder, sentence: str, sett
         sides = ft.render(after, around((35.0, 215.0), SIDE))[0].clamp(0, 1)
         images, alphas, _ = ft.render(bear, around((0.0, 90.0, 180.0, 270.0), 128))
         turned = ft.render(bear, around(TURNS, 128))
+        depths = render_values(bear, around(TURNS, 128), torch.ones(len(bear), 1), render_mode="RGB+ED")[0][..., 1]
+    pairs = [(0, 1), (0, 2)]
+    agree = [
+        patterns_agree(
+            turned[0][list(pair)].clamp(0, 1), turned[1][list(pair)], depths[list(pair)], around(TURNS, 128)[list(pair)]
+        )
+        for pair in pairs
+    ]
     patterns = [pattern_of(*view) for view in zip(turned[0].clamp(0, 1), turned[1])]
     return {
         "sides": sides.half(),
         "alone": (images.clamp(0, 1) + 0.5 * (1 - alphas)).half(),
         "seconds": seconds,
+        "agreement": [round(value, 3) for value in agree],
         "patterns": [[round(value, 3) for value in pattern] for pattern in patterns],
     }
 
