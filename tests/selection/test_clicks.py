@@ -3,6 +3,7 @@
 import functools
 import math
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from shared_scenes import TOY_CLICKS, ball, blobs, disc, held_out_iou, orbit, random_points, toy
 
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.selection.clicks import ClickSelector, _Clicked, _unlikeness
+from fasttext2style.selection.clicks import TOLERANCE, ClickSelector, _Clicked, _unlikeness
 from fasttext2style.selection.patches import Patches
 from fasttext2style.selection.picking import pick
 
@@ -203,6 +204,16 @@ def test_on_something_flat_a_place_in_its_plane_is_nearer_than_one_out_of_it(thi
     found = _unlikeness(patches, _clicked_at(patches, 0), 1.0)
     assert found[1:5] == pytest.approx([0.5 / along] * 4, rel=0.01)
     assert found[5:] == pytest.approx([0.5 * thick / across] * 2, rel=0.01)
+
+
+def test_a_point_on_a_thing_and_one_beside_it_on_the_same_flat_side_share_that_side():
+    """Neither means the whole of the plane, as it would on the ground: all is nearer to the one or to the other."""
+    patches = _graph([[x, y, 0.0] for x in range(-4, 5) for y in range(-4, 5)])
+    side, everywhere = ClickSelector.__new__(ClickSelector), SimpleNamespace(on=lambda thing: [thing])
+    vars(side).update(_patches=patches, _thing_of=np.zeros(81, np.int64), _things=everywhere)
+    left, right = (int(np.flatnonzero((patches.means == (x, 0, 0)).all(axis=1))[0]) for x in (-3, 3))
+    favour = side._favour(_clicked_at(patches, left), _clicked_at(patches, right), 0, 5 * TOLERANCE)
+    assert np.array_equal(np.sign(favour.round(9)), -np.sign(patches.means[:, 0]))
 
 
 def test_clicks_are_marked_and_named():
