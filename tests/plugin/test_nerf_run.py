@@ -21,7 +21,7 @@ from fasttext2style.plugin.nerf.field import NerfactoField, pictures
 from fasttext2style.plugin.nerf.masks import MaskConfig
 from fasttext2style.plugin.nerf.model import NerfModelConfig
 from fasttext2style.plugin.runs.evaluate import evaluate_run
-from fasttext2style.plugin.runs.field_run import FieldRun
+from fasttext2style.plugin.runs.field_run import open_any_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors
 from tests.ball import BALL, ball_on_floor
@@ -93,7 +93,7 @@ def test_a_nerf_of_the_capture_comes_near_its_photographs(base):
 
 def test_an_edit_takes_the_settings_of_its_base_and_begins_with_the_same_bits(base, red):
     """average_init_density is a factor in every density: another one would render another scene."""
-    settings = FieldRun(red).config.pipeline.model
+    settings = open_any_run(red).config.pipeline.model
     assert {name: getattr(settings, name) for name in SMALL} == SMALL
     assert settings.average_init_density != NerfModelConfig.for_cpu().average_init_density
     begun, left = _round(red, 0), _last(base)
@@ -147,7 +147,7 @@ def test_the_ball_turns_red_and_what_changed_outside_is_said(red):
         moment["outside"]["psnr"] > 0 and "share_changed" in moment["outside"]["outside_mask"] for moment in moments
     )
     assert report["object"].startswith("the masks in") and report["rounds"][1]["trained"] == moments[1]
-    run = FieldRun(red)
+    run = open_any_run(red)
     views, masks = rounds[2].manifest["round_views"], _round(red, 0)["masks"]
     field = NerfactoField(run.pipeline.model, run.cameras())
     inside = torch.stack([masks[view][..., 0] > 127 for view in views])
@@ -159,7 +159,7 @@ def test_the_ball_turns_red_and_what_changed_outside_is_said(red):
 
 def test_nerfactos_own_losses_are_trained_with_the_pictures(red):
     """That of the poses among them, which the public plugin of Instruct-NeRF2NeRF loses."""
-    run = FieldRun(red)
+    run = open_any_run(red)
     field = NerfactoField(run.pipeline.model, run.cameras())
     _, losses = field.boxes(torch.tensor([0, 3]), torch.tensor([[0, 0, 8, 8], [5, 6, 13, 14]]), seed=1)
     assert losses.keys() == {"interlevel_loss", "distortion_loss", "camera_opt_regularizer"}
@@ -170,7 +170,7 @@ def test_nerfactos_own_losses_are_trained_with_the_pictures(red):
 
 
 def test_samples_along_rays_jitter_by_the_seed_and_by_nothing_else(red):
-    run = FieldRun(red)
+    run = open_any_run(red)
     field = NerfactoField(run.pipeline.model, run.cameras())
     box = torch.tensor([0]), torch.tensor([[0, 0, 16, 16]])
     first = field.boxes(*box, seed=1)[0]
@@ -180,7 +180,7 @@ def test_samples_along_rays_jitter_by_the_seed_and_by_nothing_else(red):
 
 
 def test_a_view_is_shown_from_the_pose_that_was_learnt_for_it(red):
-    run = FieldRun(red)
+    run = open_any_run(red)
     field = NerfactoField(run.pipeline.model, run.cameras())
     before = [field.picture(view) for view in (2, 3)]
     with torch.no_grad():
@@ -191,7 +191,7 @@ def test_a_view_is_shown_from_the_pose_that_was_learnt_for_it(red):
 
 def test_a_box_shows_the_pixels_that_the_picture_shows_there(red):
     """But for the jitter of the samples and the view's own appearance: nearer than to any other place."""
-    run = FieldRun(red)
+    run = open_any_run(red)
     field = NerfactoField(run.pipeline.model, run.cameras())
     picture, (x, y) = field.picture(4), (6, 11)
     box, _ = field.boxes(torch.tensor([4]), torch.tensor([[x, y, x + 16, y + 16]]), seed=1)
@@ -215,7 +215,7 @@ def splats(red, tmp_path):
 
 def test_the_object_of_a_run_of_gaussians_is_the_mask_of_every_view(red, splats):
     """The capture's own mask files were made of that ball."""
-    data = FieldRun(red).pipeline.datamanager
+    data = open_any_run(red).pipeline.datamanager
     for split, count in (("train", 9), ("eval", 1)):
         masks = MaskConfig(run=splats).masks(data, split)
         assert masks.shape == (count, 32, 32, 1)
@@ -224,7 +224,7 @@ def test_the_object_of_a_run_of_gaussians_is_the_mask_of_every_view(red, splats)
 
 
 def test_a_text_finds_its_mask_in_the_photographs_or_says_that_it_does_not(red):
-    data = FieldRun(red).pipeline.datamanager
+    data = open_any_run(red).pipeline.datamanager
     masks = MaskConfig(text="the green grass").masks(data, "train")
     floor = data.photographs()[..., 1].float() > 1.5 * data.photographs()[..., 0].float() + 10
     found = masks[..., 0] > 127
@@ -238,7 +238,7 @@ def test_masks_of_a_run_in_other_coordinates_are_refused(red, splats):
         json.dumps({"transform": [[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]], "scale": 2.0})
     )
     with pytest.raises(ValueError, match="other coordinates"):
-        MaskConfig(run=splats).masks(FieldRun(red).pipeline.datamanager, "train")
+        MaskConfig(run=splats).masks(open_any_run(red).pipeline.datamanager, "train")
 
 
 def test_a_run_set_back_and_resumed_ends_with_the_same_bits(copied):
