@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import yaml
+from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from torchvision.models import alexnet
 
 from fasttext2style.plugin.host.checkpoints import checkpoints_in, read_checkpoint
@@ -96,6 +97,8 @@ def test_it_shows_what_nerfacto_shows(stock, red, tmp_path, monkeypatch):
         box, count = data.train_dataset.scene_box, len(data.train_dataset)
         model = settings.setup(scene_box=box, num_train_data=count, metadata={}, device="cpu").eval()
         model.load_state_dict({name.removeprefix("_model."): it for name, it in weights.items()})
+        for callback in model.get_training_callbacks(None):  # in its first 1,000 steps it samples by its age
+            callback.run_callback_at_location(29, TrainingCallbackLocation.BEFORE_TRAIN_ITERATION)
         return model.get_outputs_for_camera(camera)["rgb"]
 
     ours = run.pipeline.model.get_outputs_for_camera(camera)["rgb"]

@@ -22,6 +22,7 @@ from fasttext2style.plugin.nerf.masks import MaskConfig
 from fasttext2style.plugin.nerf.model import NerfModelConfig
 from fasttext2style.plugin.runs.evaluate import evaluate_run
 from fasttext2style.plugin.runs.field_run import open_any_run
+from fasttext2style.plugin.runs.run import OpenedRun
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors
 from tests.ball import BALL, ball_on_floor
@@ -250,6 +251,14 @@ def test_a_run_set_back_and_resumed_ends_with_the_same_bits(copied):
     assert again.keys() == expected.keys() and all(torch.equal(again[name], expected[name]) for name in expected)
 
 
+def test_results_that_a_killed_run_could_not_write_are_written_when_it_is_resumed(copied):
+    report = copied / "results" / "report.json"
+    said = json.loads(report.read_text())
+    shutil.rmtree(report.parent)
+    Resume(copied).run()
+    assert json.loads(report.read_text())["mean_color"] == said["mean_color"]
+
+
 def test_its_rounds_are_listed(red, capsys):
     List(red).run()
     assert '"make it red", restyle' in capsys.readouterr().out
@@ -270,20 +279,38 @@ def test_nerfstudio_renders_and_evaluates_it(red, tmp_path, monkeypatch):
     assert len(list(tmp_path.rglob("*.png"))) == 1
 
 
-@pytest.mark.slow  # 48 frames of a path, six times
-def test_it_is_evaluated_and_compared_as_any_other_run(red, copied, tmp_path, capsys):
+def test_runs_of_other_photographs_are_not_compared(red, copied, capture, tmp_path):
+    other, config = shutil.copytree(capture, tmp_path / "other"), copied / "config.yml"
+    (other / "images" / "frame_00.png").rename(other / "images" / "renamed.png")
+    (other / "masks" / "frame_00.png").rename(other / "masks" / "renamed.png")
+    frames = (other / "transforms.json").read_text().replace("frame_00", "renamed")
+    (other / "transforms.json").write_text(frames)
+    places = yaml.load(config.read_text(), Loader=yaml.Loader)
+    places.data = places.pipeline.datamanager.data = other
+    places.pipeline.datamanager.object_masks = other / "masks"
+    config.write_text(yaml.dump(places))
+    with pytest.raises(ValueError, match="have not the same views"):
+        Compare(red, copied, split="train").run()
+
+
+@pytest.mark.slow  # 48 frames of a path, eight times
+def test_it_is_evaluated_and_compared_as_any_other_run(red, copied, tmp_path, monkeypatch):
     settings = EvaluationSettings(encoders=("tiny",), split="train", max_views=3)
     report = evaluate_run(red, settings)
     assert report["method"] == "fasttext2style-nerf" and report["views"]["count"] == 3
     before, after = report["mean_color"]["before"], report["mean_color"]["after"]
     assert after[0] - max(after[1:]) > before[0] - max(before[1:])
     assert report["inside"]["to_targets"]["psnr"] > 0 and "gaussians" not in report
-    Compare(red, copied, output=tmp_path / "beside", encoders=("tiny",), split="train", max_views=3).run()
-    table = (tmp_path / "beside" / "comparison.md").read_text()
-    assert "| A: fasttext2style-nerf | B: fasttext2style-nerf |" in table
+    opened, opens = [], OpenedRun.__init__
+    monkeypatch.setattr(OpenedRun, "__init__", lambda run, *it: (opened.append(it[0]), opens(run, *it))[1])
+    beside = tmp_path / "beside"
+    Compare(red, copied, (red,), output=beside, encoders=("tiny",), split="train", max_views=3).run()
+    assert opened == [red, copied, red]
+    table = (beside / "comparison.md").read_text()
+    assert "| A: fasttext2style-nerf | B: fasttext2style-nerf | C: fasttext2style-nerf |" in table
     row = next(line for line in table.splitlines() if "mean colour" in line).split("|")
-    assert row[2].strip() == row[3].strip() == " ".join(f"{value:.2f}" for value in after)
-    assert (tmp_path / "beside" / "comparison.png").stat().st_size > 1000
+    assert row[2].strip() == row[3].strip() == row[4].strip() == " ".join(f"{value:.2f}" for value in after)
+    assert (beside / "comparison.png").stat().st_size > 1000
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from fasttext2style.plugin.host.capture import Capture
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, read_checkpoint
 from fasttext2style.plugin.host.defaults import ON_CUDA
 from fasttext2style.plugin.host.run_config import RunConfig, Started
-from fasttext2style.plugin.host.start_checks import NamedScene
+from fasttext2style.plugin.host.start_checks import NamedScene, free_bytes, too_full
 from fasttext2style.plugin.nerf.base import base_settings, check_views
 from fasttext2style.plugin.nerf.pipeline import NerfPipeline, NerfPipelineConfig
 from fasttext2style.plugin.rounds.loop import RoundsTraining
@@ -78,13 +77,9 @@ class NerfTrainerConfig(ResumableConfig):
         size = LIKELY_BYTES if scene is None else scene.path.stat().st_size
         kept = size * (2 + (self.pipeline.rounds.schedule.rounds + 1 if self.pipeline.prompt else 0))
         needed = kept + (self.picture_bytes(capture) if self.pipeline.prompt else 0)
-        folder = self.get_base_dir().absolute()
-        free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
-        if needed > free:
-            raise ValueError(
-                f"Only {free / 1e6:,.0f} MB are free in {folder}, and this run writes about {needed / 1e6:,.0f} MB "
-                "(checkpoints, a snapshot per round, pictures). Free some space, or choose another --output-dir."
-            )
+        folder, written = self.get_base_dir(), "checkpoints, a snapshot per round, pictures"
+        if said := too_full(folder, int(needed), written, free_bytes(folder)):
+            raise ValueError(said)
 
     def load_networks(self) -> Tools | None:
         if not self.pipeline.prompt:
