@@ -98,7 +98,7 @@ def test_it_shows_what_nerfacto_shows(stock, red, tmp_path, monkeypatch):
         model = settings.setup(scene_box=box, num_train_data=count, metadata={}, device="cpu").eval()
         model.load_state_dict({name.removeprefix("_model."): it for name, it in weights.items()})
         for callback in model.get_training_callbacks(None):  # in its first 1,000 steps it samples by its age
-            callback.run_callback_at_location(29, TrainingCallbackLocation.BEFORE_TRAIN_ITERATION)
+            callback.run_callback_at_location(30, TrainingCallbackLocation.BEFORE_TRAIN_ITERATION)
         return model.get_outputs_for_camera(camera)["rgb"]
 
     ours = run.pipeline.model.get_outputs_for_camera(camera)["rgb"]

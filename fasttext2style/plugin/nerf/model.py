@@ -79,6 +79,8 @@ class NerfModel(NerfactoModel):
             run(TrainingCallbackLocation.AFTER_TRAIN_ITERATION)
             self.sampling[0] += 1
             self.sampling[1] = self.proposal_sampler._steps_since_update
+            # What is shown between two steps is what a load of these weights shows.
+            run(TrainingCallbackLocation.BEFORE_TRAIN_ITERATION)
 
         return lambda: run(TrainingCallbackLocation.BEFORE_TRAIN_ITERATION), after
 
