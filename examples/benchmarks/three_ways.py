@@ -8,7 +8,8 @@ reconstruction of Gaussians and one of a NeRF, the three edits, and `ft2s compar
 views. Without --data it takes the embedded scene. Prints a table and writes three_ways.json, which has for each command
 its seconds, CPU seconds, peak memory, and the load of the machine when it began and ended: where that is above the
 number of cores, seconds say more about the neighbours, and CPU seconds are to be compared. The bar of the NeRF on the
-embedded scene, base run and edit in 6 minutes on 2 cores, is told in both.
+embedded scene, base run and edit in 6 minutes on 2 cores, is told in both. Interrupted, it goes on with the command
+that had not ended.
 """
 
 from __future__ import annotations
@@ -90,7 +91,12 @@ class Commands:
 
     def __init__(self, out: Path, data: Path, size: int, parser_options: list[str]) -> None:
         self.out, self._data, self._size, self._parser_options = out, data, size, parser_options
-        self.costs: dict[str, dict[str, float]] = {}
+        self._kept = out / "costs.json"
+
+    @property
+    def costs(self) -> dict[str, dict[str, float]]:
+        """By the names of the commands that have ended."""
+        return json.loads(self._kept.read_text()) if self._kept.exists() else {}
 
     def train(self, name: str, method: str, options: list[str]) -> str:
         """`ns-train`, as a run under this name; returns its folder."""
@@ -104,21 +110,24 @@ class Commands:
         return str(self.out / "runs" / method / stamp)
 
     def run(self, name: str, command: list[str]) -> None:
-        """One command, in the folder of the results."""
+        """One command, in the folder of the results; not again when it ended well there before."""
         self.out.mkdir(parents=True, exist_ok=True)
+        if name in self.costs:
+            return
         program, loads, started = Path(sys.executable).with_name(command[0]), [os.getloadavg()[0]], time.perf_counter()
         process = subprocess.Popen([str(program), *command[1:]], cwd=self.out)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             sys.exit(f"{name} ended with {process.returncode}: {' '.join(command)}")
-        self.costs[name] = {
+        cost = {
             "seconds": round(time.perf_counter() - started, 1),
             "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
             "peak_memory_gib": round(used.ru_maxrss / 2**20, 2),
             "load_before": round(loads[0], 1),
             "load_after": round(os.getloadavg()[0], 1),
         }
+        self._kept.write_text(json.dumps(self.costs | {name: cost}, indent=2))
 
 
 def _row(report: dict[str, Any], base: dict[str, float], edit: dict[str, float]) -> dict[str, Any]:
