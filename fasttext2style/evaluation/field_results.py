@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fasttext2style.evaluation.halo import outside_picture, pixels_outside
 from fasttext2style.evaluation.image_metrics import Images, Weights, mean_color, mean_psnr, psnr
-from fasttext2style.evaluation.report import contact_sheet, write_pictures, write_png, write_report
-from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
+from fasttext2style.evaluation.report import write_before_after, write_png, write_report
+from fasttext2style.evaluation.timing import Stopwatch, costs
 from fasttext2style.terminal.console import say
 
 
@@ -61,16 +61,10 @@ def write_field_results(
             "after": psnr(after, truth, outside),
         }
     try:
-        write_pictures(folder / "before", before)
-        write_pictures(folder / "after", after)
-        write_png(folder / "contact_sheet.png", contact_sheet(before, after, title=title))
+        write_before_after(folder, title, before, after)
         if coverage is not None:
             write_png(folder / "outside.png", outside_picture(before, after, coverage))
-        seconds = {"total": watch.elapsed} | watch.seconds
-        report |= {
-            "seconds": {name: round(value, 3) for name, value in seconds.items()},
-            "peak_memory_gib": peak_memory_gib(),
-        }
+        report |= costs(watch)
         write_report(folder / "report.json", report)
     except OSError as error:
         raise ValueError(

@@ -9,13 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fasttext2style.evaluation.report import (
-    contact_sheet,
-    to_uint8,
-    write_pictures,
-    write_png,
-    write_video,
-)
+from fasttext2style.evaluation.report import to_uint8, write_before_after, write_video
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.ply import write_ply
 from fasttext2style.scene.gaussians import Gaussians
@@ -38,9 +32,7 @@ def write_looks(
     """
     pictures = [render_views(scene, cameras) for scene in (before, after)]
     shown = pictures if behind is None else [render_views(scene, cameras, behind) for scene in (before, after)]
-    write_pictures(folder / "before", shown[0])
-    write_pictures(folder / "after", shown[1])
-    write_png(folder / "contact_sheet.png", contact_sheet(*shown, title=title))
+    write_before_after(folder, title, *shown)
     write_ply(folder / "styled.ply", after)
     return pictures
 

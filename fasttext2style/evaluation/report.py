@@ -57,6 +57,13 @@ def contact_sheet(
     return labelled_rows({f'"{title}": before': before, "after": after}, columns)
 
 
+def write_before_after(folder: Path, title: str, before: Tensor, after: Tensor) -> None:
+    """Pictures of views before and after an edit, and a sheet of them."""
+    write_pictures(folder / "before", before)
+    write_pictures(folder / "after", after)
+    write_png(folder / "contact_sheet.png", contact_sheet(before, after, title=title))
+
+
 def labelled_rows(
     rows: Mapping[str, Float[Tensor, "_ height width 3"]], columns: int = 4
 ) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:

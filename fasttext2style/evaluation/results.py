@@ -17,7 +17,7 @@ from fasttext2style.evaluation.locality import Drift, LoadedFile, drift_by_weigh
 from fasttext2style.evaluation.looks import Behind, object_coverage, write_film, write_looks
 from fasttext2style.evaluation.outside import tell_verdict
 from fasttext2style.evaluation.report import write_png, write_report
-from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
+from fasttext2style.evaluation.timing import Stopwatch, costs
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.gaussians import Gaussians
@@ -104,11 +104,7 @@ def _write_results(outcome: Outcome) -> dict[str, Any]:
             "reconstruction": _reconstruction(outcome, pictures[0]),
             "outside": _outside(outcome, pictures),
         }
-    seconds = {"total": watch.elapsed} | watch.seconds
-    report |= {
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "peak_memory_gib": peak_memory_gib(),
-    }
+    report |= costs(watch)
     write_report(folder / "report.json", report)
     return report
 

@@ -32,6 +32,15 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
+def costs(watch: Stopwatch) -> dict[str, dict[str, float]]:
+    """The parts of a report that tell of seconds, in all and per phase, and of memory."""
+    seconds = {"total": watch.elapsed} | watch.seconds
+    return {
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "peak_memory_gib": peak_memory_gib(),
+    }
+
+
 def peak_memory_gib() -> dict[str, float]:
     """The most memory that this process has held so far: on the host, and on the CUDA device if there is one."""
     peak = {"host": peak_host_bytes() / 2**30}

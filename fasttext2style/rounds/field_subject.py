@@ -81,13 +81,20 @@ class FieldSubject:
         self._masks, self._mask_margin = masks, mask_margin
         self._losses: dict[str, Tensor] = {}
         self._seed = self._steps = 0
+        self._seen: dict[int, UInt8[Tensor, "height width 3"]] = {}
+        """Views as they are now: a frame costs as much as some training steps, and a round begins as the last ended."""
 
     def views(self) -> SceneViews:
         """What rounds need to know of the capture's views; asked for before anything has changed."""
-        originals = torch.stack([to_bytes(self.field.picture(view)) for view in range(len(self.cameras))])
+        originals = torch.stack([self._picture(view) for view in range(len(self.cameras))])
         return SceneViews(
             self.cameras, self._photographs, originals, self._masks, self._mask_margin, held_to_photographs=True
         )
+
+    def _picture(self, view: int) -> UInt8[Tensor, "height width 3"]:
+        if view not in self._seen:
+            self._seen[view] = to_bytes(self.field.picture(view))
+        return self._seen[view]
 
     # --- seen -------------------------------------------------------------------------------------------------------
 
@@ -96,7 +103,9 @@ class FieldSubject:
         return self.field.parameters
 
     def render(self, views: list[int], with_depth: bool = False) -> Float[Tensor, "views height width channels"]:
-        return torch.stack([self.field.picture(view, with_depth).cpu() for view in views])
+        if with_depth:
+            return torch.stack([self.field.picture(view, with_depth).cpu() for view in views])
+        return torch.stack([self._picture(view) for view in views]).float() / 255
 
     def render_boxes(
         self, views: Int[Tensor, " views"], boxes: Int[Tensor, "views 4"]
@@ -120,6 +129,7 @@ class FieldSubject:
     def end_step(self) -> None:
         """The step's jitter was drawn; asked for it again before, the same rays come out alike."""
         self._steps += 1
+        self._seen = {}
 
     def re_anchor(self) -> None:
         """Nothing holds a field to what it was but the photographs."""
@@ -143,6 +153,7 @@ class FieldSubject:
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
         self.field.load_state(tensors)
+        self._seen = {}
 
     def metrics(self) -> dict[str, Any]:
         return {"weights": sum(value.numel() for value in self.parameters.values())}

@@ -21,7 +21,8 @@ from fasttext2style.plugin.nerf.field import NerfactoField, pictures
 from fasttext2style.plugin.nerf.masks import MaskConfig
 from fasttext2style.plugin.nerf.model import NerfModelConfig
 from fasttext2style.plugin.runs.evaluate import evaluate_run
-from fasttext2style.plugin.runs.field_run import FieldRun
+from fasttext2style.plugin.runs.field_run import open_any_run
+from fasttext2style.plugin.runs.run import OpenedRun
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.snapshot import load_tensors
 from tests.ball import BALL, ball_on_floor
@@ -93,7 +94,7 @@ def test_a_nerf_of_the_capture_comes_near_its_photographs(base):
 
 def test_an_edit_takes_the_settings_of_its_base_and_begins_with_the_same_bits(base, red):
     """average_init_density is a factor in every density: another one would render another scene."""
-    settings = FieldRun(red).config.pipeline.model
+    settings = open_any_run(red).config.pipeline.model
     assert {name: getattr(settings, name) for name in SMALL} == SMALL
     assert settings.average_init_density != NerfModelConfig.for_cpu().average_init_density
     begun, left = _round(red, 0), _last(base)
@@ -147,7 +148,7 @@ def test_the_ball_turns_red_and_what_changed_outside_is_said(red):
         moment["outside"]["psnr"] > 0 and "share_changed" in moment["outside"]["outside_mask"] for moment in moments
     )
     assert report["object"].startswith("the masks in") and report["rounds"][1]["trained"] == moments[1]
-    run = FieldRun(red)
+    run = open_any_run(red)
     views, masks = rounds[2].manifest["round_views"], _round(red, 0)["masks"]
     field = NerfactoField(run.pipeline.model, run.cameras())
     inside = torch.stack([masks[view][..., 0] > 127 for view in views])
@@ -159,7 +160,7 @@ def test_the_ball_turns_red_and_what_changed_outside_is_said(red):
 
 def test_nerfactos_own_losses_are_trained_with_the_pictures(red):
     """That of the poses among them, which the public plugin of Instruct-NeRF2NeRF loses."""
-    run = FieldRun(red)
+    run = open_any_run(red)
     field = NerfactoField(run.pipeline.model, run.cameras())
     _, losses = field.boxes(torch.tensor([0, 3]), torch.tensor([[0, 0, 8, 8], [5, 6, 13, 14]]), seed=1)
     assert losses.keys() == {"interlevel_loss", "distortion_loss", "camera_opt_regularizer"}
@@ -170,7 +171,7 @@ def test_nerfactos_own_losses_are_trained_with_the_pictures(red):
 
 
 def test_samples_along_rays_jitter_by_the_seed_and_by_nothing_else(red):
-    run = FieldRun(red)
+    run = open_any_run(red)
     field = NerfactoField(run.pipeline.model, run.cameras())
     box = torch.tensor([0]), torch.tensor([[0, 0, 16, 16]])
     first = field.boxes(*box, seed=1)[0]
@@ -180,7 +181,7 @@ def test_samples_along_rays_jitter_by_the_seed_and_by_nothing_else(red):
 
 
 def test_a_view_is_shown_from_the_pose_that_was_learnt_for_it(red):
-    run = FieldRun(red)
+    run = open_any_run(red)
     field = NerfactoField(run.pipeline.model, run.cameras())
     before = [field.picture(view) for view in (2, 3)]
     with torch.no_grad():
@@ -191,7 +192,7 @@ def test_a_view_is_shown_from_the_pose_that_was_learnt_for_it(red):
 
 def test_a_box_shows_the_pixels_that_the_picture_shows_there(red):
     """But for the jitter of the samples and the view's own appearance: nearer than to any other place."""
-    run = FieldRun(red)
+    run = open_any_run(red)
     field = NerfactoField(run.pipeline.model, run.cameras())
     picture, (x, y) = field.picture(4), (6, 11)
     box, _ = field.boxes(torch.tensor([4]), torch.tensor([[x, y, x + 16, y + 16]]), seed=1)
@@ -215,7 +216,7 @@ def splats(red, tmp_path):
 
 def test_the_object_of_a_run_of_gaussians_is_the_mask_of_every_view(red, splats):
     """The capture's own mask files were made of that ball."""
-    data = FieldRun(red).pipeline.datamanager
+    data = open_any_run(red).pipeline.datamanager
     for split, count in (("train", 9), ("eval", 1)):
         masks = MaskConfig(run=splats).masks(data, split)
         assert masks.shape == (count, 32, 32, 1)
@@ -224,7 +225,7 @@ def test_the_object_of_a_run_of_gaussians_is_the_mask_of_every_view(red, splats)
 
 
 def test_a_text_finds_its_mask_in_the_photographs_or_says_that_it_does_not(red):
-    data = FieldRun(red).pipeline.datamanager
+    data = open_any_run(red).pipeline.datamanager
     masks = MaskConfig(text="the green grass").masks(data, "train")
     floor = data.photographs()[..., 1].float() > 1.5 * data.photographs()[..., 0].float() + 10
     found = masks[..., 0] > 127
@@ -238,7 +239,7 @@ def test_masks_of_a_run_in_other_coordinates_are_refused(red, splats):
         json.dumps({"transform": [[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]], "scale": 2.0})
     )
     with pytest.raises(ValueError, match="other coordinates"):
-        MaskConfig(run=splats).masks(FieldRun(red).pipeline.datamanager, "train")
+        MaskConfig(run=splats).masks(open_any_run(red).pipeline.datamanager, "train")
 
 
 def test_a_run_set_back_and_resumed_ends_with_the_same_bits(copied):
@@ -248,6 +249,14 @@ def test_a_run_set_back_and_resumed_ends_with_the_same_bits(copied):
     Resume(copied).run()
     again = _last(copied)
     assert again.keys() == expected.keys() and all(torch.equal(again[name], expected[name]) for name in expected)
+
+
+def test_results_that_a_killed_run_could_not_write_are_written_when_it_is_resumed(copied):
+    report = copied / "results" / "report.json"
+    said = json.loads(report.read_text())
+    shutil.rmtree(report.parent)
+    Resume(copied).run()
+    assert json.loads(report.read_text())["mean_color"] == said["mean_color"]
 
 
 def test_its_rounds_are_listed(red, capsys):
@@ -270,20 +279,38 @@ def test_nerfstudio_renders_and_evaluates_it(red, tmp_path, monkeypatch):
     assert len(list(tmp_path.rglob("*.png"))) == 1
 
 
-@pytest.mark.slow  # 48 frames of a path, six times
-def test_it_is_evaluated_and_compared_as_any_other_run(red, copied, tmp_path, capsys):
+def test_runs_of_other_photographs_are_not_compared(red, copied, capture, tmp_path):
+    other, config = shutil.copytree(capture, tmp_path / "other"), copied / "config.yml"
+    (other / "images" / "frame_00.png").rename(other / "images" / "renamed.png")
+    (other / "masks" / "frame_00.png").rename(other / "masks" / "renamed.png")
+    frames = (other / "transforms.json").read_text().replace("frame_00", "renamed")
+    (other / "transforms.json").write_text(frames)
+    places = yaml.load(config.read_text(), Loader=yaml.Loader)
+    places.data = places.pipeline.datamanager.data = other
+    places.pipeline.datamanager.object_masks = other / "masks"
+    config.write_text(yaml.dump(places))
+    with pytest.raises(ValueError, match="have not the same views"):
+        Compare(red, copied, split="train").run()
+
+
+@pytest.mark.slow  # 48 frames of a path, eight times
+def test_it_is_evaluated_and_compared_as_any_other_run(red, copied, tmp_path, monkeypatch):
     settings = EvaluationSettings(encoders=("tiny",), split="train", max_views=3)
     report = evaluate_run(red, settings)
     assert report["method"] == "fasttext2style-nerf" and report["views"]["count"] == 3
     before, after = report["mean_color"]["before"], report["mean_color"]["after"]
     assert after[0] - max(after[1:]) > before[0] - max(before[1:])
     assert report["inside"]["to_targets"]["psnr"] > 0 and "gaussians" not in report
-    Compare(red, copied, output=tmp_path / "beside", encoders=("tiny",), split="train", max_views=3).run()
-    table = (tmp_path / "beside" / "comparison.md").read_text()
-    assert "| A: fasttext2style-nerf | B: fasttext2style-nerf |" in table
+    opened, opens = [], OpenedRun.__init__
+    monkeypatch.setattr(OpenedRun, "__init__", lambda run, *it: (opened.append(it[0]), opens(run, *it))[1])
+    beside = tmp_path / "beside"
+    Compare(red, copied, (red,), output=beside, encoders=("tiny",), split="train", max_views=3).run()
+    assert opened == [red, copied, red]
+    table = (beside / "comparison.md").read_text()
+    assert "| A: fasttext2style-nerf | B: fasttext2style-nerf | C: fasttext2style-nerf |" in table
     row = next(line for line in table.splitlines() if "mean colour" in line).split("|")
-    assert row[2].strip() == row[3].strip() == " ".join(f"{value:.2f}" for value in after)
-    assert (tmp_path / "beside" / "comparison.png").stat().st_size > 1000
+    assert row[2].strip() == row[3].strip() == row[4].strip() == " ".join(f"{value:.2f}" for value in after)
+    assert (beside / "comparison.png").stat().st_size > 1000
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

@@ -30,12 +30,14 @@ class Slides:
     def __init__(self, size: int = 32) -> None:
         self.weights = nn.Parameter(torch.full((10, size, size, 3), GREY))
         self.seeds: list[int] = []
+        self.pictures = 0
 
     @property
     def parameters(self):
         return {"slides": self.weights}
 
     def picture(self, view, with_depth=False):
+        self.pictures += 1
         return self.weights.detach()[view]
 
     def boxes(self, views, boxes, seed):
@@ -141,6 +143,19 @@ def test_every_step_has_a_jitter_of_its_own_and_asked_again_the_same(tmp_path):
     rounds.begin_step()
     first, second = rounds.losses()[0]["photometric"], rounds.losses()[0]["photometric"]
     assert torch.equal(first, second)
+
+
+def test_a_view_is_rendered_once_until_a_step_has_changed_the_field(tmp_path):
+    """Ten views before the first round, which begins with them, and ten after each of two: the second begins with
+    those of the first's end."""
+    rounds = _rounds(tmp_path, schedule=Schedule(rounds=2, steps=2, patch=8, batch=4))
+    rounds.start()
+    _run(rounds)
+    assert rounds.subject.field.pictures == 30
+    shown, weights = rounds.subject.render([3])[0], rounds.subject.field.weights.detach()[3]
+    assert torch.allclose(shown, weights.clamp(0, 1), atol=0.51 / 255)
+    rounds.subject.load_state({"model.slides": torch.ones_like(rounds.subject.field.weights)})
+    assert bool((rounds.subject.render([3]) == 1).all())
 
 
 def test_a_resumed_field_ends_as_the_uninterrupted_one(tmp_path):

@@ -252,22 +252,34 @@ def check_disk(
     Raises:
         ValueError: a scene that is known does not fit.
     """
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(existing).free if free is None else free
     count = gaussians or LIKELY_GAUSSIANS[device]
     each = 4 * (11 + 3 * (sh_degree + 1) ** 2)
-    needed = count * each * copies + pictures
-    if needed <= free:
-        return
     known = "" if gaussians else ", as reconstructions here usually have"
-    said = (
-        f"{_megabytes(free)} are free in {existing}, and this run writes about {_megabytes(needed)}: {copies} times "
-        f"{count:,} Gaussians of {each} bytes{known} (checkpoints, history, .ply), and {_megabytes(pictures)} of "
-        "pictures. Free some space, or choose another --output-dir."
+    written = (
+        f"{copies} times {count:,} Gaussians of {each} bytes{known} (checkpoints, history, .ply), and "
+        f"{_megabytes(pictures)} of pictures"
     )
-    if gaussians or free < count * each:
-        raise ValueError(f"Only {said}")
-    warn(f"Only {said}")
+    room = free_bytes(folder) if free is None else free
+    said = too_full(folder, count * each * copies + pictures, written, room)
+    if said and (gaussians or room < count * each):
+        raise ValueError(said)
+    if said:
+        warn(said)
+
+
+def free_bytes(folder: Path) -> int:
+    """On the disk where a folder is, or will be."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
+
+
+def too_full(folder: Path, needed: int, written: str, free: int) -> str:
+    """That so many bytes will not fit, in words, with what they are; empty when they do."""
+    if needed <= free:
+        return ""
+    return (
+        f"Only {_megabytes(free)} are free for {folder}, and this run writes about {_megabytes(needed)}: {written}. "
+        "Free some space, or choose another --output-dir."
+    )
 
 
 def _megabytes(size: int) -> str:

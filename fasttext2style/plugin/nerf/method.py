@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
-from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from fasttext2style.plugin.host.datamanager import SceneDatamanagerConfig
-from fasttext2style.plugin.host.defaults import ON_CUDA, logging, machine, viewer
+from fasttext2style.plugin.host.defaults import ON_CUDA, adam, logging, machine, viewer
 from fasttext2style.plugin.nerf.model import NerfModelConfig
 from fasttext2style.plugin.nerf.pipeline import NerfPipelineConfig
 from fasttext2style.plugin.nerf.trainer import NerfTrainerConfig
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.schedule import Schedule
-
-
-def _adam(lr: float, lr_final: float, steps: int) -> dict:
-    """As nerfacto's."""
-    scheduler = ExponentialDecaySchedulerConfig(lr_final=lr_final, max_steps=steps)
-    return {"optimizer": AdamOptimizerConfig(lr=lr, eps=1e-15), "scheduler": scheduler}
-
 
 fasttext2style_nerf = MethodSpecification(
     config=NerfTrainerConfig(
@@ -50,10 +41,11 @@ fasttext2style_nerf = MethodSpecification(
             # All views in batches, then training: ours. The paper's schedule is a recipe.
             rounds=RoundsConfig(schedule=Schedule(patch=32 if ON_CUDA else 8, batch=16)),
         ),
+        # nerfacto's.
         optimizers={
-            "proposal_networks": _adam(1e-2, 1e-4, 200_000),
-            "fields": _adam(1e-2, 1e-4, 200_000),
-            "camera_opt": _adam(1e-3, 1e-4, 5_000),
+            "proposal_networks": adam(1e-2, 1e-4, 200_000),
+            "fields": adam(1e-2, 1e-4, 200_000),
+            "camera_opt": adam(1e-3, 1e-4, 5_000),
         },
     ),
     description="An instruction edits a NeRF: Instruct-NeRF2NeRF's dataset update on nerfacto, in rounds.",

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
-from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
+from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from torch import Tensor
 
 from fasttext2style.editors.editor import OnStep
@@ -21,6 +21,7 @@ from fasttext2style.plugin.nerf.field import NerfactoField, pictures
 from fasttext2style.plugin.nerf.masks import MaskConfig
 from fasttext2style.plugin.nerf.model import NerfModel, NerfModelConfig
 from fasttext2style.plugin.rounds.editing import EditingConfig
+from fasttext2style.plugin.rounds.loop import RoundsLoop
 from fasttext2style.rounds.edit_rounds import EditRounds
 from fasttext2style.rounds.field_subject import FieldSubject
 from fasttext2style.rounds.folder import RoundsFolder
@@ -70,17 +71,14 @@ class NerfPipelineConfig(EditingConfig, VanillaPipelineConfig):
             raise ValueError("losses.text_weight is for objects made of Gaussians: leave it 0.")
 
 
-class NerfPipeline(VanillaPipeline):
+class NerfPipeline(RoundsLoop):
     """Holds the NeRF; after `begin_rounds`, edits it in rounds; else trains it on the photographs."""
 
     config: NerfPipelineConfig
     datamanager: SceneDatamanager
-    rounds: EditRounds
     subject: FieldSubject
     watch: Stopwatch
-    folder: Path
     has_begun = False
-    _begun = (0, 0)
 
     @property
     def model(self) -> NerfModel:
@@ -121,11 +119,7 @@ class NerfPipeline(VanillaPipeline):
             seed = derived_seed(self.config.seed, step)
             losses, metrics = self.nerf.photograph_losses(self.photographs, self.config.rays, seed)
             return {}, losses, metrics
-        # A step that is done again, for want of memory, is not begun again: it may have begun with edits.
-        if self._begun != (begun := (self.rounds.round, self.rounds.step)):
-            with torch.autocast(self.device.type, enabled=False):
-                self.rounds.begin_step()
-            self._begun = begun
+        self.begin_step()
         losses, _ = self.rounds.losses()
         return {}, losses, {"round": float(self.rounds.round)}
 
@@ -133,10 +127,6 @@ class NerfPipeline(VanillaPipeline):
         """On the photographs, without an edit."""
         self.nerf = NerfactoField(self.model, self.datamanager.cameras("train"))
         self.photographs = self.datamanager.photographs()
-
-    def halve(self) -> int:
-        """Half as many patches a step from now on; tells how many they were."""
-        return self.rounds.halve()
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
         own = self.model.get_training_callbacks(attributes)
@@ -155,7 +145,7 @@ class NerfPipeline(VanillaPipeline):
                 say(round_in_words(finished, self.rounds.plan.rounds))
 
         def after_train(step: int) -> None:
-            self._write_results()
+            self._write_results(trainer)
 
         return [
             *own,
@@ -181,23 +171,15 @@ class NerfPipeline(VanillaPipeline):
     # --- books ------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _write_results(self) -> None:
+    def _write_results(self, trainer: Any) -> None:
         """Held-out views before and after, and a report, as of the last complete round."""
-        rounds, data, config = self.rounds.folder.rounds(), self.datamanager, self.config
+        data, config = self.datamanager, self.config
         with self.watch.phase("results"):
             cameras = data.cameras("eval")
             after = pictures(self.model, cameras)
             before = self.pictures_before(cameras)
             masks = config.masks.masks(data, "eval")
-        facts = {
-            "prompt": config.prompt,
-            "mode": config.mode,
-            "editor": self.rounds.tools.editor.name,
-            "object": self.masks_origin,
-            "device": str(self.device),
-            "seed": {"rounds": config.seed},
-            "rounds": [entry.manifest["metrics"] | {"seconds": entry.manifest["seconds"]} for entry in rounds[1:]],
-        }
+        facts = self.facts(trainer, self.masks_origin)
         coverage = None if masks is None else masks[..., 0].float() / 255
         held_out = (data.photographs("eval"), data.held_out_masks())
         write_field_results(self.folder, config.prompt, before, after, coverage, held_out, facts, self.watch)

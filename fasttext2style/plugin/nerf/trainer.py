@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,11 @@ from fasttext2style.plugin.host.capture import Capture
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, read_checkpoint
 from fasttext2style.plugin.host.defaults import ON_CUDA
 from fasttext2style.plugin.host.run_config import RunConfig, Started
-from fasttext2style.plugin.host.start_checks import NamedScene
+from fasttext2style.plugin.host.start_checks import NamedScene, free_bytes, too_full
 from fasttext2style.plugin.nerf.base import base_settings, check_views
 from fasttext2style.plugin.nerf.pipeline import NerfPipeline, NerfPipelineConfig
+from fasttext2style.plugin.rounds.loop import RoundsTraining
 from fasttext2style.plugin.rounds.resumable import ResumableConfig
-from fasttext2style.plugin.scene.trainer import SceneTrainer
 from fasttext2style.rounds.tools import Tools
 from fasttext2style.styling.steps import with_enough_memory
 from fasttext2style.terminal.console import say
@@ -35,7 +34,7 @@ class NerfTrainerConfig(ResumableConfig):
     pipeline: NerfPipelineConfig = field(default_factory=NerfPipelineConfig)  # pyright: ignore[reportIncompatibleVariableOverride, reportAssignmentType]
     """NeRF, masks, editor and rounds."""
     reconstruction_steps: int = 0
-    """Steps of the NeRF that is trained on the photographs, when no --load-dir is given; 0 takes 500 on a CPU (19 dB in
+    """Steps of the NeRF that is trained on the photographs, when no --load-dir is given; 0 takes 500 on a CPU (23 dB in
     held-out views of the embedded scene, 64 pixels), 30,000 on CUDA."""
 
     @property
@@ -78,13 +77,9 @@ class NerfTrainerConfig(ResumableConfig):
         size = LIKELY_BYTES if scene is None else scene.path.stat().st_size
         kept = size * (2 + (self.pipeline.rounds.schedule.rounds + 1 if self.pipeline.prompt else 0))
         needed = kept + (self.picture_bytes(capture) if self.pipeline.prompt else 0)
-        folder = self.get_base_dir().absolute()
-        free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
-        if needed > free:
-            raise ValueError(
-                f"Only {free / 1e6:,.0f} MB are free in {folder}, and this run writes about {needed / 1e6:,.0f} MB "
-                "(checkpoints, a snapshot per round, pictures). Free some space, or choose another --output-dir."
-            )
+        folder, written = self.get_base_dir(), "checkpoints, a snapshot per round, pictures"
+        if said := too_full(folder, int(needed), written, free_bytes(folder)):
+            raise ValueError(said)
 
     def load_networks(self) -> Tools | None:
         if not self.pipeline.prompt:
@@ -98,11 +93,15 @@ class NerfTrainerConfig(ResumableConfig):
             masks.run = Path(masks.run).expanduser().absolute()
 
 
-class NerfTrainer(SceneTrainer):
+class NerfTrainer(RoundsTraining):
     """Edits a NeRF in rounds, or trains one."""
 
     config: NerfTrainerConfig
     pipeline: NerfPipeline  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @property
+    def edits(self) -> bool:
+        return bool(self.config.pipeline.prompt)
 
     def prepare(self, started: Started) -> None:
         self._networks, self.watch, config = started.networks, started.watch, self.config
@@ -115,7 +114,7 @@ class NerfTrainer(SceneTrainer):
 
     def _load_checkpoint(self) -> None:
         pipeline, config = self.pipeline, self.config
-        if not config.pipeline.prompt:
+        if not self.edits:
             super()._load_checkpoint()
             pipeline.begin_training()
             return
@@ -127,17 +126,12 @@ class NerfTrainer(SceneTrainer):
             self.base_dir,
             resumes,
             config.refine,
-            lambda done, total: self.progress.part_of_step("editing", done, total),
+            self.on_edit_step,
         )
-        rounds, age = pipeline.rounds, int(pipeline.model.sampling[0])
-        self.steps_per_cycle = rounds.plan.steps_per_round
-        self._start_step = (rounds.round - 1) * rounds.plan.steps_per_round + rounds.step
-        config.max_num_iterations = rounds.steps_left
-        if resumes:
-            say(f"Continuing with round {rounds.round}; {rounds.steps_left} steps are left")
+        self.take_place(resumes)
         # The rates go on where the base run left them: poses that were found are not sought again.
         for scheduler in self.optimizers.schedulers.values():
-            for _ in range(age):
+            for _ in range(int(pipeline.model.sampling[0])):
                 scheduler.step()
 
     def _load_base(self) -> None:
@@ -149,25 +143,10 @@ class NerfTrainer(SceneTrainer):
             self.pipeline.model.trained(int(state["step"]) + 1)
 
     def train_iteration(self, step: int) -> Any:
-        if not self.config.pipeline.prompt:
+        if not self.edits:
             return super().train_iteration(step)
         iteration = super().train_iteration
         return with_enough_memory(lambda: iteration(step), self.optimizers.optimizers.values(), self.pipeline.halve)
-
-    def train(self) -> None:
-        if self.config.pipeline.prompt and self.pipeline.rounds.done:
-            self.lock.release()
-            say(
-                f"All {self.pipeline.rounds.plan.rounds} rounds are done. For more: "
-                f"ft2s rounds resume {quote(str(self.base_dir))} --rounds N, or --refine STEPS on the last one."
-            )
-            return
-        try:
-            super().train()
-        except SystemExit as end:
-            if end.code == 130 and self.config.pipeline.prompt:
-                say(f"Complete rounds are kept. Resume with:  ft2s rounds resume {quote(str(self.base_dir))}")
-            raise
 
 
 def _trained_first(run: NerfTrainerConfig) -> Path:

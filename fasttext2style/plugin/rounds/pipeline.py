@@ -16,7 +16,7 @@ from fasttext2style.editors.editor import OnStep
 from fasttext2style.evaluation.outside import tell_verdict
 from fasttext2style.plugin.host.pipelines import ObjectPipeline, ObjectPipelineConfig
 from fasttext2style.plugin.rounds.editing import EditingConfig
-from fasttext2style.rounds.edit_rounds import EditRounds
+from fasttext2style.plugin.rounds.loop import RoundsLoop
 from fasttext2style.rounds.folder import Round, RoundsFolder
 from fasttext2style.rounds.gaussian_subject import Capture
 from fasttext2style.rounds.growth import RoundGrowth
@@ -28,7 +28,6 @@ from fasttext2style.rounds.views import SceneViews
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.steps import ObjectSteps
 from fasttext2style.terminal.console import say, warn
-from fasttext2style.trust.documents import read_document
 
 
 @dataclass
@@ -49,13 +48,10 @@ class RoundsPipelineConfig(EditingConfig, ObjectPipelineConfig):
         return Tools(editor, perceptual, encoder)
 
 
-class RoundsPipeline(ObjectPipeline):
+class RoundsPipeline(RoundsLoop, ObjectPipeline):
     """Holds the scene; after `begin_rounds`, edits the object in rounds."""
 
     config: RoundsPipelineConfig
-    rounds: EditRounds
-    _begun = (0, 0)
-    """Round and step that was begun last."""
 
     def begin_rounds(
         self,
@@ -97,17 +93,10 @@ class RoundsPipeline(ObjectPipeline):
         )
 
     def get_train_loss_dict(self, step: int) -> tuple[dict, dict[str, Tensor], dict[str, Any]]:
-        # A step that is done again, for want of memory, is not begun again: it may have begun with edits.
-        if self._begun != (begun := (self.rounds.round, self.rounds.step)):
-            self.rounds.begin_step()
-            self._begun = begun
+        self.begin_step()
         losses, info = self.rounds.losses()
         self.object_steps.begin(info)
         return {}, losses, {"gaussians": float(len(self.edit)), "round": float(self.rounds.round)}
-
-    def halve(self) -> int:
-        """Half as many views a step from now on; tells how many they were."""
-        return self.rounds.halve()
 
     def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
         if not self.has_begun:
@@ -159,30 +148,12 @@ class RoundsPipeline(ObjectPipeline):
                 "--pipeline.rounds.keep.views 4), or choose another --output-dir."
             )
 
-    def results_are_there(self) -> bool:
-        """Whether results/ is of all complete rounds, refinements included; its report is written last."""
-        try:
-            reported = read_document(self.folder / "results" / "report.json").get("rounds")
-        except ValueError:
-            return False
-        seconds = [entry.manifest["seconds"] for entry in self.rounds.folder.rounds()[1:]]
-        return isinstance(reported, list) and [isinstance(it, dict) and it.get("seconds") for it in reported] == seconds
-
     @torch.no_grad()
     def _write_results(self, trainer: Any) -> None:
         """Held-out views before and after, film, styled.ply and a report, as of the last complete round."""
-        rounds = self.rounds.folder.rounds()
-        facts = {
-            "prompt": self.config.prompt,
-            "mode": self.config.mode,
-            "editor": self.rounds.tools.editor.name,
-            "object": self.selection_origin,
-            "device": str(self.device),
-            "seed": {"rounds": self.config.seed, "machine": trainer.config.machine.seed},
-            "rounds": [entry.manifest["metrics"] | {"seconds": entry.manifest["seconds"]} for entry in rounds[1:]],
-        }
         headline = f"Rounds side by side: {self.rounds.folder.path / 'index.html'}"
-        outcome = self.outcome(trainer, facts, as_loaded={"round 0": rounds[0].snapshot})
+        facts, original = self.facts(trainer, self.selection_origin), self.rounds.folder.rounds()[0].snapshot
+        outcome = self.outcome(trainer, facts, as_loaded={"round 0": original})
         self.write_results(outcome, headline, f"ft2s rounds resume {quote(str(self.folder))}")
 
     @torch.no_grad()

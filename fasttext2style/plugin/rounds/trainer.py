@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from shlex import quote
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nerfstudio.engine.optimizers import Optimizers
@@ -16,6 +15,7 @@ from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.history.history import History
 from fasttext2style.plugin.host.edit_record import take_environment
 from fasttext2style.plugin.host.rates import maker_of, rates_of_mode
+from fasttext2style.plugin.rounds.loop import RoundsTraining
 from fasttext2style.plugin.rounds.pipeline import RoundsPipeline, RoundsPipelineConfig
 from fasttext2style.plugin.rounds.resumable import ResumableConfig
 from fasttext2style.plugin.style.trainer import StyleTrainer, StyleTrainerConfig
@@ -26,8 +26,6 @@ from fasttext2style.rounds.modes import Task
 from fasttext2style.rounds.setup import new_rounds
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.editable import EditableObject
-from fasttext2style.terminal.console import errors_in_words, say
-from fasttext2style.terminal.progress import PhaseProgress
 
 if TYPE_CHECKING:
     from fasttext2style.live.action import Action
@@ -51,12 +49,16 @@ class RoundsTrainerConfig(ResumableConfig, StyleTrainerConfig):
         return tools
 
 
-class RoundsTrainer(StyleTrainer):
+class RoundsTrainer(RoundsTraining, StyleTrainer):
     """Edits an object in rounds; max_num_iterations follows from the schedule."""
 
     config: RoundsTrainerConfig
     pipeline: RoundsPipeline
     phase = "Editing"
+
+    @property
+    def edits(self) -> bool:
+        return not self.config.live
 
     def _load_checkpoint(self) -> None:
         if self.config.live:
@@ -71,15 +73,11 @@ class RoundsTrainer(StyleTrainer):
             self.base_dir,
             resumes,
             self.config.refine,
-            lambda done, total: self.progress.part_of_step("editing", done, total),
+            self.on_edit_step,
         )
-        rounds = self.pipeline.rounds
-        self.steps_per_cycle = rounds.plan.steps_per_round
-        self._start_step = (rounds.round - 1) * rounds.plan.steps_per_round + rounds.step
-        self.config.max_num_iterations = rounds.steps_left
-        if resumes:
-            say(f"Continuing with round {rounds.round}; {rounds.steps_left} steps are left")
-        self.optimizers = Optimizers(rates_of_mode(self.config.optimizers, rounds.mode.geometry_rate), groups)
+        self.take_place(resumes)
+        rate = self.pipeline.rounds.mode.geometry_rate
+        self.optimizers = Optimizers(rates_of_mode(self.config.optimizers, rate), groups)
         for scheduler in self.optimizers.schedulers.values():
             for _ in range(self._start_step):
                 scheduler.step()
@@ -113,27 +111,6 @@ class RoundsTrainer(StyleTrainer):
 
     def before_last_save(self) -> None:
         """Rounds have books of their own: they are no step of the history."""
-
-    def train(self) -> None:
-        if not self.config.live and self.pipeline.rounds.done:
-            with errors_in_words(), self.lock:
-                if not self.pipeline.results_are_there():
-                    # Killed after the last round, before its results were whole.
-                    self.step = max(0, self._start_step - 1)
-                    self.progress = PhaseProgress(self.phase, self.step)
-                    self._after_train()
-                    return
-            say(
-                f"All {self.pipeline.rounds.plan.rounds} rounds are done. For more: "
-                f"ft2s rounds resume {quote(str(self.base_dir))} --rounds N, or --refine STEPS on the last one."
-            )
-            return
-        try:
-            super().train()
-        except SystemExit as end:
-            if end.code == 130:
-                say(f"Complete rounds are kept. Resume with:  ft2s rounds resume {quote(str(self.base_dir))}")
-            raise
 
     def live_action(self) -> Action:
         from fasttext2style.live.rounds import LiveRounds, rounds_action

@@ -1,46 +1,40 @@
-"""Two runs of one capture, measured alike and shown side by side."""
+"""Runs of one capture, measured alike and shown side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from string import ascii_uppercase
 
 from fasttext2style.evaluation.comparison import write_comparison
 from fasttext2style.evaluation.settings import EvaluationSettings
-from fasttext2style.plugin.runs.evaluate import evaluated
-from fasttext2style.plugin.runs.field_run import FieldRun, is_field_run
-from fasttext2style.plugin.runs.run import open_run
+from fasttext2style.evaluation.timing import Stopwatch
+from fasttext2style.plugin.runs.evaluate import evaluated, open_to_measure
 from fasttext2style.terminal.console import say
 
 
-def compare_runs(first: Path, second: Path, output: Path | None, settings: EvaluationSettings) -> Path:
-    """Evaluate both, and write a table, pictures and JSON; returns their folder.
+def compare_runs(paths: Sequence[Path], output: Path | None, settings: EvaluationSettings) -> Path:
+    """Evaluate all, and write a table, pictures and JSON; returns their folder.
 
     Raises:
         ValueError: one of them cannot be evaluated, or they have not the same views.
     """
-    names = [_photographs(path, settings.split) for path in (first, second)]
-    if names[0] != names[1]:
-        alone = sorted({*names[0]} ^ {*names[1]})
-        example = f", {alone[0]} is in one of them alone" if alone else ", the order differs"
-        raise ValueError(
-            f"{first} and {second} have not the same views ({len(names[0])} and {len(names[1])}{example}): compare two "
-            "runs of one capture, with the same `nerfstudio-data` options."
-        )
-    found: dict[str, tuple[dict[str, Any], Any]] = {}
-    for letter, path in zip("AB", (first, second)):
-        report, pictures = evaluated(path, settings)
-        found[f"{letter}: {report['method']}"] = (report, pictures)
-    folder = output or Path(second).expanduser().absolute() / "compared"
+    runs = [open_to_measure(path, settings) for path in paths]
+    names = runs[0].photograph_names(settings.split)
+    for run in runs[1:]:
+        if (others := run.photograph_names(settings.split)) != names:
+            alone = sorted({*names} ^ {*others})
+            example = f", {alone[0]} is in one of them alone" if alone else ", the order differs"
+            raise ValueError(
+                f"{runs[0].folder} and {run.folder} have not the same views ({len(names)} and {len(others)}{example}): "
+                "compare runs of one capture, with the same `nerfstudio-data` options."
+            )
+    folder = output or runs[-1].folder / "compared"
+    found = {}
+    for letter in ascii_uppercase[: len(runs)]:
+        run = runs.pop(0)  # its scene need not stay in memory while the next one is measured
+        found[f"{letter}: {run.config.method_name}"] = evaluated(run, settings, Stopwatch())
     table = write_comparison(folder, found)
     say(table)
     say(f"Side by side: {folder / 'comparison.png'}")
     return folder
-
-
-def _photographs(path: Path, split: str) -> list[str]:
-    """Names of the photographs of a split, in order."""
-    run = FieldRun(path) if is_field_run(path) else open_run(path)
-    data: Any = run.pipeline.datamanager
-    dataset = data.train_dataset if split == "train" else data.eval_dataset
-    return [Path(name).name for name in dataset.image_filenames]

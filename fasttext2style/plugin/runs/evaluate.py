@@ -28,8 +28,8 @@ from fasttext2style.history.state import SceneState
 from fasttext2style.plugin.host.checkpoints import checkpoint_path, checkpoints_in, read_checkpoint
 from fasttext2style.plugin.host.pipelines import ObjectPipelineConfig
 from fasttext2style.plugin.rounds.pipeline import RoundsPipelineConfig
-from fasttext2style.plugin.runs.field_run import FieldRun, is_field_run
-from fasttext2style.plugin.runs.history import open_run_with_history
+from fasttext2style.plugin.runs.field_run import FieldRun, open_any_run
+from fasttext2style.plugin.runs.history import history_of
 from fasttext2style.plugin.runs.outside import outside_of_run, own_reconstruction, read_report
 from fasttext2style.plugin.runs.run import Run
 from fasttext2style.rounds.folder import RoundsFolder
@@ -52,14 +52,32 @@ def evaluate_run(path: Path, settings: EvaluationSettings) -> dict[str, Any]:
     Raises:
         ValueError: no run, nothing to compare it with, or something that was asked for by name cannot be had.
     """
-    return evaluated(path, settings)[0]
-
-
-def evaluated(path: Path, settings: EvaluationSettings) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """As `evaluate_run`; also the pictures that it was measured on."""
     watch = Stopwatch()
-    measure = _measured_field if is_field_run(path) else _measured
-    run, prompt, caption, graders, report, pictures, around = measure(path, settings, watch)
+    with watch.phase("loading"):
+        run = open_to_measure(path, settings)
+    return evaluated(run, settings, watch)[0]
+
+
+def open_to_measure(path: Path, settings: EvaluationSettings) -> Run | FieldRun:
+    """A run that can be measured by these settings.
+
+    Raises:
+        ValueError: no run, or settings that do not fit it.
+    """
+    choice, run = read_workers(settings.workers, typed=True), open_any_run(path)
+    if isinstance(run, FieldRun) and settings.before is not None:
+        raise ValueError("A NeRF is compared with what it was before its first round: leave --before out.")
+    if isinstance(run, FieldRun) and not choice.in_process:
+        raise ValueError("A NeRF is measured where it is, in one process: leave --workers out.")
+    return run
+
+
+def evaluated(
+    run: Run | FieldRun, settings: EvaluationSettings, watch: Stopwatch
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """As `evaluate_run`, of a run that is open; also the pictures that it was measured on."""
+    measured = _measured_field(run, settings, watch) if isinstance(run, FieldRun) else _measured(run, settings, watch)
+    prompt, caption, graders, report, pictures, around = measured
     report = {
         "run": str(run.folder),
         "method": run.config.method_name,
@@ -99,9 +117,8 @@ def evaluated(path: Path, settings: EvaluationSettings) -> tuple[dict[str, Any],
 
 
 class _Measurement(NamedTuple):
-    """A run, and what was found."""
+    """What was found."""
 
-    run: Run | FieldRun
     prompt: str
     caption: str
     graders: Graders
@@ -111,10 +128,10 @@ class _Measurement(NamedTuple):
     """Those that show what is around the scene: none if nothing is."""
 
 
-def _measured(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
+def _measured(run: Run, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
     choice = read_workers(settings.workers, typed=True)
     with watch.phase("loading"):
-        run, history, state = open_run_with_history(path)
+        history, state = history_of(run)
         before, after, selection, prompt = _compared(run, history, state, settings.before)
         edit = EditedScene.matched(before, after, selection > 0)
         caption = settings.caption or prompt
@@ -141,17 +158,12 @@ def _measured(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Me
         both = {"before": edit.before, "after": edit.after}
         around = {name: render_views(scene, views, behind) for name, scene in both.items()}
     report = {"surroundings": surroundings_of(history), **report}
-    return _Measurement(run, prompt, caption, graders, report, pictures, around)
+    return _Measurement(prompt, caption, graders, report, pictures, around)
 
 
-def _measured_field(path: Path, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
-    if settings.before is not None:
-        raise ValueError("A NeRF is compared with what it was before its first round: leave --before out.")
-    if not read_workers(settings.workers, typed=True).in_process:
-        raise ValueError("A NeRF is measured where it is, in one process: leave --workers out.")
+def _measured_field(run: FieldRun, settings: EvaluationSettings, watch: Stopwatch) -> _Measurement:
+    caption = settings.caption or run.prompt
     with watch.phase("loading"):
-        run = FieldRun(path)
-        caption = settings.caption or run.prompt
         graders = _graders(run, settings, caption)
     with watch.phase("measuring"):
         sights = run.sights(settings.split, settings.max_views, PATH_SECONDS, graders.encoders)
@@ -159,7 +171,7 @@ def _measured_field(path: Path, settings: EvaluationSettings, watch: Stopwatch) 
         seen = None if targets is None else run.targets_seen(targets.cameras, numbers)
         captions = Captions(settings.source_caption, caption)
         report, pictures = evaluate_sights(sights, captions, graders.encoders, graders.lpips, targets, seen)
-    return _Measurement(run, run.prompt, caption, graders, report, pictures, {})
+    return _Measurement(run.prompt, caption, graders, report, pictures, {})
 
 
 class _Compared(NamedTuple):

@@ -20,8 +20,13 @@ def open_run_with_history(path: Path, object_masks: Path | None = None) -> tuple
         ValueError: no run, a damaged history, or one of another scene.
     """
     run = open_run(path, object_masks)
+    return run, *history_of(run)
+
+
+def history_of(run: Run) -> tuple[History, SceneState]:
+    """As `open_run_with_history`, of a run that is open."""
     history = History.open(run.folder / "history")
-    return run, history, state_of_checkpoint(run.gaussians(), run.selection, run.state["pipeline"], history)
+    return history, state_of_checkpoint(run.gaussians(), run.selection, run.state["pipeline"], history)
 
 
 def save_with_history(run: Run, history: History, state: SceneState) -> Path:

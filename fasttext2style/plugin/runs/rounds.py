@@ -12,8 +12,7 @@ from fasttext2style.plugin.host.checkpoints import checkpoints_in
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.plugin.nerf.trainer import NerfTrainerConfig
 from fasttext2style.plugin.rounds.trainer import RoundsTrainerConfig
-from fasttext2style.plugin.runs.field_run import FieldRun, is_field_run
-from fasttext2style.plugin.runs.run import open_run
+from fasttext2style.plugin.runs.field_run import FieldRun, open_any_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import scene_of_round
 from fasttext2style.rounds.page import write_page
@@ -70,12 +69,13 @@ def reset_run(folder: Path, to: int) -> None:
 def _reset(folder: Path, books: RoundsFolder, to: int) -> Path | None:
     """The checkpoint, the rounds and their page, or, on a full disk, nothing."""
     rounds = books.rounds(up_to=to)
-    field = FieldRun(folder) if is_field_run(folder) else None
     with ExitStack() as stack:
-        if field is not None:
-            stack.enter_context(field.setting_back(to))
-        elif checkpoints_in(folder / "nerfstudio_models"):
-            stack.enter_context(open_run(folder).saving())(*scene_of_round(rounds, to))
+        if checkpoints_in(folder / "nerfstudio_models"):
+            run = open_any_run(folder)
+            if isinstance(run, FieldRun):
+                stack.enter_context(run.setting_back(to))
+            else:
+                stack.enter_context(run.saving())(*scene_of_round(rounds, to))
         with books.setting_aside(to) as aside:
             page = books.path / "index.html"
             with books.writing(page):
