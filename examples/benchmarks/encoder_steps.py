@@ -42,8 +42,8 @@ def encoders() -> dict[str, TextImageEncoder]:
     return found | {CLIP: OpenClipEncoder(clip, open_clip.get_tokenizer(CLIP), f"{CLIP} (random weights)")}
 
 
-def step_of(scene: ToyScene, encoder: TextImageEncoder) -> Callable[[int], None]:
-    """A function that takes one step."""
+def step_of(scene: ToyScene, encoder: TextImageEncoder) -> Callable[[int], float]:
+    """A function that takes one step, the one of this number; its loss."""
     edit = EditableObject(scene.gaussians, Selection(scene.object_weights, "the bear"))
     styler = ObjectStyler(edit, scene.train_cameras, encoder, "a bear made of gold", StylerConfig())
     colors = {name: edit.parameters[name] for name in ("features_dc", "features_rest")}
