@@ -74,20 +74,6 @@ def test_shoulders_are_no_ground_under_a_head():
     assert weights[:3000].mean() > 0.8 and weights[3000:].mean() > 0.8
 
 
-def test_a_low_foot_is_no_ground_where_the_ground_is_smoother_than_elsewhere():
-    """A post on a plate; the floor around it is level, farther away it is gravel as high as the plate."""
-    floor = disc(3, 0, 6000)
-    gravel = torch.where(floor[:, :2].norm(dim=1) > 0.8, 0.045 * torch.randn(6000), 0.002 * torch.randn(6000))
-    floor = floor + torch.nn.functional.pad(gravel[:, None], (2, 0))
-    plate, post = (
-        disc(0.3, 0.045, 1500),
-        ball(1.0, 0.0, 1500) * torch.tensor([0.3, 0.3, 0.3]) + torch.tensor([0, 0, 0.4]),
-    )
-    weights = select_automatic(blobs(torch.cat([floor, plate, post])), orbit(0.3)).weights
-    assert weights[:6000].mean() < 0.02
-    assert weights[6000:7500].mean() > 0.8 and weights[7500:].mean() > 0.85
-
-
 def test_what_cannot_be_found_is_said():
     scene = blobs(ball(0.3, 0.0, 100))
     with pytest.raises(ValueError, match="at least 3 views, got 2"):
