@@ -81,7 +81,6 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
         ious.append(((shown & exact).sum(dim=(1, 2)) / (shown | exact).sum(dim=(1, 2)).clamp_min(1)).mean().item())
     objects = {f"{number + 1} (IoU {iou:.2f})": one.weights for number, (one, iou) in enumerate(zip(found, ious))}
     write_object_picture(options.out.with_name(f"{options.out.stem}_{name}.png"), gaussians, seen, objects)
-    torch.save((gaussians, seen, views, exact), options.out.with_name(f"{name}.pt"))
     said = doubts(gaussians, seen, found[0].weights)
     return {"scene": name, "ious": ious, "doubts": said, "psnr": psnr, "gaussians": len(gaussians), "cpu_s": seconds}
 
