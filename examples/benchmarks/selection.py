@@ -140,6 +140,7 @@ def statue(name: str, folder: Path, report: Callable[..., None]) -> float:
     from tests.plugin.outlines import mean_iou, outlined
 
     run = open_run(folder)
+    assert run.config.data is not None
     views, masks = outlined(run, name, Path(run.config.data))
     scene, cameras = run.gaussians().detach(), run.cameras()
     automatic = mean_iou(run, views, masks, select_automatic(scene, cameras).weights)

@@ -27,7 +27,7 @@ def test_what_is_found_goes_with_all_that_is_known_of_it():
     params = torch.nn.ParameterDict({name: torch.nn.Parameter(torch.ones(6, *size)) for name, size in sizes.items()})
     params["means"].data = torch.arange(6.0)[:, None].repeat(1, 3)
     optimizers = {name: torch.optim.Adam([value], lr=0.0) for name, value in params.items()}
-    sum(value.sum() for value in params.values()).backward()
+    torch.stack([value.sum() for value in params.values()]).sum().backward()
     for optimizer in optimizers.values():
         optimizer.step()
     state = {"scene_scale": 1.0, "radii": torch.zeros(6), "grad2d": torch.arange(6.0), "count": torch.ones(6)}
