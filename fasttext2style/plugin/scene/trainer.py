@@ -84,10 +84,10 @@ class SceneTrainer(Trainer):
                 self._reset_writers()
                 super().setup(test_mode)
         model, datamanager = self.pipeline.model, self.pipeline.datamanager
-        if isinstance(model, SceneModel) and self.has_drawn_points:
+        if isinstance(model, SceneModel) and isinstance(datamanager, SceneDatamanager) and self.has_drawn_points:
             # Before one colour, points in the air that have it cost nothing and stay.
             model.config.background_color = "random"
-        if isinstance(model, SceneModel) and isinstance(datamanager, SceneDatamanager):
+            # Drawn points lie before lenses, too; with a point cloud nothing comes so near.
             model.strategy.hanging = lambda: glued_to_a_lens(model.gaussians(), datamanager.cameras("train"))
 
     @property
