@@ -15,7 +15,7 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions, render_values
-from fasttext2style.selection.ground import LONGEST_GAP
+from fasttext2style.selection.ground import longest_gap
 from fasttext2style.selection.neighbours import bodies, widths_of
 from fasttext2style.selection.seen import focus_of, some_views
 
@@ -123,7 +123,8 @@ def _about_size(seen: _Seen, count: int, total: int) -> str:
 def _about_pieces(gaussians: Gaussians, chosen: Tensor, seen: _Seen) -> str:
     rows = chosen.nonzero()[:, 0]
     distance = float((seen.cameras.centers - focus_of(seen.cameras)).norm(dim=1).median())
-    labels = bodies(gaussians.means[rows], widths_of(gaussians.scales)[rows], longest=LONGEST_GAP * distance)
+    means = gaussians.means[rows]
+    labels = bodies(means, widths_of(gaussians.scales)[rows], longest=longest_gap(means, distance))
     shown = contributions(gaussians, seen.cameras, torch.ones_like(seen.inside)[..., None])[rows, 0].clamp_min(0)
     pieces = torch.zeros(int(labels.max()) + 1, device=shown.device).index_add_(0, labels, shown)
     pieces = pieces / pieces.sum().clamp_min(1e-12)

@@ -29,6 +29,12 @@ GROUND_REACH = 2.2
 Measured: the rock under the bear capture's statue 3.2, the toy scene's deck 14; their slabs, part of the object, 1.1
 and 1.7.
 """
+ONE_SIDED_REACH = 1.4
+"""So many times more, where cameras on one side leave half of a thing's footprint unseen: then a plinth's top had 2.24,
+and 1.9 seen from all around."""
+BESIDE = 1.2
+"""So many times as far as a body a ground reaches on a side. Measured on the worst of three sides: grounds 2.1 or more
+(the dinosaur's), the shoulders of a reconstructed face .8."""
 LONGEST_GAP = 0.04
 """Across which two Gaussians may touch, in units of the cameras' distance."""
 SPARSE_GAP = 3.0
@@ -39,6 +45,9 @@ there."""
 LEAST_BODY = 10
 """Gaussians; fewer are no body."""
 WALL_TILT_DEGREES = 50.0
+WALL_REACH = 1.6
+"""So many times as far as the things before it a wall reaches above and beside them. The front of a bust, seen as the
+wall behind its face: 1.07 to 1.32 above; walls behind things: 2.6 or more."""
 LEAST_BEFORE_WALL = 0.3
 """Of what the middle of the pictures shows of a wall and before it; a picture on a wall has nothing before it."""
 
@@ -61,8 +70,22 @@ def near(scene: SeenScene) -> Int[Tensor, " near"]:
         return rows
     across = torch.linalg.svd(normal[None], full_matrices=True)[2][1:].T
     reaches = _area(scene.means[within] @ across) > _area(scene.means[before] @ across)
+    reaches = reaches and _is_seen_above_and_beside(scene, within, before, normal)
     shown, on_it = float(scene.central[before].sum()), float(scene.central[within].sum())
     return before if reaches and shown > LEAST_BEFORE_WALL * (shown + on_it) else rows
+
+
+def _is_seen_above_and_beside(
+    scene: SeenScene, wall: Int[Tensor, " wall"], things: Int[Tensor, " things"], normal: Float[Tensor, "3"]
+) -> bool:
+    """A chest reaches beyond a head, too, but not above it. Below things floor may hide the wall."""
+    sideways = torch.nn.functional.normalize(torch.linalg.cross(scene.up, normal), dim=0)
+    for direction in (scene.up, sideways, -sideways):
+        of_wall, of_things = (_some(scene.means[rows]) @ direction for rows in (wall, things))
+        middle = of_things.median()
+        if of_wall.quantile(0.95) - middle < WALL_REACH * (of_things.quantile(0.95) - middle):
+            return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -126,18 +149,20 @@ class Standing:
         # A ground is large beside all that is there, a wall included, and not just beside what stands before the wall.
         all_of_it = float(scene.visible[rows if floor > 0 else scene.close()].sum())
         plane = find_plane(scene, rows, of=all_of_it) if floor < MOST_PLANES else None
-        ground = None if plane is None else self._ground(*plane)
+        ground = None if plane is None else self._on(*plane)
         self._plane = None if ground is None else plane
         self._area = 0.0
         if ground is not None:
-            self._above, self._area, self._sideways = ground
+            self._above, self._sideways, self._ground = ground
+            self._area = _area(self._ground)
         else:  # where nothing stands on a ground, what touches nothing is free
             self._above = rows if floor == 0 else rows[:0]
         self._labels = connected(scene, self._above)
         self._bodies: dict[int, Standing | None] = {}
 
-    def _ground(self, normal: Float[Tensor, "3"], offset: float) -> tuple[Int[Tensor, " above"], float, Tensor] | None:
-        """Rows above the plane, its area, and two directions [3, 2] along it; None if it is part of the object."""
+    def _on(self, normal: Float[Tensor, "3"], offset: float) -> tuple[Int[Tensor, " above"], Tensor, Tensor] | None:
+        """Rows above the plane, two directions [3, 2] along it, and what lies in it along these [ground, 2]; None if it
+        is part of the object."""
         scene, rows, tolerance = self.scene, self.rows, PLANE_TOLERANCE * self.scene.distance
         height = scene.means[rows] @ normal - offset
         within = height.abs() < tolerance
@@ -151,7 +176,7 @@ class Standing:
         if below > scene.central[above].sum() or looks_below:
             return None
         sideways = torch.linalg.svd(normal[None], full_matrices=True)[2][1:].T
-        return above, _area(scene.means[rows[within]] @ sideways), sideways
+        return above, sideways, scene.means[rows[within]] @ sideways
 
     def carrier(self, body: Int[Tensor, " body"]) -> Int[Tensor, " carrier"]:
         """A body with what it stands on and all that stands there, if that stands on a lower plane: a laid table."""
@@ -204,16 +229,56 @@ class Standing:
         if len(body) < LEAST_BODY:
             return None
         if self._area > 0:
-            free = self._area / max(_area(scene.means[body] @ self._sideways), 1e-12) >= GROUND_REACH
+            footprint = scene.means[body] @ self._sideways
+            reach = GROUND_REACH * (ONE_SIDED_REACH if float(scene.towards.norm()) > ONE_SIDED else 1)
+            free = self._area / max(_area(footprint), 1e-12) >= reach and self._reaches_around(footprint)
+            body = torch.cat([body, self._foot(body)]) if free else body
         else:
             free = float((scene.means[body] - scene.focus).norm(dim=1).max()) < FREE_SHARE * scene.distance
         return Standing(scene, body, self._floor + 1) if free else None
 
+    def _reaches_around(self, footprint: Float[Tensor, "body 2"]) -> bool:
+        """Whether the ground goes on beside a body, on three of four sides at least: shoulders do on two."""
+        axes = torch.linalg.svd(self._ground - self._ground.mean(dim=0), full_matrices=False)[2]
+        sides = 0
+        for axis in (*axes, *-axes):
+            of_ground, of_body = (_some(points) @ axis for points in (self._ground, footprint))
+            middle = of_body.median()
+            sides += bool(of_ground.quantile(0.95) - middle > BESIDE * (of_body.quantile(0.95) - middle))
+        return sides >= 3
+
+    def _foot(self, body: Int[Tensor, " body"]) -> Int[Tensor, " foot"]:
+        """The lowest part of a body, which the roughness of the whole ground hides: around one thing it is less."""
+        assert self._plane is not None
+        scene, (normal, offset) = self.scene, self._plane
+        tolerance, none = PLANE_TOLERANCE * scene.distance, self.rows[:0]
+        low = self.rows[~torch.isin(self.rows, self._above)]
+        height = scene.means[low] @ normal - offset
+        low, height = low[height > -2 * tolerance], height[height > -2 * tolerance]
+        if len(low) == 0:
+            return none
+        beside = KDTree((scene.means[body] @ self._sideways).double().cpu().numpy()).query(
+            (scene.means[low] @ self._sideways).double().cpu().numpy()
+        )[0]
+        beside = torch.from_numpy(np.asarray(beside)).to(height) / scene.distance
+        around = height[(beside > LONGEST_GAP) & (beside < 3 * LONGEST_GAP)]
+        if len(around) < LEAST_BODY:
+            return none
+        roughness = 3 * 1.4826 * float((around - around.median()).abs().median())
+        found = (beside < LONGEST_GAP) & (height > float(around.median()) + max(roughness, 0.15 * tolerance))
+        both = torch.cat([body, low[found]])
+        labels = connected(scene, both)
+        return both[len(body) :][labels[len(body) :] == labels[: len(body)].mode().values]
+
 
 def connected(scene: SeenScene, rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
     """Number the bodies of touching Gaussians among these."""
-    longest = max(LONGEST_GAP * scene.distance, SPARSE_GAP * spacing(scene.means[rows]))
-    return bodies(scene.means[rows], scene.widths[rows], longest=longest)
+    return bodies(scene.means[rows], scene.widths[rows], longest=longest_gap(scene.means[rows], scene.distance))
+
+
+def longest_gap(means: Float[Tensor, "rows 3"], distance: float) -> float:
+    """Across which two of these may touch, `distance` being that of the cameras."""
+    return max(LONGEST_GAP * distance, SPARSE_GAP * spacing(means))
 
 
 def most_central(scene: SeenScene, rows: Int[Tensor, " rows"], labels: Int[Tensor, " rows"]) -> int:
@@ -268,6 +333,11 @@ def find_plane(
         offset = float(normal @ middle)
     # What fits best may have turned away meanwhile.
     return (normal, offset) if float(normal @ facing) > math.cos(math.radians(tilt_degrees)) else None
+
+
+def _some(points: Float[Tensor, "points axes"]) -> Float[Tensor, "some axes"]:
+    """So few that quantiles of them cost nothing."""
+    return points[:: 1 + len(points) // 100_000]
 
 
 def _area(points: Float[Tensor, "points 2"]) -> float:

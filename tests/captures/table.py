@@ -487,6 +487,12 @@ LISTS = [
         expected=lambda capture: [Path(name).name for name in capture.meta["val_filenames"]] == ["04.png"],
     ),
     Case("an empty val_filenames", _lists(train="four", val=[]), "training views are shown and measured, and said"),
+    Case(
+        "fewer than ten photographs, two at least",
+        lambda folder, meta: meta.update(frames=meta["frames"][:2]),
+        "all are trained on, shown and measured, and said",
+        expected=lambda capture: len(capture.photographs) == 2,
+    ),
     Case("train_filenames alone", _lists(train="four"), "refused", ("transforms.json", "val_filenames", "take")),
     Case("val_filenames alone", _lists(val="four"), "refused", ("transforms.json", "train_filenames", "take")),
     Case(
@@ -866,6 +872,11 @@ def document() -> str:
     for title, cases in TABLES.items():
         lines += ["", f"## {title}", "", "| given | then |", "|---|---|"]
         lines += [f"| {case.given} | {case.then} |" for case in cases]
+    lines += [
+        "",
+        "Camera paths of `ns-render camera-path` may be those of a pinhole, a fisheye or a panorama; others, such as",
+        "stereo pairs, are refused (`tests/plugin/test_lenses.py`).",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -170,6 +170,8 @@ def test_without_points_the_background_of_training_changes_with_the_step_alone(t
         colors.append(model._get_background_color().tolist())
     assert colors[0] == colors[2] and (colors[0] == colors[1]) == has_points
     assert has_points == (colors[0] == [0.0, 0.0, 0.0])
+    hanging = model.strategy.hanging
+    assert hanging is None if has_points else hanging is not None and hanging().shape == (model.num_points,)
     assert model.eval()._get_background_color().tolist() == [0.0, 0.0, 0.0]
     with trainer.lock:
         pass

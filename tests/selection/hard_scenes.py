@@ -14,6 +14,7 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.toy.geometry import (
     Distance,
     blend,
+    cone,
     ellipsoid,
     flat_gaussians,
     lit,
@@ -79,11 +80,65 @@ def plinth(generator: torch.Generator) -> HardScene:
     return _scene(things, [ground], _arc((0, 0, 0.9), 2.9, 16, 338, (10, 25)))
 
 
+def face(generator: torch.Generator) -> HardScene:
+    """A head with hair, ears and nose on shoulders, in a room, seen from a half circle before it."""
+    skin = [ellipsoid((0, 0, 0.6), (0.15, 0.125, 0.19)), ellipsoid((0, 0, 0.4), (0.075, 0.075, 0.14))]
+    skin += [ellipsoid((0.155, 0, 0.58), (0.04, 0.028, 0.045)), ellipsoid((0.11, 0, 0.49), (0.06, 0.06, 0.045))]
+    skin += [ellipsoid((-0.01, side * 0.13, 0.59), (0.03, 0.02, 0.045)) for side in (-1, 1)]
+    hair = blend(
+        [ellipsoid((-0.04, 0, 0.67), (0.16, 0.15, 0.15)), ellipsoid((-0.1, 0, 0.55), (0.09, 0.12, 0.16))], 0.02
+    )
+    shirt = [ellipsoid((-0.02, 0, 0.16), (0.15, 0.34, 0.16)), ellipsoid((-0.02, 0, -0.25), (0.17, 0.28, 0.4))]
+    things = [_thing(blend(skin, 0.02), (-0.3, -0.3, 0.2), (0.3, 0.3, 0.9), 3500, (0.75, 0.52, 0.42), generator)]
+    things.append(_thing(hair, (-0.3, -0.3, 0.3), (0.2, 0.3, 0.95), 2000, (0.14, 0.09, 0.06), generator))
+    things.append(_thing(blend(shirt, 0.03), (-0.4, -0.5, -0.7), (0.4, 0.5, 0.5), 4000, (0.2, 0.28, 0.5), generator))
+    room = [_flat("x", -1.6, (-3, 3), (-1.2, 2.2), 4000, (0.6, 0.6, 0.52), generator)]
+    room += [_flat("y", side * 3.0, (-1.6, 3), (-1.2, 2.2), 3000, (0.45, 0.52, 0.6), generator) for side in (-1, 1)]
+    room.append(_flat("z", -1.2, (-1.6, 3), (-3, 3), 3000, (0.4, 0.3, 0.2), generator))
+    shelf = blend(
+        [rounded_box((-1.4, 0.9, 0.5), (0.15, 0.5, 0.6), 0.02), rounded_box((-1.3, -1, 0), (0.2, 0.2, 0.8), 0.02)]
+    )
+    room.append(_thing(shelf, (-1.6, -1.4, -1.2), (-1.0, 1.5, 1.2), 3000, (0.45, 0.28, 0.12), generator))
+    return _scene(things, room, _arc((0, 0, 0.5), 1.15, 20, 160, (0, 12, -6, 5)))
+
+
+def desk(generator: torch.Generator) -> HardScene:
+    """A lamp among books, a mug, a plate and a ball on a desk, seen from unlike heights and distances."""
+    foot = [cone((0, 0, 0.73), 0.16, 0.05, 0.06), ellipsoid((0, 0, 0.95), (0.03, 0.03, 0.2))]
+    lamp = blend([*foot, cone((0, 0, 1.08), 0.2, 0.1, 0.22)], 0.01)
+    wood = blend(
+        [rounded_box((0, 0, 0.7), (0.9, 0.6, 0.03), 0.01), rounded_box((0.6, 0, 0.34), (0.2, 0.5, 0.33), 0.02)]
+    )
+    parts = [_thing(wood, (-1, -0.7, 0), (1, 0.7, 0.8), 5000, (0.55, 0.4, 0.22), generator)]
+    clutter = [
+        (rounded_box((-0.5, 0.2, 0.77), (0.17, 0.12, 0.04), 0.01, 0.4), (0.2, 0.5, 0.3)),
+        (rounded_box((-0.48, 0.18, 0.83), (0.15, 0.11, 0.02), 0.01, 0.9), (0.6, 0.15, 0.15)),
+        (cone((0.45, -0.3, 0.73), 0.06, 0.065, 0.13), (0.85, 0.85, 0.8)),
+        (cone((0.4, 0.3, 0.73), 0.1, 0.15, 0.03), (0.3, 0.5, 0.7)),
+        (ellipsoid((-0.3, -0.35, 0.8), (0.07, 0.07, 0.07)), (0.9, 0.6, 0.1)),
+    ]
+    for distance, color in clutter:
+        parts.append(_thing(distance, (-0.75, -0.5, 0.72), (0.65, 0.5, 0.95), 700, color, generator))
+    parts.append(_flat("z", 0.0, (-3, 3), (-3, 3), 5000, (0.4, 0.42, 0.45), generator))
+    thing = _thing(lamp, (-0.3, -0.3, 0.735), (0.3, 0.3, 1.35), 3000, (0.8, 0.25, 0.2), generator)
+    views = [_arc((0, 0, 0.95), radius, 8, 315, heights) for radius, heights in ((1.4, (8, 45)), (1.9, (25, 60, 12)))]
+    views.append(_arc((0.1, 0, 0.85), 1.2, 6, 200, (35, 20)))
+    return _scene([thing], parts, Cameras.concatenated(views))
+
+
+def corner(generator: torch.Generator) -> HardScene:
+    """The plinth's figure seen from 60 degrees alone."""
+    return replace(plinth(generator), cameras=_arc((0, 0, 0.9), 2.9, 16, 60, (10, 25)))
+
+
 SCENES: dict[str, Callable[[torch.Generator], HardScene]] = {
     "bust": bust,
     "trophy": trophy,
     "table": table,
     "plinth": plinth,
+    "face": face,
+    "desk": desk,
+    "corner": corner,
 }
 
 

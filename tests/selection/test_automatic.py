@@ -60,6 +60,20 @@ def test_a_body_with_a_level_back_keeps_its_legs():
         assert part.mean() > 0.85
 
 
+def test_shoulders_are_no_ground_under_a_head():
+    """They go on to its left and right alone."""
+    shoulders = torch.rand(3000, 3) * torch.tensor([0.34, 1.2, 0.04]) - torch.tensor([0.17, 0.6, 0.0])
+    scene = blobs(torch.cat([shoulders, ball(0.15, 0.19, 900)]))
+    front = Cameras.concatenated(
+        [
+            Cameras.orbit((0, 0, 0.1), 1.6, 1, 96, 96, elevation_degrees=25.0, start_degrees=float(a))
+            for a in range(-60, 61, 12)
+        ]
+    )
+    weights = select_automatic(scene, front).weights
+    assert weights[:3000].mean() > 0.8 and weights[3000:].mean() > 0.8
+
+
 def test_what_cannot_be_found_is_said():
     scene = blobs(ball(0.3, 0.0, 100))
     with pytest.raises(ValueError, match="at least 3 views, got 2"):

@@ -47,6 +47,19 @@ def test_a_thing_with_what_it_stands_on_and_all_that_stands_there_is_a_laid_tabl
     assert len(Standing(seen, rows, floor=1).carrier(body)) == 0, "that of a thing on a table stands on a table"
 
 
+def test_a_low_plate_belongs_to_what_is_in_it_where_the_ground_is_smoother_than_elsewhere():
+    """Farther away the floor is gravel as high as the plate."""
+    torch.manual_seed(0)
+    floor = disc(3, 0, 6000)
+    rough = torch.where(floor[:, :2].norm(dim=1) > 0.8, 0.045, 0.002) * torch.randn(6000)
+    floor[:, 2] += rough
+    plate, thing = disc(0.3, 0.045, 1500), ball(0.3, 0.3, 1500)
+    of = find_things(blobs(torch.cat([floor, plate, thing])), orbit(0.3)).of
+    number = int(of[7500:].mode().values)
+    assert number >= 0 and (of[6000:7500] == number).float().mean() > 0.9
+    assert (of[:6000] == number).float().mean() < 0.02
+
+
 def test_without_ground_what_touches_nothing_is_a_thing():
     one, other, far = ball(0.3, 0.0, 800), ball(0.15, 0.6, 500), ball(30.0, 0.0, 2000)
     things = find_things(blobs(torch.cat([one, other, far])), orbit(0.0))

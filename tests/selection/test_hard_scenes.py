@@ -41,10 +41,18 @@ def _made(name: str, how: str) -> HardScene:
         *(("trophy", how) for how in ("shaken", "fog", "sparse", "parallel views")),
         *(("table", how) for how in ("shaken", "fog", "sparse")),
         *(("plinth", how) for how in ("shaken", "fog", "few views")),
+        *(("face", "shaken"), ("desk", "shaken"), ("corner", "shaken")),
     ],
 )
 def test_the_object_is_found(name, how):
     scene = _made(name, how)
+    assert iou(scene, select_automatic(scene.gaussians, scene.cameras).weights) > BAR
+
+
+def test_a_chest_is_no_wall_behind_its_face():
+    """With much debris in the air."""
+    generator = torch.Generator().manual_seed(3)
+    scene = reconstructed(SCENES["bust"](generator), generator, debris=0.3)
     assert iou(scene, select_automatic(scene.gaussians, scene.cameras).weights) > BAR
 
 

@@ -111,11 +111,7 @@ class SceneDatamanager(FullImageDatamanager[SceneDataset]):
         return camera, data
 
     def cameras(self, split: str) -> Cameras:
-        """Undistorted cameras of a split ("train" or "eval"); all views must have one size.
-
-        Raises:
-            ValueError: views of different sizes.
-        """
+        """Undistorted cameras of a split ("train" or "eval"), all framed in their most common size."""
         dataset = self.train_dataset if split == "train" else self.eval_dataset
         # Reading the photographs undistorts them and rewrites the dataset's cameras: that comes first.
         _ = self.cached_train if split == "train" else self.cached_eval

@@ -23,11 +23,13 @@ from fasttext2style.plugin.host.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
+from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Started
 from fasttext2style.plugin.host.start_checks import NamedScene
 from fasttext2style.plugin.host.visitors import own_pages_only
+from fasttext2style.selection.glued import glued_to_a_lens
 from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.terminal.progress import PhaseProgress
 from fasttext2style.trust.lock import WriteLock
@@ -81,10 +83,12 @@ class SceneTrainer(Trainer):
             with host_in_words(doing, hint), ExitStack() as self._while_viewer_opens, host_is_quiet():
                 self._reset_writers()
                 super().setup(test_mode)
-        model = self.pipeline.model
-        if isinstance(model, SceneModel) and self.has_drawn_points:
+        model, datamanager = self.pipeline.model, self.pipeline.datamanager
+        if isinstance(model, SceneModel) and isinstance(datamanager, SceneDatamanager) and self.has_drawn_points:
             # Before one colour, points in the air that have it cost nothing and stay.
             model.config.background_color = "random"
+            # Drawn points lie before lenses, too; with a point cloud nothing comes so near.
+            model.strategy.hanging = lambda: glued_to_a_lens(model.gaussians(), datamanager.cameras("train"))
 
     @property
     def has_drawn_points(self) -> bool:
