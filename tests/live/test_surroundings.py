@@ -261,7 +261,9 @@ def test_what_is_put_around_takes_the_scenes_own_sky_out_of_sight_in_one_step(wa
     assert float(walled.scene.gaussians.opacities[near:].max()) < 0.01 and _around(walled) is not None
     assert torch.equal(bits(walled)["opacities"][:near], before["opacities"][:near])
     assert not objects_of(walled.scene) and shown_step(walled.scene) is not None
-    assert not walled.do(Film()) and "Nothing is selected" in walled.status.message, "a sky is nothing to go around"
+    assert not walled.do(Film(seconds=4 / 24, size=48)) and "Nothing is selected" in walled.status.message, (
+        "a sky is nothing to go around"
+    )
     again = History.open(walled.scene.history.folder)
     assert len(again.steps) == 1
     assert walled.do(SetSky("night")) and "own sky" not in walled.status.message, "there is none to be seen any more"
