@@ -30,7 +30,7 @@ FEWER_FRAMES = """(() => {
         if (performance.now() < touched + 700) return draw(frame);
         const id = --last;
         waiting.set(id, frame);
-        window.setTimeout(() => begin(id), 400);
+        window.setTimeout(() => begin(id), 100);
         return id;
     };
     window.cancelAnimationFrame = id => id < 0 ? waiting.delete(id) : cancel(id);
