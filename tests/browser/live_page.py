@@ -157,20 +157,20 @@ class LivePage:
 
     def lies_in_sight(self, button: str) -> bool:
         """The whole of a button stands in the window, without scrolling, and nothing before it."""
-        box, (width, height) = self.place_of(button), self.page.evaluate("[innerWidth, innerHeight]")
-        inside = box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= height
-        middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
-        at_front = self.page.evaluate(
-            "([x, y]) => document.elementFromPoint(x, y)?.closest('button')?.textContent", middle
-        )
-        return inside and box["y"] >= 0 and at_front == button
+        found = self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first
+        return found.evaluate("""(it) => {
+            const {left, top, right, bottom} = it.getBoundingClientRect();
+            const inside = left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;
+            return inside && it.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));
+        }""")
 
     def can_be_pressed(self, button: str) -> bool:
         return self.page.get_by_role("button", name=button, exact=True).locator("visible=true").first.is_enabled()
 
-    def scroll_panel_to_its_end(self) -> None:
+    def scroll_panel(self, top: float) -> None:
+        """So many pixels from its beginning, or to its end, whichever comes first."""
         self.page.evaluate(
-            "document.querySelectorAll('*').forEach((it) => it.scrollTo({top: 1e6, behavior: 'instant'}))"
+            "(top) => document.querySelectorAll('*').forEach((it) => it.scrollTo({top, behavior: 'instant'}))", top
         )
 
     def value(self, label: str) -> str:

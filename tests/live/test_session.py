@@ -40,7 +40,7 @@ def test_a_session_goes_on_after_a_restart(session, tmp_path):
     start = bits(session)
     session.do(BALL_ROWS)
     session.do(RED)
-    assert session.do(jobs.Save()) and session.status.message == f"Saved: {tmp_path / 'scene.pt'}"
+    assert session.do(jobs.Save()) and session.status.message.startswith("Saved, with all that can be undone.")
     styled = bits(session)
     again = open_session(PlainHost.load(tmp_path / "scene.pt"), capture_cameras(), tmp_path)
     assert same(bits(again), styled) and again.scene.selection.count == BALL
