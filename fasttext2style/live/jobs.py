@@ -95,7 +95,8 @@ class SelectNothing:
     title: str = "Clear the selection"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        return scene.select(Selection(torch.zeros_like(scene.state.selection), "nothing"), "nothing")
+        nothing = Selection(torch.zeros_like(scene.state.selection), "nothing")
+        return scene.select(nothing, "clearing the selection")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ def session(tmp_path) -> LiveSession:
 
 def test_undo_and_redo_say_what_they_did(session):
     session.do(SelectRows(0, 10))
+    session.do(jobs.SelectNothing())
+    assert session.do(jobs.Undo()) and session.status.message == "Undone: clearing the selection."
     assert session.do(jobs.Undo()) and session.status.message == "Undone: rows 0 to 10."
     assert session.scene.selection.count == 0
     assert session.do(jobs.Redo()) and session.status.message == "Redone: rows 0 to 10."
