@@ -165,7 +165,7 @@ def _find_weights(name: str, weights: str | None) -> tuple[str, bool]:
 
 def _config_known_here(name: str, weights: str | None) -> dict[str, str] | None:
     """What open_clip says of where weights lie, if it can be said without its import, which takes seconds."""
-    repository = CLIP_REPOSITORIES.get(weights or DEFAULT_WEIGHTS[CLIP]) if name == CLIP else None
+    repository = CLIP_REPOSITORIES.get(weights or DEFAULT_WEIGHTS[CLIP]) if name.replace("/", "-") == CLIP else None
     return {"hf_hub": f"{repository}/"} if repository else None
 
 

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fasttext2style.guidance.offline.palette import NAMED, oklab
+from fasttext2style.guidance.offline.palette import NAMED
 from fasttext2style.guidance.offline.sentences import COLOURS, FILLERS, SHADES, WEARERS, words_of
+from fasttext2style.guidance.oklab import oklab_of
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
 
 _MATERIALS = frozenset(
@@ -91,7 +92,7 @@ def share_of(colors: Float[Tensor, "some 3"], weights: Float[Tensor, " some"], a
     lightness. Light and shade do not count: in Oklab they scale a colour as a whole.
     """
     (lightness, a, b), (wanted, wanted_a, wanted_b) = (
-        _lab(it).unbind(-1) for it in (colors, torch.tensor([asked.srgb]).to(colors))
+        oklab_of(it).unbind(-1) for it in (colors, torch.tensor([asked.srgb]).to(colors))
     )
     chroma, wanted_chroma = torch.hypot(a, b), torch.hypot(wanted_a, wanted_b)
     strength = chroma / lightness.clamp_min(1e-3)
@@ -119,7 +120,3 @@ def told_share(share: float, asked: PlainColor) -> str:
     if share >= ENOUGH:
         return ""
     return f" But it did not become {asked.name}: {'nothing' if share < 0.005 else f'{share:.0%}'} of it is."
-
-
-def _lab(colors: Float[Tensor, "some 3"]) -> Float[Tensor, "some 3"]:
-    return oklab(colors.T[None, :, :, None])[0, :, :, 0].T

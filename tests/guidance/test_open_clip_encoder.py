@@ -144,9 +144,10 @@ def test_without_a_network_one_quick_error_names_both_ways_out(monkeypatch, tmp_
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setitem(sys.modules, "open_clip", None)  # cannot be imported, which would take seconds
-    for weights in (None, "datacomp_xl_s13b_b90k"):
-        with pytest.raises(ValueError, match=r"--encoder tiny.*--encoder-weights /path/to/file"):
-            load_encoder("ViT-B-32", weights)
+    for name, weights in (("ViT-B-32", None), ("ViT-B/32", None), ("ViT-B-32", "datacomp_xl_s13b_b90k")):
+        for ask in (load_encoder, encoder_is_here):
+            with pytest.raises(ValueError, match=r"--encoder tiny.*--encoder-weights /path/to/file"):
+                ask(name, weights)
 
 
 def test_the_hub_is_asked_unless_the_user_works_offline(monkeypatch, tmp_path):
