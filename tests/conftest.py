@@ -51,9 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """nerfstudio, if a test imports it, is there nine seconds earlier."""
+    """nerfstudio, if a test imports it, is there nine seconds earlier, and open_clip six.
+
+    timm, which open_clip imports, looks for wandb, and pydantic for the source of each of its classes through all frames.
+    """
+    sys.modules.setdefault("wandb", None)  # type: ignore[arg-type]
     with frames_without_source():
-        return (yield)
+        result = yield
+    if sys.modules["wandb"] is None:
+        del sys.modules["wandb"]
+    return result
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
