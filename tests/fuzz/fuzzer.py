@@ -19,7 +19,7 @@ from typing import Any
 from tests.fuzz.targets import TARGETS, Target
 
 SECONDS = 5.0
-"""A reader that takes longer hangs."""
+"""A reader that computes for longer hangs; one that waits, after ten times that: others may have the machine, too."""
 _VALUES: list[Any] = [
     *(None, True, -1, 0, 10**9, 10**30, 1.5, -0.0, float("inf"), float("nan"), "", "x", "../..", "1", "\ud800"),
     *([], [[]], {}, {"": {}}, [1, 2], {"a": None}),
@@ -55,7 +55,7 @@ def fuzz(name: str, count: int, seed: int = 0) -> Counter[str]:
     with tempfile.TemporaryDirectory() as folder:
         corpus, places = _seeds(target, Path(folder)), Counter[str]()
         path = Path(folder) / target.file
-        before = signal.signal(signal.SIGALRM, _hang)
+        before = [(kind, signal.signal(kind, _hang)) for kind in (signal.SIGALRM, signal.SIGPROF)]
         tracemalloc.start()
         try:
             for content in [*corpus[:count], *(None for _ in range(count - len(corpus)))]:
@@ -67,7 +67,8 @@ def fuzz(name: str, count: int, seed: int = 0) -> Counter[str]:
                 places[place] += 1
         finally:
             tracemalloc.stop()
-            signal.signal(signal.SIGALRM, before)
+            for kind, handler in before:
+                signal.signal(kind, handler)
     return places
 
 
@@ -84,7 +85,8 @@ def _read(target: Target, folder: Path, content: bytes) -> str:
     tracemalloc.reset_peak()
     held = tracemalloc.get_traced_memory()[0]
     before = _most_memory(begins_anew=True)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, 10 * SECONDS)
     place = "read"
     try:
         target.read(folder)
@@ -94,6 +96,7 @@ def _read(target: Target, folder: Path, content: bytes) -> str:
     except BaseException as error:
         raise AssertionError(f"{type(error).__name__}: {error}\n{content!r}") from error
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     # What Python and numpy took at most, and by how much the process grew: libraries take memory by themselves.
     for took in (tracemalloc.get_traced_memory()[1] - held, _most_memory() - before):
@@ -173,8 +176,8 @@ def _other_values(content: bytes, dice: random.Random) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[8 + end :].lstrip(b" ")
 
 
-def _hang(*_: object) -> None:
-    raise Hangs(f"over {SECONDS:g} s")
+def _hang(kind: int, _: object) -> None:
+    raise Hangs(f"over {SECONDS:g} s of computing" if kind == signal.SIGPROF else f"over {10 * SECONDS:g} s")
 
 
 if __name__ == "__main__":
