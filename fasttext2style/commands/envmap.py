@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fasttext2style.commands.envmap_edit import Edit
+from fasttext2style.commands.envmap_sky import Sky, sky_called
 from fasttext2style.commands.history import change_run
 from fasttext2style.commands.shared import RunPath
 from fasttext2style.terminal.console import say
@@ -28,8 +29,10 @@ class Set:
 
     path: RunPath
     """Folder of a run; it gets a new checkpoint."""
-    file: PanoramaPath
+    file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = None
     """A panorama of all directions, twice as wide as high: .hdr, .exr, .png or .jpg. Its middle lies along +x."""
+    sky: str = ""
+    """In place of a file: a sky that comes with the program, such as sunset. `ft2s envmap sky` lists them."""
     yaw: float = 0.0
     """Degrees by which it is turned, counterclockwise seen from above."""
     exposure: float = 0.0
@@ -40,15 +43,25 @@ class Set:
     def run(self) -> None:
         from fasttext2style.envmaps.formats import read_head
 
-        read_head(self.file)  # before the run is opened, which takes its time
+        if (self.file is None) == (not self.sky):
+            raise ValueError("Give a FILE or a --sky, one of both: `ft2s envmap sky` lists the skies")
+        # Before the run is opened, which takes its time.
+        if self.file is None:
+            self.sky = sky_called(self.sky)
+        else:
+            read_head(self.file)
         change_run(self.path, self._set)
         say(self._where_seen)
 
     def _set(self, run: Run, history: History, state: SceneState) -> SceneState:
-        from fasttext2style.envmaps.around import set_environment, where_seen
+        from fasttext2style.envmaps.around import set_environment, set_sky, where_seen
 
-        set_environment(history, self.file, self.yaw, self.exposure, self.repair)
-        self._where_seen = f"Around the scene: {self.file.name}. {where_seen(state.gaussians(), run.cameras())}"
+        if self.file is None:
+            set_sky(history, self.sky, self.yaw, self.exposure)
+        else:
+            set_environment(history, self.file, self.yaw, self.exposure, self.repair)
+        what = self.sky if self.file is None else self.file.name
+        self._where_seen = f"Around the scene: {what}. {where_seen(state.gaussians(), run.cameras())}"
         return state
 
 
@@ -83,6 +96,7 @@ class Envmap:
         Annotated[Set, tyro.conf.subcommand("set", prefix_name=False)]
         | Annotated[Edit, tyro.conf.subcommand("edit", prefix_name=False)]
         | Annotated[Show, tyro.conf.subcommand("show", prefix_name=False)]
+        | Annotated[Sky, tyro.conf.subcommand("sky", prefix_name=False)]
     )
 
     def run(self) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.resize import resized
+from fasttext2style.envmaps.skies import sky
 from fasttext2style.envmaps.sphere import crops, turned
 from fasttext2style.envmaps.tones import exposed, from_display, to_display
 from fasttext2style.history.delta import Delta
@@ -49,15 +50,32 @@ def set_environment(
         ValueError: no such panorama (see `read_panorama`), settings that are no angle or exposure, or the step cannot
             be written.
     """
+    _check_turn(yaw_degrees, exposure_stops)
+    panorama = exposed(turned(read_panorama(file, at_most=ROWS, repair=repair), yaw_degrees), exposure_stops)
+    settings = {"file": str(file), "yaw": float(yaw_degrees), "exposure": float(exposure_stops)}
+    return keep_environment(history, panorama, file.name, settings)
+
+
+def set_sky(history: History, name: str, yaw_degrees: float | int = 0.0, exposure_stops: float | int = 0.0) -> Step:
+    """Put one of `envmaps.skies` around a scene, as a session does, turned and exposed; a step of its history.
+
+    Raises:
+        ValueError: no such sky, settings that are no angle or exposure, or the step cannot be written.
+    """
+    _check_turn(yaw_degrees, exposure_stops)
+    panorama = exposed(turned(sky(name), yaw_degrees), exposure_stops)
+    return keep_environment(
+        history, panorama, name, {"sky": name, "yaw": float(yaw_degrees), "exposure": float(exposure_stops)}
+    )
+
+
+def _check_turn(yaw_degrees: float | int, exposure_stops: float | int) -> None:
     if not abs(yaw_degrees) <= 3600:
         raise ValueError(f"--yaw is an angle in degrees, got {yaw_degrees}")
     if not abs(exposure_stops) <= EXPOSURE_LIMIT:
         raise ValueError(
             f"--exposure is in stops, each of which doubles the light: up to {EXPOSURE_LIMIT:.0f}, got {exposure_stops}"
         )
-    panorama = exposed(turned(read_panorama(file, at_most=ROWS, repair=repair), yaw_degrees), exposure_stops)
-    settings = {"file": str(file), "yaw": float(yaw_degrees), "exposure": float(exposure_stops)}
-    return keep_environment(history, panorama, file.name, settings)
 
 
 def keep_environment(

@@ -130,6 +130,7 @@ class Grading:
             self.before.ids, {it: self.before.columns[it] for it in names}, {it: now.columns[it] for it in names}
         )
         if delta.is_empty:
+            scene.tell("history")  # there is nothing to undo here any more
             return
         view = object_view(self.before.gaussians(), scene.cameras)
         try:

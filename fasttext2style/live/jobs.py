@@ -22,6 +22,7 @@ from fasttext2style.scene.files.export import What, export
 from fasttext2style.selection import algebra
 from fasttext2style.selection.selection import Selection
 from fasttext2style.trust.documents import is_count, is_number
+from fasttext2style.trust.text import one_line
 
 _RESHAPED = {"grow": "grown", "shrink": "shrunk", "invert": "inverted", "largest part": "its largest part"}
 _WHOLE: dict[What, str] = {"scene": "the scene", "selection": "the selected object", "rest": "all but the object"}
@@ -243,6 +244,15 @@ class Blend:
         scene.did(this)
         name = history.step(self.step_id).name
         return f"Switched off: {name}." if self.strength == 0 else f"{name}: strength {self.strength:.0%}."
+
+
+def next_moves(scene: LiveScene) -> tuple[str, str]:
+    """What Undo would take back, and Redo would do again; empty for nothing."""
+    told = []
+    for move in (scene.history.last_move, scene.history.next_move):
+        name = "" if move is None else one_line(scene.history.step(move.step).name)
+        told.append(name if move is None or 0 in (move.old, move.new) else f"the strength of {name}")
+    return told[0], told[1]
 
 
 # --- keeping ---------------------------------------------------------------------------------------------------------

@@ -218,6 +218,29 @@ class RestoreObject:
         return f"{thing.name} has its original look. Undo takes that back."
 
 
+@dataclass(frozen=True)
+class RestoreSelected:
+    """`RestoreObject` of what is selected."""
+
+    title: str = "Original look"
+    once: bool = True
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        if scene.selection.count == 0:
+            raise ValueError("Nothing is selected yet. Click on the object first.")
+        thing = selected_object(scene)
+        if thing is not None:
+            return RestoreObject(thing.id).run(scene, progress)
+        chosen = scene.state.selection > 0
+        touched = [it.name for it in objects_of(scene) if bool((chosen & (weights_of(scene, it) > 0)).any())]
+        if not touched:
+            return "This is its original look: nothing was done to what is selected."
+        raise ValueError(
+            f"What is selected is no single object that was edited, but touches {', '.join(touched)}. Select one of "
+            "them under Objects, or press Original look there"
+        )
+
+
 def _back_to_capture(scene: LiveScene, thing: SceneObject) -> tuple[Delta | None, SceneState]:
     """What brings an object back to the capture (None: it is there), and what it was."""
     state, history = scene.state, scene.history

@@ -31,4 +31,4 @@ class Paint:
         change = grading(scene)
         change.show(one_color(change.before.gaussians(), change.before.selection, color.srgb), self.sentence.strip())
         told = told_color(self.sentence, scene.state.at(change.before.ids).gaussians(), change.before.selection)
-        return f"Painted {color.name}.{told} More or less of it: Colors, Tint and Brightness."
+        return f"Painted {color.name}.{told} More or less of it, or of the old pattern: Colors, Tint and Evenness."

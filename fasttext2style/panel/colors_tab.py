@@ -14,6 +14,7 @@ _SLIDERS = {
     "Contrast": ("contrast", 0.0, 2.0, 0.02, "1: as it is."),
     "Saturation": ("saturation", 0.0, 3.0, 0.02, "0: grey, 1: as it is."),
     "Hue": ("hue_degrees", -180.0, 180.0, 1.0, "Degrees around the circle of colors."),
+    "Evenness": ("evenness", 0.0, 1.0, 0.02, "1: what had other colors is as light; a pattern does not show through."),
     "Tint": ("tint", 0.0, 1.0, 0.02, "1: shades of the tint's color alone."),
     "Opacity": ("opacity", 0.0, 1.0, 0.02, "0: invisible."),
 }

@@ -11,6 +11,7 @@ import viser
 from fasttext2style.live import jobs
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.asked_color import plain_color
+from fasttext2style.live.objects import RestoreSelected
 from fasttext2style.live.paint import Paint
 from fasttext2style.live.pointing import Click, ClickAgain, Combine, Draw
 from fasttext2style.live.session import Job
@@ -139,6 +140,7 @@ class EditTab:
         sentence, quality = left.get("sentence", prompt), left.get("quality", "")
         self.prompt = gui.add_text("Sentence", sentence, hint=f'Such as "{action.example}". Enter applies it.')
         self.prompt.on_update(self.elements.guarded(self._hear_sentence))
+        self._add_buttons(sentence)
         if action.gallery:
             self.gallery = gui.add_dropdown(
                 "Ideas", (_NO_IDEA, *action.gallery), initial_value=_NO_IDEA, hint="Sentences to begin with."
@@ -154,17 +156,7 @@ class EditTab:
         self.speed = self.form = self.picture = None
         if action.takes_pictures:
             self._add_picture()
-        for label, job in action.buttons.items():
-            self.elements.button(label, partial(self._apply, job), icon=viser.Icon.WAND, color="green")
-        self.paint = self.plain = None
-        if not action.paints:
-            self.paint = self.elements.button(
-                "Paint it that color",
-                lambda: self.session.submit(Paint(self.prompt.value)),
-                icon=viser.Icon.PAINT,
-                visible=plain_color(sentence) is not None,
-                hint="Evenly, at once, with its light and shade as they are.",
-            )
+        self.plain = None
         if action.speed_hint or action.forms or action.paints:
             with gui.add_folder("How", expand_by_default=False):
                 if action.paints:
@@ -181,6 +173,28 @@ class EditTab:
                     self.form = gui.add_dropdown(
                         "Changes", action.forms, initial_value=action.forms[0], hint=action.forms_hint
                     )
+
+    def _add_buttons(self, sentence: str) -> None:
+        """Right below the sentence, in sight also of low windows."""
+        for label, job in self.action.buttons.items():
+            self.elements.button(label, partial(self._apply, job), icon=viser.Icon.WAND, color="green")
+        # page.js puts it beside the button above.
+        self.elements.button(
+            "Original look",
+            lambda: self.session.submit(RestoreSelected()),
+            icon=viser.Icon.RESTORE,
+            color="gray",
+            hint="What is selected as it was captured, without any edit: one step, which Undo takes back.",
+        )
+        self.paint = None
+        if not self.action.paints:
+            self.paint = self.elements.button(
+                "Paint it that color",
+                lambda: self.session.submit(Paint(self.prompt.value)),
+                icon=viser.Icon.PAINT,
+                visible=plain_color(sentence) is not None,
+                hint="Evenly, at once, with its light and shade as they are.",
+            )
 
     def _hear_sentence(self) -> None:
         self.session.scene.desk.note(sentence=self.prompt.value)
@@ -253,6 +267,8 @@ class EditTab:
         elif kind == "size":
             factor = 1.25 if message.get("larger") else 0.8
             self.size.value = float(min(max(round(self.size.value * factor), _SIZES[0]), _SIZES[1]))
+        elif kind in ("undo", "redo"):
+            self.session.submit(jobs.Undo() if kind == "undo" else jobs.Redo())
         elif kind == "frame":
             self.view.frame(client, *self.session.scene.object_ball())
         elif kind == "bookmark":

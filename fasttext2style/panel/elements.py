@@ -19,6 +19,8 @@ class Elements:
 
     def __init__(self, gui: viser.GuiApi, session: LiveSession) -> None:
         self.gui, self.session = gui, session
+        self.hints: dict[str, str] = {}
+        """Of buttons, by their labels: viser 0.2.7 takes them and does not show them."""
 
     def safe(self, callback: Callable[..., object]) -> Callable[..., None]:
         """The same, with errors shown to whoever pressed."""
@@ -39,14 +41,13 @@ class Elements:
         return lambda _: safe()
 
     def button(self, label: str, callback: Callable[[], object], **look: Any) -> viser.GuiButtonHandle:
-        button = self.gui.add_button(label, **look)
-        button.on_click(self.guarded(callback))
-        return button
+        return self.button_of_tab(label, lambda tab: callback(), **look)
 
     def button_of_tab(
         self, label: str, callback: Callable[[viser.ClientHandle | None], object], **look: Any
     ) -> viser.GuiButtonHandle:
         """Its callback is told which tab it was pressed in."""
+        self.hints |= {label: look["hint"]} if look.get("hint") else {}
         button, safe = self.gui.add_button(label, **look), self.safe(callback)
         button.on_click(lambda event: safe(event.client))
         return button

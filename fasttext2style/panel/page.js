@@ -4,9 +4,9 @@
 // nothing of viser is replaced. ASCII only.
 (() => {
   if (window.ft2s) return;
-  const state = { tool: "click", size: 0.2, split: null, look: "after" };
+  const state = { tool: "click", size: 0.2, split: null, look: "after", hints: {} };
   Object.assign(state, window.ft2sState);
-  window.ft2s = { set: (changes) => { Object.assign(state, changes); showSplit(); showCursor(null); showTool(); } };
+  window.ft2s = { set: (changes) => { Object.assign(state, changes); showSplit(); showCursor(null); showTool(); showHints(); } };
   const clicks = ["click", "color"], drawings = ["rectangle", "lasso", "brush"];
   const tabOf = (name) => [...document.querySelectorAll("[role=tab]")].find((it) => it.textContent.trim() === name);
   // One draws where the tools are: in other tabs a drag turns the view, and a click selects.
@@ -38,6 +38,7 @@
     [role=tabpanel] p { font-size: 14px; line-height: 1.4; }
     div:has(> * > img[width="100%"]) { max-width: none !important; }
     .ft2s-row [aria-pressed=true] { background: var(--mantine-primary-color-filled); color: #000; }
+    .ft2s-half { display: inline-block; width: calc(50% - 0.9em); margin: 0 0 0.5em 0.6em !important; }
     .ft2s-bottom { max-height: 50vh !important; overflow: hidden auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
     @media (min-width: 36em) {
@@ -119,7 +120,8 @@
     Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, text);
     input.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  const buttonOf = (label) => [...document.querySelectorAll("button")].find((it) => it.textContent.trim() === label && !it.disabled);
+  const buttonsOf = (label) => [...document.querySelectorAll("button")].filter((it) => it.textContent.trim() === label);
+  const buttonOf = (label) => buttonsOf(label).find((it) => !it.disabled);
   const press = (...labels) => labels.map(buttonOf).find((it) => it)?.click();
   new MutationObserver(() => {
     const row = rowOf("page");
@@ -135,8 +137,22 @@
     top?.querySelector(".mantine-Progress-root")?.parentElement.parentElement.classList.add("ft2s-row");
     // nerfstudio's export writes commands, most of which do not fit: ours is under Save.
     tabOf("Export")?.classList.add("ft2s-hidden");
+    // What takes an edit off stands beside what makes one.
+    const off = buttonsOf("Original look")
+      .map((it) => it.parentElement).find((it) => it.previousElementSibling?.matches(":has(> button)"));
+    off?.classList.add("ft2s-half");
+    off?.previousElementSibling.classList.add("ft2s-half");
     showTool();
+    showHints();
   }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["aria-selected"] });
+
+  // --- hints of buttons: viser forgets theirs ---
+  function showHints() {
+    for (const button of document.querySelectorAll("button")) {
+      const hint = state.hints[button.textContent.trim()];
+      if (hint !== undefined && button.title !== hint) button.title = hint;
+    }
+  }
 
   // --- keys ---
   const tools = { c: "click", k: "color", r: "rectangle", l: "lasso", b: "brush", v: "look around" };
@@ -175,8 +191,8 @@
       else if ("wasdqe".includes(key)) event.stopPropagation();
       return;
     }
-    if (control && key === "z") press(event.shiftKey ? "Redo" : "Undo");
-    else if (control && key === "y") press("Redo");
+    // Not by the buttons, which cannot be pressed when there is nothing to undo: one wants to be told that.
+    if (control && "zy".includes(key)) send({ kind: key === "y" || event.shiftKey ? "redo" : "undo" });
     else if (control && key === "enter") press("Apply", "Next round");
     else if (control) return;
     else if (key === "escape") press("Stop");

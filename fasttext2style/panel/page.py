@@ -34,7 +34,7 @@ class Page:
         server.gui.add_markdown(f'{{(() => {{ new Function(atob("{script}"))(); }})()}}', order=order)
         self._channel = server.gui.add_text(CHANNEL, "", order=order)
         self._state = server.gui.add_markdown("", order=order)
-        self._shown: dict[str, Any] = {}
+        self._shown: dict[str, Any] = {"hints": {}}
 
     def on_message(self, callback: Callable[[viser.ClientHandle, Message], None]) -> None:
         """Call with the tab and what its script says."""
@@ -48,8 +48,12 @@ class Page:
 
         self._channel.on_update(heard)
 
+    def show_hints(self, **hints: str) -> None:
+        """What stands beside buttons, by their labels, when the mouse rests there; viser 0.2.7 forgets theirs."""
+        self.show(hints=self._shown["hints"] | hints)
+
     def show(self, **state: Any) -> None:
-        """Tell every tab, also later ones: tool, size, look, and where the picture is split (None: nowhere)."""
+        """Tell every tab, also later ones: tool, size, look, where the picture is split (None: nowhere), and hints."""
         if state.items() <= self._shown.items():
             return
         self._shown |= state

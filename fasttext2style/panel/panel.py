@@ -48,7 +48,7 @@ class LivePanel:
         page = Page(view.server, order=_BOTTOM)
         view.on_look = lambda what, at: page.show(look=what, split=at)
         view.on_failure = self._cannot_show
-        self.top = TopBar(elements, lambda: self.edit.compare(), next(iter(action.buttons)), _TOP)
+        self.top = TopBar(elements, page, lambda: self.edit.compare(), next(iter(action.buttons)), _TOP)
         tabs = gui.add_tab_group(order=_TOP)  # without icons: five words, one row
         with tabs.add_tab("Edit"):
             self.edit = EditTab(elements, view, page, action, prompt, segmenter)
@@ -60,6 +60,7 @@ class LivePanel:
             self.surroundings = SurroundingsTab(elements, view, action)
         with tabs.add_tab("Save"):
             self.save = SaveTab(elements)
+        page.show_hints(**elements.hints)
         self.scene.listeners.append(self._on_event)
         for event in get_args(Event):
             self._on_event(event)
@@ -125,6 +126,7 @@ class LivePanel:
             self.colors.show(colors_text(selection, name, picture))
             self.save.show(export)
             self.edit.show()
+        self.top.show_moves()
         self.objects.show()
         self.surroundings.show()
         self.view.mark_points(clicks_of(self.scene))

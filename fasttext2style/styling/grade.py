@@ -1,18 +1,21 @@
 """Hue, saturation, brightness and their kin of an object, at once and exactly: a grade is one affine map of colours.
 
 Spherical harmonics are linear in their coefficients, and blending is linear in colours. So where nothing is clipped,
-the map of all coefficients shows in every view what the map of the picture's colours (sRGB in [0, 1]) would show.
+the map of all coefficients shows in every view what the map of the picture's colours (sRGB in [0, 1]) would show. But
+for evenness, which is a factor for each Gaussian (`evenness.py`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
+from fasttext2style.styling.evenness import evened
 from fasttext2style.styling.grade_settings import BRIGHTEST, LUMA, Grade
 
 WARMTH = 0.4
@@ -30,7 +33,12 @@ def graded(
     Between them the map itself is blended with doing nothing. Rows of weight 0 keep every bit.
     """
     mapping = color_map(grade.check()).to(gaussians.sh_dc)
-    columns = {} if torch.equal(mapping, torch.eye(3, 4).to(mapping)) else mapped(gaussians, weights, mapping)
+    columns = {}
+    if grade.evenness > 0:
+        even = mapped(evened(gaussians, weights, grade.evenness), torch.ones_like(weights), mapping)
+        columns = _blended({"features_dc": gaussians.sh_dc, "features_rest": gaussians.sh_rest}, even, weights)
+    elif not torch.equal(mapping, torch.eye(3, 4).to(mapping)):
+        columns = mapped(gaussians, weights, mapping)
     if grade.opacity != 1:
         opacities = gaussians.opacities * (1 + weights * (grade.opacity - 1))
         logits = torch.logit(opacities.clamp(LEAST_OPACITY, 1 - 1e-6))
@@ -62,17 +70,31 @@ def mapped(
     return columns
 
 
-def one_color(gaussians: Gaussians, weights: Float[Tensor, " gaussians"], srgb: tuple[float, float, float]) -> Grade:
-    """The grade after which an object's mean colour is this one; what was lighter or darker than the mean still is.
+def _blended(
+    before: Mapping[str, Tensor], after: Mapping[str, Tensor], weights: Float[Tensor, " gaussians"]
+) -> dict[str, Tensor]:
+    """Between these columns, each row by its weight; with all weights 1 those after."""
+    if bool((weights == 1).all()):
+        return dict(after)
+    shares = {name: weights.reshape(-1, *[1] * (column.ndim - 1)) for name, column in before.items()}
+    return {
+        name: torch.where(shares[name] == 0, column, torch.lerp(column, after[name], shares[name]))
+        for name, column in before.items()
+    }
 
-    A tint of 1 keeps the luma, so the brightness brings that of the mean (over constant bands, by weight and opacity)
-    to the colour's: of an object of luma 0.4 that becomes one of 0.2 it is 0.5.
+
+def one_color(gaussians: Gaussians, weights: Float[Tensor, " gaussians"], srgb: tuple[float, float, float]) -> Grade:
+    """The grade after which an object's mean colour is this one, whatever colours it had: its light and shade stay.
+
+    Evenness keeps the mean luma (over constant bands, by weight and opacity), and a tint of 1 all lumas; so the
+    brightness brings that mean to the colour's: of an object of luma 0.4 that becomes one of 0.2 it is 0.5.
     """
     shares = weights * gaussians.opacities
     luma = (0.5 + SH_C0 * gaussians.sh_dc).clamp(0, 1) @ gaussians.sh_dc.new_tensor(LUMA)
     present = float((shares * luma).sum() / shares.sum().clamp_min(1e-12))
     wanted = sum(share * value for share, value in zip(LUMA, srgb))
-    return Grade(brightness=round(min(wanted / max(present, 1e-3), BRIGHTEST), 2), tint=1.0, tint_color=srgb)
+    brightness = round(min(wanted / max(present, 1e-3), BRIGHTEST), 2)
+    return Grade(evenness=1.0, brightness=brightness, tint=1.0, tint_color=srgb)
 
 
 def color_map(grade: Grade) -> Float[Tensor, "3 4"]:

@@ -14,6 +14,9 @@ BRIGHTEST = 4.0
 class Grade:
     """What is done to colours, in this order; the defaults do nothing."""
 
+    evenness: float = 0.0
+    """From 0 to 1: how much lighter or darker what has another color becomes, until all colors of the object are as
+    light on average; light and shade stay. What is painted over does not show through then."""
     temperature: float = 0.0
     """-1 cold to 1 warm; the brightness of grey stays."""
     brightness: float = 1.0
@@ -38,6 +41,7 @@ class Grade:
             ValueError: a setting outside of its limits, or black as a tint.
         """
         limits = {
+            "evenness": (0.0, 1.0),
             "temperature": (-1.0, 1.0),
             "brightness": (0.0, 10.0),
             "contrast": (0.0, 10.0),

@@ -76,8 +76,7 @@ def test_what_a_second_tab_says_is_never_what_the_first_one_said(tab):
 
 @pytest.mark.parametrize(
     ("key", "button"),
-    [("Control+z", "Undo"), ("Control+Shift+z", "Redo"), ("Control+y", "Redo"), ("Meta+z", "Undo"),
-     ("Control+Enter", "Apply"), ("Escape", "Stop"), ("p", "Pause"), ("h", "Hide")],
+    [("Control+Enter", "Apply"), ("Escape", "Stop"), ("p", "Pause"), ("h", "Hide")],
 )  # fmt: skip
 def test_a_key_presses_its_button(page, key, button):
     page.keyboard.press(key)
@@ -147,7 +146,9 @@ def test_what_is_typed_into_a_field_is_text(page, key):
     [*((key, {"kind": "tool", "tool": tool}) for key, tool in
        {"c": "click", "k": "color", "r": "rectangle", "l": "lasso", "b": "brush", "v": "look around"}.items()),
      ("[", {"kind": "size", "larger": False}), ("]", {"kind": "size", "larger": True}), ("f", {"kind": "frame"}),
-     ("3", {"kind": "bookmark", "place": "3", "keep": False}), 
+     *((key, {"kind": "undo"}) for key in ("Control+z", "Meta+z")),
+     *((key, {"kind": "redo"}) for key in ("Control+Shift+z", "Control+y")),
+     ("3", {"kind": "bookmark", "place": "3", "keep": False}),
      ("Shift+Digit3", {"kind": "bookmark", "place": "3", "keep": True})],
 )  # fmt: skip
 def test_a_key_tells_the_server(page, key, message):
@@ -192,6 +193,22 @@ def test_what_viser_has_to_click_on_is_its_own(page):
     page.mouse.click(200, 100)
     page.wait_for_timeout(100)
     assert page.evaluate("said") == []
+
+
+def test_a_button_says_what_it_would_do_also_one_that_cannot_be_pressed(page):
+    """viser shows no hints of buttons."""
+    page.evaluate("[...document.querySelectorAll('button')].find((it) => it.textContent === 'Redo').disabled = true")
+    _tell(page, hints={"Undo": 'Take back: "gold"', "Redo": "Again: ice"})
+    for label, hint in (("Undo", 'Take back: "gold"'), ("Redo", "Again: ice"), ("Stop", None)):
+        assert page.get_by_role("button", name=label, exact=True).get_attribute("title") == hint
+
+
+def test_what_takes_an_edit_off_stands_beside_what_makes_one(page):
+    page.evaluate("""() => document.body.insertAdjacentHTML("beforeend", ["Apply it", "Original look"].map(
+        (label) => `<div><button>${label}</button></div>`).join(""))""")
+    page.wait_for_function("document.querySelectorAll('.ft2s-half').length === 2", timeout=5000)
+    boxes = [page.get_by_role("button", name=name).bounding_box() for name in ("Apply it", "Original look")]
+    assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] + boxes[0]["width"] < boxes[1]["x"]
 
 
 def test_help_comes_and_goes(page):

@@ -5,9 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fasttext2style.envmaps.around import environment_of, seen_behind, set_environment
+from fasttext2style.envmaps.around import environment_of, seen_behind, set_environment, set_sky, surroundings_of
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.resize import resized
+from fasttext2style.envmaps.skies import sky
 from fasttext2style.envmaps.sphere import turned
 from fasttext2style.envmaps.tones import from_display, to_display
 from fasttext2style.history.delta import Delta
@@ -157,3 +158,17 @@ def test_what_is_behind_a_scene_is_shown_in_display_colours():
     view = seen_behind(panorama, Cameras.looking_at(torch.zeros(1, 3), torch.tensor([[1.0, 0, 0]]), 6, 4))
     expected = torch.tensor([0.7354, 1.0, 0.7354]).expand(1, 4, 6, 3)
     torch.testing.assert_close(view, expected, rtol=0, atol=1e-3)
+
+
+def test_a_sky_of_the_program_is_around_the_scene_turned_and_exposed(tmp_path):
+    history = History.open(tmp_path / "history")
+    set_sky(history, "sunset", 90.0, 1.0)
+    torch.testing.assert_close(_now(history), 2 * turned(sky("sunset"), 90.0), rtol=1e-3, atol=1e-4)
+    about = surroundings_of(history)
+    assert about is not None and about["step"] == "surroundings: sunset"
+    assert (about["sky"], about["yaw"], about["exposure"]) == ("sunset", 90.0, 1.0)
+    with pytest.raises(ValueError, match="no sky called"):
+        set_sky(history, "plaid")
+    with pytest.raises(ValueError, match="--yaw"):
+        set_sky(history, "sunset", float("nan"))
+    assert len(history.steps) == 1, "what was refused is no step"

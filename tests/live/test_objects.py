@@ -13,6 +13,7 @@ from fasttext2style.live import jobs
 from fasttext2style.live.grade import ApplyGrade
 from fasttext2style.live.objects import (
     RestoreObject,
+    RestoreSelected,
     SelectObject,
     ShowObject,
     belonging,
@@ -210,6 +211,25 @@ def test_an_object_goes_back_to_its_original_look_as_a_step(session, monkeypatch
     _do(session, jobs.Redo(), jobs.Redo(), jobs.Blend(session.scene.history.steps[-1].id, 0.0))
     looks = bits(session)
     assert all(torch.equal(looks[name], edited[name]) for name in captured), "without that step it has its look again"
+
+
+def test_what_is_selected_goes_back_to_its_original_look(session):
+    """As its object does; what was never edited has it, of several objects at once it is asked which."""
+    assert not session.do(RestoreSelected()) and "Nothing is selected yet" in session.status.message
+    _do(session, BALL_ROWS, RestoreSelected())
+    assert "nothing was done to what is selected" in session.status.message and len(session.scene.history.steps) == 1
+    captured = ball_on_floor().to_splatfacto()
+    _do(session, Paint("blue"), FLOOR_ROWS, Paint("red"))
+    floor = session.scene.state.columns["features_dc"][BALL:].clone()
+    _do(session, SelectRows(0, BALL - 20), RestoreSelected())  # a little less of it is still the ball
+    now = session.scene.state.columns["features_dc"]
+    assert torch.equal(now[:BALL], captured["features_dc"][:BALL]) and torch.equal(now[BALL:], floor)
+    before = bits(session)
+    _do(session, SelectRows(60, 240))
+    assert not session.do(RestoreSelected())
+    assert "touches" in session.status.message and "object 2" in session.status.message
+    _do(session, jobs.Undo())
+    assert same(bits(session), before)
 
 
 def test_what_is_hidden_is_not_brought_back_unseen(session):

@@ -88,6 +88,16 @@ def test_the_step_has_the_sentence_as_long_as_the_color_is_the_one_it_asks_for(s
         assert session.scene.history.edits[0].prompt == prompt
 
 
+def test_a_pattern_does_not_show_through(session):
+    """A white band around a red ball: under the paint both have one mean colour, which all of it had not."""
+    scene, band = session.scene, torch.arange(BALL) % 3 == 0
+    colors = torch.where(band[:, None], torch.tensor([0.9, 0.9, 0.9]), torch.tensor([0.7, 0.1, 0.1]))
+    scene.state.columns["features_dc"][:BALL] = (colors - 0.5) / SH_C0
+    assert session.do(Paint("make the ball blue")), session.status.message
+    painted = 0.5 + SH_C0 * scene.gaussians.sh_dc[:BALL]
+    torch.testing.assert_close(painted[band].mean(dim=0), painted[~band].mean(dim=0), rtol=0.05, atol=0.01)
+
+
 def test_without_a_plain_color_or_an_object_nothing_is_painted(session):
     before = bits(session)
     assert not session.do(Paint("a bear made of gold")) and "no plain color" in session.status.message

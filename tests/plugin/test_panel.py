@@ -30,7 +30,7 @@ from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
 from fasttext2style.live.film import Film
 from fasttext2style.live.grade import ApplyGrade
-from fasttext2style.live.objects import RestoreObject, SelectObject, ShowObject, objects_of
+from fasttext2style.live.objects import RestoreObject, RestoreSelected, SelectObject, ShowObject, objects_of
 from fasttext2style.live.paint import Paint
 from fasttext2style.live.pointing import Click, ClickAgain, Draw
 from fasttext2style.live.session import Job, LiveSession
@@ -332,6 +332,13 @@ def test_a_plain_color_is_painted_unless_a_style_or_a_picture_is_wanted(live):
     assert type(live.asked()[0]) is ApplyStyle
 
 
+def test_original_look_stands_beside_apply_for_what_is_selected(live):
+    looks = [it for it in live.tab._by_id.values() if it.get("label") == "Original look" and it["order"] > 0]
+    live.tab._send(GuiUpdateMessage(looks[0]["id"], {"value": True}))
+    assert live.asked() == [RestoreSelected()] and len(looks) == 1
+    assert "which Undo takes back" in live.tab.told()["hints"]["Original look"]
+
+
 def test_the_sentence_of_the_command_line_stands_there_at_first(live):
     live.tab.press("Apply")
     assert live.asked()[0].prompt == "a bear made of gold"
@@ -385,6 +392,46 @@ def test_pause_resume_and_stop_can_be_pressed_while_there_is_something_to_pause(
 def test_undo_and_redo_are_always_in_sight(live, button, job):
     live.tab.press(button)
     assert live.asked() == [job]
+
+
+@pytest.mark.parametrize(("kind", "job"), [("undo", jobs.Undo()), ("redo", jobs.Redo())])
+def test_the_keys_of_undo_and_redo_are_answered_whatever_the_buttons_look_like(live, kind, job):
+    live.tab.say(kind=kind)
+    assert live.asked() == [job]
+
+
+def test_undo_and_redo_are_greyed_where_there_is_nothing_and_say_what_they_would_do(live):
+    session, tab = live.session, live.tab
+    weights = torch.ones(len(session.scene.gaussians))
+
+    def shown() -> tuple[bool, bool, str, str]:
+        hints = tab.told()["hints"]
+        return *(not tab.elements[label]["disabled"] for label in ("Undo", "Redo")), hints["Undo"], hints["Redo"]
+
+    _undo_all(session)
+    tab.until(lambda: not shown()[0] and shown()[2] == "", "nothing to undo")
+    session.scene.select(jobs.Selection(weights, "all of it"), "all of it")
+    tab.until(lambda: shown() == (True, False, "Take back: all of it (Ctrl Z)", ""), "an undo")
+    assert session.do(jobs.Undo())
+    tab.until(lambda: shown() == (False, True, "", "Again: all of it (Ctrl Y)"), "a redo")
+
+
+def _undo_all(session: LiveSession) -> None:
+    while session.scene.history.can_undo:
+        session.scene.move(session.scene.history.undo)
+
+
+def test_a_slider_on_its_way_can_be_undone(live):
+    """It is no step of the history yet."""
+    session, tab = live.session, live.tab
+    _undo_all(session)
+    session.scene.state.selection.fill_(1.0)  # as a run may begin: no step of ours
+    assert session.do(ApplyGrade(Grade(brightness=0.5))), session.status.message
+    tab.until(lambda: not tab.elements["Undo"]["disabled"], "Undo")
+    assert session.do(ApplyGrade(Grade())), session.status.message
+    session.scene.settle()
+    tab.until(lambda: tab.elements["Undo"]["disabled"], "nothing to undo")
+    session.scene.state.selection.fill_(0.0)
 
 
 # --- 3. compare, history, keep ---------------------------------------------------------------------------------------
@@ -675,7 +722,7 @@ def test_views_are_kept_and_come_back(live):
     ("label", "value", "field"),
     [("Hue", 40.0, "hue_degrees"), ("Saturation", 0.5, "saturation"), ("Brightness", 1.5, "brightness"),
      ("Contrast", 0.5, "contrast"), ("Temperature", -0.5, "temperature"), ("Tint", 0.5, "tint"),
-     ("Opacity", 0.25, "opacity")],
+     ("Evenness", 0.5, "evenness"), ("Opacity", 0.25, "opacity")],
 )  # fmt: skip
 def test_sliders_of_colors_say_what_they_say(live, label, value, field):
     live.tab.set(label, value)

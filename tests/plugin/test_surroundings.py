@@ -12,6 +12,7 @@ from nerfstudio.cameras.cameras import Cameras as HostCameras
 
 from fasttext2style.cli import entrypoint
 from fasttext2style.envmaps.files import read_panorama, write_panorama
+from fasttext2style.envmaps.skies import sky
 from fasttext2style.envmaps.sphere import directions, sample
 from fasttext2style.envmaps.tones import to_display
 from fasttext2style.history.history import History
@@ -126,6 +127,14 @@ def test_where_it_is_seen_is_said_and_that_a_scene_with_a_sky_of_its_own_covers_
     ft2s(monkeypatch, "envmap", "set", copy, panorama[0])
     said = " ".join(capsys.readouterr().out.split())
     assert "Around the scene: axes.exr. The scene covers it nearly everywhere" in said and "hide what is far" in said
+
+
+def test_a_sky_of_the_program_is_seen_along_nerfstudios_own_rays(run_folder, monkeypatch, capsys):
+    ft2s(monkeypatch, "envmap", "set", run_folder, "--sky", "golden-hour")
+    assert "Around the scene: golden hour." in " ".join(capsys.readouterr().out.split())
+    seen = _look(open_run(run_folder).model)["rgb"]
+    torch.testing.assert_close(seen, _expected(sky("golden hour"), _away()), rtol=0, atol=1e-5)
+    ft2s(monkeypatch, "history", "undo", run_folder)
 
 
 def test_a_second_panorama_stands_in_place_of_the_first(run_folder, panorama, monkeypatch):
