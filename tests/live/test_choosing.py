@@ -3,6 +3,8 @@
 On the embedded scene the statue's Gaussians are the first 17,000; a blue crate and the planks of the deck follow below.
 """
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from fasttext2style.live import jobs
 from fasttext2style.live.pointing import Click, ClickAgain, Draw, again_instead, clicks_of
 from fasttext2style.live.session import LiveSession
 from fasttext2style.scene.gaussians import SH_C0
+from fasttext2style.selection.clicks import ClickSelector
 from fasttext2style.selection.selection import Selection
 from tests.ball import BALL, ball_on_floor, capture_cameras
 from tests.live.plain_host import PlainHost, SelectRows, open_session
@@ -32,8 +35,15 @@ def session(tmp_path) -> LiveSession:
 
 @pytest.fixture()
 def statue(tmp_path) -> LiveSession:
-    """The embedded scene."""
-    return open_session(PlainHost(toy().gaussians, tmp_path / "scene.pt"), toy().train_cameras, tmp_path)
+    """The embedded scene, cut into things once for all sessions."""
+    session = open_session(PlainHost(toy().gaussians, tmp_path / "scene.pt"), toy().train_cameras, tmp_path)
+    session.scene._clicks = (session.scene.state.ids, _cut_statue())
+    return session
+
+
+@cache
+def _cut_statue() -> ClickSelector:
+    return ClickSelector(toy().gaussians, toy().train_cameras)
 
 
 def _session(gaussians, folder, views=slice(None)) -> LiveSession:
