@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection():
     """nerfstudio, if a test imports it, is there nine seconds earlier, and open_clip six.
 
-    timm, which open_clip imports, looks for wandb, and pydantic for the source of each of its classes through all frames.
+    timm, which open_clip imports, looks for wandb, and pydantic for the source of its classes through all frames.
     """
     sys.modules.setdefault("wandb", None)  # type: ignore[arg-type]
     with frames_without_source():

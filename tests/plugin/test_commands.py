@@ -3,19 +3,19 @@
 import json
 import os
 import shlex
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 import torch
 
+from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.scene.files.ply import read_ply
+from fasttext2style.scene.rasterize import render
 from tests import forked
 from tests.plugin.hosts import make_capture
+from tests.plugin.ns_viewer import assert_shows, ns_viewer
 from tests.plugin.said import assert_calm, before
 
 BIN = Path(sys.executable).parent
@@ -97,24 +97,10 @@ def test_ns_eval_measures_without_downloads(run, tmp_path):
     assert json.loads((tmp_path / "eval.json").read_text())["results"]["psnr"] > 5
 
 
-def test_ns_viewer_serves_the_scene(run, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path / "log"
-    command = ["ns-viewer", "--load-config", run / "config.yml", "--viewer.websocket-port", port]
-    viewer = forked.start([*command, "--viewer.websocket-host", "127.0.0.1"], tmp_path, str(log), str(log))
-    try:
-        deadline = time.monotonic() + 240
-        page = b""
-        while b"<html" not in page and time.monotonic() < deadline and viewer.is_alive():
-            time.sleep(0.2)
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}") as answer:
-                    page = answer.read()
-            except OSError:
-                continue
-        assert b"<html" in page, log.read_text()[-3000:]
-    finally:
-        viewer.kill()
-        viewer.join()
+def test_ns_viewer_shows_the_scene(run, tmp_path):
+    """As its file says it looks, to whoever opens the page."""
+    cameras = open_run(run).cameras("train")[:2]
+    seen = render(read_ply(run / "results" / "styled.ply"), cameras)[0].clamp(0, 1).detach().numpy()
+    with ns_viewer(run, tmp_path) as viewer:
+        shown = viewer.picture(cameras[0])
+    assert_shows(shown, seen)

@@ -28,6 +28,7 @@ from fasttext2style.rounds.snapshot import load_tensors
 from tests.ball import BALL, ball_on_floor
 from tests.plugin.hosts import make_capture, train
 from tests.plugin.nerf_host import SMALL, nerf_config
+from tests.plugin.ns_viewer import assert_shows, ns_viewer
 
 
 @pytest.fixture(scope="module")
@@ -277,6 +278,15 @@ def test_nerfstudio_renders_and_evaluates_it(red, tmp_path, monkeypatch):
         rendered_output_names=["rgb"],
     ).main()
     assert len(list(tmp_path.rglob("*.png"))) == 1
+
+
+def test_nerfstudios_viewer_shows_what_came_of_it(red, tmp_path):
+    run = open_any_run(red)
+    cameras = run.cameras("train")[:2]
+    seen = pictures(run.pipeline.model, cameras).numpy()
+    with ns_viewer(red, tmp_path) as viewer:
+        shown = viewer.picture(cameras[0])
+    assert_shows(shown, seen)
 
 
 def test_runs_of_other_photographs_are_not_compared(red, copied, capture, tmp_path):
