@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--sentence", default="a red bear", help="of the text style")
     parser.add_argument("--instruction", default="make it red", help="of the rounds")
     parser.add_argument("--splat-steps", type=int, default=1000)
-    parser.add_argument("--nerf-steps", type=int, default=500)
+    parser.add_argument("--nerf-steps", type=int, default=1000)
     parser.add_argument("--views", type=int, default=6, help="held-out views that are measured")
     parser.add_argument("--out", type=Path, default=Path("outputs/three_ways"))
     options = parser.parse_args()
@@ -44,7 +44,8 @@ def main() -> None:
     data, parser_options = options.data, []
     if data is None:
         data, parser_options = out / "capture", ["nerfstudio-data", *WORLD_OPTIONS]
-        write_dataset(toy_scene(width=options.size, height=options.size), data)
+        if not data.exists():
+            write_dataset(toy_scene(width=options.size, height=options.size), data)
     commands = Commands(out, data.absolute(), options.size, parser_options)
 
     splats = commands.train("splats", "fasttext2style-scene", ["--max-num-iterations", str(options.splat_steps)])

@@ -19,6 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fasttext2style.guidance.encoder import Coverage
+from fasttext2style.guidance.local_colors import Palette
+from fasttext2style.guidance.offline.palette import shaded
+from fasttext2style.guidance.offline.sentences import parts_of
+from fasttext2style.guidance.oklab import oklab_of
 from fasttext2style.guidance.tiny_words import PACKAGED_WEIGHTS, read_vocabulary
 
 RESOLUTION = 64
@@ -57,6 +61,21 @@ class TinyEncoder:
     def image_features(self, images: Float[Tensor, "views height width 3"]) -> list[Float[Tensor, "views _ _ _"]]:
         """Feature maps [views, channels, height, width] at 1/2, 1/4 and 1/8 of `resolution`, for a content loss."""
         return self.image_tower.trunk(self._prepared(images))
+
+    def embed_patterns(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views embedding"]:
+        """The numbers of `embed_images`; gradients change how bright a pixel is, not its colour."""
+        lightness = images.mean(dim=-1, keepdim=True)
+        return self.embed_images(images.detach() + (lightness - lightness.detach()))
+
+    def palette(self, text: str) -> Palette | None:
+        """The colour of a text that asks for a plain one ("a red bear"): it is put on the object as it is, and not
+        searched by these small networks, which leave patches. None of any other text."""
+        parts = parts_of(text)
+        words = {word for colour in parts.colours for word in colour.split()}
+        if parts.look or len(parts.colours) != 1 or not words.issuperset(self.coverage(text).known):
+            return None
+        rgb = shaded(parts.colours[0])
+        return Palette(oklab_of(rgb).to(self.device), torch.full((len(rgb),), 1 / len(rgb), device=self.device), True)
 
     def junk_embeddings(self) -> Float[Tensor, "junk embedding"]:
         """Learned texts for no style at all (speckle, patchwork, half-styled objects): always among the negatives."""

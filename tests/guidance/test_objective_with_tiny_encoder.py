@@ -14,7 +14,7 @@ def tiny():
 
 
 def styled_disc(tiny: TextImageEncoder, prompt: str, **settings) -> torch.Tensor:
-    """Mean colour of a coarse, shaded grey disc after 40 steps."""
+    """[pixels, 3] colours of a coarse, shaded grey disc after 40 steps."""
     places = (torch.arange(64) + 0.5) / 32 - 1
     alphas = ((places[None] ** 2 + places[:, None] ** 2) < 0.7).float()[None, :, :, None]
     grey = 0.5 + 0.1 * torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)).mean(1, keepdim=True)
@@ -34,19 +34,39 @@ def styled_disc(tiny: TextImageEncoder, prompt: str, **settings) -> torch.Tensor
         sum(objective(picture(), alphas, originals, alphas, generator).values()).backward()
         optimizer.step()
     assert objective.similarity(picture().detach()) > before
-    return picture().detach()[alphas[..., 0] > 0].mean(0)
+    return picture().detach()[alphas[..., 0] > 0]
 
 
+def test_a_red_bear_is_red_everywhere(tiny):
+    red, green, blue = styled_disc(tiny, "a red bear").T
+    assert red.mean() > 0.5 and green.mean() < 0.25 and blue.mean() < 0.25
+    assert ((red > 0.3) & (green < 0.35) & (blue < 0.35)).float().mean() > 0.97
+
+
+@pytest.mark.parametrize("weight", [1000.0, 0.0])
 @pytest.mark.parametrize(("prompt", "channel"), [("red", 0), ("a green bear", 1), ("blue", 2)])
-def test_a_grey_disc_takes_on_the_prompts_colour(tiny, prompt, channel):
-    color = styled_disc(tiny, prompt)
+def test_a_grey_disc_takes_on_the_prompts_colour(tiny, prompt, channel, weight):
+    color = styled_disc(tiny, prompt, color_weight=weight).mean(0)
     others = [color[other] for other in range(3) if other != channel]
     assert color[channel] > max(others) + 0.15
 
 
 def test_keeping_the_structure_does_not_keep_the_colour(tiny):
-    red, green, blue = styled_disc(tiny, "red", content="structure").tolist()
+    red, green, blue = styled_disc(tiny, "red", content="structure").mean(0).tolist()
     assert red > max(green, blue) + 0.15
+
+
+@pytest.mark.parametrize("prompt", ["a golden bear", "a red wooden bear", "a red and blue bear", "a bear"])
+def test_only_a_plain_colour_is_put_on_as_it_is(tiny, prompt):
+    assert tiny.palette(prompt) is None
+
+
+def test_the_embedding_of_patterns_is_the_same_and_moves_lightness_alone(tiny):
+    picture = torch.rand(1, 16, 16, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    embedded = tiny.embed_patterns(picture)
+    assert torch.equal(embedded, tiny.embed_images(picture))
+    (gradient,) = torch.autograd.grad(embedded[0, 0], picture)
+    assert gradient.abs().max() > 0 and torch.equal(gradient, gradient[..., :1].expand_as(gradient))
 
 
 def test_negatives_of_the_tiny_encoder_are_style_words(tiny):

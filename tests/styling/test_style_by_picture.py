@@ -179,7 +179,7 @@ def test_steps_go_down_the_pictures_loss_and_towards_its_colours(encoder, loss):
 
 
 def test_a_sentence_and_a_picture_guide_together(encoder):
-    losses, _ = styler_by(encoder, stripes(), prompt="red").losses()
+    losses, _ = styler_by(encoder, stripes(), prompt="wooden").losses()
     assert losses.keys() == {"text", "picture", "picture_content"}
 
 

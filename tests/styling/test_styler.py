@@ -64,7 +64,7 @@ def test_only_trained_groups_move(encoder):
 )
 def test_anchors_hold_the_groups_that_train(encoder, train, anchors):
     losses, _ = _styler(encoder, train=train).losses()
-    assert set(losses) - {"text", "directional", "content"} == anchors
+    assert set(losses) - {"text", "directional", "colors", "content"} == anchors
 
 
 def test_the_silhouette_anchor_feels_an_object_that_swells(encoder):

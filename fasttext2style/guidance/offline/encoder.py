@@ -23,7 +23,16 @@ from fasttext2style.guidance.local_colors import Palette
 from fasttext2style.guidance.offline.image_tower import load_image_tower
 from fasttext2style.guidance.offline.knowledge import Looks, centred, centred_rows, fitted, load_knowledge
 from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, TEXT_WEIGHTS, TOKENIZER, packaged
-from fasttext2style.guidance.offline.palette import NAMED, SPREADS, Painted, direction, mixed, palette_of, unmixed
+from fasttext2style.guidance.offline.palette import (
+    NAMED,
+    SPREADS,
+    Painted,
+    direction,
+    mixed,
+    palette_of,
+    shaded,
+    unmixed,
+)
 from fasttext2style.guidance.offline.sentences import COLOURS, FILLERS, SHADES, Parts, foreign, parts_of, words_of
 from fasttext2style.guidance.offline.text_tower import TextTower
 from fasttext2style.guidance.oklab import oklab_of
@@ -309,7 +318,7 @@ def recoloured(own: Painted | None, colours: tuple[str, ...]) -> Painted:
     Blue tiger stripes are blue and black. Of a look of nothing but black and white the one that is farther from the
     asked colour stays: a red zebra is red and black. Several colours make the pattern by themselves.
     """
-    bins = [_shaded(colour) for colour in colours]
+    bins = [shaded(colour) for colour in colours]
     asked = Painted(torch.cat(bins), torch.cat([torch.full((len(rgb),), 1 / len(rgb) / len(bins)) for rgb in bins]))
     if own is None or len(colours) > 1:
         return asked
@@ -322,14 +331,6 @@ def recoloured(own: Painted | None, colours: tuple[str, ...]) -> Painted:
     if float(kept.sum()) < 0.2:
         return asked
     return Painted(torch.cat([asked.rgb, own.rgb[extremes]]), torch.cat([asked.shares * (1 - kept.sum()), kept]))
-
-
-def _shaded(colour: str) -> Float[Tensor, "colours 3"]:
-    """sRGB of a word of colour with its shade."""
-    shade, _, word = colour.rpartition(" ")
-    rgb = torch.tensor([NAMED[name] for name in COLOURS[word]]).float() / 255
-    factor = SHADES.get(shade, 1.0)
-    return rgb * factor if factor < 1 else rgb + (1 - rgb) * (factor - 1)
 
 
 def _bank() -> frozenset[str]:

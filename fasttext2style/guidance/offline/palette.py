@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from fasttext2style.guidance.offline.sentences import COLOURS, SHADES
 from fasttext2style.guidance.oklab import oklab
 
 NAMED: dict[str, tuple[int, int, int]] = {
@@ -120,6 +121,14 @@ def unmixed(shares: Float[Tensor, " palette"], least: float = 0.05, rounds: int 
 def mixed(painted: Painted) -> Float[Tensor, " palette"]:
     """Votes for every bin that a picture of these colours gets."""
     return painted.shares @ votes(painted.rgb[:, :, None, None])[..., 0, 0]
+
+
+def shaded(colour: str) -> Float[Tensor, "colours 3"]:
+    """sRGB of a word of colour with its shade."""
+    shade, _, word = colour.rpartition(" ")
+    rgb = torch.tensor([NAMED[name] for name in COLOURS[word]]).float() / 255
+    factor = SHADES.get(shade, 1.0)
+    return rgb * factor if factor < 1 else rgb + (1 - rgb) * (factor - 1)
 
 
 def _named(device: torch.device) -> Float[Tensor, "colours 3 1 1"]:
