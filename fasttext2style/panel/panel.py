@@ -11,7 +11,7 @@ from fasttext2style.live.objects import objects_of, picture_of_selection, select
 from fasttext2style.live.pointing import clicks_of
 from fasttext2style.live.scene import Event
 from fasttext2style.live.session import LiveSession
-from fasttext2style.live.texts import colors_text, export_text, object_text
+from fasttext2style.live.texts import colors_text, count_text, export_text, object_text
 from fasttext2style.panel.colors_tab import ColorsTab
 from fasttext2style.panel.edit_tab import EditTab
 from fasttext2style.panel.elements import Elements
@@ -122,7 +122,8 @@ class LivePanel:
             export_text, selection=selection, name=name, picture=picture, hidden=[it.name for it in things if it.hidden]
         )
         with self.view.in_order():
-            self.edit.object.content = object_text(selection, name)
+            self.edit.object.content = object_text(selection, name, picture)
+            self.edit.count.content = count_text(selection)
             self.colors.show(colors_text(selection, name, picture))
             self.save.show(export)
             self.edit.show()

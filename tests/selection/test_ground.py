@@ -25,17 +25,23 @@ def test_everything_on_the_deck_is_a_thing_of_its_own():
         assert (part == number).float().mean() > 0.9
         assert part.unique().tolist() in ([number], [-1, number])
     assert (things.of[20_900:] == -1).float().mean() > 0.999
+    # The bear stands on its slab, which is 0.15 high; ball and crate stand on nothing of their own.
+    height = scene.gaussians.means[:17_000, 2]
+    on_base = things.on_base[:17_000]
+    assert on_base[height > 0.2].float().mean() > 0.99 and not on_base[height < 0.14].any()
+    assert not things.on_base[17_000:].any()
 
 
 def test_a_thing_on_a_table_stands_on_a_thing():
-    floor, table, thing = disc(3, 0, 4000), disc(0.8, 0.7, 2500), ball(0.25, 0.97, 1200)
-    things = find_things(blobs(torch.cat([floor, table, thing])), orbit(0.97))
-    assert (things.of[:4000] == -1).all()
-    upper, lower = int(things.of[6500:].mode().values), int(things.of[4000:6500].mode().values)
-    assert things.under[upper] == lower and things.under[lower] == -1
-    assert (things.of[4000:6500] == lower).float().mean() > 0.95
-    assert (things.of[6500:] == upper).float().mean() > 0.85
+    floor, table, thing = disc(3, 0, 8000), disc(0.6, 0.4, 2500), ball(0.2, 0.6, 1200)
+    things = find_things(blobs(torch.cat([floor, table, thing])), orbit(0.6, radius=3.0))
+    assert (things.of[:8000] == -1).all()
+    upper, lower = int(things.of[10_500:].mode().values), int(things.of[8000:10_500].mode().values)
+    assert lower >= 0 and things.under[upper] == lower and things.under[lower] == -1
+    assert (things.of[8000:10_500] == lower).float().mean() > 0.95
+    assert (things.of[10_500:] == upper).float().mean() > 0.85
     assert things.on(lower) == [lower, upper] and things.on(upper) == [upper]
+    assert not things.on_base.any(), "a base is what does not stand free"
 
 
 def test_a_thing_with_what_it_stands_on_and_all_that_stands_there_is_a_laid_table_on_the_ground_alone():
