@@ -128,8 +128,9 @@ class Reshape:
             "invert": lambda: algebra.invert(present),
             "largest part": lambda: algebra.largest_component(gaussians, present),
         }
-        what = f"all but {present.origin}" if self.how == "invert" else present.origin
-        what = what.removeprefix("all but all but ") or "everything"
+        what = present.origin
+        if self.how == "invert":
+            what = f"all but {what}".removeprefix("all but all but ") if present.count else "everything"
         return scene.select(replace(changes[self.how](), origin=what), _RESHAPED[self.how])
 
 

@@ -104,6 +104,8 @@ def test_what_is_selected_is_said_as_a_person_would(session):
         assert session.scene.history.steps[-1].name == did
         assert session.status.message.startswith(f"Selected: {what or before}.")
     assert session.do(jobs.Undo()) and session.status.message == "Undone: selecting everything."
+    assert session.do(jobs.SelectNothing()) and session.status.message == "Nothing is selected."
+    assert session.do(jobs.Reshape("invert")) and session.scene.selection.origin == "everything"
 
 
 def test_that_a_click_took_two_things_is_said_and_one_can_have_one_of_them(statue):

@@ -760,6 +760,9 @@ def test_colors_and_exports_say_and_show_what_they_are_of(two_objects):
     assert all(
         "<img" in said(start) for start in ("Colors of", "Only **")
     ) and "**Selected:** the moon" in html.unescape(" ".join(live.tab.texts.values()))
+    most = (torch.arange(len(live.session.scene.gaussians)) < BALL - 20).float()
+    live.session.scene.select(jobs.Selection(most, "the grey thing without its base"), "less of it")
+    live.tab.until(lambda: live.tab.says("**Selected:** the moon: the grey thing without its base."), "that it is less")
     assert live.session.do(ShowObject(floor.id, shown=False))
     live.tab.set("Export", "scene")
     live.tab.until(lambda: bool(said("Hidden, and left out: floor.")), "what is left out")
@@ -861,7 +864,7 @@ def test_the_panel_tells_what_the_session_does_and_how_much_is_selected(live):
     def times() -> int:
         return sum("forty-two" in html.unescape(text) for text in list(live.tab.texts.values()))
 
-    live.tab.until(lambda: times() == 2, "the step of the history")
+    live.tab.until(lambda: times() == 3, "the colors and the step of the history")
     live.session.say("something happened")
     live.tab.until(lambda: live.tab.says("something happened"), "the message")
 
