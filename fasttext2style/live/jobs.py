@@ -13,6 +13,7 @@ import torch
 
 from fasttext2style.history.steps import Move
 from fasttext2style.live.desk import LONGEST_NAME
+from fasttext2style.live.looks import look_of
 from fasttext2style.live.objects import selected_object
 from fasttext2style.live.pointing import Combine, again_instead, combined
 from fasttext2style.live.progress import Progress
@@ -24,7 +25,12 @@ from fasttext2style.selection.selection import Selection
 from fasttext2style.trust.documents import is_count, is_number
 from fasttext2style.trust.text import one_line
 
-_RESHAPED = {"grow": "grown", "shrink": "shrunk", "invert": "inverted", "largest part": "its largest part"}
+_RESHAPED = {
+    "grow": "growing",
+    "shrink": "shrinking",
+    "invert": "inverting",
+    "largest part": "keeping the largest part",
+}
 _WHOLE: dict[What, str] = {"scene": "the scene", "selection": "the selected object", "rest": "all but the object"}
 _SMALL_STEP = 0.03
 """Grow and shrink, relative to the object's size."""
@@ -73,7 +79,9 @@ class SelectAutomatic:
             last: Any = scene.made_last().get(_CANDIDATE, 0)  # of a file that anybody may have written
             count = len(scene.candidates())
             number = last % count if is_count(last) else 0
-        found = replace(scene.candidates(count)[number], origin=f"found object {number + 1}")
+        found = scene.candidates(count)[number]
+        look = look_of(scene.gaussians, found.weights.to(scene.state.selection))
+        found = replace(found, origin=f"the {look} thing{'' if self.another else ' in the middle'}")
         settings = {_CANDIDATE: number + 1}
         said = again_instead(scene, lambda: combined(scene, found, self.combine, settings), _CANDIDATE)
         return f"{said} It is number {number + 1} of {count} that stand out." if self.another else said
@@ -86,7 +94,8 @@ class SelectEverything:
     title: str = "Select everything"
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        return scene.select(Selection(torch.ones_like(scene.state.selection), "everything"), "everything")
+        everything = Selection(torch.ones_like(scene.state.selection), "everything")
+        return scene.select(everything, "selecting everything")
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,10 @@ class Reshape:
             "invert": lambda: algebra.invert(present),
             "largest part": lambda: algebra.largest_component(gaussians, present),
         }
-        return scene.select(changes[self.how](), _RESHAPED[self.how])
+        what = present.origin
+        if self.how == "invert":
+            what = f"all but {what}".removeprefix("all but all but ") if present.count else "everything"
+        return scene.select(replace(changes[self.how](), origin=what), _RESHAPED[self.how])
 
 
 @dataclass(frozen=True)
@@ -135,8 +147,9 @@ class Threshold:
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         def select() -> str:
-            kept = algebra.thresholded(_something(scene), self.value)
-            return scene.select(kept, f"above {self.value:g}", {_THRESHOLD: self.value})
+            present = _something(scene)
+            kept = replace(algebra.thresholded(present, self.value), origin=present.origin)
+            return scene.select(kept, f"threshold {self.value:g}", {_THRESHOLD: self.value})
 
         return again_instead(scene, select, _THRESHOLD)
 
@@ -157,7 +170,9 @@ class Feather:
         def select() -> str:
             present, gaussians = _something(scene), scene.gaussians
             soft = algebra.feather(gaussians, present, self.width * _size_of(gaussians.means[present.mask]))
-            return scene.select(soft, f"feathered by {self.width:.0%}", {_FEATHER: self.width})
+            return scene.select(
+                replace(soft, origin=present.origin), f"a soft edge of {self.width:.0%}", {_FEATHER: self.width}
+            )
 
         return again_instead(scene, select, _FEATHER)
 

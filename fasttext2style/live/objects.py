@@ -6,6 +6,7 @@ the scene. Only names are kept elsewhere (`desk.py`).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +17,11 @@ from fasttext2style.guidance.offline.sentences import WEARERS
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.state import SELECTION, SceneState
 from fasttext2style.history.steps import Step
+from fasttext2style.live.asked_color import asked_color
 from fasttext2style.live.desk import LONGEST_NAME
 from fasttext2style.live.original import captured
 from fasttext2style.live.progress import Progress
-from fasttext2style.live.scene import LiveScene
+from fasttext2style.live.scene import LiveScene, what_is_selected
 from fasttext2style.scene.bits import same_bits
 from fasttext2style.scene.files.export import OBJECT_THRESHOLD
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES
@@ -37,6 +39,7 @@ _OBJECT, _HIDES = "object_id", "hides_object"
 """Settings of edits: the object if it is not the edit's own, and the object that the edit hides."""
 _MOST_PICTURED = 300_000
 """Gaussians: 0.1 s of two CPU cores."""
+_THING = re.compile(r"\bthe ([a-z]+(?: and [a-z]+)? thing)\b")
 HIDES_FAR = "hides_far"
 """Setting of an edit that hides what belongs to no object."""
 
@@ -164,7 +167,7 @@ class SelectObject:
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         thing = object_of(scene, self.object_id)
-        scene.select(Selection(weights_of(scene, thing), thing.name), thing.name)
+        scene.select(Selection(weights_of(scene, thing), thing.name), f"selecting {thing.name}")
         return f"Selected: {thing.name}."
 
 
@@ -208,7 +211,7 @@ class RestoreObject:
     def run(self, scene: LiveScene, progress: Progress) -> str:
         thing, history = object_of(scene, self.object_id), scene.history
         _check_shown(thing)
-        scene.select(Selection(weights_of(scene, thing), thing.name), thing.name)
+        scene.select(Selection(weights_of(scene, thing), thing.name), f"selecting {thing.name}")
         delta, then = _back_to_capture(scene, thing)
         if delta is None:
             return f"{thing.name} has its original look."
@@ -273,11 +276,16 @@ def _object_of(step: Step) -> int:
 
 
 def _first_name(scene: LiveScene, edits: list[Step], names: list[str]) -> str:
-    """What the first sentence calls it that does, or the words that it was selected by; else a number."""
+    """What the first sentence calls it that does, or the words that it was selected by; else the colour that it got
+    last, or had when it was selected: "blue thing"; else a number."""
     before = (step for step in scene.history.steps if step.kind == "selection" and step.id < edits[0].id)
-    *_, selected = ("", *(step.name for step in before))
+    *_, selected = ("", *(what_is_selected(step) for step in before))
     words = selected.strip('"') if selected.startswith('"') else ""
-    name = next(filter(None, (_noun(step.prompt) for step in edits)), "") or noun_phrase(words) or "object"
+    name = next(filter(None, (_noun(step.prompt) for step in edits)), "") or noun_phrase(words)
+    if not name:
+        asked = filter(None, (asked_color(step.prompt) for step in reversed(edits)))
+        looks = [*(f"{it.name} thing" for it in asked), *_THING.findall(selected)]
+        name = looks[0] if looks else "object"
     taken = sum(other == name or other.startswith(f"{name} ") for other in names)
     return f"{name} {taken + 1}" if taken or name == "object" else name
 

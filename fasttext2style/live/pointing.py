@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
+from torch import Tensor
 
+from fasttext2style.live.looks import look_of, name_of_colors
+from fasttext2style.live.objects import selected_object
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.scene.cameras import Cameras
@@ -20,7 +23,7 @@ from fasttext2style.selection.colors import select_color
 from fasttext2style.selection.drawn import Drawing, Point, drawn_mask, select_seen
 from fasttext2style.selection.far import is_far
 from fasttext2style.selection.picking import pick_ray
-from fasttext2style.selection.pointed import SIZE, Pointer, select_pointed
+from fasttext2style.selection.pointed import SIZE, Pointer, meaning_at, meanings, select_pointed
 from fasttext2style.selection.selection import Selection
 from fasttext2style.trust.documents import NUMBER, Check, check_fields, is_mapping, is_number
 
@@ -31,6 +34,10 @@ _CLICK = "click"
 """Setting of the selections that a click makes: the click."""
 _MOST_CLICKS = 1000
 """That are marked in the view."""
+_MUCH = 0.5
+"""Share of the scene: whoever clicked on a thing may not have meant so much."""
+_WITHOUT = " without a part"
+_LONGEST_WHAT = 60
 _SHADES = 0.1
 """CIELAB / 100: what still is a shade of the same colour."""
 
@@ -49,6 +56,8 @@ class Click:
     opening: float = 1.5
     """How high what is seen is, relative to its distance: twice the tangent of half the vertical field of view."""
     by_color: bool = False
+    larger: int = 0
+    """Not what it means at first, but the so-manieth larger meaning of it, or, below 0, smaller one."""
 
     @property
     def title(self) -> str:
@@ -64,22 +73,49 @@ class Click:
                 "Nothing there but what is far away, such as a sky. Click on a thing. Color, rectangle and brush "
                 "(under Mouse) select what is far, too"
             )
+        advice = ""
         if self.by_color:
             found = select_color(scene.gaussians, picked.color, _SHADES * self.tolerance / TOLERANCE)
+            color = name_of_colors(picked.color[None], torch.ones(1))
+            found = replace(found, origin=f"everything {color} like that")
+        elif self.larger:
+            found = self._other_meaning(scene, picked.position)
         else:
             height = self.opening * float((picked.position.cpu() - origin).norm())
-            pointer = Pointer(picked.position, height, self.size, self.tolerance)
-            present = scene.selection
-            if self.combine in ("new", "keep common"):  # what was selected says nothing about it
-                present = replace(present, weights=torch.zeros_like(present.weights))
-            found = select_pointed(
-                scene.gaussians, scene.click_selector(), present, pointer, self.combine == "take away"
-            )
-            found = replace(found, origin="a click")
+            found, advice = self._pointed(scene, Pointer(picked.position, height, self.size, self.tolerance))
         begins = self.combine == "new" or scene.selection.count == 0
         clicks = [*([] if begins else clicks_of(scene)), (position, self.combine != "take away")]
         settings = {"clicks": [[*position, added] for position, added in clicks], _CLICK: asdict(self)}
-        return combined(scene, found, self.combine, settings)
+        return combined(scene, found, self.combine, settings) + advice
+
+    def _pointed(self, scene: LiveScene, pointer: Pointer) -> tuple[Selection, str]:
+        """What is pointed at, and what to do if that is not what was meant."""
+        present, selector = scene.selection, scene.click_selector()
+        if self.combine in ("new", "keep common"):  # what was selected says nothing about it
+            present = replace(present, weights=torch.zeros_like(present.weights))
+        found = select_pointed(scene.gaussians, selector, present, pointer, self.combine == "take away")
+        what, mask = meaning_at(selector, pointer.position, found)
+        advice = ""
+        if what not in ("{}", "a part of {}"):
+            advice = " Only one of the two? Press Too much."
+        elif found.count > _MUCH * len(found):
+            advice = " That is most of the scene. Press Too much for less."
+        return replace(found, origin=what.format(_thing(scene, mask))), advice
+
+    def _other_meaning(self, scene: LiveScene, position: Tensor) -> Selection:
+        found, at_first = meanings(scene.click_selector(), position, self.tolerance)
+        number = at_first + self.larger
+        if not 0 <= number < len(found):
+            if self.larger < 0:
+                raise ValueError("Nothing smaller stands out here. For a part use the brush (under Mouse)")
+            raise ValueError("Nothing larger stands out here. Shift and a click add another thing")
+        what, mask = found[number]
+        thing = found[at_first].mask
+        return Selection(mask.to(scene.state.selection), what.format(_thing(scene, thing))).for_scene(scene.gaussians)
+
+
+def _thing(scene: LiveScene, mask: Tensor) -> str:
+    return f"the {look_of(scene.gaussians, mask.to(scene.state.selection))} thing"
 
 
 _TRIPLE = ("three numbers", lambda value: _is_triple(value))
@@ -91,6 +127,7 @@ _CLICK_FIELDS: dict[str, tuple[str, Check]] = {
     "size": NUMBER,
     "opening": NUMBER,
     "by_color": ("true or false", lambda value: isinstance(value, bool)),
+    "larger": ("a whole number", lambda value: isinstance(value, int) and abs(value) < 100),
 }
 """Of `Click`, in its order."""
 
@@ -111,7 +148,8 @@ def _click_in(settings: Mapping[str, Any]) -> Click | None:
     """The click that made a selection; None if it was none, or the file does not say one as we would."""
     said: Any = settings.get(_CLICK)
     try:
-        check_fields(said if is_mapping(said) else {}, _CLICK_FIELDS)
+        said = {"larger": 0, **(said if is_mapping(said) else {})}  # earlier ones do not say it
+        check_fields(said, _CLICK_FIELDS)
     except ValueError:
         return None
     (ox, oy, oz), (dx, dy, dz) = said["origin"], said["direction"]
@@ -131,7 +169,7 @@ class ClickAgain:
         last = _click_in(scene.made_last())
         if last is None:
             return f"The next click has a tolerance of {self.tolerance:g} and a size of {self.size:.0%}."
-        again = replace(last, tolerance=self.tolerance, size=self.size)
+        again = replace(last, tolerance=self.tolerance, size=self.size, larger=0)
         before = scene.state.selection.clone()
         said = again_instead(scene, lambda: again.run(scene, progress), _CLICK)
         if torch.equal(scene.state.selection, before):
@@ -140,6 +178,24 @@ class ClickAgain:
                 "looks alike stays together. For a part of that use the brush."
             )
         return said
+
+
+@dataclass(frozen=True)
+class ClickMeansOther:
+    """The last click means more, or less: a thing with its base, the thing alone, a part of it."""
+
+    larger: bool
+
+    @property
+    def title(self) -> str:
+        return "More" if self.larger else "Less"
+
+    def run(self, scene: LiveScene, progress: Progress) -> str:
+        last = _click_in(scene.made_last())
+        if last is None or last.by_color:
+            raise ValueError("This goes with the last click: click on a thing first (Mouse: click)")
+        again = replace(last, larger=last.larger + (1 if self.larger else -1))
+        return again_instead(scene, lambda: again.run(scene, progress), _CLICK)
 
 
 def again_instead(scene: LiveScene, select: Callable[[], str], setting: str) -> str:
@@ -173,22 +229,30 @@ class Draw:
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
         mask = drawn_mask(self.drawing, self.points, self.camera.width, self.camera.height, self.size)
-        return combined(scene, select_seen(scene.gaussians, self.camera, mask, f"the {self.drawing}"), self.combine)
+        what = "the brushed part" if self.drawing == "brush" else f"what is in the {self.drawing}"
+        return combined(scene, select_seen(scene.gaussians, self.camera, mask, what), self.combine)
 
 
 def combined(scene: LiveScene, found: Selection, combine: Combine, settings: dict[str, Any] | None = None) -> str:
-    """Make the object of what was found and of what it is now; as a step, which is named by what was done.
+    """Make the object of what was found and of what it is now; as a step, which is named by what was done. What is
+    selected then is called by what it is made of, in few words.
 
     Raises:
         ValueError: nothing is selected that something could be taken away from, or kept of.
     """
-    present = scene.selection
+    present, what = scene.selection, found.origin
     if combine == "new" or (combine == "add" and present.count == 0):
-        return scene.select(found, found.origin, settings)
+        return scene.select(found, f"selecting {what}", settings)
+    thing = selected_object(scene)
+    was = present.origin if thing is None else thing.name
     if combine == "add":
-        return scene.select(algebra.union(present, found), f"added {found.origin}", settings)
+        both = was if what.startswith("a part of") or what in was else f"{was} and {what}"
+        both = both if len(both) <= _LONGEST_WHAT else "several things"
+        return scene.select(replace(algebra.union(present, found), origin=both), f"adding {what}", settings)
     if present.count == 0:
         raise ValueError("Nothing is selected yet. Select the object first.")
     if combine == "take away":
-        return scene.select(algebra.minus(present, found), f"took away {found.origin}", settings)
-    return scene.select(algebra.intersect(present, found), f"kept what is in {found.origin}", settings)
+        rest = was.removesuffix(f" and {what}") if f" and {what}" in was else f"{was.removesuffix(_WITHOUT)}{_WITHOUT}"
+        return scene.select(replace(algebra.minus(present, found), origin=rest), f"taking away {what}", settings)
+    common = replace(algebra.intersect(present, found), origin=f"{was.removesuffix(_WITHOUT)}{_WITHOUT}")
+    return scene.select(common, f"keeping only what is in {what}", settings)

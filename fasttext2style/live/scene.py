@@ -16,8 +16,8 @@ from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import Applied, History
 from fasttext2style.history.state import SELECTION, SceneState
-from fasttext2style.history.steps import Kind
-from fasttext2style.live.desk import Desk
+from fasttext2style.history.steps import Kind, Step
+from fasttext2style.live.desk import LONGEST_NAME, Desk
 from fasttext2style.live.host import Host
 from fasttext2style.live.original import Earlier, before_all_edits
 from fasttext2style.scene.cameras import Cameras
@@ -27,12 +27,15 @@ from fasttext2style.selection.automatic import candidates, select_automatic
 from fasttext2style.selection.clicks import ClickSelector
 from fasttext2style.selection.segmenters.segmenter import Segmenter
 from fasttext2style.selection.selection import Selection
+from fasttext2style.trust.text import one_line
 
 Event = Literal["status", "scene", "history", "pictures"]
 """What listeners hear of: a new status, a scene that looks different, other steps or another selection, pictures that
 views are trained towards."""
 _ONE_MOVE = 2.0
 """Seconds between two positions of a slider that is still being moved."""
+_WHAT = "what"
+"""Setting of selections: what is selected since, in words; their names say what was done."""
 _QUICKLY_CUT = 300_000
 """Scenes up to this size are cut into patches for clicks before the first click (6 s of CPU for 200,000)."""
 
@@ -134,7 +137,7 @@ class LiveScene:
     def selection(self) -> Selection:
         """The present object."""
         steps = [step for step in self.history.steps if step.kind == "selection" and step.active]
-        origin = steps[-1].name if steps else "the loaded run"
+        origin = what_is_selected(steps[-1]) if steps else "the object of the run"
         return Selection(self.state.selection, origin).for_scene(self.gaussians)
 
     def made_last(self, kind: Kind | None = None) -> dict[str, Any]:
@@ -157,7 +160,8 @@ class LiveScene:
         return middle, max(float((some - middle).norm(dim=1).quantile(0.9)), 1e-6)
 
     def select(self, selection: Selection, name: str, settings: dict | None = None) -> str:
-        """Make this the object, as a step of the history; returns what came of it, in words.
+        """Make this the object, as a step of the history that is named by what was done; returns what came of it, in
+        words. What is selected is called as the selection's origin says.
 
         Raises:
             ValueError: a selection of another scene, or the step cannot be written; nothing is changed then.
@@ -166,13 +170,14 @@ class LiveScene:
         weights = selection.weights.to(self.state.selection)
         delta = Delta.of_rows(self.state.ids, {SELECTION: self.state.selection}, {SELECTION: weights})
         if delta.is_empty:
-            return f"The selection is as it was: {_share(selection)}."
-        self.history.record(delta, name, kind="selection", settings=settings)
+            return f"The selection is as it was: {_called(selection)}."
+        about = {} if selection.origin == name else {_WHAT: selection.origin}
+        self.history.record(delta, name, kind="selection", settings={**(settings or {}), **about})
         with self.lock:
             self.state.selection.copy_(weights)
         self.tell("history")
         self.tell("scene")
-        return f"Selected: {_share(selection)}."
+        return f"Selected: {_called(selection)}." if selection.count else "Nothing is selected."
 
     def warm_up(self) -> None:
         """Prepare what the first click needs, so that it does not have to wait."""
@@ -295,7 +300,11 @@ class LiveScene:
         raise ValueError("The scene could be kept nowhere: " + "; ".join(refused))
 
 
-def _share(selection: Selection) -> str:
-    if selection.count == 0:
-        return "nothing"
-    return f"{max(selection.count / len(selection), 0.001):.1%} of the scene"
+def what_is_selected(step: Step) -> str:
+    """Since this step, which is a selection."""
+    said = step.settings.get(_WHAT)  # of a file that anybody may have written
+    return one_line(said, LONGEST_NAME) if isinstance(said, str) and said.strip() else step.name
+
+
+def _called(selection: Selection) -> str:
+    return selection.origin if selection.count else "nothing"

@@ -36,11 +36,17 @@ def status_text(status: Status, button: str = "Apply") -> str:
     return "  \n".join(lines)
 
 
-def object_text(selection: Selection, name: str = "") -> str:
-    """How much of the scene is selected, and what or how, in two lines: the panel has no room for more."""
+def object_text(selection: Selection, name: str = "", picture: bytes | None = None) -> str:
+    """What is selected, and its picture, in a few lines: the panel has no room for more."""
     if selection.count == 0:
         return _NOTHING
-    return f"**Selected:** {in_panel(name or selection.origin)}, {_share(selection)}. Shift adds, Alt takes away."
+    small = "" if picture is None else _image(picture, 40).strip() + " "
+    return f"{small}**Selected:** {in_panel(name or selection.origin)}. Shift adds, Alt takes away."
+
+
+def count_text(selection: Selection) -> str:
+    """How much of the scene is selected, for who wants to know."""
+    return f"{selection.count:,} of {len(selection):,} splats are selected, {_share(selection)}."
 
 
 def colors_text(selection: Selection, name: str = "", picture: bytes | None = None) -> str:
@@ -78,7 +84,7 @@ _NOTHING = "**Nothing is selected.** Click on the object."
 
 
 def _what(selection: Selection, name: str) -> str:
-    return f"**{in_panel(name) or 'the selection'}**, {_share(selection)} of the scene"
+    return f"**{in_panel(name or selection.origin)}**"
 
 
 def _share(selection: Selection) -> str:
@@ -126,10 +132,10 @@ def _small(png: bytes | None) -> str:
     return "" if png is None else _image(png)
 
 
-def _image(png: bytes) -> str:
+def _image(png: bytes, width: int = 96) -> str:
     # In the text itself: viser looks for links to pictures by a pattern that brackets in a name mislead.
     data = base64.b64encode(png).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="" width="96" />\n\n'
+    return f'<img src="data:image/png;base64,{data}" alt="" width="{width}" />\n\n'
 
 
 def _clock(step: Step) -> str:

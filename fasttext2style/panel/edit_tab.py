@@ -13,7 +13,7 @@ from fasttext2style.live.action import Action, Order
 from fasttext2style.live.asked_color import plain_color
 from fasttext2style.live.objects import RestoreSelected
 from fasttext2style.live.paint import Paint
-from fasttext2style.live.pointing import Click, ClickAgain, Combine, Draw
+from fasttext2style.live.pointing import Click, ClickAgain, ClickMeansOther, Combine, Draw
 from fasttext2style.live.session import Job
 from fasttext2style.live.style_picture import RemovePicture, UploadPicture, picture_left
 from fasttext2style.live.texts import example_name, style_picture_text
@@ -84,9 +84,16 @@ class EditTab:
             "Main: what the cameras circle around. Other: what else stands out (takes some seconds at first). Clear: "
             "nothing is selected.",
         )
+        self.elements.buttons(
+            "Click took",
+            {"Too much": lambda: ClickMeansOther(larger=False), "Too little": lambda: ClickMeansOther(larger=True)},
+            "Too much: less of what was clicked on, such as a statue without its base, or a part. Too little: what it "
+            "stands on, too, or what it touches. Press again for the next.",
+        )
 
     def _add_more(self) -> None:
         gui, elements = self.gui, self.elements
+        self.count = gui.add_markdown("")
         self.size = gui.add_slider(
             "Size %", *_SIZES, 1.0, 100 * SIZE, hint="Of the brush, and of parts: diameter, of the height of the view."
         )

@@ -38,6 +38,7 @@
     [role=tabpanel] p { font-size: 14px; line-height: 1.4; }
     div:has(> * > img[width="100%"]) { max-width: none !important; }
     .ft2s-row [aria-pressed=true] { background: var(--mantine-primary-color-filled); color: #000; }
+    img[width="40"] { float: left; margin: 0.1em 0.6em 0 0; border-radius: 3px; }
     .ft2s-half { display: inline-block; width: calc(50% - 0.9em); margin: 0 0 0.5em 0.6em !important; }
     .ft2s-bottom { max-height: 50vh !important; overflow: hidden auto !important; }
     @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }

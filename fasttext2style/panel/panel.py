@@ -6,12 +6,14 @@ import threading
 from functools import partial
 from typing import get_args
 
+import torch
+
 from fasttext2style.live.action import Action
-from fasttext2style.live.objects import objects_of, picture_of_selection, selected_object
+from fasttext2style.live.objects import objects_of, picture_of_selection, selected_object, weights_of
 from fasttext2style.live.pointing import clicks_of
 from fasttext2style.live.scene import Event
 from fasttext2style.live.session import LiveSession
-from fasttext2style.live.texts import colors_text, export_text, object_text
+from fasttext2style.live.texts import colors_text, count_text, export_text, object_text
 from fasttext2style.panel.colors_tab import ColorsTab
 from fasttext2style.panel.edit_tab import EditTab
 from fasttext2style.panel.elements import Elements
@@ -121,8 +123,12 @@ class LivePanel:
         export = partial(
             export_text, selection=selection, name=name, picture=picture, hidden=[it.name for it in things if it.hidden]
         )
+        # What is chosen a little differently is the object still, but not the same to who looks.
+        is_it = thing is None or torch.equal(weights_of(self.scene, thing) > 0, selection.mask)
+        called = name if is_it or selection.origin == name else f"{name}: {selection.origin}"
         with self.view.in_order():
-            self.edit.object.content = object_text(selection, name)
+            self.edit.object.content = object_text(selection, called, picture)
+            self.edit.count.content = count_text(selection)
             self.colors.show(colors_text(selection, name, picture))
             self.save.show(export)
             self.edit.show()

@@ -75,6 +75,7 @@ class ClickSelector:
         self._solid = np.flatnonzero(solid if solid.any() else ~solid)
         self._tree = KDTree(gaussians.means.double().cpu().numpy()[self._solid])
         self._patch_of, self._mark, self._like = self._patches.of, SceneMark.of(gaussians), gaussians.means.new_zeros(0)
+        self._on_base = self._things.on_base.numpy()
 
     def after_edits(self, gaussians: Gaussians, origins: Int[Tensor, " gaussians"]) -> ClickSelector:
         """Selects in a scene that this one has become, by what was seen before: an object keeps its seams in its first
@@ -88,6 +89,7 @@ class ClickSelector:
         rows[added] = self._solid[self._tree.query(points, workers=-1)[1]]
         there = copy(self)
         there._patch_of, there._mark = self._patches.of[rows], SceneMark.of(gaussians)
+        there._on_base = self._things.on_base.numpy()[rows]
         there._like = gaussians.means.new_zeros(0)
         return there
 
@@ -148,6 +150,24 @@ class ClickSelector:
             return None
         members = np.isin(self._thing_of[self._patch_of], self._things.on(int(thing)))
         return torch.from_numpy(members).to(self._like.device)
+
+    def parts_at(self, point: Float[Tensor, "3"]) -> dict[str, Bool[Tensor, " gaussians"]]:
+        """What else a click here may mean than all of the thing, by what it is of "{}", the thing's name: the thing
+        without its base, or the base; it alone where others stand on it; it and what it stands on."""
+        (thing,) = self._things_meant(self._clicked(point[None]))
+        if thing < 0:
+            return {}
+        of, parts = self._thing_of[self._patch_of], {}
+        own = of == thing
+        if (own & self._on_base).any():
+            nearest = self._solid[self._tree.query(point.double().cpu().numpy())[1]]
+            above = bool(self._things.on_base[nearest])
+            parts["{} without its base" if above else "the base of {}"] = own & (self._on_base == above)
+        if len(self._things.on(int(thing))) > 1:
+            parts["{} without what stands on it"] = own
+        if self._things.under[thing] >= 0:
+            parts["{} and what it stands on"] = np.isin(of, self._things.on(self._things.under[thing]))
+        return {what: torch.from_numpy(mask).to(self._like.device) for what, mask in parts.items()}
 
     def _clicked(self, points: Float[Tensor, "points 3"]) -> _Clicked:
         if len(points) == 0:

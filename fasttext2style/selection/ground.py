@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 from torch import Tensor
 
@@ -44,6 +44,8 @@ FREE_SHARE = 0.9
 there."""
 LEAST_BODY = 10
 """Gaussians; fewer are no body."""
+STATUE = (0.25, 0.95)
+"""Of what is seen of a thing, what may stand on a base that is part of it. The toy scene's bear on its slab: .66."""
 WALL_TILT_DEGREES = 50.0
 WALL_REACH = 1.6
 """So many times as far as the things before it a wall reaches above and beside them. The front of a bust, seen as the
@@ -98,11 +100,13 @@ class Things:
     """The thing on which each thing stands, -1 for the ground."""
     foot: float
     """So high, in units of the scene, what stands on the ground cannot be told from it."""
+    on_base: Bool[Tensor, " gaussians"]
+    """What stands on a base that is part of the same thing: a statue on its slab."""
 
     @staticmethod
     def unknown(gaussians: Gaussians) -> Things:
         """Where no cameras say what stands on what."""
-        return Things(torch.full((len(gaussians),), -1), (), 0.0)
+        return Things(torch.full((len(gaussians),), -1), (), 0.0, torch.zeros(len(gaussians), dtype=torch.bool))
 
     def on(self, thing: int) -> list[int]:
         """This thing and all that stands on it."""
@@ -117,11 +121,12 @@ def find_things(gaussians: Gaussians, cameras: Cameras) -> Things:
     """Everything that stands free where the cameras look; what no view sees is taken for what lies next to it."""
     scene = look_at(gaussians, some_views(cameras))
     rows, under = near(scene), list[int]()
-    of = torch.full((len(gaussians),), -1)
+    of, on_base = torch.full((len(gaussians),), -1), torch.zeros(len(gaussians), dtype=torch.bool)
 
     def number(standing: Standing, below: int) -> None:
         for body in standing.free_bodies():
             of[body.rows.cpu()] = len(under)
+            on_base[body.on_its_base().cpu()] = True
             under.append(below)
             number(body, len(under) - 1)
 
@@ -133,8 +138,9 @@ def find_things(gaussians: Gaussians, cameras: Cameras) -> Things:
             means[unseen], distance_upper_bound=LONGEST_GAP * scene.distance
         )
         close = np.isfinite(distances)
-        of[unseen[close]] = of[numbers[np.asarray(nearest)[close]]]
-    return Things(of, tuple(under), HIGHEST_FOOT * PLANE_TOLERANCE * scene.distance)
+        for known in (of, on_base):
+            known[unseen[close]] = known[numbers[np.asarray(nearest)[close]]]
+    return Things(of, tuple(under), HIGHEST_FOOT * PLANE_TOLERANCE * scene.distance, on_base)
 
 
 class Standing:
@@ -203,6 +209,17 @@ class Standing:
         counts = self._labels.bincount()
         bodies = (self._free(int(label)) for label in (counts >= LEAST_BODY).nonzero()[:, 0])
         return [body for body in bodies if body is not None]
+
+    def on_its_base(self) -> Int[Tensor, " statue"]:
+        """The most that stands on a level plane of this body, if the plane reaches around it and yet is no ground: a
+        statue on its slab. Nothing where there is no such plane."""
+        none = self.rows[:0]
+        if self._area == 0 or len(self._above) == 0 or self.free_bodies():
+            return none
+        statue = self._above[self._labels == int(self._labels.bincount().argmax())]
+        shown = float(self.scene.visible[statue].sum() / self.scene.visible[self.rows].sum())
+        is_one = STATUE[0] < shown < STATUE[1] and self._reaches_around(self.scene.means[statue] @ self._sideways)
+        return torch.cat([statue, self._foot(statue)]) if is_one else none
 
     def all_bodies(self) -> list[Standing]:
         """All free bodies, and those on them."""

@@ -7,8 +7,6 @@ one chromaticity, such as black on white, cannot be told from shade, and stays.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,20 +24,13 @@ _MOST = 4.0
 
 
 @torch.no_grad()
-def evened(gaussians: Gaussians, weights: Float[Tensor, " gaussians"], evenness: float) -> Gaussians:
-    """The same with one mean luma for all chromaticities, that of the whole (by weight and opacity), or with so much of
-    that: 0 leaves all as it is. Of a red of luma 0.2 and a white of 0.8, as much of each, both get 0.5.
+def even_factors(
+    gaussians: Gaussians, weights: Float[Tensor, " gaussians"], evenness: float
+) -> Float[Tensor, " gaussians"]:
+    """By what colours are multiplied, so that all chromaticities have one mean luma, that of the whole (by weight and
+    opacity), or so much of that: 0 leaves all as it is. Of a red of luma 0.2 and a white of 0.8, as much of each, both
+    get 0.5: 2.5 and 0.625.
     """
-    factors = _factors(gaussians, weights) ** evenness
-    shift = ((factors - 1) * 0.5 / SH_C0)[:, None]  # colours are 0.5 + SH_C0 * sh_dc + ...
-    return replace(
-        gaussians,
-        sh_dc=gaussians.sh_dc * factors[:, None] + shift,
-        sh_rest=gaussians.sh_rest * factors[:, None, None],
-    )
-
-
-def _factors(gaussians: Gaussians, weights: Float[Tensor, " gaussians"]) -> Float[Tensor, " gaussians"]:
     shares = weights * gaussians.opacities
     colors = (0.5 + SH_C0 * gaussians.sh_dc).clamp(0, 1)
     luma = (colors @ colors.new_tensor(LUMA)).clamp_min(_LEAST_LUMA)
@@ -57,4 +48,4 @@ def _factors(gaussians: Gaussians, weights: Float[Tensor, " gaussians"]) -> Floa
     mean = bright.sum() / total.sum().clamp_min(1e-12)
     of_cells = torch.where(total > 0, bright / total.clamp_min(1e-12), mean)
     of_its_kind = torch.stack([near * of_cells[cell] for cell, near in corners]).sum(dim=0)
-    return (mean / of_its_kind).clamp(1 / _MOST, _MOST)
+    return (mean / of_its_kind).clamp(1 / _MOST, _MOST) ** evenness

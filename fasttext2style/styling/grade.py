@@ -8,14 +8,13 @@ for evenness, which is a factor for each Gaussian (`evenness.py`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
-from fasttext2style.styling.evenness import evened
+from fasttext2style.styling.evenness import even_factors
 from fasttext2style.styling.grade_settings import BRIGHTEST, LUMA, Grade
 
 WARMTH = 0.4
@@ -33,12 +32,9 @@ def graded(
     Between them the map itself is blended with doing nothing. Rows of weight 0 keep every bit.
     """
     mapping = color_map(grade.check()).to(gaussians.sh_dc)
-    columns = {}
-    if grade.evenness > 0:
-        even = mapped(evened(gaussians, weights, grade.evenness), torch.ones_like(weights), mapping)
-        columns = _blended({"features_dc": gaussians.sh_dc, "features_rest": gaussians.sh_rest}, even, weights)
-    elif not torch.equal(mapping, torch.eye(3, 4).to(mapping)):
-        columns = mapped(gaussians, weights, mapping)
+    factors = None if grade.evenness == 0 else even_factors(gaussians, weights, grade.evenness)
+    is_none = factors is None and torch.equal(mapping, torch.eye(3, 4).to(mapping))
+    columns = {} if is_none else mapped(gaussians, weights, mapping, factors)
     if grade.opacity != 1:
         opacities = gaussians.opacities * (1 + weights * (grade.opacity - 1))
         logits = torch.logit(opacities.clamp(LEAST_OPACITY, 1 - 1e-6))
@@ -48,39 +44,31 @@ def graded(
 
 @torch.no_grad()
 def mapped(
-    gaussians: Gaussians, weights: Float[Tensor, " gaussians"], mapping: Float[Tensor, "3 4"]
+    gaussians: Gaussians,
+    weights: Float[Tensor, " gaussians"],
+    mapping: Float[Tensor, "3 4"],
+    factors: Float[Tensor, " gaussians"] | None = None,
 ) -> dict[str, Float[Tensor, "gaussians ..."]]:
-    """The colour columns (splatfacto's names) under an affine map of colours, each Gaussian by its weight."""
+    """The colour columns (splatfacto's names) under an affine map of colours, each Gaussian by its weight; by `factors`
+    colours get lighter or darker before that."""
     columns = {}
-    whole = bool((weights == 1).all())
-    untouched = weights == 0
-    some_untouched = bool(untouched.any())
+    whole, untouched = bool((weights == 1).all()), (weights == 0).nonzero()[:, 0]
     matrix, offset = mapping[:, :3], mapping[:, 3]
     # c = 0.5 + SH_C0 * dc + (higher bands), and offsets go into the constant band alone.
-    constant = (offset + matrix @ torch.full_like(offset, 0.5) - 0.5) / SH_C0
-    shifted = {"features_dc": (gaussians.sh_dc, constant), "features_rest": (gaussians.sh_rest, 0.0)}
-    for name, (column, shift) in shifted.items():
-        flat = column.reshape(-1, 3)
-        if whole:
-            columns[name] = (flat @ matrix.T).reshape(column.shape).add_(shift)
-            continue
-        share = weights.reshape(-1, *[1] * (column.ndim - 1))
-        new = (flat @ (matrix - torch.eye(3).to(matrix)).T).reshape(column.shape).add_(shift).mul_(share).add_(column)
-        columns[name] = torch.where(untouched.reshape(share.shape), column, new) if some_untouched else new
+    middle = matrix @ torch.full_like(offset, 0.5)
+    middle = middle if factors is None else factors[:, None] * middle
+    for name, column in (("features_dc", gaussians.sh_dc), ("features_rest", gaussians.sh_rest)):
+        new = (column.reshape(-1, 3) @ matrix.T).reshape(column.shape)
+        by_row = (-1, *[1] * (column.ndim - 1))
+        if factors is not None:
+            new.mul_(factors.reshape(by_row))
+        if name == "features_dc":
+            new.add_((offset + middle - 0.5) / SH_C0)
+        if not whole:
+            torch.lerp(column, new, weights.reshape(by_row), out=new)
+            new[untouched] = column[untouched]
+        columns[name] = new
     return columns
-
-
-def _blended(
-    before: Mapping[str, Tensor], after: Mapping[str, Tensor], weights: Float[Tensor, " gaussians"]
-) -> dict[str, Tensor]:
-    """Between these columns, each row by its weight; with all weights 1 those after."""
-    if bool((weights == 1).all()):
-        return dict(after)
-    shares = {name: weights.reshape(-1, *[1] * (column.ndim - 1)) for name, column in before.items()}
-    return {
-        name: torch.where(shares[name] == 0, column, torch.lerp(column, after[name], shares[name]))
-        for name, column in before.items()
-    }
 
 
 def one_color(gaussians: Gaussians, weights: Float[Tensor, " gaussians"], srgb: tuple[float, float, float]) -> Grade:

@@ -18,7 +18,7 @@ BEAR = (0.505, 0.52)
 def test_a_round_turns_the_bear_red_and_undo_takes_it_back(page, live_run):
     original = page.settled()
     page.click_scene(*BEAR)
-    page.wait_for_text("a click, ", 60)
+    page.wait_for_text("Selected: the grey thing and its base.", 60)
     selected = page.settled()
     page.press("Next round")
     page.wait_for_text("There is no instruction", 60)

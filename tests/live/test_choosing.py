@@ -13,7 +13,7 @@ from skimage.color import rgb2lab
 
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
-from fasttext2style.live.pointing import Click, ClickAgain, Draw, again_instead, clicks_of
+from fasttext2style.live.pointing import Click, ClickAgain, ClickMeansOther, Draw, again_instead, clicks_of
 from fasttext2style.live.session import LiveSession
 from fasttext2style.scene.gaussians import SH_C0
 from fasttext2style.selection.clicks import ClickSelector
@@ -85,6 +85,52 @@ def test_a_click_takes_the_ball_and_another_one_adds_the_floor(session):
     assert len(clicks_of(session.scene)) == 2 and _found(session)[BALL:].float().mean() > 0.2
     session.do(jobs.Undo())
     assert _found(session)[BALL:].float().mean() < 0.05 and len(clicks_of(session.scene)) == 1
+
+
+def test_what_is_selected_is_said_as_a_person_would(session):
+    """A grey ball on a green floor: added, taken away, and what is done undone, in words."""
+    for order, what, did in (
+        (Click(EYE, AT_BALL), "the grey thing", "selecting the grey thing"),
+        (Click(EYE, AT_FLOOR, "add"), "the grey thing and the green thing", "adding the green thing"),
+        (Click(EYE, AT_FLOOR, "take away"), "the grey thing", "taking away the green thing"),
+        (jobs.Feather(0.1), None, "a soft edge of 10%"),
+        (jobs.Reshape("invert"), "all but the grey thing", "inverting"),
+        (jobs.Reshape("invert"), "the grey thing", "inverting"),
+        (jobs.SelectEverything(), "everything", "selecting everything"),
+    ):
+        before = session.scene.selection.origin
+        assert session.do(order), session.status.message
+        assert session.scene.selection.origin == (what or before)
+        assert session.scene.history.steps[-1].name == did
+        assert session.status.message.startswith(f"Selected: {what or before}.")
+    assert session.do(jobs.Undo()) and session.status.message == "Undone: selecting everything."
+    assert session.do(jobs.SelectNothing()) and session.status.message == "Nothing is selected."
+    assert session.do(jobs.Reshape("invert")) and session.scene.selection.origin == "everything"
+
+
+def test_that_a_click_took_two_things_is_said_and_one_can_have_one_of_them(statue):
+    """A bear and its slab: the click stays one step, and what goes no further is left as it is."""
+    scene, (eye, bear, _) = statue.scene, _views_of(statue)
+    assert statue.do(Click(eye, bear)), statue.status.message
+    assert statue.status.message == "Selected: the grey thing and its base. Only one of the two? Press Too much."
+    both, statue_alone = _found(statue), toy().object_weights.bool() & (toy().gaussians.means[:, 2] > 0.16)
+    assert statue.do(ClickMeansOther(larger=False)), statue.status.message
+    assert scene.selection.origin == "the grey thing without its base" and _iou(_found(statue), statue_alone) > 0.95
+    assert statue.do(ClickMeansOther(larger=False)) and scene.selection.origin == "a part of the grey thing"
+    part = _found(statue)
+    while statue.do(ClickMeansOther(larger=False)):
+        part = _found(statue)
+    assert "Nothing smaller stands out here" in statue.status.message and torch.equal(_found(statue), part)
+    while not torch.equal(_found(statue), both):
+        assert statue.do(ClickMeansOther(larger=True)), statue.status.message
+    while statue.do(ClickMeansOther(larger=True)):
+        assert both.sum() < _found(statue).sum()
+    assert "Nothing larger stands out here" in statue.status.message
+    assert [step.name for step in scene.history.steps if step.active] == [
+        "selecting the grey thing and what it touches"
+    ]
+    assert statue.do(jobs.Undo()) and scene.selection.count == 0
+    assert not statue.do(ClickMeansOther(larger=True)) and "click on a thing first" in statue.status.message
 
 
 def test_a_click_that_takes_away_leaves_the_rest(session):

@@ -88,8 +88,8 @@ def test_an_object_that_is_chosen_a_little_differently_stays_one(session):
 
 
 @pytest.mark.parametrize("sentence, name", [("a bear made of gold", "bear"), ("turn the crate into ice", "crate"),
-                                            ("paint the blue ball red", "blue ball"), ("gold", "object 1"),
-                                            ("mossy stone", "object 1"), ("make it red", "object 1"),
+                                            ("paint the blue ball red", "blue ball"), ("gold", "gold thing"),
+                                            ("mossy stone", "object 1"), ("make it red", "red thing"),
                                             ("a blue ball", "ball"), ("red ball", "ball"),
                                             ("an old crate", "crate")])  # fmt: skip
 def test_an_object_is_called_what_its_first_sentence_calls_it(session, sentence, name):
@@ -104,8 +104,15 @@ def test_an_object_without_a_noun_is_called_as_it_was_selected_or_by_a_later_sen
     scene.select(Selection((torch.arange(300) < 50).float(), '"the blue crate"'), '"the blue crate"')
     _paint(session, "make it red")
     assert _names(session) == [("crate", 1)]
-    _do(session, FLOOR_ROWS)
-    for sentence, name in (("make it red", "object 1"), ("a floor made of gold", "floor")):
+    scene.select(Selection((torch.arange(300) >= 150).float(), "the red and white thing and its base"), "selecting it")
+    _paint(session, "mossy stone", belonging(scene))
+    assert _names(session)[1] == ("red and white thing", 1)
+    _do(session, jobs.Undo(), jobs.Undo(), FLOOR_ROWS)
+    for sentence, name in (
+        ("mossy stone", "object 1"),
+        ("make it red", "red thing"),
+        ("a floor made of gold", "floor"),
+    ):
         _paint(session, sentence, belonging(scene))
         assert _names(session)[1][0] == name
 
@@ -227,7 +234,7 @@ def test_what_is_selected_goes_back_to_its_original_look(session):
     before = bits(session)
     _do(session, SelectRows(60, 240))
     assert not session.do(RestoreSelected())
-    assert "touches" in session.status.message and "object 2" in session.status.message
+    assert "touches" in session.status.message and "blue thing, red thing" in session.status.message
     _do(session, jobs.Undo())
     assert same(bits(session), before)
 

@@ -137,7 +137,7 @@ def test_sliders_of_colors_and_surroundings_do_not_mix(session, sky):
     session.scene.settle()
     assert _active(session) == [
         "surroundings: sky.exr",
-        "everything",
+        "selecting everything",
         "colors",
         "surroundings: sky.exr, turned by 90 degrees, +0 stops",
         "colors",

@@ -15,6 +15,7 @@ from fasttext2style.live.progress import Steps
 from fasttext2style.live.session import Status
 from fasttext2style.live.texts import (
     colors_text,
+    count_text,
     edit_text,
     export_text,
     object_text,
@@ -70,9 +71,14 @@ def test_the_object_is_counted_and_named():
     weights = torch.zeros(4000)
     assert _shown(object_text, Selection(weights, "nothing")) == "**Nothing is selected.** Click on the object."
     weights[:1500] = 1.0
-    assert _shown(object_text, Selection(weights, "2 clicks")) == (
-        "**Selected:** 2 clicks, 37.5%. Shift adds, Alt takes away."
+    bear = Selection(weights, "the grey thing and its base")
+    said = "**Selected:** the grey thing and its base. Shift adds, Alt takes away."
+    assert _shown(object_text, bear) == said
+    assert _shown(lambda it: object_text(it, "bear", b"a picture"), bear).endswith(
+        "**Selected:** bear. Shift adds, Alt takes away."
     )
+    assert base64.b64encode(b"a picture").decode() in object_text(bear, "bear", b"a picture")
+    assert count_text(bear) == "1,500 of 4,000 splats are selected, 37.5%."
 
 
 def test_colors_and_exports_say_and_show_of_what():
@@ -82,12 +88,12 @@ def test_colors_and_exports_say_and_show_of_what():
     for said in (colors_text(nothing), *(export_text(what, nothing) for what in ("selection", "rest"))):
         assert html.unescape(said).startswith("**Nothing is selected.** Click on the object.")
     for said, expected in (
-        (colors_text(half, name, **shown), "Colors of **ball**, 50.0% of the scene."),
-        (colors_text(half, **shown), "Colors of **the selection**, 50.0% of the scene."),
-        (export_text("selection", half, name, **shown), "Only **ball**, 50.0% of the scene, as it looks now."),
+        (colors_text(half, name, **shown), "Colors of **ball**."),
+        (colors_text(half, **shown), "Colors of **a click**."),
+        (export_text("selection", half, name, **shown), "Only **ball**, as it looks now."),
         (
             export_text("rest", half, name, **shown, hidden=("crate",)),
-            "All but **ball**, 50.0% of the scene. Hidden, and left out: crate.",
+            "All but **ball**. Hidden, and left out: crate.",
         ),
     ):
         assert picture in said and html.unescape(said).endswith(expected)

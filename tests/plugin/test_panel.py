@@ -32,7 +32,7 @@ from fasttext2style.live.film import Film
 from fasttext2style.live.grade import ApplyGrade
 from fasttext2style.live.objects import RestoreObject, RestoreSelected, SelectObject, ShowObject, objects_of
 from fasttext2style.live.paint import Paint
-from fasttext2style.live.pointing import Click, ClickAgain, Draw
+from fasttext2style.live.pointing import Click, ClickAgain, ClickMeansOther, Draw
 from fasttext2style.live.session import Job, LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle
 from fasttext2style.live.style_picture import RemovePicture, UploadPicture
@@ -232,6 +232,8 @@ def test_finding_and_words_are_combined_as_asked(live, combine):
     [
         ("Instead", "All", jobs.SelectEverything()),
         ("Find", "Clear", jobs.SelectNothing()),
+        ("Click took", "Too much", ClickMeansOther(larger=False)),
+        ("Click took", "Too little", ClickMeansOther(larger=True)),
         ("Edge", "Grow", jobs.Reshape("grow")),
         ("Edge", "Shrink", jobs.Reshape("shrink")),
         ("Instead", "Invert", jobs.Reshape("invert")),
@@ -754,10 +756,13 @@ def test_colors_and_exports_say_and_show_what_they_are_of(two_objects):
     def said(start: str) -> str:
         return next((text for text in live.tab.texts.values() if start in html.unescape(text)), "")
 
-    live.tab.until(lambda: bool(said("Colors of **the moon**, ") and said("Only **the moon**, ")), "its name")
+    live.tab.until(lambda: bool(said("Colors of **the moon**.") and said("Only **the moon**, ")), "its name")
     assert all(
         "<img" in said(start) for start in ("Colors of", "Only **")
     ) and "**Selected:** the moon" in html.unescape(" ".join(live.tab.texts.values()))
+    most = (torch.arange(len(live.session.scene.gaussians)) < BALL - 20).float()
+    live.session.scene.select(jobs.Selection(most, "the grey thing without its base"), "less of it")
+    live.tab.until(lambda: live.tab.says("**Selected:** the moon: the grey thing without its base."), "that it is less")
     assert live.session.do(ShowObject(floor.id, shown=False))
     live.tab.set("Export", "scene")
     live.tab.until(lambda: bool(said("Hidden, and left out: floor.")), "what is left out")
@@ -853,12 +858,13 @@ def test_edited_pictures_stand_in_the_frustums_until_the_edit_is_taken_back(live
 def test_the_panel_tells_what_the_session_does_and_how_much_is_selected(live):
     weights = (torch.arange(len(live.session.scene.gaussians)) < 42).float()
     live.session.scene.select(jobs.Selection(weights, "forty-two"), "forty-two")
-    live.tab.until(lambda: live.tab.says("**Selected:** forty-two, 14.0%."), "the object")
+    live.tab.until(lambda: live.tab.says("**Selected:** forty-two."), "the object")
+    live.tab.until(lambda: live.tab.says("42 of 300 splats are selected, 14.0%."), "how much of the scene")
 
     def times() -> int:
         return sum("forty-two" in html.unescape(text) for text in list(live.tab.texts.values()))
 
-    live.tab.until(lambda: times() == 2, "the step of the history")
+    live.tab.until(lambda: times() == 3, "the colors and the step of the history")
     live.session.say("something happened")
     live.tab.until(lambda: live.tab.says("something happened"), "the message")
 

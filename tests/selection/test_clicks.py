@@ -16,6 +16,7 @@ from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.clicks import TOLERANCE, ClickSelector, _Clicked, _unlikeness
 from fasttext2style.selection.patches import Patches
 from fasttext2style.selection.picking import pick
+from fasttext2style.selection.pointed import meanings
 
 
 @functools.cache
@@ -90,6 +91,34 @@ def test_points_on_one_thing_part_it():
     assert not chosen[17_000:].any()
 
 
+def test_a_click_on_a_statue_may_mean_it_without_its_base_or_the_base():
+    """From the smallest on; at first it means both."""
+    scene = toy(1)
+    statue, height = scene.object_weights.bool(), scene.gaussians.means[:, 2]
+    for point, what, truth in (
+        (clicked(1, [(4, 128, 100)])[0], "{} without its base", statue & (height > 0.16)),
+        (scene.gaussians.means[_slab_rows()[0]], "the base of {}", statue & (height < 0.16)),
+    ):
+        found, at_first = meanings(selector(), point, TOLERANCE)
+        assert found[at_first].what == "{} and its base" and found[at_first - 1].what == what
+        mask, truth = found[at_first - 1].mask, truth & found[at_first].mask  # its lowest part is taken for the deck
+        assert float((mask & truth).sum() / (mask | truth).sum()) > 0.95
+        sizes = [int(it.mask.sum()) for it in found]
+        assert sizes == sorted(sizes) and found[0].what == "a part of {}" and found[-1].what == "{} and what it touches"
+    found, at_first = meanings(selector(), scene.gaussians.means[18_000], TOLERANCE)
+    assert found[at_first].what == "{}" and not any("base" in it.what for it in found)
+
+
+def test_what_has_no_base_or_lost_it_to_an_edit_of_rows_keeps_its_meanings():
+    """After edits the rows are others: what stood on a base still does."""
+    scene = toy(1)
+    rows = torch.arange(len(scene.gaussians)).flip(0)
+    after = selector().after_edits(scene.gaussians.subset(rows), rows)
+    back = clicked(1, [(4, 128, 100)])[0]
+    here, there = (it.parts_at(back)["{} without its base"] for it in (selector(), after))
+    assert torch.equal(there.flip(0), here)
+
+
 def _slab_rows() -> torch.Tensor:
     """A Gaussian on each side of the slab."""
     means = toy(1).gaussians.means
@@ -107,6 +136,21 @@ def test_a_table_and_what_stands_on_it():
         (find(torch.cat([on_table, on_thing])).mask, (0, 1, 1)),
     ):
         shares = [float(part.float().mean()) for part in chosen.split([4000, 2500, 1200])]
+        assert shares == pytest.approx(expected, abs=0.15)
+
+
+def test_a_click_on_a_table_may_mean_it_alone_and_one_on_the_thing_the_table_too():
+    floor, table, thing = disc(3, 0, 8000), disc(0.6, 0.4, 2500), ball(0.2, 0.6, 1200)
+    click = ClickSelector(blobs(torch.cat([floor, table, thing])), orbit(0.6, radius=3.0))
+    on_table, on_thing = torch.tensor([0.5, 0.0, 0.4]), torch.tensor([0.0, 0.0, 0.8])
+    for point, first, other, expected in (
+        (on_table, "{} and what stands on it", "{} without what stands on it", (0, 1, 0)),
+        (on_thing, "{}", "{} and what it stands on", (0, 1, 1)),
+    ):
+        found, at_first = meanings(click, point, TOLERANCE)
+        assert found[at_first].what == first
+        (mask,) = (it.mask for it in found if it.what == other)
+        shares = [float(part.float().mean()) for part in mask.split([8000, 2500, 1200])]
         assert shares == pytest.approx(expected, abs=0.15)
 
 

@@ -25,17 +25,50 @@ def test_everything_on_the_deck_is_a_thing_of_its_own():
         assert (part == number).float().mean() > 0.9
         assert part.unique().tolist() in ([number], [-1, number])
     assert (things.of[20_900:] == -1).float().mean() > 0.999
+    # The bear stands on its slab, which is 0.15 high; ball and crate stand on nothing of their own.
+    height = scene.gaussians.means[:17_000, 2]
+    on_base = things.on_base[:17_000]
+    assert on_base[height > 0.2].float().mean() > 0.99 and not on_base[height < 0.14].any()
+    assert not things.on_base[17_000:].any()
 
 
 def test_a_thing_on_a_table_stands_on_a_thing():
-    floor, table, thing = disc(3, 0, 4000), disc(0.8, 0.7, 2500), ball(0.25, 0.97, 1200)
-    things = find_things(blobs(torch.cat([floor, table, thing])), orbit(0.97))
-    assert (things.of[:4000] == -1).all()
-    upper, lower = int(things.of[6500:].mode().values), int(things.of[4000:6500].mode().values)
-    assert things.under[upper] == lower and things.under[lower] == -1
-    assert (things.of[4000:6500] == lower).float().mean() > 0.95
-    assert (things.of[6500:] == upper).float().mean() > 0.85
+    floor, table, thing = disc(3, 0, 8000), disc(0.6, 0.4, 2500), ball(0.2, 0.6, 1200)
+    things = find_things(blobs(torch.cat([floor, table, thing])), orbit(0.6, radius=3.0))
+    assert (things.of[:8000] == -1).all()
+    upper, lower = int(things.of[10_500:].mode().values), int(things.of[8000:10_500].mode().values)
+    assert lower >= 0 and things.under[upper] == lower and things.under[lower] == -1
+    assert (things.of[8000:10_500] == lower).float().mean() > 0.95
+    assert (things.of[10_500:] == upper).float().mean() > 0.85
     assert things.on(lower) == [lower, upper] and things.on(upper) == [upper]
+    assert not things.on_base.any(), "a base is what does not stand free"
+
+
+def test_a_base_goes_on_around_what_stands_on_it():
+    """A ball on a drum hardly wider than it; and not the end of a block, as broad as it: a chair, a stair."""
+    floor = disc(4, 0, 8000)
+    drum = torch.cat([disc(0.6, 0.3, 2000), *(disc(0.6, height, 600)[-150:] for height in (0.06, 0.12, 0.18, 0.24))])
+    things = find_things(blobs(torch.cat([floor, drum, ball(0.42, 0.72, 2000)])), orbit(0.7, radius=3.0))
+    on_drum, on_ball = things.on_base[8000 : 8000 + len(drum)], things.on_base[8000 + len(drum) :]
+    assert on_ball.float().mean() > 0.9 and on_drum.float().mean() < 0.05 and not things.on_base[:8000].any()
+    chair = torch.cat(
+        [_box((-0.8, 0.8), (-0.45, 0.45), (0.0, 0.3), 3000), _box((0.3, 0.8), (-0.45, 0.45), (0.3, 1.2), 3000)]
+    )
+    things = find_things(blobs(torch.cat([floor, chair])), orbit(0.7, radius=4.0))
+    assert (things.of[8000:] >= 0).float().mean() > 0.9 and not things.on_base.any()
+
+
+def _box(*sides: tuple[float, float] | int) -> torch.Tensor:
+    """Points on the faces of a box, but not on the lower one."""
+    *ranges, count = sides
+    lows, highs = torch.tensor(ranges).T
+    points = lows + torch.rand(count, 3, generator=torch.Generator().manual_seed(0)) * (highs - lows)
+    areas = torch.tensor([(highs - lows).prod() / (high - low) for low, high in ranges])
+    faces = torch.multinomial(areas, count, replacement=True, generator=torch.Generator().manual_seed(1))
+    upper = torch.rand(count, generator=torch.Generator().manual_seed(2)) < 0.5
+    upper = upper | (faces == 2)
+    points[torch.arange(count), faces] = torch.where(upper, highs[faces], lows[faces])
+    return points
 
 
 def test_a_thing_with_what_it_stands_on_and_all_that_stands_there_is_a_laid_table_on_the_ground_alone():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
-from fasttext2style.styling.evenness import evened
+from fasttext2style.styling.evenness import even_factors
 from fasttext2style.styling.grade import graded, one_color
 from fasttext2style.styling.grade_settings import LUMA, Grade
 from tests.scene.random_scene import random_gaussians
@@ -23,6 +23,14 @@ def _striped(one, other) -> Gaussians:
     scene = random_gaussians(ROWS, seed=1)
     opaque = torch.full_like(scene.logit_opacities, 2.0)
     return replace(scene, sh_dc=(colors - 0.5) / SH_C0, sh_rest=torch.zeros_like(scene.sh_rest), logit_opacities=opaque)
+
+
+def evened(scene: Gaussians, weights: torch.Tensor, evenness: float) -> Gaussians:
+    """What a grade with this and nothing else makes of it."""
+    columns = graded(scene, weights, Grade(evenness=evenness))
+    return replace(
+        scene, sh_dc=columns.get("features_dc", scene.sh_dc), sh_rest=columns.get("features_rest", scene.sh_rest)
+    )
 
 
 def _luma(sh_dc: torch.Tensor) -> torch.Tensor:
@@ -85,6 +93,16 @@ def test_evenness_is_by_degrees():
     assert lumas[0] < lumas[1] < lumas[2]
     assert torch.equal(evened(scene, torch.ones(ROWS), 0.0).sh_dc, scene.sh_dc)
     assert not Grade(evenness=0.5).is_neutral
+
+
+def test_the_factors_of_a_red_and_a_white_can_be_reckoned_by_hand():
+    """Lumas 0.225 and 0.9, as much of each: the mean is 0.5625, by 2.5 and 0.625."""
+    scene = _striped(RED, WHITE)
+    flat = torch.tensor([RED, WHITE]).repeat_interleave(HALF, dim=0)
+    factors = even_factors(replace(scene, sh_dc=(flat - 0.5) / SH_C0), torch.ones(ROWS), 1.0)
+    luma = torch.tensor([RED, WHITE]) @ torch.tensor(LUMA)
+    expected = (luma.mean() / luma).repeat_interleave(HALF)
+    torch.testing.assert_close(factors, expected, rtol=1e-3, atol=0)
 
 
 def test_what_depends_on_the_view_is_scaled_with_its_color():
