@@ -236,8 +236,14 @@ class Redo:
 def _described(scene: LiveScene, move: Move | None) -> str:
     """The name of a step that came or went, or how strong it is now."""
     assert move is not None, "the history would have refused"
-    name = scene.history.step(move.step).name
+    name = _said(scene, move)
     return name if 0 in (move.old, move.new) else f"{name} is at {move.new:.0%} again"
+
+
+def _said(scene: LiveScene, move: Move) -> str:
+    """A step by its sentence, if it has one: of "make it blue" the name is "colors"."""
+    step = scene.history.step(move.step)
+    return one_line(step.prompt or step.name)
 
 
 @dataclass(frozen=True)
@@ -265,7 +271,7 @@ def next_moves(scene: LiveScene) -> tuple[str, str]:
     """What Undo would take back, and Redo would do again; empty for nothing."""
     told = []
     for move in (scene.history.last_move, scene.history.next_move):
-        name = "" if move is None else one_line(scene.history.step(move.step).name)
+        name = "" if move is None else _said(scene, move)
         told.append(name if move is None or 0 in (move.old, move.new) else f"the strength of {name}")
     return told[0], told[1]
 

@@ -19,6 +19,8 @@ from fasttext2style.styling.grade_settings import BRIGHTEST, LUMA, Grade
 
 WARMTH = 0.4
 """How much red gains and blue loses at temperature 1."""
+_SEEN = 0.5
+"""Weight and opacity together of what counts for how bright an object is."""
 LEAST_OPACITY = 1e-4
 """What is made invisible keeps this, so that its logit is finite; no rasterizer draws less than 1 / 255."""
 
@@ -75,14 +77,19 @@ def one_color(gaussians: Gaussians, weights: Float[Tensor, " gaussians"], srgb: 
     """The grade after which an object's mean colour is this one, whatever colours it had: its light and shade stay.
 
     Evenness keeps the mean luma (over constant bands, by weight and opacity), and a tint of 1 all lumas; so the
-    brightness brings that mean to the colour's: of an object of luma 0.4 that becomes one of 0.2 it is 0.5.
+    brightness brings that mean to the colour's: of an object of luma 0.4 that becomes one of 0.2 it is 0.5. But where
+    more than a quarter would be brighter than a screen shows, and so without light and shade, it is less.
     """
     shares = weights * gaussians.opacities
     luma = (0.5 + SH_C0 * gaussians.sh_dc).clamp(0, 1) @ gaussians.sh_dc.new_tensor(LUMA)
     present = float((shares * luma).sum() / shares.sum().clamp_min(1e-12))
     wanted = sum(share * value for share, value in zip(LUMA, srgb))
-    brightness = round(min(wanted / max(present, 1e-3), BRIGHTEST), 2)
-    return Grade(evenness=1.0, brightness=brightness, tint=1.0, tint_color=srgb)
+    brightness = wanted / max(present, 1e-3)
+    seen = (luma * even_factors(gaussians, weights, 1.0))[shares > _SEEN]
+    if len(seen) > 0:
+        lit = float(seen[:: -(-len(seen) // 100_000)].quantile(0.75))
+        brightness = min(brightness, wanted / (max(srgb) * max(lit, 1e-3)))
+    return Grade(evenness=1.0, brightness=round(min(brightness, BRIGHTEST), 2), tint=1.0, tint_color=srgb)
 
 
 def color_map(grade: Grade) -> Float[Tensor, "3 4"]:

@@ -61,6 +61,7 @@ def test_the_objects_mean_color_is_the_one_asked_for_and_nothing_else_changes(se
     assert all(torch.equal(painted[name][BALL:], start[name][BALL:]) for name in start)
     assert [step.kind for step in session.scene.history.steps] == ["selection", "edit"]
     assert session.do(jobs.Undo()) and same(bits(session), start)
+    assert session.status.message == "Undone: make the ball blue."
 
 
 def test_another_color_replaces_it_and_starts_from_what_was_there_before(session):

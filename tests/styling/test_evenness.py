@@ -87,6 +87,19 @@ def test_a_paint_covers_stripes_by_weight_and_leaves_what_has_none(weighted):
         )
 
 
+def test_paint_leaves_light_and_shade_to_be_seen():
+    """A pale colour on what is lit from one side: at most a quarter of it is as bright as a screen gets."""
+    colors = torch.linspace(0.1, 1.0, ROWS)[:, None] * torch.tensor([0.6, 0.5, 0.4])
+    scene = _striped(RED, WHITE)
+    scene = replace(scene, sh_dc=(colors - 0.5) / SH_C0)
+    painted = (
+        0.5
+        + SH_C0 * graded(scene, torch.ones(ROWS), one_color(scene, torch.ones(ROWS), (0.98, 0.9, 0.2)))["features_dc"]
+    )
+    clipped = (painted.amax(dim=1) > 1.001).float().mean()
+    assert 0.15 < clipped <= 0.26, "by its mean alone it would be 0.4; dark all over it need not be"
+
+
 def test_evenness_is_by_degrees():
     scene = _striped(RED, WHITE)
     lumas = [_luma(evened(scene, torch.ones(ROWS), share).sh_dc)[:HALF].mean() for share in (0.0, 0.5, 1.0)]
