@@ -422,6 +422,7 @@ def test_stop_and_ctrl_c_keep_what_was_done(page, live_run, seen):
     assert all(0 < step.settings["steps"] < 500 for step in steps[-2:])
     assert "Traceback" not in live_run.log.read_text()
     assert "viser" not in said, "the terminal is quiet"
+    assert said[: said.index("Ready: open http")].count("\n") < 24, "the address is on the first screen"
 
 
 def test_a_restart_brings_everything_back(browser, live_run, capture, seen):
