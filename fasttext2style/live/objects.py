@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fasttext2style.guidance.offline.sentences import WEARERS
@@ -121,11 +121,15 @@ def selected_object(scene: LiveScene) -> SceneObject | None:
     chosen = scene.state.selection > 0
     best, found = SAME_OBJECT, None
     for thing in objects_of(scene):
-        mask = weights_of(scene, thing) > 0
-        shared = float((mask & chosen).sum()) / max(1, int((mask | chosen).sum()))
-        if shared >= best:
-            best, found = shared, thing
+        share = shared(weights_of(scene, thing) > 0, chosen)
+        if share >= best:
+            best, found = share, thing
     return found
+
+
+def shared(one: Bool[Tensor, " gaussians"], other: Bool[Tensor, " gaussians"]) -> float:
+    """How much of both together they share, from 0 to 1."""
+    return float((one & other).sum()) / max(1, int((one | other).sum()))
 
 
 def picture_of_selection(scene: LiveScene) -> bytes | None:

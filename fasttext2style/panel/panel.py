@@ -6,10 +6,8 @@ import threading
 from functools import partial
 from typing import get_args
 
-import torch
-
 from fasttext2style.live.action import Action
-from fasttext2style.live.objects import objects_of, picture_of_selection, selected_object, weights_of
+from fasttext2style.live.objects import objects_of, picture_of_selection, selected_object, shared, weights_of
 from fasttext2style.live.pointing import clicks_of
 from fasttext2style.live.scene import Event
 from fasttext2style.live.session import LiveSession
@@ -25,6 +23,8 @@ from fasttext2style.panel.top_bar import TopBar
 from fasttext2style.panel.view import View
 from fasttext2style.trust.text import one_line
 
+_ALL_OF_IT = 0.9
+"""Of a selection and an object together, what they share if they look the same."""
 _TOP, _BOTTOM = -10.0, 1e6
 """Above and below nerfstudio's own elements."""
 
@@ -123,8 +123,8 @@ class LivePanel:
         export = partial(
             export_text, selection=selection, name=name, picture=picture, hidden=[it.name for it in things if it.hidden]
         )
-        # What is chosen a little differently is the object still, but not the same to who looks.
-        is_it = thing is None or torch.equal(weights_of(self.scene, thing) > 0, selection.mask)
+        # Edits of a good part of an object belong to it; who looks sees that it is not all of it.
+        is_it = thing is None or shared(weights_of(self.scene, thing) > 0, selection.mask) > _ALL_OF_IT
         called = name if is_it or selection.origin == name else f"{name}: {selection.origin}"
         with self.view.in_order():
             self.edit.object.content = object_text(selection, called, picture)
