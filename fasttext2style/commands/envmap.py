@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fasttext2style.commands.envmap_edit import Edit
+from fasttext2style.commands.envmap_learning import Evaluate, Finetune, TrainVae
 from fasttext2style.commands.envmap_sky import Sky, sky_called
 from fasttext2style.commands.history import change_run
 from fasttext2style.commands.shared import RunPath
@@ -97,6 +98,9 @@ class Envmap:
         | Annotated[Edit, tyro.conf.subcommand("edit", prefix_name=False)]
         | Annotated[Show, tyro.conf.subcommand("show", prefix_name=False)]
         | Annotated[Sky, tyro.conf.subcommand("sky", prefix_name=False)]
+        | Annotated[TrainVae, tyro.conf.subcommand("train-vae", prefix_name=False)]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
+        | Annotated[Finetune, tyro.conf.subcommand("finetune", prefix_name=False)]
     )
 
     def run(self) -> None:

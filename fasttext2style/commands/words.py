@@ -16,14 +16,20 @@ class Words:
 
     sentences: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """What to understand, such as "a red zebra". None: all words of the embedded encoder are listed."""
-    encoder: Literal["tiny", "offline"] = "tiny"
-    """offline: nearest known things with the estimated chance that the right one is meant."""
+    encoder: Literal["tiny", "offline", "panorama"] = "tiny"
+    """offline: nearest known things with the estimated chance that the right one is meant; panorama: the one for
+    `ft2s envmap edit`, which knows places, weather and times of day."""
 
     def run(self) -> None:
         if not self.sentences:
             if self.encoder == "offline":
                 raise ValueError('Encoder offline has no list of words: ft2s words --encoder offline "a red zebra".')
-            print(", ".join(sorted(read_vocabulary().style)))
+            if self.encoder == "panorama":
+                from fasttext2style.guidance.offline.panorama import load_adapter, words_learnt
+
+                print(", ".join(sorted(words_learnt(load_adapter(None)[1]))))
+            else:
+                print(", ".join(sorted(read_vocabulary().style)))
             return
         from fasttext2style.guidance.load import load_encoder
         from fasttext2style.guidance.offline.encoder import OfflineEncoder

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Variables = Literal["pyramid", "pixels"]
+Fields = Literal["pyramid", "pixels"]
+Variables = Literal["pyramid", "pixels", "fc", "mulogvar", "spatial"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,14 @@ class EditSettings:
 
     variables: Variables = "pyramid"
     """What is optimised. pyramid: stops of light at several sizes, smooth and without a seam; pixels: stops for each
-    pixel by itself, which fools the encoder and looks like noise (the failing baseline of the paper)."""
+    pixel by itself, which fools the encoder and looks like noise (the failing baseline of the paper); codes of a VAE
+    of panoramas, which knows what they look like: fc: its layer Z, mulogvar: mean and log-variance of its code (both
+    the paper's), spatial: a map of codes."""
+    vae: str = ""
+    """Of fc, mulogvar and spatial: a file of `ft2s envmap train-vae`; empty takes the packaged one."""
+    detail: float = 1.0
+    """Of fc, mulogvar and spatial: how much of the source stays that the VAE does not show; 0 is what the VAE paints,
+    as in the paper, which forgets small things."""
     steps: int = 150
     """Steps of Adam."""
     rate: float = 0.08
@@ -37,6 +45,8 @@ class EditSettings:
     """How strongly the original stays: weight of the mean squared change, in stops."""
     smooth: float = 0.05
     """Weight of the change's total variation over the sphere, in stops per radian."""
+    kl: float = 0.0
+    """Weight of the divergence of the VAE's codes from a normal distribution (the paper's KL regularization)."""
     seed: int = 0
     """Draws negatives, turns and views."""
 
@@ -52,7 +62,11 @@ class EditSettings:
         for name in ("rate", "temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} should be above 0, got {getattr(self, name)}")
-        for name in ("keep", "smooth"):
+        for name in ("keep", "smooth", "kl"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} is a weight of 0 or more, got {getattr(self, name)}")
+        if not 0 <= self.detail <= 1:
+            raise ValueError(f"--detail lies between 0 (the VAE's picture) and 1 (all of it), got {self.detail}")
+        if self.variables in ("pyramid", "pixels") and (self.vae or self.kl or self.detail != 1):
+            raise ValueError("--vae, --kl and --detail are for --variables fc, mulogvar or spatial")
         return self

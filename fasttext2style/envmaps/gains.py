@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fasttext2style.envmaps.edit_settings import Variables
+from fasttext2style.envmaps.edit_settings import Fields
 from fasttext2style.envmaps.sphere import directions, sample, solid_angles
 
 MOST_STOPS = 6.0
@@ -35,7 +35,7 @@ class Gains:
         variables: which fields there are.
     """
 
-    def __init__(self, rows: int, variables: Variables, device: torch.device | str = "cpu") -> None:
+    def __init__(self, rows: int, variables: Fields, device: torch.device | str = "cpu") -> None:
         if rows < 16 or rows & (rows - 1):
             raise ValueError(f"A change of light has 16, 32, 64 ... rows, got {rows}")
         finest = rows // 4 if variables == "pyramid" else rows

@@ -1,8 +1,9 @@
 """A panorama edited by a sentence: a change of its light is optimised until views of it fit the sentence.
 
-CLIP-guided Editing of Environment Maps using Inversion Techniques (D'Orazio), without a generator: what is optimised
-is a smooth change of light (`gains.py`), or, as the paper's failing baseline, each pixel by itself. The encoder sees
-what a screen shows of the panorama at the exposure that brings its median to middle grey.
+CLIP-guided Editing of Environment Maps using Inversion Techniques (D'Orazio). What is optimised (`variables.py`) are
+codes of a VAE, as there, or without one a smooth change of light (`gains.py`), or, as the paper's failing baseline,
+each pixel by itself. The encoder sees what a screen shows of the panorama at the exposure that brings its median to
+middle grey.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.envmaps.edit_settings import EditSettings
-from fasttext2style.envmaps.gains import Gains, light, lit, mean_square, total_variation
+from fasttext2style.envmaps.gains import light, lit, mean_square, total_variation
 from fasttext2style.envmaps.resize import resized
 from fasttext2style.envmaps.sphere import crops, solid_angles
 from fasttext2style.envmaps.tones import luminance, middle_exposure, to_display
+from fasttext2style.envmaps.variables import variables_of
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.prompts import check_prompt, embed_prompt
 from fasttext2style.guidance.text_loss import Compared, load_text_losses
@@ -66,6 +68,7 @@ class PanoramaEdit:
     Args:
         panorama: the source; it is only read.
         exposure_stops: what the encoder sees is exposed with; None brings the median to middle grey.
+        rows: of what is worked on, a power of two from 16 on; None takes what the encoder needs.
 
     Raises:
         ValueError: a prompt without a word that the encoder knows, or settings out of range.
@@ -78,6 +81,7 @@ class PanoramaEdit:
         encoder: TextImageEncoder,
         settings: EditSettings,
         exposure_stops: float | None = None,
+        rows: int | None = None,
     ) -> None:
         self.settings, self.encoder, self.prompt = settings.check(), encoder, prompt
         self._losses = load_text_losses(settings.loss)
@@ -86,16 +90,13 @@ class PanoramaEdit:
         self.device = texts.embeddings.device
         self._texts = texts.embeddings
         self._source_text = encoder.embed_texts([settings.source_text])[0]
-        self.rows = working_rows(encoder)
+        self.rows = rows or working_rows(encoder)
         # Smaller panoramas are worked on at this size, too: crops of them would have no pixels.
         self._source = resized(panorama, self.rows).to(self.device, torch.float32)
         self.exposure_stops = middle_exposure(self._source) if exposure_stops is None else float(exposure_stops)
         self._source_seen = to_display(self._source, self.exposure_stops)
-        self._gains = Gains(self.rows, settings.variables, self.device)
-        # Large areas move first: what is fine can only add to them.
-        self._optimizer = torch.optim.Adam(
-            [{"params": [field], "of_rate": 0.5**level} for level, field in enumerate(self._gains.fields)]
-        )
+        self._variables = variables_of(settings, self._source, self.exposure_stops, self.device)
+        self._optimizer = torch.optim.Adam(self._variables.groups)
         self._generator = torch.Generator().manual_seed(settings.seed)
         self.steps_done = 0
 
@@ -108,8 +109,8 @@ class PanoramaEdit:
         settings = self.settings
         for group in self._optimizer.param_groups:
             group["lr"] = group["of_rate"] * settings.rate * rate_factor(self.steps_done, settings.steps)
-        stops = self._gains()
-        seen = to_display(lit(self._source, stops, self.exposure_stops), self.exposure_stops)
+        change = self._variables.change(self._generator)
+        seen = to_display(lit(self._source, change.stops, self.exposure_stops), self.exposure_stops)
         look = random_look(settings.crops, self.encoder.resolution, self.rows, self._generator)
         compared = Compared(
             self.encoder.embed_images(look(seen)),
@@ -118,7 +119,8 @@ class PanoramaEdit:
             settings.temperature,
             torch.no_grad()(lambda: self.encoder.embed_images(look(self._source_seen))),
         )
-        loss = settings.keep * mean_square(stops) + settings.smooth * total_variation(stops)
+        loss = settings.keep * mean_square(change.moved) + settings.smooth * total_variation(change.moved)
+        loss = loss + settings.kl * change.divergence
         for named in self._losses:
             loss = loss + named.loss(compared)
         if not bool(torch.isfinite(loss)):
@@ -132,7 +134,7 @@ class PanoramaEdit:
     @torch.no_grad()
     def seen(self, strength: float = 1.0) -> Float[Tensor, "rows width 3"]:
         """The panorama as the encoder sees it now: sRGB at the working size; at strength 0 as it was."""
-        stops = strength * self._gains()
+        stops = strength * self._variables.change().stops
         return to_display(lit(self._source, stops, self.exposure_stops), self.exposure_stops).cpu()
 
     @torch.no_grad()
@@ -152,7 +154,7 @@ class PanoramaEdit:
         angles = solid_angles(rows or len(panorama), panorama.shape[1])[above : above + len(panorama)]
         is_lamp = luminance(panorama) > 2.0**-self.exposure_stops
         before, lamps_before = _light_of(panorama, is_lamp, angles)
-        light(panorama, self._gains().to(panorama), self.exposure_stops, strength, above, rows)
+        light(panorama, self._variables.change().stops.to(panorama), self.exposure_stops, strength, above, rows)
         after, lamps_after = _light_of(panorama, is_lamp, angles)
         return Light(before, after, lamps_before, lamps_after)
 

@@ -7,6 +7,7 @@ which follows how different two luminances look and needs an absolute scale, or 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,9 @@ LUMINANCE = (0.2126, 0.7152, 0.0722)
 MIDDLE_GREY = 0.18
 DARKEST_NITS, BRIGHTEST_NITS = 0.005, 10_000.0
 """Between them PU21 is defined."""
+WHITE_NITS = 100.0
+"""What 1 is taken for where radiance has no absolute scale: the white of a screen."""
+CurveName = Literal["pu21", "log"]
 _PU21 = (0.353487901, 0.3734658629, 8.277049286e-05, 0.9062562627, 0.09150303166, 0.9099517204, 596.3148142)
 
 
@@ -93,3 +97,24 @@ def pu21_decode(units: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     # Beyond the brightest the denominator would become negative.
     power = (ratio - p1).clamp_min(0) / (p2 - p3 * ratio).clamp_min(torch.finfo(units.dtype).tiny)
     return (power ** (1 / p4)).clamp(DARKEST_NITS, BRIGHTEST_NITS)
+
+
+def to_curve(radiance: Float[Tensor, "*any"], curve: CurveName) -> Float[Tensor, "*any"]:
+    """What a network takes instead of radiance: -1 for black, 1 for white (radiance 1), and above 1 for lamps and suns.
+
+    pu21: 1 is 100 nits, and what is brighter than 100 times white is clipped (3.65); log: nothing is clipped, and 100
+    times white is 2.99.
+    """
+    if curve == "pu21":
+        white = float(pu21_encode(torch.tensor(WHITE_NITS)))
+        return 2 * pu21_encode(radiance * WHITE_NITS) / white - 1
+    return 2 * log_encode(radiance, brightest=1.0) - 1
+
+
+def from_curve(values: Float[Tensor, "*any"], curve: CurveName) -> Float[Tensor, "*any"]:
+    """Radiance of what `to_curve` made, its inverse; below -1 it is black, above all floats of 16 bits 65504."""
+    shares = (values.clamp_min(-1) + 1) / 2
+    if curve == "pu21":
+        return pu21_decode(shares * float(pu21_encode(torch.tensor(WHITE_NITS)))) / WHITE_NITS
+    most = float(log_encode(torch.tensor(65504.0), brightest=1.0))
+    return log_decode(shares.clamp_max(most), brightest=1.0)

@@ -21,6 +21,8 @@ PLUG_INS = PlugIns("encoder")
 ENCODERS = {
     "tiny": "fasttext2style.guidance.tiny_encoder:TinyEncoder",
     "offline": "fasttext2style.guidance.offline.encoder:OfflineEncoder",
+    "panorama": "fasttext2style.guidance.offline.panorama:PanoramaEncoder",
+    "panorama-vae": "fasttext2style.guidance.offline.panorama:panorama_vae_encoder",
 }
 """Our own beside open_clip's: a name, and a class that is made with `device`, and `weights` if there are any."""
 
@@ -35,6 +37,8 @@ def load_encoder(name: str, weights: str | None = None, device: torch.device | s
     - "tiny": embedded in this package, knows colours and materials, needs no download;
     - "offline": things, patterns, materials and colours, by packages that are an optional extra; "offline-224" looks at
       224 pixels a side (96 to 224);
+    - "panorama": places, weather and times of day, by the same packages and what was tuned on panoramas; "panorama-vae"
+      was tuned on what a VAE leaves of them;
     - "auto": see `chosen_encoder`; says which it takes;
     - any model name of open_clip;
     - an entry point of the group "fasttext2style.encoders";
@@ -94,7 +98,7 @@ def encoder_is_here(name: str, weights: str | None = None) -> bool:
     Raises:
         ValueError: as `load_encoder`, but for weights that do not fit.
     """
-    if name == "offline" or re.fullmatch(r"offline-\d+", name):
+    if name in ("panorama", "panorama-vae") or re.fullmatch(r"offline(-\d+)?", name):
         return offline_is_here()
     if name in (AUTO, *ENCODERS) or PLUG_INS.find(name) is not None:
         return True

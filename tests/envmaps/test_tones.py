@@ -11,6 +11,7 @@ from skimage.color import rgb2xyz
 
 from fasttext2style.envmaps.tones import (
     exposed,
+    from_curve,
     from_display,
     log_decode,
     log_encode,
@@ -18,6 +19,7 @@ from fasttext2style.envmaps.tones import (
     middle_exposure,
     pu21_decode,
     pu21_encode,
+    to_curve,
     to_display,
 )
 
@@ -95,3 +97,16 @@ def test_the_middle_exposure_makes_grey_of_any_uniform_light(value):
     panorama = torch.full((4, 8, 3), value, dtype=torch.float64)
     grey = exposed(panorama, middle_exposure(panorama))
     assert float(grey.mean()) == pytest.approx(0.18, rel=1e-6) and math.isfinite(float(grey.sum()))
+
+
+@pytest.mark.parametrize("curve", ["pu21", "log"])
+def test_curves_of_networks_are_known_at_black_and_white_and_come_back(curve):
+    radiance = torch.tensor([0.0, 1.0, 100.0], dtype=torch.float64)
+    values = to_curve(radiance, curve)
+    expected = {"pu21": [-1.0, 1.0, 3.65], "log": [-1.0, 1.0, 2.99]}[curve]
+    assert values.tolist() == pytest.approx(expected, abs=0.01)
+    light = torch.logspace(-3, 2, 50, dtype=torch.float64)
+    torch.testing.assert_close(from_curve(to_curve(light, curve), curve), light, rtol=1e-3, atol=1e-4)
+    # A network may say anything.
+    beyond = from_curve(torch.tensor([-9.0, 99.0]), curve)
+    assert 0 <= float(beyond[0]) < 1e-4 and math.isfinite(float(beyond[1])) and float(beyond[1]) > 90

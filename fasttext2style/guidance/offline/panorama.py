@@ -1,0 +1,147 @@
+"""Encoder "panorama": encoder "offline", tuned on panoramas and what is said of them.
+
+What "offline" sees of a picture is mapped by a trained matrix to MiniLM's embedding of what is said of it (a linear
+probe, by ridge regression): nothing of the packaged networks changes. It tells kinds of places, weather and times of
+day apart, which "offline" does not; it knows no materials and no things.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torch.nn import functional
+
+from fasttext2style.guidance.encoder import Coverage
+from fasttext2style.guidance.offline.encoder import RESOLUTION, OfflineEncoder
+from fasttext2style.guidance.offline.sentences import FILLERS, words_of
+
+PACKAGED = {"panorama": "panorama_encoder.safetensors", "panorama-vae": "panorama_vae_encoder.safetensors"}
+"""By the encoder's name: tuned on photographs, and on what a VAE leaves of them."""
+
+
+class Adapter(NamedTuple):
+    """What is trained: the way from what is seen to what is said."""
+
+    mean: Float[Tensor, " seen"]
+    """Of what "offline" sees of views of panoramas."""
+    to_said: Float[Tensor, "384 seen"]
+    said: Float[Tensor, " 384"]
+    """Mean of MiniLM's embeddings of captions: what all have in common tells none apart."""
+    junk: Float[Tensor, "junk 384"]
+    """Unit vectors of what no sentence means: noise, shuffled pictures."""
+
+    def images(self, seen: Float[Tensor, "*views seen"]) -> Float[Tensor, "*views 384"]:
+        return functional.normalize((seen - self.mean) @ self.to_said.mT, dim=-1)
+
+    def texts(self, embedded: Float[Tensor, "texts 384"]) -> Float[Tensor, "texts 384"]:
+        return functional.normalize(embedded - self.said, dim=-1)
+
+
+class PanoramaEncoder:
+    """Implements `TextImageEncoder`; frozen."""
+
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        device: torch.device | str = "cpu",
+        resolution: int = RESOLUTION,
+        name: str = "panorama",
+    ) -> None:
+        """Loads the packaged adapter of that name, or one of `ft2s envmap finetune`.
+
+        Raises:
+            ValueError: the packages of "offline" are not installed; a resolution out of range; another file.
+        """
+        self._offline = OfflineEncoder(device=device, resolution=resolution)
+        self.resolution, self.device = self._offline.resolution, self._offline.device
+        self.name = name if weights is None else f"{name} ({Path(weights).name})"
+        self._adapter, self.learnt = load_adapter(Path(weights) if weights else None, name)
+        self._adapter = Adapter(*(tensor.to(self.device) for tensor in self._adapter))
+
+    @torch.no_grad()
+    def embed_texts(self, texts: list[str]) -> Float[Tensor, "texts embedding"]:
+        """Unit embeddings of sentences as a whole."""
+        return self._adapter.texts(self._offline.text_tower.sentences(texts).to(self.device))
+
+    def embed_images(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views embedding"]:
+        """Unit embeddings, differentiable to the pixels."""
+        return self._adapter.images(self._offline.embed_images(images))
+
+    def image_features(self, images: Float[Tensor, "views height width 3"]) -> list[Float[Tensor, "views c h w"]]:
+        """Those of "offline"."""
+        return self._offline.image_features(images)
+
+    def junk_embeddings(self) -> Float[Tensor, "junk embedding"]:
+        return self._adapter.junk
+
+    def coverage(self, text: str) -> Coverage:
+        """Known: words that were learnt, in the singular or the plural; words that say nothing are neutral. What is
+        unknown is guessed by MiniLM, which often is right: "woodland" is near "forest"."""
+        words, learnt = tuple(dict.fromkeys(words_of(text))), self._learnt_words
+        plain = {word for word in words if word in (FILLERS | _EMPTY) - learnt}
+        known = {word for word in words if not {word, f"{word}s", word.removesuffix("s")}.isdisjoint(learnt)} - plain
+        return Coverage(
+            known=tuple(word for word in words if word in known),
+            unknown=tuple(word for word in words if word not in known and word not in plain),
+            neutral=tuple(word for word in words if word in plain),
+        )
+
+    @cached_property
+    def _learnt_words(self) -> frozenset[str]:
+        return words_learnt(self.learnt)
+
+
+def panorama_vae_encoder(weights: str | Path | None = None, device: torch.device | str = "cpu") -> PanoramaEncoder:
+    """The one that was tuned on reconstructions."""
+    return PanoramaEncoder(weights, device, name="panorama-vae")
+
+
+def words_learnt(phrases: Iterable[str]) -> frozenset[str]:
+    """All words in these phrases that say something."""
+    return frozenset(word for phrase in phrases for word in words_of(phrase)) - _EMPTY
+
+
+_EMPTY = frozenset(("a", "an", "the", "at", "by", "in", "of", "on", "with", "and"))
+
+
+def packed_adapter(adapter: Adapter, learnt: list[str], about: dict[str, object]) -> bytes:
+    """A file for `load_adapter`, in 16 bits, with the phrases that were learnt and what is known of the training."""
+    tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in adapter._asdict().items()}
+    return save(tensors, {"learnt": json.dumps(learnt), "about": json.dumps(about)})
+
+
+def load_adapter(path: Path | None, name: str = "panorama") -> tuple[Adapter, tuple[str, ...]]:
+    """An adapter and the phrases that it learnt; of no path the packaged one.
+
+    Raises:
+        ValueError: no such file, or damaged, or another model's.
+    """
+    if path is None:
+        with as_file(files("fasttext2style.guidance") / PACKAGED[name]) as packaged:
+            return load_adapter(packaged, name)
+    if not path.is_file():
+        raise ValueError(f"There is no tuned encoder at {path}; ft2s envmap finetune makes one.")
+    try:
+        with safe_open(path, framework="pt") as stored:
+            adapter = Adapter(**{field: stored.get_tensor(field).float() for field in Adapter._fields})
+            learnt = json.loads((stored.metadata() or {})["learnt"])
+        if not isinstance(learnt, list) or not all(isinstance(one, str) and re.search("[a-z]", one) for one in learnt):
+            raise ValueError("its phrases are no list of texts")
+        if adapter.said.shape != (384,) or adapter.to_said.shape != (384, len(adapter.mean)):
+            raise ValueError("its matrices do not belong together")
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is no tuned encoder of panoramas, or damaged ({type(error).__name__}: {error})"
+        ) from error
+    return adapter, tuple(learnt)
