@@ -17,8 +17,14 @@ class TuneSettings:
     """Of vae: a file of `ft2s envmap train-vae` with a global code; empty takes the packaged one."""
     views: int = 24
     """Of offline: views of each panorama, the whole map, turned, and crops of 90 degrees."""
-    ridge: float = 100.0
-    """Of offline: how strongly what it learns is held down; chosen by five-fold cross-validation."""
+    ridge: float = 1.0
+    """Of offline: how strongly what it learns is held down."""
+    centres: int = 700
+    """Of offline: views to which others are compared; each adds 4 kB."""
+    sharpness: float = 1.0
+    """Of offline: how fast likeness falls with distance."""
+    colours: float = 6.0
+    """Of offline: how much colours count beside things and textures."""
     steps: int = 400
     """Of models of open_clip: steps of Adam."""
     rate: float = 5e-6
@@ -38,10 +44,10 @@ class TuneSettings:
         Raises:
             ValueError: a setting outside of its limits.
         """
-        for name, least in (("steps", 1), ("views", 2), ("batch", 2), ("blocks", 1)):
+        for name, least in (("steps", 1), ("views", 2), ("batch", 2), ("blocks", 1), ("centres", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"--{name} should be {least} or more, got {getattr(self, name)}")
-        for name in ("rate", "temperature", "ridge"):
+        for name in ("rate", "temperature", "ridge", "sharpness", "colours"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} should be above 0, got {getattr(self, name)}")
         return self

@@ -33,7 +33,7 @@ def test_a_sentence_says_what_is_true_and_by_which_words():
         assert any(phrase in text for phrase in phrases_of(BEACH))
     assert {sentence(BEACH, random.Random(1))[0]} == {sentence(BEACH, random.Random(1))[0]}
     learnt = learnt_phrases([BEACH, FOREST])
-    assert "with trees" in learnt and "sand terrain" in learnt and "night" not in learnt
+    assert "with trees" in learnt and "sand terrain" in learnt and "night" in learnt and "hangar" not in learnt
 
 
 def test_what_is_said_of_several_belongs_to_all_of_them():
@@ -74,7 +74,7 @@ def test_an_adapter_finds_captions_of_panoramas_that_it_did_not_see():
     """What is seen is a hidden linear map of what is said, and noise; unseen mixtures of the same words are found."""
     generator = torch.Generator().manual_seed(0)
     words = {f"word{number}": torch.randn(384, generator=generator) for number in range(12)}
-    hidden = torch.randn(384, 40, generator=generator) / 20
+    hidden = torch.randn(384, 80, generator=generator) / 20
 
     def embed(texts):
         vectors = [sum(words[word] for word in words if word in text.replace(",", " ").split()) for text in texts]
@@ -83,14 +83,16 @@ def test_an_adapter_finds_captions_of_panoramas_that_it_did_not_see():
     pairs = [(a, b) for a in range(12) for b in range(a + 1, 12)]
     ones = [_one(f"{a}_{b}.hdr", [f"word{a}", f"word{b}"], []) for a, b in pairs]
     seen = embed([one.caption for one in ones]) @ hidden
-    seen = seen[:, None] + 0.02 * torch.randn(len(ones), 5, 40, generator=generator)
+    seen = seen[:, None] + 0.02 * torch.randn(len(ones), 5, 80, generator=generator)
     train, test = list(range(0, 60)), list(range(60, 66))
-    junk = torch.randn(10, 40, generator=generator) * 0.1
-    adapter = fit_adapter(seen[train], junk, [ones[i] for i in train], embed, TuneSettings(ridge=1e-3))
+    junk = torch.randn(10, 80, generator=generator) * 0.1
+    adapter = fit_adapter(
+        seen[train], junk, [ones[i] for i in train], embed, TuneSettings(ridge=1e-3, colours=1.0, centres=200)
+    )
     captions = adapter.texts(embed([ones[i].caption for i in test]))
     found = measured(adapter.images(seen[test]), captions)
-    assert found.top_1 == 1 and found.caption_cosine > 0.7
-    held = fit_adapter(seen[train], junk, [ones[i] for i in train], embed, TuneSettings(ridge=1e6))
+    assert found.top_1 == 1 and found.caption_cosine > 0.5
+    held = fit_adapter(seen[train], junk, [ones[i] for i in train], embed, TuneSettings(ridge=1e6, centres=200))
     assert float(held.to_said.norm()) < 0.01 * float(adapter.to_said.norm())
     with pytest.raises(ValueError, match="Nothing is said"):
         fit_adapter(seen[:1], junk, [_one("a.hdr", [], [])], embed, TuneSettings())

@@ -13,7 +13,8 @@ needs_packages = pytest.mark.skipif(not offline_is_here(), reason='pip install "
 
 def _adapter(seen=7, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return Adapter(*(torch.randn(shape, generator=generator) for shape in ((seen,), (384, seen), (384,), (2, 384))))
+    shapes = ((seen,), (5, seen), (384, 5), (384,), (2, 384))
+    return Adapter(*(torch.randn(shape, generator=generator) for shape in shapes))
 
 
 def test_a_file_keeps_matrices_and_phrases(tmp_path):
@@ -25,10 +26,13 @@ def test_a_file_keeps_matrices_and_phrases(tmp_path):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
-def test_an_adapter_is_a_linear_map_and_a_mean(tmp_path):
+def test_a_picture_is_judged_by_what_it_is_near_to():
+    """Against a loop."""
     adapter = _adapter()
     seen = torch.randn(3, 7, generator=torch.Generator().manual_seed(1))
-    expected = torch.stack([adapter.to_said @ (row - adapter.mean) for row in seen])
+    near = [[(-(row * adapter.scale - centre).square().sum()).exp() for centre in adapter.centres] for row in seen]
+    torch.testing.assert_close(adapter.near(seen), torch.tensor(near), rtol=1e-4, atol=1e-6)
+    expected = torch.tensor(near) @ adapter.to_said.mT
     torch.testing.assert_close(adapter.images(seen), expected / expected.norm(dim=1, keepdim=True))
     assert adapter.texts(adapter.said[None] + torch.eye(384)[:1])[0, 0] == pytest.approx(1, abs=1e-5)
 

@@ -1,8 +1,10 @@
 """Encoder "panorama": encoder "offline", tuned on panoramas and what is said of them.
 
-What "offline" sees of a picture is mapped by a trained matrix to MiniLM's embedding of what is said of it (a linear
-probe, by ridge regression): nothing of the packaged networks changes. It tells kinds of places, weather and times of
-day apart, which "offline" does not; it knows no materials and no things.
+What "offline" sees of a picture is mapped to MiniLM's embedding of what is said of it, by kernel ridge regression on
+some hundred views: nothing of the packaged networks changes. It tells kinds of places, weather and times of day apart,
+which "offline" does not; it knows no materials and no things. A picture is judged by those views that it is near to, so
+that an edit is drawn to what such a place looks like and not far beyond: a matrix alone finds the reddest red most like a
+sunset.
 """
 
 from __future__ import annotations
@@ -31,18 +33,26 @@ PACKAGED = {"panorama": "panorama_encoder.safetensors", "panorama-vae": "panoram
 
 
 class Adapter(NamedTuple):
-    """What is trained: the way from what is seen to what is said."""
+    """What is trained: the way from what is seen to what is said (Nyström's approximation of a Gaussian kernel)."""
 
-    mean: Float[Tensor, " seen"]
-    """Of what "offline" sees of views of panoramas."""
-    to_said: Float[Tensor, "384 seen"]
+    scale: Float[Tensor, " seen"]
+    """How much each number that "offline" sees counts in a distance; the kernel is exp(-distance squared)."""
+    centres: Float[Tensor, "centres seen"]
+    """Views of panoramas, scaled."""
+    to_said: Float[Tensor, "384 centres"]
     said: Float[Tensor, " 384"]
     """Mean of MiniLM's embeddings of captions: what all have in common tells none apart."""
     junk: Float[Tensor, "junk 384"]
     """Unit vectors of what no sentence means: noise, shuffled pictures."""
 
     def images(self, seen: Float[Tensor, "*views seen"]) -> Float[Tensor, "*views 384"]:
-        return functional.normalize((seen - self.mean) @ self.to_said.mT, dim=-1)
+        return functional.normalize(self.near(seen) @ self.to_said.mT, dim=-1)
+
+    def near(self, seen: Float[Tensor, "*views seen"]) -> Float[Tensor, "*views centres"]:
+        """Likeness to each of the centres: 1 for the same."""
+        scaled = seen * self.scale
+        squares = scaled.square().sum(-1, keepdim=True) + self.centres.square().sum(-1) - 2 * scaled @ self.centres.mT
+        return (-squares.clamp_min(0)).exp()
 
     def texts(self, embedded: Float[Tensor, "texts 384"]) -> Float[Tensor, "texts 384"]:
         return functional.normalize(embedded - self.said, dim=-1)
@@ -68,11 +78,16 @@ class PanoramaEncoder:
         self.name = name if weights is None else f"{name} ({Path(weights).name})"
         self._adapter, self.learnt = load_adapter(Path(weights) if weights else None, name)
         self._adapter = Adapter(*(tensor.to(self.device) for tensor in self._adapter))
+        self._texts: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def embed_texts(self, texts: list[str]) -> Float[Tensor, "texts embedding"]:
-        """Unit embeddings of sentences as a whole."""
-        return self._adapter.texts(self._offline.text_tower.sentences(texts).to(self.device))
+        """Unit embeddings of sentences as a whole; they are kept in memory."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if new:
+            embedded = self._adapter.texts(self._offline.text_tower.sentences(new).to(self.device))
+            self._texts.update(zip(new, embedded))
+        return torch.stack([self._texts[text] for text in texts])
 
     def embed_images(self, images: Float[Tensor, "views height width 3"]) -> Float[Tensor, "views embedding"]:
         """Unit embeddings, differentiable to the pixels."""
@@ -138,7 +153,8 @@ def load_adapter(path: Path | None, name: str = "panorama") -> tuple[Adapter, tu
             learnt = json.loads((stored.metadata() or {})["learnt"])
         if not isinstance(learnt, list) or not all(isinstance(one, str) and re.search("[a-z]", one) for one in learnt):
             raise ValueError("its phrases are no list of texts")
-        if adapter.said.shape != (384,) or adapter.to_said.shape != (384, len(adapter.mean)):
+        centres, seen = adapter.centres.shape
+        if (adapter.said.shape, adapter.to_said.shape, adapter.scale.shape) != ((384,), (384, centres), (seen,)):
             raise ValueError("its matrices do not belong together")
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
