@@ -115,6 +115,8 @@ def from_curve(values: Float[Tensor, "*any"], curve: CurveName) -> Float[Tensor,
     """Radiance of what `to_curve` made, its inverse; below -1 it is black, above all floats of 16 bits 65504."""
     shares = (values.clamp_min(-1) + 1) / 2
     if curve == "pu21":
-        return pu21_decode(shares * float(pu21_encode(torch.tensor(WHITE_NITS)))) / WHITE_NITS
+        white, most = pu21_encode(torch.tensor([WHITE_NITS, BRIGHTEST_NITS])).tolist()
+        # Clamped here, for beyond the brightest the gradient of the curve is no number.
+        return pu21_decode((shares * white).clamp_max(most)) / WHITE_NITS
     most = float(log_encode(torch.tensor(65504.0), brightest=1.0))
     return log_decode(shares.clamp_max(most), brightest=1.0)

@@ -108,5 +108,9 @@ def test_curves_of_networks_are_known_at_black_and_white_and_come_back(curve):
     light = torch.logspace(-3, 2, 50, dtype=torch.float64)
     torch.testing.assert_close(from_curve(to_curve(light, curve), curve), light, rtol=1e-3, atol=1e-4)
     # A network may say anything.
-    beyond = from_curve(torch.tensor([-9.0, 99.0]), curve)
+    said = torch.tensor([-9.0, 99.0], requires_grad=True)
+    beyond = from_curve(said, curve)
+    beyond.sum().backward()
+    assert said.grad is not None and bool(torch.isfinite(said.grad).all())
+    beyond = beyond.detach()
     assert 0 <= float(beyond[0]) < 1e-4 and math.isfinite(float(beyond[1])) and float(beyond[1]) > 90
