@@ -13,8 +13,9 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.selection.neighbours import bodies, spacing
-from fasttext2style.selection.seen import ONE_SIDED, SeenScene, look_at, some_views, weighted_median
+from fasttext2style.selection.foot import foot_of
+from fasttext2style.selection.neighbours import LONGEST_GAP, longest_gap
+from fasttext2style.selection.seen import ONE_SIDED, SeenScene, connected, look_at, some_views, weighted_median
 
 MOST_PLANES = 3
 """A table on a floor are two."""
@@ -35,10 +36,11 @@ and 1.9 seen from all around."""
 BESIDE = 1.2
 """So many times as far as a body a ground reaches on a side. Measured on the worst of three sides: grounds 2.1 or more
 (the dinosaur's), the shoulders of a reconstructed face .8."""
-LONGEST_GAP = 0.04
-"""Across which two Gaussians may touch, in units of the cameras' distance."""
-SPARSE_GAP = 3.0
-"""The same in units of the spacing of neighbours, for scenes of few Gaussians."""
+IN_THE_AIR = 4.5
+"""So many half thicknesses above its ground a body stands on nothing that is seen: on what is below it, then."""
+LONGEST_DROP = 2.0
+"""So far below it, in units of the longest gap across which Gaussians touch. A lamp's shade over its pole had 1.0, what
+stands beside things 3."""
 FREE_SHARE = 0.9
 """What stands on no ground is free if it lies within this share of the cameras' distance, rather than to be cut off
 there."""
@@ -164,6 +166,9 @@ class Standing:
         else:  # where nothing stands on a ground, what touches nothing is free
             self._above = rows if floor == 0 else rows[:0]
         self._labels = connected(scene, self._above)
+        if self._plane is not None:
+            normal, offset = self._plane
+            self._labels = _carried(scene, self._above, self._labels, scene.means[self._above] @ normal - offset)
         self._bodies: dict[int, Standing | None] = {}
 
     def _on(self, normal: Float[Tensor, "3"], offset: float) -> tuple[Int[Tensor, " above"], Tensor, Tensor] | None:
@@ -254,6 +259,11 @@ class Standing:
             free = float((scene.means[body] - scene.focus).norm(dim=1).max()) < FREE_SHARE * scene.distance
         return Standing(scene, body, self._floor + 1) if free else None
 
+    def _foot(self, body: Int[Tensor, " body"]) -> Int[Tensor, " foot"]:
+        assert self._plane is not None
+        low = self.rows[~torch.isin(self.rows, self._above)]
+        return foot_of(self.scene, body, low, self._plane, PLANE_TOLERANCE * self.scene.distance)
+
     def _reaches_around(self, footprint: Float[Tensor, "body 2"]) -> bool:
         """Whether the ground goes on beside a body, on three of four sides at least: shoulders do on two."""
         axes = torch.linalg.svd(self._ground - self._ground.mean(dim=0), full_matrices=False)[2]
@@ -264,38 +274,30 @@ class Standing:
             sides += bool(of_ground.quantile(0.95) - middle > BESIDE * (of_body.quantile(0.95) - middle))
         return sides >= 3
 
-    def _foot(self, body: Int[Tensor, " body"]) -> Int[Tensor, " foot"]:
-        """The lowest part of a body, which the roughness of the whole ground hides: around one thing it is less."""
-        assert self._plane is not None
-        scene, (normal, offset) = self.scene, self._plane
-        tolerance, none = PLANE_TOLERANCE * scene.distance, self.rows[:0]
-        low = self.rows[~torch.isin(self.rows, self._above)]
-        height = scene.means[low] @ normal - offset
-        low, height = low[height > -2 * tolerance], height[height > -2 * tolerance]
-        if len(low) == 0:
-            return none
-        beside = KDTree((scene.means[body] @ self._sideways).double().cpu().numpy()).query(
-            (scene.means[low] @ self._sideways).double().cpu().numpy()
-        )[0]
-        beside = torch.from_numpy(np.asarray(beside)).to(height) / scene.distance
-        around = height[(beside > LONGEST_GAP) & (beside < 3 * LONGEST_GAP)]
-        if len(around) < LEAST_BODY:
-            return none
-        roughness = 3 * 1.4826 * float((around - around.median()).abs().median())
-        found = (beside < LONGEST_GAP) & (height > float(around.median()) + max(roughness, 0.15 * tolerance))
-        both = torch.cat([body, low[found]])
-        labels = connected(scene, both)
-        return both[len(body) :][labels[len(body) :] == labels[: len(body)].mode().values]
 
-
-def connected(scene: SeenScene, rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
-    """Number the bodies of touching Gaussians among these."""
-    return bodies(scene.means[rows], scene.widths[rows], longest=longest_gap(scene.means[rows], scene.distance))
-
-
-def longest_gap(means: Float[Tensor, "rows 3"], distance: float) -> float:
-    """Across which two of these may touch, `distance` being that of the cameras."""
-    return max(LONGEST_GAP * distance, SPARSE_GAP * spacing(means))
+def _carried(
+    scene: SeenScene, rows: Int[Tensor, " rows"], labels: Int[Tensor, " rows"], height: Float[Tensor, " rows"]
+) -> Int[Tensor, " rows"]:
+    """The numbers of bodies; one in the air has that of the nearest body below it, if that is near: where a thing is
+    thin a reconstruction has gaps."""
+    large = (labels.bincount() >= LEAST_BODY).nonzero()[:, 0].tolist()
+    middles = {label: float(height[labels == label].median()) for label in large}
+    drop = LONGEST_DROP * longest_gap(scene.means[rows], scene.distance)
+    found = labels.clone()
+    for label in sorted(large, key=lambda label: -middles[label]):  # what it stands on may itself be in the air
+        body = labels == label
+        if float(_some(height[body]).quantile(0.05)) < IN_THE_AIR * PLANE_TOLERANCE * scene.distance:
+            continue
+        lower = torch.tensor([other for other in large if middles[other] < middles[label]], device=labels.device)
+        below = torch.isin(labels, lower).nonzero()[:, 0]
+        if len(below) == 0:
+            continue
+        gaps, nearest = KDTree(scene.means[rows[below]].double().cpu().numpy()).query(
+            scene.means[rows[body]].double().cpu().numpy()
+        )
+        if float(np.min(gaps)) < drop:
+            found[found == label] = found[below[int(nearest[int(np.argmin(gaps))])]]
+    return found
 
 
 def most_central(scene: SeenScene, rows: Int[Tensor, " rows"], labels: Int[Tensor, " rows"]) -> int:
@@ -352,7 +354,7 @@ def find_plane(
     return (normal, offset) if float(normal @ facing) > math.cos(math.radians(tilt_degrees)) else None
 
 
-def _some(points: Float[Tensor, "points axes"]) -> Float[Tensor, "some axes"]:
+def _some(points: Float[Tensor, "points *axes"]) -> Float[Tensor, "some *axes"]:
     """So few that quantiles of them cost nothing."""
     return points[:: 1 + len(points) // 100_000]
 
