@@ -99,5 +99,5 @@ def _nearest(
 ) -> Float[Tensor, " asked"]:
     """How far the nearest of some points is from each that is asked for; the last of the nearest `share` of them."""
     number = max(1, int(share * len(points)))
-    distances = KDTree(points.double().cpu().numpy()).query(asked.double().cpu().numpy(), k=[number])[0]
-    return torch.from_numpy(np.asarray(distances)[:, 0]).to(points)
+    distances = KDTree(points.double().cpu().numpy()).query(asked.double().cpu().numpy(), k=number)[0]
+    return torch.from_numpy(np.asarray(distances).reshape(len(asked), number)[:, -1]).to(points)

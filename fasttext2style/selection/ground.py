@@ -161,7 +161,8 @@ class Standing:
         self._plane = None if ground is None else plane
         self._area = 0.0
         if ground is not None:
-            self._above, self._sideways, self._ground = ground
+            self._above, self._sideways, self._ground_rows = ground
+            self._ground = scene.means[self._ground_rows] @ self._sideways
             self._area = _area(self._ground)
         else:  # where nothing stands on a ground, what touches nothing is free
             self._above = rows if floor == 0 else rows[:0]
@@ -172,8 +173,7 @@ class Standing:
         self._bodies: dict[int, Standing | None] = {}
 
     def _on(self, normal: Float[Tensor, "3"], offset: float) -> tuple[Int[Tensor, " above"], Tensor, Tensor] | None:
-        """Rows above the plane, two directions [3, 2] along it, and what lies in it along these [ground, 2]; None if it
-        is part of the object."""
+        """Rows above the plane, two directions [3, 2] along it, and rows in it; None if it is part of the object."""
         scene, rows, tolerance = self.scene, self.rows, PLANE_TOLERANCE * self.scene.distance
         height = scene.means[rows] @ normal - offset
         within = height.abs() < tolerance
@@ -187,7 +187,7 @@ class Standing:
         if below > scene.central[above].sum() or looks_below:
             return None
         sideways = torch.linalg.svd(normal[None], full_matrices=True)[2][1:].T
-        return above, sideways, scene.means[rows[within]] @ sideways
+        return above, sideways, rows[within]
 
     def carrier(self, body: Int[Tensor, " body"]) -> Int[Tensor, " carrier"]:
         """A body with what it stands on and all that stands there, if that stands on a lower plane: a laid table."""
@@ -253,7 +253,8 @@ class Standing:
         if self._area > 0:
             footprint = scene.means[body] @ self._sideways
             reach = GROUND_REACH * (ONE_SIDED_REACH if float(scene.towards.norm()) > ONE_SIDED else 1)
-            free = self._area / max(_area(footprint), 1e-12) >= reach and self._reaches_around(footprint)
+            ground = self._ground if float(scene.towards.norm()) <= ONE_SIDED else self._piece_under(footprint)
+            free = _area(ground) / max(_area(footprint), 1e-12) >= reach and _reaches_around(ground, footprint)
             body = torch.cat([body, self._foot(body)]) if free else body
         else:
             free = float((scene.means[body] - scene.focus).norm(dim=1).max()) < FREE_SHARE * scene.distance
@@ -264,15 +265,27 @@ class Standing:
         low = self.rows[~torch.isin(self.rows, self._above)]
         return foot_of(self.scene, body, low, self._plane, PLANE_TOLERANCE * self.scene.distance)
 
-    def _reaches_around(self, footprint: Float[Tensor, "body 2"]) -> bool:
-        """Whether the ground goes on beside a body, on three of four sides at least: shoulders do on two."""
-        axes = torch.linalg.svd(self._ground - self._ground.mean(dim=0), full_matrices=False)[2]
-        sides = 0
-        for axis in (*axes, *-axes):
-            of_ground, of_body = (_some(points) @ axis for points in (self._ground, footprint))
-            middle = of_body.median()
-            sides += bool(of_ground.quantile(0.95) - middle > BESIDE * (of_body.quantile(0.95) - middle))
-        return sides >= 3
+    def _piece_under(self, footprint: Float[Tensor, "body 2"]) -> Float[Tensor, "ground 2"]:
+        """The connected part of the ground that most of what is next to a body belongs to: tops of what stands behind a
+        person are as high as its shoulders, and no part of them."""
+        reach = 2 * LONGEST_GAP * self.scene.distance
+        nearest = KDTree(footprint.double().cpu().numpy()).query(self._ground.double().cpu().numpy())[0]
+        next_to_it = torch.from_numpy(np.asarray(nearest) < reach).to(self._ground.device)
+        labels = connected(self.scene, self._ground_rows)
+        return self._ground[labels == labels[next_to_it].mode().values] if bool(next_to_it.any()) else self._ground
+
+
+def _reaches_around(ground: Float[Tensor, "ground 2"], footprint: Float[Tensor, "body 2"]) -> bool:
+    """Whether a ground goes on beside a body, on three of four sides at least: shoulders do on two."""
+    if len(ground) < 3:
+        return False
+    axes = torch.linalg.svd(ground - ground.mean(dim=0), full_matrices=False)[2]
+    sides = 0
+    for axis in (*axes, *-axes):
+        of_ground, of_body = (_some(points) @ axis for points in (ground, footprint))
+        middle = of_body.median()
+        sides += bool(of_ground.quantile(0.95) - middle > BESIDE * (of_body.quantile(0.95) - middle))
+    return sides >= 3
 
 
 def _carried(
@@ -292,11 +305,10 @@ def _carried(
         below = torch.isin(labels, lower).nonzero()[:, 0]
         if len(below) == 0:
             continue
-        gaps, nearest = KDTree(scene.means[rows[below]].double().cpu().numpy()).query(
-            scene.means[rows[body]].double().cpu().numpy()
-        )
-        if float(np.min(gaps)) < drop:
-            found[found == label] = found[below[int(nearest[int(np.argmin(gaps))])]]
+        carriers = KDTree(scene.means[rows[below]].double().cpu().numpy())
+        gaps, nearest = map(np.asarray, carriers.query(scene.means[rows[body]].double().cpu().numpy()))
+        if float(gaps.min()) < drop:
+            found[found == label] = found[below[int(nearest[gaps.argmin()])]]
     return found
 
 
