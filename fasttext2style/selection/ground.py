@@ -223,7 +223,8 @@ class Standing:
             return none
         statue = self._above[self._labels == int(self._labels.bincount().argmax())]
         shown = float(self.scene.visible[statue].sum() / self.scene.visible[self.rows].sum())
-        is_one = STATUE[0] < shown < STATUE[1] and self._reaches_around(self.scene.means[statue] @ self._sideways)
+        footprint = self.scene.means[statue] @ self._sideways
+        is_one = STATUE[0] < shown < STATUE[1] and _reaches_around(self._ground, footprint)
         return torch.cat([statue, self._foot(statue)]) if is_one else none
 
     def all_bodies(self) -> list[Standing]:
