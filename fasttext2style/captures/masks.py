@@ -27,6 +27,8 @@ from fasttext2style.captures.photographs import (
 from fasttext2style.trust.sizes import check_is_file
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
+CUT_OUT = ("LA", "La", "PA", "RGBA", "RGBa", "P")
+"""Modes of photographs that may be masks, too: of what they do not show."""
 HALF = 128
 """From this value of 255 on a pixel is white: JPEGs ring around edges."""
 
@@ -42,13 +44,17 @@ def masks_of(folder: Path, photographs: Sequence[Path], others: Sequence[Path] =
     Raises:
         ValueError: no such folder, a photograph without a mask, or it is not clear whose a mask is.
     """
+    if folder.is_file():
+        raise ValueError(
+            f"The object masks {folder} are a file: give the folder that holds them, one for a photograph."
+        )
     if not folder.is_dir():
         raise ValueError(f"The folder of object masks {folder} does not exist.")
+    pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
     by_stem: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in ENDINGS and path.is_file():
-            for stem in {path.stem, _without_ending(path.stem)}:
-                by_stem.setdefault(stem, []).append(path)
+    for path in pictures:
+        for stem in {path.stem, _without_ending(path.stem)}:
+            by_stem.setdefault(stem, []).append(path)
     taken = [photograph for photograph in others if photograph not in photographs]
     found = {}
     for photograph in (*photographs, *taken):
@@ -62,7 +68,14 @@ def masks_of(folder: Path, photographs: Sequence[Path], others: Sequence[Path] =
     if missing:
         raise ValueError(
             f"{len(missing)} of {len(photographs)} photographs have no mask in {folder}, first {missing[0]}: expected "
-            f"{missing[0].stem}.png, in it or in a folder {missing[0].parent.name} in it."
+            f"{missing[0].stem}.png, in it or in a folder {missing[0].parent.name} in it; "
+            f"{_what_is_there(folder, pictures)}."
+        )
+    same = next((mask for photograph, mask in found.items() if _is(mask, photograph)), None)
+    if same is not None and read_head(same).mode not in CUT_OUT:
+        raise ValueError(
+            f"{folder} is no folder of masks: {same} is a photograph of the capture. Give the folder of pictures in "
+            "which the object is white."
         )
     owners: dict[Path, Path] = {}
     for photograph, mask in found.items():
@@ -161,6 +174,17 @@ def _whiteness(image: Image.Image) -> np.ndarray:
 
 def _spread(labels: np.ndarray) -> np.ndarray:
     return np.where(labels > 0, 255, 0).astype(np.uint8)
+
+
+def _is(mask: Path, photograph: Path) -> bool:
+    return photograph.exists() and mask.samefile(photograph)
+
+
+def _what_is_there(folder: Path, pictures: Sequence[Path]) -> str:
+    if pictures:
+        return f"there is {pictures[0].relative_to(folder)}, for one of {len(pictures)} pictures"
+    kinds = sorted({path.suffix for path in folder.rglob("*") if path.is_file()})
+    return f"there is no picture, but {', '.join(kinds) or 'nothing'} (masks are {', '.join(sorted(ENDINGS))})"
 
 
 def _turn(head: Head, size: tuple[int, int], turn: int) -> int:

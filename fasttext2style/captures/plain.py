@@ -91,7 +91,8 @@ def _read(data: Path, downscale_factor: int | None) -> PlainCapture:
     lists = split_lists(transforms, names)
     moved = {str(name): str(head.path) for name, head in zip(names, heads)}
     meta |= {name: [moved[entry] for entry in entries] for name, entries in lists.items()}
-    return PlainCapture(meta, tuple(heads), tuple(turns), tuple(_notes(transforms, heads, turns)))
+    notes = [*_notes(transforms, heads, turns), *_notes_on_lists(transforms, meta)]
+    return PlainCapture(meta, tuple(heads), tuple(turns), tuple(notes))
 
 
 def places(meta: dict[str, Any]) -> np.ndarray:
@@ -104,7 +105,7 @@ def _heads(transforms: Transforms, paths: list[Path]) -> list[Head]:
     if missing:
         raise ValueError(
             f"{len(missing)} of the {len(paths)} photographs named in {transforms.path} are missing, first "
-            f"{missing[0]}. Restore them, or take their frames out of transforms.json."
+            f"{missing[0]}{_what_is_there(missing[0])}. Restore them, or take their frames out of transforms.json."
         )
     heads, broken = read_heads(paths)
     if broken:
@@ -113,6 +114,15 @@ def _heads(transforms: Transforms, paths: list[Path]) -> list[Head]:
             "frames out of transforms.json."
         )
     return heads
+
+
+def _what_is_there(path: Path) -> str:
+    """In place of a photograph, if anything is."""
+    if path.is_symlink():
+        return f" (a link to {path.readlink()}, where none is)"
+    if path.is_dir():
+        return " (a folder)"
+    return " (no file, but a device or a pipe)" if path.exists() else ""
 
 
 def _as_the_photograph_is(camera: dict[str, Any], head: Head, factor: int) -> dict[str, Any]:
@@ -234,3 +244,15 @@ def _notes(transforms: Transforms, heads: list[Head], turns: list[int]) -> list[
             "size does not confirm: they are taken as they are stored, as nerfstudio takes them."
         )
     return notes
+
+
+def _notes_on_lists(transforms: Transforms, meta: dict[str, Any]) -> list[str]:
+    held_out, trained = meta.get("val_filenames", []), set(meta.get("train_filenames", []))
+    both = [name for name in held_out if name in trained]
+    if not both:
+        return []
+    return [
+        f"{len(both)} of the {len(held_out)} photographs that {transforms.path} holds out (val_filenames) are also "
+        f"trained on (train_filenames), first {both[0]}: numbers on them say how well the scene learnt, not how well "
+        "it sees what is new."
+    ]

@@ -49,7 +49,13 @@ def read_cloud(path: Path) -> Cloud:
             f"The point cloud {path} is missing, but transforms.json names it (ply_file_path). Restore it, or take "
             "ply_file_path out of transforms.json: the reconstruction then begins with random points."
         )
-    points, colors = read_points(path)
+    try:
+        points, colors = read_points(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{str(error).rstrip('.')}. transforms.json names it as its point cloud (ply_file_path): save that as a "
+            ".ply, or take ply_file_path out (the reconstruction then begins with random points)."
+        ) from error
     # Places of which float32 can no longer tell distances are as good as none.
     valid = (points.abs() < 1e15).all(dim=1)
     left_out = int((~valid).sum())

@@ -63,7 +63,7 @@ def read_transforms(data: Path) -> Transforms:
         content = path.read_bytes()
         check_density(content)
         # Whether with a byte order mark, or in the 16 bits that some programs of Windows write.
-        meta = json.loads(content)
+        meta = json.loads(content, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} is not valid JSON: {error}. Correct it there, or make it again with ns-process-data."
@@ -128,6 +128,16 @@ def split_lists(transforms: Transforms, photographs: Iterable[Path]) -> dict[str
         )
     lists = {"val_filenames": held_out, "test_filenames": held_out} | lists
     return {name: [str(file) for file in files] for name, files in lists.items()}
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, of whose entries nobody knows which one counts if two of a name differ."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for key, value in pairs:
+            if found[key] != value and found[key] == found[key]:
+                raise ValueError(f"{shown(key)} stands in it twice, as {shown(value)} and as {shown(found[key])}")
+    return found
 
 
 def number(value: Any, what: str) -> float:

@@ -17,15 +17,9 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render_values, views_at_once
-from fasttext2style.selection.ground import (
-    LEAST_BODY,
-    Standing,
-    connected,
-    most_central,
-    near,
-)
+from fasttext2style.selection.ground import LEAST_BODY, Standing, most_central, near
 from fasttext2style.selection.lifting import mask_shares, without_outliers
-from fasttext2style.selection.seen import LEAST_VIEWS, SeenScene, look_at, some_views
+from fasttext2style.selection.seen import LEAST_VIEWS, SeenScene, connected, look_at, some_views
 from fasttext2style.selection.selection import Selection
 
 CANDIDATES = 3

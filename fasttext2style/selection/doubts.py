@@ -15,8 +15,7 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions, render_values
-from fasttext2style.selection.ground import longest_gap
-from fasttext2style.selection.neighbours import bodies, widths_of
+from fasttext2style.selection.neighbours import bodies, longest_gap, widths_of
 from fasttext2style.selection.seen import focus_of, some_views
 
 FEW_GAUSSIANS = 300

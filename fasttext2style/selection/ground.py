@@ -13,8 +13,9 @@ from torch import Tensor
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.selection.neighbours import bodies, spacing
-from fasttext2style.selection.seen import ONE_SIDED, SeenScene, look_at, some_views, weighted_median
+from fasttext2style.selection.foot import foot_of
+from fasttext2style.selection.neighbours import LONGEST_GAP, longest_gap
+from fasttext2style.selection.seen import ONE_SIDED, SeenScene, connected, look_at, some_views, weighted_median
 
 MOST_PLANES = 3
 """A table on a floor are two."""
@@ -35,10 +36,11 @@ and 1.9 seen from all around."""
 BESIDE = 1.2
 """So many times as far as a body a ground reaches on a side. Measured on the worst of three sides: grounds 2.1 or more
 (the dinosaur's), the shoulders of a reconstructed face .8."""
-LONGEST_GAP = 0.04
-"""Across which two Gaussians may touch, in units of the cameras' distance."""
-SPARSE_GAP = 3.0
-"""The same in units of the spacing of neighbours, for scenes of few Gaussians."""
+IN_THE_AIR = 4.5
+"""So many half thicknesses above its ground a body stands on nothing that is seen: on what is below it, then."""
+LONGEST_DROP = 2.0
+"""So far below it, in units of the longest gap across which Gaussians touch. A lamp's shade over its pole had 1.0, what
+stands beside things 3."""
 FREE_SHARE = 0.9
 """What stands on no ground is free if it lies within this share of the cameras' distance, rather than to be cut off
 there."""
@@ -159,16 +161,19 @@ class Standing:
         self._plane = None if ground is None else plane
         self._area = 0.0
         if ground is not None:
-            self._above, self._sideways, self._ground = ground
+            self._above, self._sideways, self._ground_rows = ground
+            self._ground = scene.means[self._ground_rows] @ self._sideways
             self._area = _area(self._ground)
         else:  # where nothing stands on a ground, what touches nothing is free
             self._above = rows if floor == 0 else rows[:0]
         self._labels = connected(scene, self._above)
+        if self._plane is not None:
+            normal, offset = self._plane
+            self._labels = _carried(scene, self._above, self._labels, scene.means[self._above] @ normal - offset)
         self._bodies: dict[int, Standing | None] = {}
 
     def _on(self, normal: Float[Tensor, "3"], offset: float) -> tuple[Int[Tensor, " above"], Tensor, Tensor] | None:
-        """Rows above the plane, two directions [3, 2] along it, and what lies in it along these [ground, 2]; None if it
-        is part of the object."""
+        """Rows above the plane, two directions [3, 2] along it, and rows in it; None if it is part of the object."""
         scene, rows, tolerance = self.scene, self.rows, PLANE_TOLERANCE * self.scene.distance
         height = scene.means[rows] @ normal - offset
         within = height.abs() < tolerance
@@ -182,7 +187,7 @@ class Standing:
         if below > scene.central[above].sum() or looks_below:
             return None
         sideways = torch.linalg.svd(normal[None], full_matrices=True)[2][1:].T
-        return above, sideways, scene.means[rows[within]] @ sideways
+        return above, sideways, rows[within]
 
     def carrier(self, body: Int[Tensor, " body"]) -> Int[Tensor, " carrier"]:
         """A body with what it stands on and all that stands there, if that stands on a lower plane: a laid table."""
@@ -218,7 +223,8 @@ class Standing:
             return none
         statue = self._above[self._labels == int(self._labels.bincount().argmax())]
         shown = float(self.scene.visible[statue].sum() / self.scene.visible[self.rows].sum())
-        is_one = STATUE[0] < shown < STATUE[1] and self._reaches_around(self.scene.means[statue] @ self._sideways)
+        footprint = self.scene.means[statue] @ self._sideways
+        is_one = STATUE[0] < shown < STATUE[1] and _reaches_around(self._ground, footprint)
         return torch.cat([statue, self._foot(statue)]) if is_one else none
 
     def all_bodies(self) -> list[Standing]:
@@ -248,54 +254,63 @@ class Standing:
         if self._area > 0:
             footprint = scene.means[body] @ self._sideways
             reach = GROUND_REACH * (ONE_SIDED_REACH if float(scene.towards.norm()) > ONE_SIDED else 1)
-            free = self._area / max(_area(footprint), 1e-12) >= reach and self._reaches_around(footprint)
+            ground = self._ground if float(scene.towards.norm()) <= ONE_SIDED else self._piece_under(footprint)
+            free = _area(ground) / max(_area(footprint), 1e-12) >= reach and _reaches_around(ground, footprint)
             body = torch.cat([body, self._foot(body)]) if free else body
         else:
             free = float((scene.means[body] - scene.focus).norm(dim=1).max()) < FREE_SHARE * scene.distance
         return Standing(scene, body, self._floor + 1) if free else None
 
-    def _reaches_around(self, footprint: Float[Tensor, "body 2"]) -> bool:
-        """Whether the ground goes on beside a body, on three of four sides at least: shoulders do on two."""
-        axes = torch.linalg.svd(self._ground - self._ground.mean(dim=0), full_matrices=False)[2]
-        sides = 0
-        for axis in (*axes, *-axes):
-            of_ground, of_body = (_some(points) @ axis for points in (self._ground, footprint))
-            middle = of_body.median()
-            sides += bool(of_ground.quantile(0.95) - middle > BESIDE * (of_body.quantile(0.95) - middle))
-        return sides >= 3
-
     def _foot(self, body: Int[Tensor, " body"]) -> Int[Tensor, " foot"]:
-        """The lowest part of a body, which the roughness of the whole ground hides: around one thing it is less."""
         assert self._plane is not None
-        scene, (normal, offset) = self.scene, self._plane
-        tolerance, none = PLANE_TOLERANCE * scene.distance, self.rows[:0]
         low = self.rows[~torch.isin(self.rows, self._above)]
-        height = scene.means[low] @ normal - offset
-        low, height = low[height > -2 * tolerance], height[height > -2 * tolerance]
-        if len(low) == 0:
-            return none
-        beside = KDTree((scene.means[body] @ self._sideways).double().cpu().numpy()).query(
-            (scene.means[low] @ self._sideways).double().cpu().numpy()
-        )[0]
-        beside = torch.from_numpy(np.asarray(beside)).to(height) / scene.distance
-        around = height[(beside > LONGEST_GAP) & (beside < 3 * LONGEST_GAP)]
-        if len(around) < LEAST_BODY:
-            return none
-        roughness = 3 * 1.4826 * float((around - around.median()).abs().median())
-        found = (beside < LONGEST_GAP) & (height > float(around.median()) + max(roughness, 0.15 * tolerance))
-        both = torch.cat([body, low[found]])
-        labels = connected(scene, both)
-        return both[len(body) :][labels[len(body) :] == labels[: len(body)].mode().values]
+        return foot_of(self.scene, body, low, self._plane, PLANE_TOLERANCE * self.scene.distance)
+
+    def _piece_under(self, footprint: Float[Tensor, "body 2"]) -> Float[Tensor, "ground 2"]:
+        """The connected part of the ground that most of what is next to a body belongs to: tops of what stands behind a
+        person are as high as its shoulders, and no part of them."""
+        reach = 2 * LONGEST_GAP * self.scene.distance
+        nearest = KDTree(footprint.double().cpu().numpy()).query(self._ground.double().cpu().numpy())[0]
+        next_to_it = torch.from_numpy(np.asarray(nearest) < reach).to(self._ground.device)
+        labels = connected(self.scene, self._ground_rows)
+        return self._ground[labels == labels[next_to_it].mode().values] if bool(next_to_it.any()) else self._ground
 
 
-def connected(scene: SeenScene, rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
-    """Number the bodies of touching Gaussians among these."""
-    return bodies(scene.means[rows], scene.widths[rows], longest=longest_gap(scene.means[rows], scene.distance))
+def _reaches_around(ground: Float[Tensor, "ground 2"], footprint: Float[Tensor, "body 2"]) -> bool:
+    """Whether a ground goes on beside a body, on three of four sides at least: shoulders do on two."""
+    if len(ground) < 3:
+        return False
+    axes = torch.linalg.svd(ground - ground.mean(dim=0), full_matrices=False)[2]
+    sides = 0
+    for axis in (*axes, *-axes):
+        of_ground, of_body = (_some(points) @ axis for points in (ground, footprint))
+        middle = of_body.median()
+        sides += bool(of_ground.quantile(0.95) - middle > BESIDE * (of_body.quantile(0.95) - middle))
+    return sides >= 3
 
 
-def longest_gap(means: Float[Tensor, "rows 3"], distance: float) -> float:
-    """Across which two of these may touch, `distance` being that of the cameras."""
-    return max(LONGEST_GAP * distance, SPARSE_GAP * spacing(means))
+def _carried(
+    scene: SeenScene, rows: Int[Tensor, " rows"], labels: Int[Tensor, " rows"], height: Float[Tensor, " rows"]
+) -> Int[Tensor, " rows"]:
+    """The numbers of bodies; one in the air has that of the nearest body below it, if that is near: where a thing is
+    thin a reconstruction has gaps."""
+    large = (labels.bincount() >= LEAST_BODY).nonzero()[:, 0].tolist()
+    middles = {label: float(height[labels == label].median()) for label in large}
+    drop = LONGEST_DROP * longest_gap(scene.means[rows], scene.distance)
+    found = labels.clone()
+    for label in sorted(large, key=lambda label: -middles[label]):  # what it stands on may itself be in the air
+        body = labels == label
+        if float(_some(height[body]).quantile(0.05)) < IN_THE_AIR * PLANE_TOLERANCE * scene.distance:
+            continue
+        lower = torch.tensor([other for other in large if middles[other] < middles[label]], device=labels.device)
+        below = torch.isin(labels, lower).nonzero()[:, 0]
+        if len(below) == 0:
+            continue
+        carriers = KDTree(scene.means[rows[below]].double().cpu().numpy())
+        gaps, nearest = map(np.asarray, carriers.query(scene.means[rows[body]].double().cpu().numpy()))
+        if float(gaps.min()) < drop:
+            found[found == label] = found[below[int(nearest[gaps.argmin()])]]
+    return found
 
 
 def most_central(scene: SeenScene, rows: Int[Tensor, " rows"], labels: Int[Tensor, " rows"]) -> int:
@@ -352,7 +367,7 @@ def find_plane(
     return (normal, offset) if float(normal @ facing) > math.cos(math.radians(tilt_degrees)) else None
 
 
-def _some(points: Float[Tensor, "points axes"]) -> Float[Tensor, "some axes"]:
+def _some(points: Float[Tensor, "points *axes"]) -> Float[Tensor, "some *axes"]:
     """So few that quantiles of them cost nothing."""
     return points[:: 1 + len(points) // 100_000]
 

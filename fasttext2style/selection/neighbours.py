@@ -14,6 +14,10 @@ from torch import Tensor
 
 REACH = 2.5
 """Two Gaussians touch within this many standard deviations of both."""
+LONGEST_GAP = 0.04
+"""Across which two Gaussians may touch, in units of the cameras' distance."""
+SPARSE_GAP = 3.0
+"""The same in units of the spacing of neighbours, for scenes of few Gaussians."""
 
 
 def bodies(
@@ -47,6 +51,11 @@ def spacing(means: Float[Tensor, "gaussians 3"], neighbour: int = 4, samples: in
     points = means.detach().double().cpu().numpy()
     distances, _ = KDTree(points).query(points[:: 1 + len(points) // samples], k=neighbour + 1)
     return float(np.median(np.asarray(distances)[:, -1]))
+
+
+def longest_gap(means: Float[Tensor, "rows 3"], distance: float) -> float:
+    """Across which two of these may touch, `distance` being that of the cameras."""
+    return max(LONGEST_GAP * distance, SPARSE_GAP * spacing(means))
 
 
 def widths_of(scales: Float[Tensor, "gaussians 3"]) -> Float[Tensor, " gaussians"]:

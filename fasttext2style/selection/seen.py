@@ -1,6 +1,6 @@
 """A scene as its cameras see it: where they look, where up is, what shows, and what is solid.
 
-No network and no colours: people walk around the thing that they capture, keep it in the middle of their pictures, and
+No network: people walk around the thing that they capture, keep it in the middle of their pictures, and
 hold the camera upright on the whole. From the cameras come the unit of length, the direction up, and what is seen.
 """
 
@@ -15,7 +15,8 @@ from torch import Tensor
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import contributions
-from fasttext2style.selection.neighbours import widths_of
+from fasttext2style.selection.colors import base_colors, to_lab
+from fasttext2style.selection.neighbours import bodies, longest_gap, widths_of
 
 LEAST_VIEWS = 3
 """Fewer do not say where they all look."""
@@ -50,6 +51,8 @@ class SeenScene:
     """From the focus to where the cameras stand: their mean unit vector, short if they stand all around."""
     solid: Bool[Tensor, " gaussians"]
     """What may hold a body together: no fog, nothing that floats before a lens."""
+    colors: Float[Tensor, "gaussians 3"]
+    """In CIELAB / 100, seen from nowhere."""
 
     def close(self) -> Int[Tensor, " close"]:
         """What is seen, is solid, and lies no farther from where the cameras look than they do."""
@@ -87,7 +90,13 @@ def look_at(gaussians: Gaussians, cameras: Cameras) -> SeenScene:
         cameras.up,
         torch.nn.functional.normalize(away, dim=1).mean(dim=0),
         solid,
+        to_lab(base_colors(gaussians)),
     )
+
+
+def connected(scene: SeenScene, rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    """Number the bodies of touching Gaussians among these."""
+    return bodies(scene.means[rows], scene.widths[rows], longest=longest_gap(scene.means[rows], scene.distance))
 
 
 def _solid(gaussians: Gaussians, cameras: Cameras, focus: Float[Tensor, "3"]) -> Bool[Tensor, " gaussians"]:

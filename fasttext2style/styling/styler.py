@@ -166,7 +166,8 @@ class ObjectStyler:
         if not bool(self._visible[chosen].any()):
             raise ValueError(
                 f"The object ({len(self.edit.original):,} Gaussians) cannot be seen in its views: all of it is nearly "
-                "transparent. Select more of it."
+                "transparent, or smaller than a pixel. Select more of it, or look whether the capture's cameras stand "
+                "where they should (ft2s views RUN)."
             )
         return self._original_images[there], self._original_alphas[there]
 

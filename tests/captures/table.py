@@ -324,6 +324,15 @@ PHOTOGRAPHS = [
         ("lost.png", "missing", "Restore them"),
     ),
     Case(
+        "a folder, a pipe, or a link to nowhere in their place",
+        lambda folder, meta: [
+            (folder / "images" / "03.png").unlink(),
+            (folder / "images" / "03.png").symlink_to("/nowhere/03.png"),
+        ],
+        "refused, and what is there is said",
+        ("03.png (a link to /nowhere/03.png", "missing", "Restore them"),
+    ),
+    Case(
         "smaller ones in images_2, images_4, images_8",
         _smaller_ones,
         "taken for photographs above 1600 pixels, or where the large ones are gone; sides rounded up or down",
@@ -486,6 +495,12 @@ LISTS = [
         "as listed; validation and test stand for each other",
         expected=lambda capture: [Path(name).name for name in capture.meta["val_filenames"]] == ["04.png"],
     ),
+    Case(
+        "a photograph in train_filenames and in val_filenames",
+        _lists(train="four", val=["images/03.png", "images/04.png"]),
+        "as listed, and said: numbers on it are no held-out ones",
+        expected=lambda capture: "1 of the 2 photographs" in capture.notes[0] and "03.png" in capture.notes[0],
+    ),
     Case("an empty val_filenames", _lists(train="four", val=[]), "training views are shown and measured, and said"),
     Case(
         "fewer than ten photographs, two at least",
@@ -613,6 +628,21 @@ OBJECT_MASKS = [
         "refused",
         ("00.png", f"{WIDTH} x {WIDTH}", f"{WIDTH} x {HEIGHT}", "Make it again"),
     ),
+    Case(
+        "the folder of the photographs",
+        lambda folder, meta: (folder / "object_masks").symlink_to("images"),
+        "refused, unless they are cut-outs",
+        ("object_masks", "is a photograph of the capture", "the object is white"),
+    ),
+    Case(
+        "no pictures (.npy, .json ...), or named in another way",
+        lambda folder, meta: [
+            (folder / "object_masks").mkdir(),
+            (folder / "object_masks" / "00.npy").write_bytes(b""),
+        ],
+        "refused, and what is there is said",
+        ("00.png", "6 of 6", "there is no picture, but .npy"),
+    ),
     Case("all black", _object_masks(lambda mask: mask.point(lambda value: 0)), "refused", ("00.png", "are black")),
 ]  # fmt: skip
 
@@ -674,10 +704,10 @@ POINTS = [
         ("gone.ply", "is missing", "take ply_file_path out"),
     ),
     Case(
-        "no point cloud",
+        "no point cloud (.las, COLMAP's points3D.txt ...)",
         lambda folder, meta: [_points()(folder, meta), (folder / "points.ply").write_bytes(b"nothing")],
         "refused",
-        ("points.ply", "is not a .ply file"),
+        ("points.ply", "is not a .ply file", "save that as a .ply, or take ply_file_path out"),
     ),
     Case(
         "cameras that do not look at the points: OpenCV's axes, world to camera",

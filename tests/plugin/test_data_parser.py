@@ -6,9 +6,10 @@ from copy import deepcopy
 import pytest
 import torch
 from nerfstudio.data.dataparsers.blender_dataparser import BlenderDataParserConfig
+from nerfstudio.data.dataparsers.instant_ngp_dataparser import InstantNGPDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
 
-from fasttext2style.plugin.host.capture import Capture
+from fasttext2style.plugin.host.capture import Capture, read_capture
 from fasttext2style.plugin.host.data_parser import SceneDataParser, with_our_parser
 from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.plugin.methods import fasttext2style_scene
@@ -102,3 +103,33 @@ def test_only_nerfstudios_own_format_is_read_anew():
     assert with_our_parser(NerfstudioDataParserConfig())._target is SceneDataParser
     blender = BlenderDataParserConfig()
     assert with_our_parser(blender) is blender
+
+
+def _read_by(capture, parser):
+    config = deepcopy(fasttext2style_scene.config.pipeline.datamanager)
+    config.data, config.dataparser = capture, parser
+    return read_capture(config, "cpu", reconstructs=False)
+
+
+def test_a_file_that_another_parser_looks_for_is_named(capture):
+    with pytest.raises(ValueError, match=r"it looks for .*transforms_train\.json \(No such file.*`nerfstudio-data`"):
+        _read_by(capture, BlenderDataParserConfig())
+
+
+def test_a_single_held_out_photograph_of_another_parser_is_refused_in_words(capture):
+    """Of ten photographs instant-ngp's parser holds out one, of whose list numpy makes a number: no camera is left."""
+    with pytest.raises(
+        ValueError, match=r"InstantNGP, .* no camera of the only photograph for evaluation.*--eval-mode"
+    ):
+        _read_by(capture, InstantNGPDataParserConfig())
+    assert len(_read_by(capture, InstantNGPDataParserConfig(train_split_fraction=0.7)).photographs) == 7
+
+
+def test_points_of_colmap_that_are_cut_short_are_named(capture):
+    meta = json.loads((capture / "transforms.json").read_text())
+    del meta["ply_file_path"]
+    (capture / "transforms.json").write_text(json.dumps(meta))
+    (capture / "colmap" / "sparse" / "0").mkdir(parents=True)
+    (capture / "colmap" / "sparse" / "0" / "points3D.bin").write_bytes(bytes([40, 0, 0, 0, 0, 0, 0, 0, 1, 2]))
+    with pytest.raises(ValueError, match=r"points of COLMAP, .*points3D\.bin, cannot be read .*Copy it again"):
+        _outputs(capture)

@@ -43,6 +43,22 @@ def bust(generator: torch.Generator) -> HardScene:
     return _scene([person], [wall], _arc((0, 0, 0.5), 1.1, 14, 70, (0, 10, -5)))
 
 
+def portrait(generator: torch.Generator) -> HardScene:
+    """The bust from 60 degrees, things behind it whose tops are as high as its shoulders."""
+    scene = bust(generator)
+    others = [scene.gaussians.subset((scene.exact == 0).nonzero()[:, 0])]
+    behind = [
+        (rounded_box((-0.75, 0.5, 0.3), (0.12, 0.2, 0.5), 0.02), (0.5, 0.3, 0.2)),
+        (ellipsoid((-0.6, -0.45, 0.75), (0.15, 0.15, 0.2)), (0.2, 0.5, 0.2)),
+        (ellipsoid((-0.7, -0.1, 0.95), (0.2, 0.2, 0.12)), (0.8, 0.75, 0.3)),
+        (rounded_box((-0.65, -0.55, 0.2), (0.1, 0.15, 0.3), 0.02), (0.6, 0.2, 0.3)),
+    ]
+    for distance, color in behind:
+        others.append(_thing(distance, (-1.1, -0.9, -0.4), (-0.3, 0.9, 1.3), 900, color, generator))
+    person = scene.gaussians.subset((scene.exact > 0).nonzero()[:, 0])
+    return _scene([person], others, _arc((0, 0, 0.5), 1.1, 14, 60, (0, 10, -5)))
+
+
 def trophy(generator: torch.Generator) -> HardScene:
     """A head on a wall, which it touches."""
     body = [ellipsoid((0, 0, 0), (0.35, 0.2, 0.2)), ellipsoid((0.3, 0, -0.05), (0.16, 0.09, 0.08))]
@@ -133,6 +149,7 @@ def corner(generator: torch.Generator) -> HardScene:
 
 SCENES: dict[str, Callable[[torch.Generator], HardScene]] = {
     "bust": bust,
+    "portrait": portrait,
     "trophy": trophy,
     "table": table,
     "plinth": plinth,

@@ -41,7 +41,7 @@ def _made(name: str, how: str) -> HardScene:
         *(("trophy", how) for how in ("shaken", "fog", "sparse", "parallel views")),
         *(("table", how) for how in ("shaken", "fog", "sparse")),
         *(("plinth", how) for how in ("shaken", "fog", "few views")),
-        *(("face", "shaken"), ("desk", "shaken"), ("corner", "shaken")),
+        *(("face", "shaken"), ("desk", "shaken"), ("corner", "shaken"), ("portrait", "")),
     ],
 )
 def test_the_object_is_found(name, how):

@@ -71,13 +71,25 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
         if reconstructs:
             _check_parallax(data, places(parser.capture.meta))
     hint = "Was it made for another data parser? `nerfstudio-data` at the end of the command names that of nerfstudio."
-    with host_in_words(f"nerfstudio's parser cannot read the capture {data}", hint), host_is_quiet():
-        train, held_out = (parser.get_dataparser_outputs(split=split) for split in ("train", "val"))
+    doing = f"nerfstudio's parser cannot read the capture {data}"
+    try:
+        with host_in_words(doing, hint), host_is_quiet():
+            train, held_out = (parser.get_dataparser_outputs(split=split) for split in ("train", "val"))
+    except OSError as error:
+        raise ValueError(f"{doing}: it looks for {error.filename} ({error.strerror}). {hint}") from error
     for name, outputs in (("training", train), ("evaluation", held_out)):
         if not outputs.image_filenames:
             raise ValueError(
                 f"Of the photographs of {data} none is left for {name}. Add `nerfstudio-data --eval-mode all` at the "
                 "end of the command: then all are taken for both."
+            )
+        if outputs.cameras.camera_to_worlds.shape[-2:] != (3, 4):
+            # numpy takes nerfstudio's list of one number for that number.
+            raise ValueError(
+                f"{type(settings).__name__.removesuffix('DataParserConfig')}, nerfstudio's parser of {data}, makes no "
+                f"camera of the only photograph for {name}. Put `nerfstudio-data` in its place at the end of the "
+                "command, which reads files of instant-ngp, too, or have it split the photographs in another way "
+                "(--eval-mode)."
             )
     sides = torch.cat([train.cameras.width, train.cameras.height], dim=-1).reshape(-1, 2).tolist()
     sizes = [(int(width), int(height)) for width, height in sides]

@@ -19,6 +19,7 @@ from fasttext2style.captures.conventions import check_poses_see
 from fasttext2style.captures.plain import PlainCapture, places, plain_capture
 from fasttext2style.captures.points import WITHOUT_POINTS, Cloud, drawn_points, read_cloud
 from fasttext2style.plugin.host.convert import to_scene_cameras
+from fasttext2style.plugin.host.errors import host_in_words
 
 
 def with_our_parser(config: DataParserConfig) -> DataParserConfig:
@@ -127,7 +128,9 @@ class SceneDataParser(Nerfstudio):
         if not named and colmap.is_file():
             from nerfstudio.data.utils.colmap_parsing_utils import read_points3D_binary
 
-            found = list(read_points3D_binary(colmap).values())
+            hint = "Copy it again, or take it away: the reconstruction then begins with random points."
+            with host_in_words(f"The points of COLMAP, {colmap}, cannot be read", hint):
+                found = list(read_points3D_binary(colmap).values())
             points, colors = (np.array([getattr(point, name) for point in found]) for name in ("xyz", "rgb"))
             cloud = Cloud(torch.from_numpy(points).float(), torch.from_numpy(colors).to(torch.uint8))
             if cloud.is_enough:
