@@ -24,7 +24,7 @@ from fasttext2style.captures.photographs import (
     read_head,
     read_heads,
 )
-from fasttext2style.trust.sizes import check_is_file
+from fasttext2style.trust.sizes import BoundedReader, check_is_file
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
 CUT_OUT = ("LA", "La", "PA", "RGBA", "RGBa", "P")
@@ -136,7 +136,7 @@ def read_mask(
     """
     try:
         check_is_file(path)
-        with Image.open(path) as image:
+        with BoundedReader(path) as stream, Image.open(stream) as image:
             image.load()
             whiteness = Image.fromarray(_whiteness(image))
     except (*UNREADABLE, Image.DecompressionBombError) as error:

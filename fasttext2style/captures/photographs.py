@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from fasttext2style.scene.files.starts import not_what_it_is_called, read_start
-from fasttext2style.trust.sizes import check_is_file
+from fasttext2style.trust.sizes import BoundedReader, check_is_file
 
 ORIENTATION_TAG = 0x0112
 TURNS = {
@@ -83,7 +83,7 @@ def read_head(path: Path) -> Head:
     """
     try:
         check_is_file(path)
-        with Image.open(path) as image:
+        with BoundedReader(path) as stream, Image.open(stream) as image:
             head = _head(path, image)
     except Image.DecompressionBombError:
         raise ValueError(f"{path} has more than {_most_pixels():,} pixels: scale it down") from None
@@ -109,7 +109,7 @@ def why_pixels_are_unreadable(path: Path) -> str | None:
     """None for a picture that can be decoded; JPEGs at their smallest scale, which takes about a millisecond."""
     try:
         check_is_file(path)
-        with Image.open(path) as image:
+        with BoundedReader(path) as stream, Image.open(stream) as image:
             image.draft("RGB", (64, 64))
             image.load()
     except Image.DecompressionBombError:
@@ -158,7 +158,7 @@ def read_photograph(
     """
     try:
         check_is_file(path)
-        with Image.open(path) as image:
+        with BoundedReader(path) as stream, Image.open(stream) as image:
             head = _head(path, image)
             pixels = in_colors(image)
     except (*UNREADABLE, Image.DecompressionBombError) as error:

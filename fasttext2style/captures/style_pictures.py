@@ -26,6 +26,7 @@ from fasttext2style.captures.photographs import (
     orientation,
     pillow_is_quiet,
 )
+from fasttext2style.trust.sizes import BoundedReader
 
 LARGEST_PIXELS = 50 * 10**6
 """Of a picture that is read; what is larger is to be scaled down by whoever has it."""
@@ -83,7 +84,7 @@ def read_style_picture(path: Path) -> StylePicture:
     if not path.is_file():
         raise ValueError(f"The style picture {path} is no file, but a device or a pipe.")
     try:
-        with open(path, "rb") as stream:
+        with BoundedReader(path) as stream:
             return _read(stream, path, path.stat().st_size)
     except OSError as error:
         raise ValueError(f"The style picture {path} cannot be read: {error.strerror or error}.") from error

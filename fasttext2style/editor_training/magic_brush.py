@@ -26,7 +26,7 @@ from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editors.resolution import native_crop_size, resized
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.trust.documents import check_density
-from fasttext2style.trust.sizes import check_is_file
+from fasttext2style.trust.sizes import BoundedReader, check_is_file
 from fasttext2style.trust.text import check_text
 
 INDEX = "edit_turns.json"
@@ -161,7 +161,7 @@ def _picture(folder: Path, name: str) -> Float[Tensor, "height width channels"]:
     path = _place(folder, name)
     try:
         check_is_file(path)
-        with pillow_is_quiet(), Image.open(path) as image:
+        with pillow_is_quiet(), BoundedReader(path) as stream, Image.open(stream) as image:
             if image.width * image.height > LARGEST_PIXELS:
                 raise ValueError(f"it has {image.width} x {image.height} pixels, at most {LARGEST_PIXELS:,} are read")
             pixels = np.asarray(image.convert("RGBA" if "A" in image.getbands() else "RGB"))

@@ -21,7 +21,7 @@ from PIL import Image
 
 from fasttext2style.captures.photographs import UNREADABLE
 from fasttext2style.envmaps import radiance
-from fasttext2style.trust.sizes import check_is_file
+from fasttext2style.trust.sizes import BoundedReader, check_is_file
 
 Kind = Literal["Radiance", "OpenEXR", "PNG", "JPEG"]
 SUFFIXES: dict[str, Kind] = {".hdr": "Radiance", ".exr": "OpenEXR", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
@@ -269,7 +269,7 @@ def _exr_bands(head: Head) -> Iterator[Band]:
 
 def _pillow_size(path: Path) -> tuple[int, int]:
     try:
-        with _large_ones_too(), Image.open(path) as image:
+        with _large_ones_too(), BoundedReader(path) as stream, Image.open(stream) as image:
             width, height = image.size
             is_png = image.format == "PNG"
     except (*UNREADABLE, Image.DecompressionBombError) as error:
@@ -301,7 +301,7 @@ def _is_sixteen_bits(head: Head) -> bool:
 
 def _eight_bits(head: Head) -> np.ndarray:
     try:
-        with _large_ones_too(), Image.open(head.path) as image:
+        with _large_ones_too(), BoundedReader(head.path) as stream, Image.open(stream) as image:
             return np.asarray(image.convert("RGB"))
     except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise ValueError(f"{head.path} is cut short or damaged: {error}") from error

@@ -5,6 +5,7 @@ numpy alone believes a header of 100 bytes that promises a terabyte, and unpacks
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,23 @@ _ENTRIES = 64
 def bytes_left(stream: IO[bytes]) -> int:
     """Of a file on the disk, from where the stream stands."""
     return max(0, os.fstat(stream.fileno()).st_size - stream.tell())
+
+
+class BoundedReader(io.BufferedReader):
+    """A file on the disk, of which no more is asked than it has.
+
+    Python allocates what is to be read before it looks whether it is there, and Pillow asks for as much as the header
+    of a damaged picture promises: up to 2 GB of a file of 200 bytes.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size if size is None or size < 0 else min(size, bytes_left(self)))
 
 
 def is_endless(path: Path) -> bool:

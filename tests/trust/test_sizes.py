@@ -8,6 +8,7 @@ import struct
 import time
 import tracemalloc
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,12 @@ import pytest
 import torch
 from PIL import Image
 
+from fasttext2style.captures.masks import read_mask
+from fasttext2style.captures.photographs import read_photograph, why_pixels_are_unreadable
+from fasttext2style.captures.style_pictures import read_style_picture
 from fasttext2style.captures.transforms import read_transforms
+from fasttext2style.editor_training import magic_brush
+from fasttext2style.envmaps.files import read_panorama
 from fasttext2style.history.steps import FORMAT, SavedSteps
 from fasttext2style.recipes.recipe import read_recipe
 from fasttext2style.rounds import folder as rounds_folder
@@ -128,6 +134,34 @@ def test_what_a_file_promises_is_not_allocated(tmp_path: Path, what: str):
         tracemalloc.stop()
         assert peak <= 3 * len(content) + 200e6, f"{peak / 1e6:.0f} MB"
         assert time.process_time() - began < 5
+
+
+PICTURES = {
+    "photograph": lambda path: read_photograph(path, (8, 8), (8, 8)),
+    "photograph, quickly": why_pixels_are_unreadable,
+    "mask": lambda path: read_mask(path, (8, 8), 1, (8, 8)),
+    "style picture": read_style_picture,
+    "panorama": read_panorama,
+    "MagicBrush": lambda path: magic_brush._picture(path.parent, path.name),
+}
+
+
+@pytest.mark.parametrize("what", PICTURES)
+def test_of_a_picture_no_more_is_asked_than_the_file_has(tmp_path: Path, what: str):
+    """A chunk that promises two gigabytes, of which Python would allocate as many."""
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 8) if what == "panorama" else (8, 8)).save(stream, "PNG")
+    before, tag, after = stream.getvalue().partition(b"IDAT")
+    content = before[:-4] + struct.pack(">I", 2**31 - 1) + tag + after
+    path = tmp_path / "images" / "liar.png" / "liar.png" if what == "MagicBrush" else tmp_path / "liar.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    tracemalloc.start()
+    with suppress(ValueError):  # all its pixels are there: they may be read
+        PICTURES[what](tmp_path / "liar.png")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 3 * len(content) + 200e6, f"{peak / 1e6:.0f} MB"
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
