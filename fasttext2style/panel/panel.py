@@ -23,7 +23,7 @@ from fasttext2style.panel.top_bar import TopBar
 from fasttext2style.panel.view import View
 from fasttext2style.trust.text import one_line
 
-_ALL_OF_IT = 0.9
+_ALL_OF_IT = 0.8
 """Of a selection and an object together, what they share if they look the same."""
 _TOP, _BOTTOM = -10.0, 1e6
 """Above and below nerfstudio's own elements."""

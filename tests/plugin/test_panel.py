@@ -760,7 +760,7 @@ def test_colors_and_exports_say_and_show_what_they_are_of(two_objects):
     assert all(
         "<img" in said(start) for start in ("Colors of", "Only **")
     ) and "**Selected:** the moon" in html.unescape(" ".join(live.tab.texts.values()))
-    most = (torch.arange(len(live.session.scene.gaussians)) < BALL - 20).float()
+    most = (torch.arange(len(live.session.scene.gaussians)) < BALL - 40).float()
     live.session.scene.select(jobs.Selection(most, "the grey thing without its base"), "less of it")
     live.tab.until(lambda: live.tab.says("**Selected:** the moon: the grey thing without its base."), "that it is less")
     assert live.session.do(ShowObject(floor.id, shown=False))
