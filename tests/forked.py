@@ -31,8 +31,9 @@ def start(command: list[object], cwd: Path, output: str, errors: str, **environm
     """The process of a command line, its two streams written to files (or one terminal), nothing to read."""
     words = [str(word) for word in command]
     process = _context.Process(target=_become, args=(words, str(cwd), output, errors, {**os.environ, **environment}))
-    # A package brings a folder "tests" of its own.
-    with patch.object(sys, "path", [_ROOT, *sys.path]):
+    # A package brings a folder "tests" of its own. The server is told by the environment where ours is, or it would
+    # look in the folder that happens to be the present one when it starts.
+    with patch.object(sys, "path", [_ROOT, *sys.path]), patch.dict(os.environ, PYTHONPATH=_ROOT):
         process.start()
     return process
 

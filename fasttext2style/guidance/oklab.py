@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,7 +13,7 @@ def oklab(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views
     """sRGB in [0, 1] to Oklab: white is (1, 0, 0)."""
     images = images.clamp(0, 1)
     linear = torch.where(images <= 0.04045, images / 12.92, ((images.clamp(min=0.04) + 0.055) / 1.055) ** 2.4)
-    to_cones, to_lab = (torch.tensor(rows, device=images.device) for rows in (_TO_CONES, _TO_LAB))
+    to_cones, to_lab = _matrices(images.device)
     cones = torch.einsum("nchw,kc->nkhw", linear, to_cones)
     # The slope of the cube root is infinite at black.
     roots = (cones + 1e-4) ** (1 / 3)
@@ -21,6 +23,13 @@ def oklab(images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views
 def oklab_of(colors: Float[Tensor, "colors 3"]) -> Float[Tensor, "colors 3"]:
     """As `oklab`, of a list of colours."""
     return oklab(colors[:, :, None, None])[..., 0, 0]
+
+
+@lru_cache(maxsize=8)
+def _matrices(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Made once: a GPU would be waited for each time."""
+    with torch.inference_mode(False):
+        return torch.tensor(_TO_CONES, device=device), torch.tensor(_TO_LAB, device=device)
 
 
 _TO_CONES = (

@@ -129,7 +129,7 @@ def test_a_step_keeps_what_one_wants_to_know(session):
     assert (step.name, step.prompt, step.seed, step.gaussians_changed) == ("red", "red", 0, BALL)
     assert step.settings == {
         **{"steps": 6, "speed": 2.0, "preset": "quick", "form": "colors"},
-        **{"object": "rows 0 to 150", "encoder": SETTINGS.encoder.name},
+        **{"object": "rows", "encoder": SETTINGS.encoder.name},
     }
     assert step.metrics["similarity_after"] > step.metrics["similarity_before"]
     assert 0 < step.seconds <= time.perf_counter() - started + 0.01 and step.thumbnail is not None

@@ -43,21 +43,22 @@ def optimizers_of(edit: EditableObject) -> dict[str, torch.optim.Optimizer]:
     return {name: torch.optim.Adam([value], lr=1e-3, fused=True) for name, value in edit.parameters.items()}
 
 
-def styling(train: tuple, grows: bool = False) -> tuple[ObjectStyler, ObjectSteps]:
+def styling(train: tuple, grows: bool = False, prompt: str = "red") -> tuple[ObjectStyler, ObjectSteps]:
     scene, selection = soft_ball()
     edit = EditableObject(scene, selection)
     config = StylerConfig(train=train, views_per_step=4)
-    styler = ObjectStyler(edit, capture_cameras().to("cuda"), TinyEncoder(device="cuda"), "red", config)
+    styler = ObjectStyler(edit, capture_cameras().to("cuda"), TinyEncoder(device="cuda"), prompt, config)
     optimizers = optimizers_of(edit)
     growth = ObjectGrowth(GrowthConfig(enabled=grows, every=10**6), edit, optimizers, 10**7)
     return styler, ObjectSteps(edit, optimizers, growth, styler.re_anchor)
 
 
 @pytest.mark.parametrize(
-    "train", [("features_dc", "features_rest"), ("features_dc", "features_rest", "scales", "means")]
+    "train, prompt",
+    [(("features_dc", "features_rest"), "red"), (("features_dc", "features_rest", "scales", "means"), "gold")],
 )
-def test_a_styling_step_waits_rarely_and_copies_no_picture(counted, train):
-    styler, steps = styling(train, grows="means" in train)
+def test_a_styling_step_waits_rarely_and_copies_no_picture(counted, train, prompt):
+    styler, steps = styling(train, "means" in train, prompt)
     for step in range(3):  # ten views, four a step: every view has been seen
         steps.take(*styler.losses(), step)
     with counted() as cost:
@@ -129,7 +130,7 @@ def test_what_is_outside_the_object_is_not_copied_at_a_step(tmp_path, composite)
     if composite:
         edit = EditableObject(scene, selection)
         config = StylerConfig(composite=True, views_per_step=2)
-        styler = ObjectStyler(edit, capture_cameras().to("cuda"), TinyEncoder(device="cuda"), "red", config)
+        styler = ObjectStyler(edit, capture_cameras().to("cuda"), TinyEncoder(device="cuda"), prompt, config)
         steps = ObjectSteps(edit, optimizers_of(edit))
         step = lambda: steps.take(*styler.losses(), 0)  # noqa: E731
     else:
