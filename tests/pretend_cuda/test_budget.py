@@ -130,7 +130,7 @@ def test_what_is_outside_the_object_is_not_copied_at_a_step(tmp_path, composite)
     if composite:
         edit = EditableObject(scene, selection)
         config = StylerConfig(composite=True, views_per_step=2)
-        styler = ObjectStyler(edit, capture_cameras().to("cuda"), TinyEncoder(device="cuda"), prompt, config)
+        styler = ObjectStyler(edit, capture_cameras().to("cuda"), TinyEncoder(device="cuda"), "red", config)
         steps = ObjectSteps(edit, optimizers_of(edit))
         step = lambda: steps.take(*styler.losses(), 0)  # noqa: E731
     else:
