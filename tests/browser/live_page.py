@@ -44,8 +44,8 @@ draws so while it is touched, and else twice a second."""
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 WIDTH, HEIGHT = 1200, 900
 _PANEL, _TITLE = 322, 0
-_WITHOUT_HINTS = "[role=tooltip] { display: none !important; }"
-"""They stand beside the panel, over the scene, while the mouse rests on an element."""
+_WITHOUT_HINTS = "[role=tooltip], .mantine-Notification-root { display: none !important; }"
+"""They stand over the scene, hints while the mouse rests on an element, notifications for some seconds."""
 
 
 class LivePage:
