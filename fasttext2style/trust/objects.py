@@ -141,6 +141,11 @@ def _applied(loader: _Loader, name: str, node: yaml.Node) -> Any:
         if not all(isinstance(part, str) for part in parts):
             raise loader.refuse(node, "a path has parts that are no text")
         return pathlib.Path(*parts)
+    if name == "builtins.getattr":  # so early releases of Python 3.11 write a member of an enumeration
+        kind, member = parts if len(parts) == 2 else (None, None)
+        if not (isinstance(kind, type) and issubclass(kind, enum.Enum) and member in list(kind.__members__)):
+            raise loader.refuse(node, f"{name} is nothing that settings may call, but for members of enumerations")
+        return kind[member]
     if not loader.known._covers(name.rpartition(".")[0]):
         raise loader.refuse(node, f"{name[:100]} is nothing that settings may call")
     kind = loader.find(name, node)

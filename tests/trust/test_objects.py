@@ -66,6 +66,9 @@ EVIL = [
     "!!python/object/apply:os.system ['touch {}']",
     "!!python/object/apply:subprocess.Popen [['touch', '{}']]",
     "!!python/object/apply:{here}.call []",
+    "!!python/object/apply:builtins.getattr [!!python/name:{here}.Color '', mro]",
+    "!!python/object/apply:builtins.getattr [!!python/name:{here}.Settings '', __init__]",
+    "!!python/object/apply:builtins.getattr [{{}}, {{}}]",
     "!!python/object/apply:{here}.Thing []",
     "!!python/object/apply:{here}.Settings [1]",
     "!!python/object/apply:{here}.Color {{args: [red]}}",
@@ -157,3 +160,9 @@ def test_a_part_is_read_and_nothing_beside_it():
             load_objects(text, KNOWN, at=at)
     with pytest.raises(ValueError, match="nothing that settings may name"):
         load_objects(text, KNOWN)
+
+
+def test_members_of_enumerations_are_read_as_python_3_11_2_writes_them():
+    """`Enum.__reduce_ex__` gave getattr, the class and the member's name until 3.11.3."""
+    said = f"!!python/object/apply:builtins.getattr [!!python/name:{HERE}.Color '', {Color('red').name}]"
+    assert load_objects(said, KNOWN) is Color("red")
