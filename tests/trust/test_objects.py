@@ -163,6 +163,6 @@ def test_a_part_is_read_and_nothing_beside_it():
 
 
 def test_members_of_enumerations_are_read_as_python_3_11_2_writes_them():
-    """`Enum.__reduce_ex__` gave getattr, the class and the member's name until 3.11.3."""
+    """`Enum.__reduce_ex__` of Python 3.11.2 gives getattr, with the class and the member's name."""
     said = f"!!python/object/apply:builtins.getattr [!!python/name:{HERE}.Color '', {Color('red').name}]"
     assert load_objects(said, KNOWN) is Color("red")
