@@ -47,7 +47,7 @@ class Finetune:
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("outputs/tuned_encoder")
     """Folder of tuning.json and of the weights: for --encoder panorama --encoder-weights FILE, or CLIP's own name."""
     encoder: str = "offline"
-    """"offline", which gets an adapter of a few hundred kilobytes, or a model of open_clip, whose last blocks learn."""
+    """"offline", which gets an adapter of some megabytes, or a model of open_clip, whose last blocks learn."""
     encoder_weights: str = ""
     """open_clip tag or local file of the weights to begin with; empty takes the model's default ones."""
     settings: TuneSettings = field(default_factory=TuneSettings)

@@ -18,7 +18,7 @@ class Words:
     """What to understand, such as "a red zebra". None: all words of the embedded encoder are listed."""
     encoder: Literal["tiny", "offline", "panorama"] = "tiny"
     """offline: nearest known things with the estimated chance that the right one is meant; panorama: the one for
-    `ft2s envmap edit`, which knows places, weather and times of day."""
+    `ft2s envmap edit`, whose words are places, weather and times of day."""
 
     def run(self) -> None:
         if not self.sentences:

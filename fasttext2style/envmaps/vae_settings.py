@@ -59,7 +59,7 @@ class TrainVAE:
     """global: one vector for a whole panorama, the paper's, a strong prior that shows little; spatial: a map of codes
     at an eighth of the rows, which shows what is there."""
     rows: int = 0
-    """Panoramas are learnt at this size; 0: 64 for global, 128 for spatial."""
+    """Panoramas are learnt at this size; 0: that of the packaged ones, 64."""
     curve: Literal["pu21", "log"] = "pu21"
     """Reversible curve in which pictures are compared: pu21 (white is 100 nits) or a logarithm."""
     steps: int = 600

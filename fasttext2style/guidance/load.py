@@ -37,8 +37,8 @@ def load_encoder(name: str, weights: str | None = None, device: torch.device | s
     - "tiny": embedded in this package, knows colours and materials, needs no download;
     - "offline": things, patterns, materials and colours, by packages that are an optional extra; "offline-224" looks at
       224 pixels a side (96 to 224);
-    - "panorama": places, weather and times of day, by the same packages and what was tuned on panoramas; "panorama-vae"
-      was tuned on what a VAE leaves of them;
+    - "panorama": words of places, weather and times of day, by the same packages and what was tuned on panoramas;
+      "panorama-vae" was tuned on what a VAE leaves of them;
     - "auto": see `chosen_encoder`; says which it takes;
     - any model name of open_clip;
     - an entry point of the group "fasttext2style.encoders";

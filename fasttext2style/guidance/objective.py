@@ -111,10 +111,7 @@ class TextStyleObjective:
         self._palette, self._embed = None, encoder.embed_images
         if isinstance(encoder, KnowsColors) and config.color_weight:
             self._palette = encoder.palette(prompt)
-        if self._palette is not None and isinstance(encoder, KnowsColors):
-            self._embed = encoder.embed_patterns
-            if self._palette.alone:  # nothing but words to get away from, which leave stripes of their own
-                self._embed = torch.no_grad()(encoder.embed_images)
+            self._embed = encoder.embed_images if self._palette is None else encoder.embed_patterns
         self._content = None
         if config.content != "none":
             self._content = load_content_loss(config.content, encoder, config.content_weights, device)
@@ -130,7 +127,21 @@ class TextStyleObjective:
         """Weighted losses by name of a batch of views: "text", "directional", "content" and others, as configured.
 
         Images show the object alone, premultiplied on black; `originals` are the untouched renders of the same views.
+        Of a prompt that asks for a plain colour there is no "text" nor "directional": the words to get away from would
+        leave stripes of their own.
         """
+        losses: dict[str, Tensor] = {}
+        if self._palette is None or not self._palette.alone:
+            losses |= self._compared(images, alphas, originals, original_alphas, generator)
+        if self._palette is not None:
+            losses["colors"] = self.config.color_weight * local_colors(images, alphas, self._palette)
+        if self._content is not None:
+            losses["content"] = self.config.content_weight * self._content(images, originals)
+        return losses
+
+    def _compared(
+        self, images: Tensor, alphas: Tensor, originals: Tensor, original_alphas: Tensor, generator: torch.Generator
+    ) -> dict[str, Float[Tensor, ""]]:
         config, side = self.config, self.encoder.resolution
         with torch.no_grad():
             grids = sample_patch_grids(
@@ -156,10 +167,6 @@ class TextStyleObjective:
             if value.shape != ():
                 raise ValueError(f"The text loss {name!r} should give one number, it gave {list(value.shape)}.")
             losses[name] = losses.get(name, 0) + getattr(config, weight) * value
-        if self._palette is not None:
-            losses["colors"] = config.color_weight * local_colors(images, alphas, self._palette)
-        if self._content is not None:
-            losses["content"] = config.content_weight * self._content(images, originals)
         return losses
 
     @torch.no_grad()

@@ -99,7 +99,6 @@ def word_bank() -> tuple[str, ...]:
     return tuple((files("fasttext2style.guidance") / "words.txt").read_text(encoding="utf-8").split())
 
 
-@lru_cache(maxsize=4)
 def _known_words_of_the_bank(encoder: TextImageEncoder) -> tuple[str, ...]:
     # Asked for all at once: one by one they take longer than a step.
     return encoder.coverage(" ".join(word_bank())).known

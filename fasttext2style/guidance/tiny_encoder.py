@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from fasttext2style.guidance.encoder import Coverage
 from fasttext2style.guidance.local_colors import Palette
-from fasttext2style.guidance.offline.palette import shaded
+from fasttext2style.guidance.offline.palette import painted_in
 from fasttext2style.guidance.offline.sentences import parts_of
 from fasttext2style.guidance.oklab import oklab_of
 from fasttext2style.guidance.tiny_words import PACKAGED_WEIGHTS, read_vocabulary
@@ -74,8 +74,8 @@ class TinyEncoder:
         words = {word for colour in parts.colours for word in colour.split()}
         if parts.look or len(parts.colours) != 1 or not words.issuperset(self.coverage(text).known):
             return None
-        rgb = shaded(parts.colours[0])
-        return Palette(oklab_of(rgb).to(self.device), torch.full((len(rgb),), 1 / len(rgb), device=self.device), True)
+        painted = painted_in(parts.colours)
+        return Palette(oklab_of(painted.rgb).to(self.device), painted.shares.to(self.device), alone=True)
 
     def junk_embeddings(self) -> Float[Tensor, "junk embedding"]:
         """Learned texts for no style at all (speckle, patchwork, half-styled objects): always among the negatives."""

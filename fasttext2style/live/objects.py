@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.guidance.offline.sentences import WEARERS
@@ -26,6 +26,7 @@ from fasttext2style.scene.bits import same_bits
 from fasttext2style.scene.files.export import OBJECT_THRESHOLD
 from fasttext2style.scene.gaussians import SPLATFACTO_NAMES
 from fasttext2style.selection.noun import noun_phrase
+from fasttext2style.selection.pointed import shared
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.as_step import png, portrait
 from fasttext2style.styling.grade import graded
@@ -33,6 +34,8 @@ from fasttext2style.styling.grade_settings import Grade
 from fasttext2style.trust.documents import is_count
 from fasttext2style.trust.text import one_line
 
+ALL_OF_IT = 0.8
+"""Of a selection and an object together, what they share if they look the same."""
 SAME_OBJECT = 0.5
 """Objects that share so much of both together are one, which was chosen a little differently."""
 _OBJECT, _HIDES = "object_id", "hides_object"
@@ -125,11 +128,6 @@ def selected_object(scene: LiveScene) -> SceneObject | None:
         if share >= best:
             best, found = share, thing
     return found
-
-
-def shared(one: Bool[Tensor, " gaussians"], other: Bool[Tensor, " gaussians"]) -> float:
-    """How much of both together they share, from 0 to 1."""
-    return float((one & other).sum()) / max(1, int((one | other).sum()))
 
 
 def picture_of_selection(scene: LiveScene) -> bytes | None:

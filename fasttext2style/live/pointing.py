@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fasttext2style.live.looks import look_of, name_of_colors
-from fasttext2style.live.objects import selected_object
+from fasttext2style.live.objects import ALL_OF_IT, objects_of, selected_object, weights_of
 from fasttext2style.live.progress import Progress
 from fasttext2style.live.scene import LiveScene
 from fasttext2style.scene.cameras import Cameras
@@ -22,8 +22,8 @@ from fasttext2style.selection.clicks import TOLERANCE
 from fasttext2style.selection.colors import select_color
 from fasttext2style.selection.drawn import Drawing, Point, drawn_mask, select_seen
 from fasttext2style.selection.far import is_far
-from fasttext2style.selection.picking import pick_ray
-from fasttext2style.selection.pointed import SIZE, Pointer, meaning_at, meanings, select_pointed
+from fasttext2style.selection.picking import Picked, pick_ray
+from fasttext2style.selection.pointed import SIZE, Pointer, meaning_at, meanings, select_pointed, shared
 from fasttext2style.selection.selection import Selection
 from fasttext2style.trust.documents import NUMBER, Check, check_fields, is_mapping, is_number
 
@@ -56,8 +56,9 @@ class Click:
     opening: float = 1.5
     """How high what is seen is, relative to its distance: twice the tangent of half the vertical field of view."""
     by_color: bool = False
-    larger: int = 0
-    """Not what it means at first, but the so-manieth larger meaning of it, or, below 0, smaller one."""
+    larger: int | None = None
+    """Which of `selection.pointed.meanings`: 0 what it means at first, 1 the next larger one, -1 the next smaller one.
+    None: the object that was edited there, if it is one of them, else what it means at first."""
 
     @property
     def title(self) -> str:
@@ -73,19 +74,22 @@ class Click:
                 "Nothing there but what is far away, such as a sky. Click on a thing. Color, rectangle and brush "
                 "(under Mouse) select what is far, too"
             )
-        advice = ""
+        advice, click = "", self
         if self.by_color:
             found = select_color(scene.gaussians, picked.color, _SHADES * self.tolerance / TOLERANCE)
             color = name_of_colors(picked.color[None], torch.ones(1))
             found = replace(found, origin=f"everything {color} like that")
-        elif self.larger:
-            found = self._other_meaning(scene, picked.position)
+        elif self.larger is not None:
+            found = self._other_meaning(scene, picked.position, self.larger)
+        elif (edited := self._edited(scene, picked)) is not None:
+            found, larger = edited
+            click = replace(self, larger=larger)
         else:
             height = self.opening * float((picked.position.cpu() - origin).norm())
             found, advice = self._pointed(scene, Pointer(picked.position, height, self.size, self.tolerance))
         begins = self.combine == "new" or scene.selection.count == 0
         clicks = [*([] if begins else clicks_of(scene)), (position, self.combine != "take away")]
-        settings = {"clicks": [[*position, added] for position, added in clicks], _CLICK: asdict(self)}
+        settings = {"clicks": [[*position, added] for position, added in clicks], _CLICK: asdict(click)}
         return combined(scene, found, self.combine, settings) + advice
 
     def _pointed(self, scene: LiveScene, pointer: Pointer) -> tuple[Selection, str]:
@@ -102,11 +106,27 @@ class Click:
             advice = " That is most of the scene. Press Too much for less."
         return replace(found, origin=what.format(_thing(scene, mask))), advice
 
-    def _other_meaning(self, scene: LiveScene, position: Tensor) -> Selection:
+    def _edited(self, scene: LiveScene, picked: Picked) -> tuple[Selection, int] | None:
+        """The object that was edited there, and which meaning of the click it is: a statue that was styled without its
+        base is meant without it. None if a click there means something else."""
+        begins = self.combine == "new" or scene.selection.count == 0
+        there = [(it, weights_of(scene, it)) for it in objects_of(scene)] if begins else []
+        there = [(thing, weights) for thing, weights in there if weights[picked.row] > 0]
+        if not there or self.tolerance != TOLERANCE:
+            return None
+        found, at_first = meanings(scene.click_selector(), picked.position, self.tolerance)
+        for thing, weights in there:
+            shares = [shared(weights.cpu() > 0, meaning.mask.cpu()) for meaning in found]
+            number = shares.index(max(shares))
+            if number != at_first and shares[number] > ALL_OF_IT:
+                return Selection(weights, thing.name).for_scene(scene.gaussians), number - at_first
+        return None
+
+    def _other_meaning(self, scene: LiveScene, position: Tensor, larger: int) -> Selection:
         found, at_first = meanings(scene.click_selector(), position, self.tolerance)
-        number = at_first + self.larger
+        number = at_first + larger
         if not 0 <= number < len(found):
-            if self.larger < 0:
+            if larger < 0:
                 raise ValueError("Nothing smaller stands out here. For a part use the brush (under Mouse)")
             raise ValueError("Nothing larger stands out here. Shift and a click add another thing")
         what, mask = found[number]
@@ -127,7 +147,10 @@ _CLICK_FIELDS: dict[str, tuple[str, Check]] = {
     "size": NUMBER,
     "opening": NUMBER,
     "by_color": ("true or false", lambda value: isinstance(value, bool)),
-    "larger": ("a whole number", lambda value: isinstance(value, int) and abs(value) < 100),
+    "larger": (
+        "a whole number or null",
+        lambda value: value is None or (isinstance(value, int) and abs(value) < 100),
+    ),
 }
 """Of `Click`, in its order."""
 
@@ -148,7 +171,7 @@ def _click_in(settings: Mapping[str, Any]) -> Click | None:
     """The click that made a selection; None if it was none, or the file does not say one as we would."""
     said: Any = settings.get(_CLICK)
     try:
-        said = {"larger": 0, **(said if is_mapping(said) else {})}  # earlier ones do not say it
+        said = {"larger": None, **(said if is_mapping(said) else {})}  # earlier ones do not say it
         check_fields(said, _CLICK_FIELDS)
     except ValueError:
         return None
@@ -169,7 +192,7 @@ class ClickAgain:
         last = _click_in(scene.made_last())
         if last is None:
             return f"The next click has a tolerance of {self.tolerance:g} and a size of {self.size:.0%}."
-        again = replace(last, tolerance=self.tolerance, size=self.size, larger=0)
+        again = replace(last, tolerance=self.tolerance, size=self.size, larger=None)
         before = scene.state.selection.clone()
         said = again_instead(scene, lambda: again.run(scene, progress), _CLICK)
         if torch.equal(scene.state.selection, before):
@@ -194,7 +217,7 @@ class ClickMeansOther:
         last = _click_in(scene.made_last())
         if last is None or last.by_color:
             raise ValueError("This goes with the last click: click on a thing first (Mouse: click)")
-        again = replace(last, larger=last.larger + (1 if self.larger else -1))
+        again = replace(last, larger=(last.larger or 0) + (1 if self.larger else -1))
         return again_instead(scene, lambda: again.run(scene, progress), _CLICK)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import get_args
 
 from fasttext2style.live.action import Action
-from fasttext2style.live.objects import objects_of, picture_of_selection, selected_object, shared, weights_of
+from fasttext2style.live.objects import ALL_OF_IT, objects_of, picture_of_selection, selected_object, weights_of
 from fasttext2style.live.pointing import clicks_of
 from fasttext2style.live.scene import Event
 from fasttext2style.live.session import LiveSession
@@ -21,10 +21,9 @@ from fasttext2style.panel.save_tab import SaveTab
 from fasttext2style.panel.surroundings_tab import SurroundingsTab
 from fasttext2style.panel.top_bar import TopBar
 from fasttext2style.panel.view import View
+from fasttext2style.selection.pointed import shared
 from fasttext2style.trust.text import one_line
 
-_ALL_OF_IT = 0.8
-"""Of a selection and an object together, what they share if they look the same."""
 _TOP, _BOTTOM = -10.0, 1e6
 """Above and below nerfstudio's own elements."""
 
@@ -124,7 +123,7 @@ class LivePanel:
             export_text, selection=selection, name=name, picture=picture, hidden=[it.name for it in things if it.hidden]
         )
         # Edits of a good part of an object belong to it; who looks sees that it is not all of it.
-        is_it = thing is None or shared(weights_of(self.scene, thing) > 0, selection.mask) > _ALL_OF_IT
+        is_it = thing is None or shared(weights_of(self.scene, thing) > 0, selection.mask) > ALL_OF_IT
         called = name if is_it or selection.origin == name else f"{name}: {selection.origin}"
         with self.view.in_order():
             self.edit.object.content = object_text(selection, called, picture)

@@ -111,12 +111,13 @@ def meanings(selector: ClickSelector, point: Float[Tensor, "3"], tolerance: floa
     for tolerances, what in ((LOWER[::-1], "a part of {}"), (HIGHER, "{} and what it touches")):
         others += [Meaning(what, selector.select(point[None], tolerance=it).mask) for it in tolerances]
     for other in others:
-        if bool(other.mask.any()) and all(_shared(other.mask, it.mask) < SAME for it in found):
+        if bool(other.mask.any()) and all(shared(other.mask, it.mask) < SAME for it in found):
             found.append(other)
     begins = found[0]
     found.sort(key=lambda meaning: int(meaning.mask.sum()))
     return found, next(number for number, it in enumerate(found) if it is begins)
 
 
-def _shared(one: Bool[Tensor, " gaussians"], other: Bool[Tensor, " gaussians"]) -> float:
-    return float((one & other).sum()) / max(float((one | other).sum()), 1.0)
+def shared(one: Bool[Tensor, " gaussians"], other: Bool[Tensor, " gaussians"]) -> float:
+    """How much of both together they share (intersection over union), from 0 to 1; of two empty ones 0."""
+    return float((one & other).sum()) / max(1, int((one | other).sum()))

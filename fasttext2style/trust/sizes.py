@@ -18,6 +18,8 @@ from numpy.lib import format as npy
 
 LARGEST_ARRAY = 200 * 10**6
 """Bytes of an array that is unpacked from a file: weights of 50 million Gaussians."""
+_SMALL_READ = 1 << 20
+"""Bytes."""
 _ENTRIES = 64
 """Of an archive; ours have three."""
 
@@ -41,7 +43,9 @@ class BoundedReader(io.BufferedReader):
         super().__init__(io.FileIO(path))
 
     def read(self, size: int | None = -1, /) -> bytes:
-        return super().read(size if size is None or size < 0 else min(size, bytes_left(self)))
+        # Headers are read in hundreds of small pieces, each of which is allocated anyway.
+        is_large = size is not None and size > _SMALL_READ
+        return super().read(min(size, bytes_left(self)) if is_large else size)
 
 
 def is_endless(path: Path) -> bool:

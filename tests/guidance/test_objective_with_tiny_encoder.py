@@ -56,6 +56,16 @@ def test_keeping_the_structure_does_not_keep_the_colour(tiny):
     assert red > max(green, blue) + 0.15
 
 
+def test_a_plain_colour_is_not_looked_for_by_the_networks(tiny, monkeypatch):
+    """It is put on as it is: a step has nothing else to reckon."""
+    plain, other = (TextStyleObjective(TextStyleConfig(), tiny, prompt) for prompt in ("a red bear", "gold"))
+    monkeypatch.setattr(tiny.image_tower, "forward", None)
+    pictures = (torch.rand(1, 16, 16, 3), torch.ones(1, 16, 16, 1)) * 2
+    assert set(plain(*pictures, torch.Generator())) == {"colors"}
+    with pytest.raises(TypeError):
+        other(*pictures, torch.Generator())
+
+
 @pytest.mark.parametrize("prompt", ["a golden bear", "a red wooden bear", "a red and blue bear", "a bear"])
 def test_only_a_plain_colour_is_put_on_as_it_is(tiny, prompt):
     assert tiny.palette(prompt) is None

@@ -13,6 +13,7 @@ from skimage.color import rgb2lab
 
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
+from fasttext2style.live.paint import Paint
 from fasttext2style.live.pointing import Click, ClickAgain, ClickMeansOther, Draw, again_instead, clicks_of
 from fasttext2style.live.session import LiveSession
 from fasttext2style.scene.gaussians import SH_C0
@@ -131,6 +132,21 @@ def test_that_a_click_took_two_things_is_said_and_one_can_have_one_of_them(statu
     ]
     assert statue.do(jobs.Undo()) and scene.selection.count == 0
     assert not statue.do(ClickMeansOther(larger=True)) and "click on a thing first" in statue.status.message
+
+
+def test_a_click_on_what_was_edited_means_that_object(statue):
+    """A bear that was painted without its base: clicked again, it is the bear alone, and its base can be had."""
+    eye, bear, crate = _views_of(statue)
+    assert statue.do(Click(eye, bear, "new")), statue.status.message
+    both = _found(statue)
+    assert statue.do(ClickMeansOther(larger=False)), statue.status.message
+    alone = statue.scene.state.selection.clone()
+    assert statue.do(Paint("red")) and statue.do(Click(eye, crate, "new")), statue.status.message
+    assert statue.do(Click(eye, bear, "new")) and torch.equal(statue.scene.state.selection, alone)
+    assert statue.status.message == "Selected: red thing."
+    assert statue.do(ClickMeansOther(larger=True)) and torch.equal(_found(statue), both)
+    assert statue.do(ClickMeansOther(larger=False)) and _iou(_found(statue), alone > 0) > 0.99
+    assert statue.do(Click(eye, crate, "new")) and _found(statue)[CRATE].float().mean() > 0.9
 
 
 def test_a_click_that_takes_away_leaves_the_rest(session):

@@ -164,7 +164,7 @@ def test_what_was_before_is_shown_while_a_style_is_made(session):
             seen.append(torch.equal(rows, torch.arange(BALL)) and torch.equal(columns["features_dc"], original))
 
     session.scene.listeners.append(look)
-    session.do(RED)
+    session.do(ApplyStyle(SETTINGS, "gold", preset="quick"))
     assert seen and all(seen)
     session.do(jobs.Undo())
     assert host.earlier is None, "the host was told that the edit is gone"

@@ -9,7 +9,7 @@ text's parts are as long as each eye has something to say about it. Images are [
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +29,8 @@ from fasttext2style.guidance.offline.palette import (
     Painted,
     direction,
     mixed,
+    painted_in,
     palette_of,
-    shaded,
     unmixed,
 )
 from fasttext2style.guidance.offline.sentences import COLOURS, FILLERS, SHADES, Parts, foreign, parts_of, words_of
@@ -318,8 +318,7 @@ def recoloured(own: Painted | None, colours: tuple[str, ...]) -> Painted:
     Blue tiger stripes are blue and black. Of a look of nothing but black and white the one that is farther from the
     asked colour stays: a red zebra is red and black. Several colours make the pattern by themselves.
     """
-    bins = [shaded(colour) for colour in colours]
-    asked = Painted(torch.cat(bins), torch.cat([torch.full((len(rgb),), 1 / len(rgb) / len(bins)) for rgb in bins]))
+    asked = painted_in(colours)
     if own is None or len(colours) > 1:
         return asked
     light = oklab_of(asked.rgb)[:, 0].mean() < 0.5
@@ -333,6 +332,7 @@ def recoloured(own: Painted | None, colours: tuple[str, ...]) -> Painted:
     return Painted(torch.cat([asked.rgb, own.rgb[extremes]]), torch.cat([asked.shares * (1 - kept.sum()), kept]))
 
 
+@cache
 def _bank() -> frozenset[str]:
     from fasttext2style.guidance.prompts import word_bank
 

@@ -123,7 +123,13 @@ def mixed(painted: Painted) -> Float[Tensor, " palette"]:
     return painted.shares @ votes(painted.rgb[:, :, None, None])[..., 0, 0]
 
 
-def shaded(colour: str) -> Float[Tensor, "colours 3"]:
+def painted_in(colours: tuple[str, ...]) -> Painted:
+    """As much of each of these words of colour, which may have a shade ("dark blue")."""
+    bins = [_shaded(colour) for colour in colours]
+    return Painted(torch.cat(bins), torch.cat([torch.full((len(rgb),), 1 / len(rgb) / len(bins)) for rgb in bins]))
+
+
+def _shaded(colour: str) -> Float[Tensor, "colours 3"]:
     """sRGB of a word of colour with its shade."""
     shade, _, word = colour.rpartition(" ")
     rgb = torch.tensor([NAMED[name] for name in COLOURS[word]]).float() / 255

@@ -1,10 +1,10 @@
 """Encoder "panorama": encoder "offline", tuned on panoramas and what is said of them.
 
 What "offline" sees of a picture is mapped to MiniLM's embedding of what is said of it, by kernel ridge regression on
-some hundred views: nothing of the packaged networks changes. It tells kinds of places, weather and times of day apart,
-which "offline" does not; it knows no materials and no things. A picture is judged by those views that it is near to,
-so that an edit is drawn to what such a place looks like and not far beyond: a matrix alone finds the reddest red most
-like a sunset.
+some hundred views: nothing of the packaged networks changes. Its words are places, weather and times of day, and no
+materials or things; whether it tells them apart better than "offline" is open (see panorama_encoder.md beside the
+weights). A picture is judged by those views that it is near to, so that an edit is drawn to what such a place looks
+like and not far beyond: a matrix alone finds the reddest red most like a sunset.
 """
 
 from __future__ import annotations
