@@ -44,8 +44,9 @@ class BoundedReader(io.BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         # Headers are read in hundreds of small pieces, each of which is allocated anyway.
-        is_large = size is not None and size > _SMALL_READ
-        return super().read(min(size, bytes_left(self)) if is_large else size)
+        if size is not None and size > _SMALL_READ:
+            size = min(size, bytes_left(self))
+        return super().read(size)
 
 
 def is_endless(path: Path) -> bool:
