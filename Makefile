@@ -39,7 +39,7 @@ test: lint
 	    echo "Left out: tests of ns-export, for open3d cannot be loaded (apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6)"
 	# In the order of the folders: the browser's comes first, which has the longest file. A third of the time is spent
 	# waiting (for a browser, for processes that are killed): three lanes and the pretended GPU keep two cores busy.
-	@mkdir -p build; $(MAKE) --no-print-directory pretend-cuda > build/pretend_cuda.txt 2>&1 & gpu=$$!; \
+	@mkdir -p build; nice $(MAKE) --no-print-directory pretend-cuda > build/pretend_cuda.txt 2>&1 & gpu=$$!; \
 	echo $(BIN)/pytest $(TESTS); \
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS); tests=$$?; \
 	wait $$gpu; gpu=$$?; cat build/pretend_cuda.txt; exit $$((tests + gpu))

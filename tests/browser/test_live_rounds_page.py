@@ -38,7 +38,7 @@ def test_a_round_turns_the_bear_red_and_undo_takes_it_back(page, live_run):
 
     page.press("Undo")
     page.wait_for_text("Undone: make it red", 60)
-    assert difference(page.settled(), selected) < 0.3 * difference(red, selected)
+    page.becomes(selected, 0.3 * difference(red, selected))
 
     # One looks from where the first photograph was taken: no frustum with a picture stands before the scene.
     page.press("Show Train Cams")
