@@ -66,6 +66,15 @@ def test_a_plain_colour_is_not_looked_for_by_the_networks(tiny, monkeypatch):
         other(*pictures, torch.Generator())
 
 
+@pytest.mark.parametrize("loss", ["cosine", "directional", "nll+directional"])
+def test_a_loss_that_was_asked_for_is_heard_of_a_plain_colour_too(tiny, loss):
+    objective = TextStyleObjective(TextStyleConfig(loss=loss), tiny, "a red bear")
+    images = torch.rand(1, 16, 16, 3, requires_grad=True)
+    losses = objective(images, torch.ones(1, 16, 16, 1), images.detach(), torch.ones(1, 16, 16, 1), torch.Generator())
+    text = sum(value for name, value in losses.items() if name != "colors")
+    assert torch.autograd.grad(text, images)[0].abs().max() > 0
+
+
 @pytest.mark.parametrize("prompt", ["a golden bear", "a red wooden bear", "a red and blue bear", "a bear"])
 def test_only_a_plain_colour_is_put_on_as_it_is(tiny, prompt):
     assert tiny.palette(prompt) is None
