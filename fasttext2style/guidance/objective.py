@@ -127,8 +127,8 @@ class TextStyleObjective:
         """Weighted losses by name of a batch of views: "text", "directional", "content" and others, as configured.
 
         Images show the object alone, premultiplied on black; `originals` are the untouched renders of the same views.
-        Of a prompt that asks for a plain colour nll has nothing to say: its words to get away from would leave stripes of
-        their own. What else was asked for as a loss is heard.
+        Of a prompt that asks for a plain colour nll has nothing to say: its words to get away from would leave stripes.
+        What else was asked for as a loss is heard.
         """
         losses: dict[str, Tensor] = {}
         if self._palette is None or not self._palette.alone or self.config.loss != "nll":
