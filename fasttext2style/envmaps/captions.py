@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from fasttext2style.envmaps.folder import Captioned
-from fasttext2style.envmaps.relit import LOOKS
+from fasttext2style.envmaps.looks import PAINTED
 
 OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "sunrise-sunset": ("sunset", "sunrise", "golden hour", "a sunset environment", "scenic sun"),
@@ -61,5 +61,5 @@ def sentence(one: Captioned, draw: random.Random) -> tuple[str, tuple[str, ...]]
 
 def learnt_phrases(panoramas: Sequence[Captioned]) -> list[str]:
     """All that sentences about these are made of, in whatever light, sorted."""
-    looks = {phrase for look in LOOKS.values() for phrase in look.words}
+    looks = {phrase for look in PAINTED.values() for phrase in look.words}
     return sorted(looks.union(*(phrases_of(one) for one in panoramas)))

@@ -43,6 +43,10 @@ class EditSettings:
     """Views of 90 degrees in random directions at each step, beside the whole map, which is turned at random."""
     keep: float = 0.02
     """How strongly the original stays: weight of the mean squared change, in stops."""
+    look: float = 50.0
+    """How strongly sky, horizon and ground take the colours of the place that the sentence speaks of (a sunset, snow, a
+    beach, a street): weight of the mean squared distance, in stops. 0: the encoder alone, as in the paper. For a
+    sentence that speaks of no place that is known, and by an encoder that knows none, it does nothing."""
     smooth: float = 0.05
     """Weight of the change's total variation over the sphere, in stops per radian."""
     kl: float = 0.0
@@ -62,7 +66,7 @@ class EditSettings:
         for name in ("rate", "temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} should be above 0, got {getattr(self, name)}")
-        for name in ("keep", "smooth", "kl"):
+        for name in ("keep", "look", "smooth", "kl"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} is a weight of 0 or more, got {getattr(self, name)}")
         if not 0 <= self.detail <= 1:

@@ -71,6 +71,7 @@ class EvaluationSettings:
             crops=0,
             keep=0.0,
             detail=0.0,
+            look=0.0,
             smooth=tv * self.smooth,
             kl=kl * self.kl,
             seed=self.seed,

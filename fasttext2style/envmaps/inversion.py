@@ -18,10 +18,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.envmaps.edit_settings import EditSettings
-from fasttext2style.envmaps.gains import light, lit, mean_square, total_variation
+from fasttext2style.envmaps.gains import DARKEST, light, lit, mean_square, total_variation
+from fasttext2style.envmaps.looks import Look, look_for, seen_in
 from fasttext2style.envmaps.resize import resized
 from fasttext2style.envmaps.sphere import crops, solid_angles
-from fasttext2style.envmaps.tones import luminance, middle_exposure, to_display
+from fasttext2style.envmaps.tones import exposed, luminance, middle_exposure, to_display
 from fasttext2style.envmaps.variables import variables_of
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.prompts import check_prompt, embed_prompt
@@ -36,6 +37,8 @@ _PITCH_DEGREES = 35.0
 _RISE, _FALL = 0.05, 0.25
 """Shares of the steps in which the learning rate rises and falls (StyleCLIP's optimisation)."""
 _VIEWS_MEASURED = 12
+_LARGE = 8
+"""Rows of what is compared with the look of a place."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,10 @@ class PanoramaEdit:
         self._source = resized(panorama, self.rows).to(self.device, torch.float32)
         self.exposure_stops = middle_exposure(self._source) if exposure_stops is None else float(exposure_stops)
         self._source_seen = to_display(self._source, self.exposure_stops)
+        self.look = look_for(prompt, encoder) if settings.look else None
+        """What the sentence speaks of, if it speaks of a place that is known."""
+        if self.look is not None:
+            self._looked_for = _LookedFor(exposed(self._source, self.exposure_stops), self.look)
         self._variables = variables_of(settings, self._source, self.exposure_stops, self.device)
         self._optimizer = torch.optim.Adam(self._variables.groups)
         self._generator = torch.Generator().manual_seed(settings.seed)
@@ -121,6 +128,8 @@ class PanoramaEdit:
         )
         loss = settings.keep * mean_square(change.moved) + settings.smooth * total_variation(change.moved)
         loss = loss + settings.kl * change.divergence
+        if self.look is not None:
+            loss = loss + settings.look * self._looked_for.distance(change.stops)
         for named in self._losses:
             loss = loss + named.loss(compared)
         if not bool(torch.isfinite(loss)):
@@ -165,6 +174,23 @@ class PanoramaEdit:
         look = random_look(_VIEWS_MEASURED, self.encoder.resolution, self.rows, generator)
         images = self.encoder.embed_images(look(self.seen(strength).to(self.device)))
         return float((images @ self._texts[0]).mean())
+
+
+class _LookedFor:
+    """The change in stops that gives a panorama the colours of a look: in large areas all of it, in smaller ones hues
+    alone, where light and dark are the source's and the encoder's. Stops, for pictures have no slope once white."""
+
+    def __init__(self, source: Float[Tensor, "rows width 3"], look: Look) -> None:
+        self._rows = (_LARGE, max(_LARGE, len(source) // 4))
+        shown, wanted = source.clamp_max(1), seen_in(source, look)
+        self._stops = [
+            ((resized(wanted, rows) + DARKEST) / (resized(shown, rows) + DARKEST)).log2() for rows in self._rows
+        ]
+
+    def distance(self, stops: Float[Tensor, "rows width 3"]) -> Float[Tensor, ""]:
+        """Mean square over the sphere, in stops."""
+        large, small = (resized(stops, rows) - there for rows, there in zip(self._rows, self._stops))
+        return mean_square(large) + mean_square(small - small.mean(dim=2, keepdim=True))
 
 
 def check_words(encoder: TextImageEncoder, prompt: str, settings: EditSettings) -> str:

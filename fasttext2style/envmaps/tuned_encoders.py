@@ -20,7 +20,8 @@ from torch import Tensor
 from fasttext2style.envmaps.captions import learnt_phrases, sentence
 from fasttext2style.envmaps.folder import Captioned, Split
 from fasttext2style.envmaps.inversion import random_look, working_rows
-from fasttext2style.envmaps.relit import LOOKS, relit, said_of_relit
+from fasttext2style.envmaps.looks import PAINTED
+from fasttext2style.envmaps.relit import relit, said_of_relit
 from fasttext2style.envmaps.resize import resized
 from fasttext2style.envmaps.tones import to_display
 from fasttext2style.envmaps.tuning import (
@@ -128,7 +129,7 @@ def _relit(
 ) -> tuple[Float[Tensor, "rows seen"], Float[Tensor, "rows 384"]]:
     """Some views of each panorama in each look, and the mean of what may be said of them."""
     seen, texts = [], []
-    for number, look in enumerate(LOOKS.values()):
+    for number, look in enumerate(PAINTED.values()):
         views = views_of(relit(panoramas, look), encoder.resolution, _RELIT_VIEWS, seed + 2 + number)
         seen.append(embedded(encoder.embed_images, views).flatten(0, 1))
         sentences = [said_of_relit(one, look) for one in said]

@@ -7,7 +7,9 @@ the scene. Only names are kept elsewhere (`desk.py`).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
 import torch
 from jaxtyping import Float
@@ -40,6 +42,7 @@ SAME_OBJECT = 0.5
 """Objects that share so much of both together are one, which was chosen a little differently."""
 _OBJECT, _HIDES = "object_id", "hides_object"
 """Settings of edits: the object if it is not the edit's own, and the object that the edit hides."""
+_ORIGINAL_LOOK = "original look"
 _MOST_PICTURED = 300_000
 """Gaussians: 0.1 s of two CPU cores."""
 _THING = re.compile(r"\bthe ([a-z]+(?: and [a-z]+)? thing)\b")
@@ -218,7 +221,7 @@ class RestoreObject:
         if delta is None:
             return f"{thing.name} has its original look."
         picture = portrait(then.gaussians(), scene.cameras)
-        history.record(delta, "original look", settings={_OBJECT: thing.id}, thumbnail=picture)
+        history.record(delta, _ORIGINAL_LOOK, settings={_OBJECT: thing.id}, thumbnail=picture)
         scene.move(lambda state: delta.moved(state, 0.0, 1.0))
         return f"{thing.name} has its original look. Undo takes that back."
 
@@ -285,11 +288,16 @@ def _first_name(scene: LiveScene, edits: list[Step], names: list[str]) -> str:
     words = selected.strip('"') if selected.startswith('"') else ""
     name = next(filter(None, (_noun(step.prompt) for step in edits)), "") or noun_phrase(words)
     if not name:
-        asked = filter(None, (asked_color(step.prompt) for step in reversed(edits)))
-        looks = [*(f"{it.name} thing" for it in asked), *_THING.findall(selected)]
+        since_original = takewhile(lambda step: step.name != _ORIGINAL_LOOK, reversed(edits))
+        looks = [*_colored_things(since_original), *_THING.findall(selected), *_colored_things(reversed(edits))]
         name = looks[0] if looks else "object"
     taken = sum(other == name or other.startswith(f"{name} ") for other in names)
     return f"{name} {taken + 1}" if taken or name == "object" else name
+
+
+def _colored_things(edits: Iterable[Step]) -> list[str]:
+    asked = (asked_color(step.prompt) for step in edits)
+    return [f"{it.name} thing" for it in asked if it]
 
 
 def _noun(sentence: str) -> str:

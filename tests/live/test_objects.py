@@ -239,6 +239,17 @@ def test_what_is_selected_goes_back_to_its_original_look(session):
     assert same(bits(session), before)
 
 
+def test_what_looks_as_it_was_captured_is_not_called_by_a_colour_that_it_had_since(session):
+    scene = session.scene
+    scene.select(Selection((torch.arange(300) >= 150).float(), "the red and white thing and its base"), "selecting it")
+    _do(session, Paint("blue"))
+    assert _names(session) == [("blue thing", 1)]
+    _do(session, RestoreSelected())
+    assert _names(session) == [("red and white thing", 2)]
+    _do(session, Paint("green"))
+    assert _names(session) == [("green thing", 3)]
+
+
 def test_what_is_hidden_is_not_brought_back_unseen(session):
     _do(session, BALL_ROWS, _style("a ball made of gold"))
     (ball,) = objects_of(session.scene)
