@@ -241,12 +241,13 @@ def test_what_is_selected_goes_back_to_its_original_look(session):
 
 def test_what_looks_as_it_was_captured_is_not_called_by_a_colour_that_it_had_since(session):
     scene = session.scene
-    scene.select(Selection((torch.arange(300) >= 150).float(), "the red and white thing and its base"), "selecting it")
-    _do(session, Paint("blue"))
-    assert _names(session) == [("blue thing", 1)]
-    _do(session, RestoreSelected())
+    scene.select(Selection((torch.arange(300) < BALL).float(), "the red and white thing and its base"), "selecting it")
+    _do(session, Paint("blue"), jobs.SelectNothing())
+    (thing,) = objects_of(scene)
+    assert thing.name == "blue thing"
+    _do(session, RestoreObject(thing.id))
     assert _names(session) == [("red and white thing", 2)]
-    _do(session, Paint("green"))
+    _do(session, Paint("green"), jobs.SelectNothing())
     assert _names(session) == [("green thing", 3)]
 
 
