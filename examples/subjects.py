@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,8 +17,6 @@ FOCUS = (0.05, 0.0, 0.62)
 """Of the toy bear."""
 VIEWS = 24
 """Of a way around the object of a run: one each 15 degrees."""
-ZOOM = 1.1
-"""Nearer than a film around it has it: surroundings count less here."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,10 @@ class Subject:
         return ft.EditableObject(self.scene, ft.Selection(self.weights, "the statue"))
 
     def around(self, degrees: tuple[float, ...], size: int, distance: float = 2.1) -> ft.Cameras:
-        """Cameras that look at it from these directions; 0 is its face. Of a run in steps of 15 degrees."""
+        """Cameras that look at it from these directions; 0 is its face.
+
+        Around the object of a run they stand as far as the capture's did, in steps of 15 degrees.
+        """
         if not self.run:
             turns = [
                 ft.Cameras.orbit(FOCUS, distance, 1, size, size, 45.0, elevation_degrees=20.0, start_degrees=turn)
@@ -64,6 +64,4 @@ class Subject:
             return ft.Cameras.concatenated(turns)
         inside = self.weights > 0.5
         way = orbit(self.scene.subset(inside), self.cameras, VIEWS, size, size, self.scene.subset(~inside))
-        chosen = way[[round((self.front + d) / (360 / VIEWS)) % VIEWS for d in degrees]]
-        box = size / 2 + size / 2 / ZOOM * torch.tensor([-1.0, -1.0, 1.0, 1.0])
-        return chosen.cropped(box.expand(len(degrees), 4), size, size)
+        return way[[round((self.front + d) / (360 / VIEWS)) % VIEWS for d in degrees]]

@@ -125,7 +125,7 @@ def styled(subject: Subject, encoder: ft.TextImageEncoder, picture: StylePicture
     seconds = time.process_time() - started
     print(f"{picture.name}: {seconds:.0f} s of CPU time, {features.name}, {settings.picture.loss}", flush=True)
     with torch.no_grad():
-        return ft.render(after, subject.around(settings.sides, SIDE))[0].clamp(0, 1).half()
+        return ft.render(after, subject.around(settings.sides, SIDE, distance=2.5))[0].clamp(0, 1).half()
 
 
 def sheet(rows: list[Row], names_only: bool) -> Image.Image:
