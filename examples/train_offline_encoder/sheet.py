@@ -2,11 +2,12 @@
 
     python examples/train_offline_encoder/sheet.py --out outputs/sentences
     python examples/train_offline_encoder/sheet.py --out outputs/sentences --shuffle 7     # for eyes that do not know
+    python examples/train_offline_encoder/sheet.py --out outputs/bear --run RUN --front 270   # what a capture shows
 
-The list is that of docs/offline_encoder.md. Each sentence is styled for itself from the bear as it is; what is done is
-kept in --out, so that an interrupted run goes on. Writes sheet.png (two sides of each) and sheet.json: seconds, and how
-fine the patterns are for three cameras 15 degrees apart, and whether the second and third see the same as the first at
-the same places (see evaluation/pattern_frequency.py).
+The list is that of docs/offline_encoder.md. Each sentence is styled for itself from the object as it is; one that the
+encoder refuses leaves it so. What is done is kept in --out, so that an interrupted run goes on. Writes sheet.png (two
+sides of each) and sheet.json: seconds, and how fine the patterns are for three cameras 15 degrees apart, and whether
+the second and third see the same as the first at the same places (see evaluation/pattern_frequency.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import math
 import random
 import re
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +29,15 @@ from PIL import Image, ImageDraw, ImageFont
 import fasttext2style as ft
 from fasttext2style.evaluation.pattern_frequency import pattern_of, patterns_agree
 from fasttext2style.evaluation.report import to_uint8, versions
+from fasttext2style.guidance.prompts import check_prompt
 from fasttext2style.scene.rasterize import render_values
 
-LIST = Path(__file__).parents[2] / "docs" / "offline_encoder.md"
-FOCUS = (0.05, 0.0, 0.62)
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from subjects import Subject
+
+LIST = Path(__file__).resolve().parents[2] / "docs" / "offline_encoder.md"
 TURNS = (45.0, 60.0, 75.0)
-"""Degrees around the bear of the cameras that measure patterns."""
+"""Degrees around the object of the cameras that measure patterns."""
 SIDE, COLUMNS = 160, 4
 
 
@@ -41,6 +46,12 @@ class Settings:
     """What to show."""
 
     out: Path = Path("outputs/sentences")
+    run: Path | None = None
+    """Folder of a run of fasttext2style-scene, whose object takes the place of the toy bear."""
+    front: float = 0.0
+    """Degrees around the run's object at which its face is."""
+    sides: tuple[float, float] = (35.0, 215.0)
+    """Those that are shown, in degrees from the face."""
     encoder: str = "offline"
     steps: int = 40
     rate: float = 0.04
@@ -57,15 +68,15 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     settings.out.mkdir(parents=True, exist_ok=True)
     wanted = sentences()
-    scene = ft.toy_scene(width=192, height=192)
-    encoder, rows = None, []
+    subject, encoder, rows = None, None, []
     for number, sentence in enumerate(wanted, 1):
         if settings.only and number not in settings.only:
             continue
         kept = settings.out / f"{number:02d}.pt"
         if not kept.exists():
+            subject = subject or Subject.of(settings.run, settings.front)
             encoder = encoder or ft.load_encoder(settings.encoder)
-            torch.save(styled(scene, encoder, sentence, settings), kept)
+            torch.save(styled(subject, encoder, sentence, settings), kept)
         rows.append({"number": number, "sentence": sentence} | torch.load(kept, weights_only=True))
         print(number, sentence, rows[-1]["seconds"], rows[-1]["patterns"], rows[-1].get("agreement"), flush=True)
     facts = [{name: value for name, value in row.items() if name not in ("sides", "alone")} for row in rows]
@@ -77,10 +88,11 @@ def main(settings: Settings) -> None:
         "versions": versions(),
     }
     (settings.out / "sheet.json").write_text(json.dumps(about | {"sentences": facts}, indent=1))
-    titles = [f"{row['number']}  {row['sentence']}" for row in rows]
+    titles = [f"{row['number']}  {row['sentence']}" + " (refused)" * bool(row["refused"]) for row in rows]
     sheet = laid_out([row["sides"] for row in rows], titles)
-    # Dithered: without it plain blue has seams.
-    sheet.quantize(palette=sheet.quantize(256)).save(settings.out / "sheet.png", optimize=True)
+    # A palette by coverage: one of medians leaves none for ice. Dithered: without it plain blue has seams.
+    palette = sheet.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2)
+    sheet.quantize(palette=palette).save(settings.out / "sheet.png", optimize=True)
     if settings.shuffle:
         shuffled(rows, settings)
 
@@ -93,50 +105,48 @@ def sentences() -> list[str]:
     return [row[column] for column in range(3) for row in table]
 
 
-def styled(scene: ft.ToyScene, encoder: ft.TextImageEncoder, sentence: str, settings: Settings) -> dict:
+def styled(subject: Subject, encoder: ft.TextImageEncoder, sentence: str, settings: Settings) -> dict:
     """Front and back in the scene, four sides alone, and numbers."""
     started, busy = time.perf_counter(), time.process_time()
-    edit = ft.EditableObject(scene.gaussians, ft.Selection(scene.object_weights, "the statue"))
-    styler = ft.ObjectStyler(edit, scene.train_cameras, encoder, sentence, ft.StylerConfig(), settings.seed)
-    rates = {"features_dc": settings.rate, "features_rest": settings.rate / 20}
-    training = ft.ObjectSteps(
-        edit, {name: torch.optim.Adam([edit.parameters[name]], lr=rate) for name, rate in rates.items()}
-    )
-    for step in range(settings.steps):
-        training.take(*styler.losses(), step)
-    training.close()
-    seconds = {"wall": round(time.perf_counter() - started, 1), "cpu": round(time.process_time() - busy, 1)}
-    after = edit.merged()
-    bear = after.subset(scene.object_weights > 0)
-    with torch.no_grad():
-        sides = ft.render(after, around((35.0, 215.0), SIDE))[0].clamp(0, 1)
-        images, alphas, _ = ft.render(bear, around((0.0, 90.0, 180.0, 270.0), 128))
-        turned = ft.render(bear, around(TURNS, 128))
-        depths = render_values(bear, around(TURNS, 128), torch.ones(len(bear), 1), render_mode="RGB+ED")[0][..., 1]
-    pairs = [(0, 1), (0, 2)]
-    agree = [
-        patterns_agree(
-            turned[0][list(pair)].clamp(0, 1), turned[1][list(pair)], depths[list(pair)], around(TURNS, 128)[list(pair)]
+    edit, refused = subject.edit(), refusal(encoder, sentence)
+    if not refused:
+        styler = ft.ObjectStyler(edit, subject.cameras, encoder, sentence, ft.StylerConfig(), settings.seed)
+        rates = {"features_dc": settings.rate, "features_rest": settings.rate / 20}
+        training = ft.ObjectSteps(
+            edit, {name: torch.optim.Adam([edit.parameters[name]], lr=rate) for name, rate in rates.items()}
         )
-        for pair in pairs
-    ]
-    patterns = [pattern_of(*view) for view in zip(turned[0].clamp(0, 1), turned[1])]
+        for step in range(settings.steps):
+            training.take(*styler.losses(), step)
+        training.close()
+    seconds = {"wall": round(time.perf_counter() - started, 1), "cpu": round(time.process_time() - busy, 1)}
+    return {"refused": refused, "seconds": seconds} | seen(subject, edit.merged(), settings.sides)
+
+
+def refusal(encoder: ft.TextImageEncoder, sentence: str) -> str:
+    """Why the encoder does not take a sentence; empty if it does."""
+    try:
+        check_prompt(encoder, sentence)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@torch.no_grad()
+def seen(subject: Subject, after: ft.Gaussians, sides: tuple[float, float]) -> dict:
+    """Of the styled scene: two sides, the object alone from four, how fine its pattern is, and whether it stays."""
+    alone, turns = after.subset(subject.weights > 0), subject.around(TURNS, 128)
+    images, alphas, _ = ft.render(alone, subject.around((0.0, 90.0, 180.0, 270.0), 128))
+    turned, opacities, _ = ft.render(alone, turns)
+    turned = turned.clamp(0, 1)
+    depths = render_values(alone, turns, torch.ones(len(alone), 1), render_mode="RGB+ED")[0][..., 1]
+    agree = [patterns_agree(turned[it], opacities[it], depths[it], turns[it]) for it in ([0, 1], [0, 2])]
+    patterns = [pattern_of(*view) for view in zip(turned, opacities)]
     return {
-        "sides": sides.half(),
+        "sides": ft.render(after, subject.around(sides, SIDE))[0].clamp(0, 1).half(),
         "alone": (images.clamp(0, 1) + 0.5 * (1 - alphas)).half(),
-        "seconds": seconds,
         "agreement": [round(value, 3) for value in agree],
         "patterns": [[round(value, 3) for value in pattern] for pattern in patterns],
     }
-
-
-def around(degrees: tuple[float, ...], size: int) -> ft.Cameras:
-    """Cameras that look at the statue from these directions; 0 is its face."""
-    turns = [
-        ft.Cameras.orbit(FOCUS, 2.1, 1, size, size, elevation_degrees=20.0, start_degrees=d, fov_degrees=45.0)
-        for d in degrees
-    ]
-    return ft.Cameras.concatenated(turns)
 
 
 def laid_out(pictures: list[torch.Tensor], titles: list[str]) -> Image.Image:

@@ -15,6 +15,8 @@ from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.guidance.objective import TextStyleConfig, TextStyleObjective
 from fasttext2style.guidance.offline import packages
+from fasttext2style.guidance.offline.encoder import KNOWN
+from fasttext2style.guidance.offline.knowledge import load_knowledge
 from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, offline_is_here, packaged
 from fasttext2style.guidance.offline.palette import NAMED, Painted, direction, mixed, palette_of, pure, unmixed
 from fasttext2style.guidance.offline.sentences import foreign, parts_of
@@ -222,6 +224,30 @@ def test_what_cannot_be_seen_is_refused(sentence):
 @needs_extra
 def test_what_cannot_be_seen_beside_what_can_is_warned_of():
     assert "'music'" in check_prompt(encoder(), "xylophone music")
+
+
+CANNOT_BE_SEEN = """
+    bureaucracy, hypothesis, sincerity, gratitude, punctuation, curiosity, loneliness, integrity, nationality,
+    copyright, deadline, paradox, hospitality, etiquette, subtraction, eloquence, obedience, syntax, arrogance,
+    forecast, bankruptcy, diplomacy, stubbornness, probation, humility, heredity, testimony, prejudice, consequence,
+    allegation, bargaining, sovereignty, punctuality, compromise, hindsight, empathy, ideology, vocation"""
+CAN_BE_SEEN = """
+    sunflowers, dandelions, rattan, corduroy, turtle, shell, peas, lichen, chestnuts, kiwi fruit, oak leaves, mushrooms,
+    lizard skin, giraffe spots, walnut shell, cow, raccoon, dolphin, coral, beetle"""
+
+
+@needs_extra
+def test_what_was_never_read_is_taken_if_it_can_be_seen_and_refused_if_not(training):
+    """Neither list was seen in training; at least four fifths of each, asked for before they were tried."""
+    from things import UNSEEN
+
+    read = set(load_knowledge().names)
+    unseen, seen = ([" ".join(it.split()) for it in text.split(",")] for text in (CANNOT_BE_SEEN, CAN_BE_SEEN))
+    assert not set(unseen) & set(UNSEEN) and not set(seen) & read
+    assert {"zebra", "moss"} <= read, "these are the names that were read"
+    for words, right in ((unseen, False), (seen, True)):
+        chances = [it.confidence for it in encoder().understood(words)]
+        assert sum((chance >= KNOWN) == right for chance in chances) >= 0.8 * len(words), list(zip(words, chances))
 
 
 # --- what guides, what chooses, what judges
