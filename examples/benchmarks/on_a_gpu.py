@@ -27,6 +27,7 @@ GPU_TESTS = [
         "scene/test_rasterize_gpu.py",
         "guidance",
         "editors/test_schedulers_on_gpu.py",
+        "live/test_session_on_gpu.py",
         "plugin/test_on_gpu.py",
     )
 ]

@@ -25,12 +25,16 @@ from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 from fasttext2style.toy.scene import toy_scene
 
+MODEL = "ViT-B-32"
+CAMERAS = 64
+"""At least so many, each of which is looked at once before the clock starts."""
+
 
 def encoder(device: str) -> OpenClipEncoder:
     import open_clip
 
-    model = open_clip.create_model("ViT-B-32", pretrained=None, device=device)
-    return OpenClipEncoder(model, open_clip.get_tokenizer("ViT-B-32"), "ViT-B-32 (random weights)")
+    model = open_clip.create_model(MODEL, pretrained=None, device=device)
+    return OpenClipEncoder(model, open_clip.get_tokenizer(MODEL), f"{MODEL} (random weights)")
 
 
 def scene(gaussians: int, device: str) -> tuple[Gaussians, Selection]:
@@ -80,7 +84,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("paper_table2.json"))
     options = parser.parse_args()
     whole, selection = scene(options.gaussians, device)
-    cameras = toy_scene(train_views=max(64, options.batch)).train_cameras.to(device)
+    cameras = toy_scene(train_views=max(CAMERAS, options.batch)).train_cameras.to(device)
     clip = encoder(device)
     common = (whole, selection, cameras, clip, options.views)
     one_by_one = seconds(*common, 1, True, device)

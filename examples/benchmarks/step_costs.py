@@ -35,6 +35,7 @@ from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 from fasttext2style.toy.scene import toy_scene
 
 WIDTH, HEIGHT, BATCH = 1600, 1066, 4
+BOX = (300, 100, 1300, 1000)
 WARM_UP, COUNTED, TIMED = 3, 5, 30
 
 
@@ -121,14 +122,15 @@ def main() -> None:
     capture = Capture(large, torch.zeros(BATCH, HEIGHT, WIDTH, 3, dtype=torch.uint8), torch.zeros(3, device=device))
     subject = GaussianSubject(edit, capture, MODES["restyle"], LossConfig())
     views = torch.arange(BATCH)
-    boxes = torch.tensor([[300, 100, 1300, 1000]]).repeat(BATCH, 1)
-    target = torch.rand(BATCH, 900, 1000, 3, device=device)
+    x0, y0, x1, y1 = BOX
+    boxes = torch.tensor([BOX]).repeat(BATCH, 1)
+    target = torch.rand(BATCH, y1 - y0, x1 - x0, 3, device=device)
 
     def towards_pictures() -> tuple[dict[str, Tensor], dict]:
         images, info = subject.render_boxes(views, boxes)
         return {"pictures": (images - target).abs().mean()} | subject.losses(), info
 
-    rows[f"rounds, {BATCH} boxes of 1000x900"] = measured(towards_pictures, edit)
+    rows[f"rounds, {BATCH} boxes of {x1 - x0}x{y1 - y0}"] = measured(towards_pictures, edit)
 
     name = torch.cuda.get_device_name()
     print(f"{name}, {options.gaussians:,} Gaussians, object {options.object:,}")

@@ -55,6 +55,10 @@ class LocalEditConfig:
             raise ValueError(f"native_size is 0 (pictures as they are) or more, got {self.native_size}")
 
 
+class TooLittleMemory(ValueError, torch.OutOfMemoryError):
+    """Not even one view fits; a worker that had room for one before may be replaced."""
+
+
 class LocalEditor:
     """An editor around another: the inner one sees crops of the object, the outer one keeps all pixels of mask 0."""
 
@@ -160,7 +164,7 @@ class LocalEditor:
         torch.cuda.empty_cache()
         views, height, width = batch.images.shape[:3]
         if self._batch_size == 1 or views <= keys + 1:
-            raise ValueError(
+            raise TooLittleMemory(
                 f"The GPU's memory does not suffice for {views} view(s) of {width} x {height} pixels in {self.name}. "
                 "Load the editor in fp16 or with offload, give it a smaller native_size or fewer key_views, or put it "
                 "on another device."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import torch
+
 from fasttext2style.workers.pieces import Failed, OnStep, Tool
 
 logger = logging.getLogger(__name__)
@@ -50,4 +52,7 @@ def do_or_say_why(tool: Tool, request: Any, on_step: OnStep | None) -> Any:
     except Exception as error:
         logger.debug("%s failed", type(tool).__name__, exc_info=True)
         words = " ".join(str(error).split())
-        return Failed(words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}")
+        reason = words if isinstance(error, ValueError) else f"{type(error).__name__}: {words}"
+        # torch has a class of its own for a GPU's memory, and none for that of the CPU.
+        lacks_memory = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in words
+        return Failed(reason, lacks_memory)

@@ -54,6 +54,7 @@ class Failed:
 
     reason: str
     """In words, in one line."""
+    out_of_memory: bool = False
 
 
 @dataclass

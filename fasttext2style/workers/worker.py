@@ -42,6 +42,7 @@ class Worker:
     def __init__(self, threads: int) -> None:
         self._threads, self._device = threads, ""
         self._tool: Tool | None = None
+        self._is_fresh = True
         self._steps = (0, 0, 1)
         self._stopped = -1
 
@@ -56,7 +57,12 @@ class Worker:
         return Loaded(self._tool.about)
 
     def do(self, number: int, packed: Packed, rows: list[int]) -> Any:
-        """The answer, or `Failed`; `number` counts pieces, so that one can be named by `stop` and `steps`."""
+        """The answer, or `Failed`; `number` counts pieces, so that one can be named by `stop` and `steps`.
+
+        Raises:
+            torch.OutOfMemoryError: after pieces that had enough memory. Whoever takes the worker's place begins with
+                all of it; a worker that never had enough stays, for the next one would not either.
+        """
         assert self._tool is not None, "nothing is begun before load() has answered"
         # Each thread has a number of its own, and this is not the one that loaded torch.
         torch.set_num_threads(self._threads)
@@ -73,6 +79,9 @@ class Worker:
         if isinstance(outcome, Failed) and self._device == "cuda":
             # After some errors a process can use its GPU no more: then this raises, and the worker is replaced.
             torch.cuda.synchronize()
+        if isinstance(outcome, Failed) and outcome.out_of_memory and not self._is_fresh:
+            raise torch.OutOfMemoryError(outcome.reason)
+        self._is_fresh = self._is_fresh and isinstance(outcome, Failed)
         return outcome
 
     def steps(self) -> tuple[int, int, int]:

@@ -188,8 +188,9 @@ def test_batches_are_never_cut_below_the_key_views_and_one_more():
 
 
 def test_no_memory_for_one_view_is_an_error_in_words():
-    with pytest.raises(ValueError, match=r"does not suffice for 1 view\(s\) of 72 x 56 pixels in painter"):
+    with pytest.raises(ValueError, match=r"does not suffice for 1 view\(s\) of 72 x 56 pixels in painter") as told:
         LocalEditor(Hungry(most=0)).edit(EditRequest(scene(), "x"))
+    assert isinstance(told.value, torch.OutOfMemoryError), "workers are told by its class"
 
 
 def test_progress_runs_from_batch_to_batch():

@@ -159,13 +159,21 @@ class Noisy(Painter):
 
 
 class Mortal(Noisy):
-    """Kills its own process when it is asked for view 5 the first time, and for view 8 each time."""
+    """Ends when it is asked for view 5 the first time, and for view 8 each time: by "SIGKILL", as when the operating
+    system runs out of memory, or of a GPU's "memory"."""
 
     name = "mortal"
 
+    def __init__(self, device: torch.device | str = "cpu", folder: str = "", of: str = "SIGKILL") -> None:
+        super().__init__(device, folder)
+        self.of = of
+
     def edit(self, request: EditRequest, on_step=None) -> EditResult:
-        killed = self.folder / "killed"
-        if 8 in request.view_ids or (5 in request.view_ids and not killed.exists()):
-            killed.touch()
+        killed, shows_5 = self.folder / "killed", 5 in request.view_ids
+        if 8 in request.view_ids or (shows_5 and not killed.exists()):
+            if shows_5:
+                killed.touch()
+            if self.of == "memory":
+                raise torch.OutOfMemoryError("CUDA out of memory")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().edit(request, on_step)
