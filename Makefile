@@ -32,17 +32,20 @@ lint: $(VENV)/.installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-test: lint
+test: $(VENV)/.installed
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	    echo "Left out: tests in a browser (apt-get install chromium)"
 	@$(BIN)/python -c 'import open3d, pymeshlab' 2>/dev/null || \
 	    echo "Left out: tests of ns-export, for open3d cannot be loaded (apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6)"
 	# In the order of the folders: the browser's comes first, which has the longest file. A third of the time is spent
-	# waiting (for a browser, for processes that are killed): three lanes and the pretended GPU keep two cores busy.
-	@mkdir -p build; nice $(MAKE) --no-print-directory pretend-cuda > build/pretend_cuda.txt 2>&1 & gpu=$$!; \
+	# waiting (for a browser, for processes that are killed): three lanes, and lint and the pretended GPU beside them, keep
+	# two cores busy. What lint finds is said at once.
+	@mkdir -p build; \
+	{ nice $(MAKE) --no-print-directory lint > build/lint.txt 2>&1; lint=$$?; cat build/lint.txt; \
+	  nice $(MAKE) --no-print-directory pretend-cuda > build/pretend_cuda.txt 2>&1; exit $$((lint + $$?)); } & beside=$$!; \
 	echo $(BIN)/pytest $(TESTS); \
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS); tests=$$?; \
-	wait $$gpu; gpu=$$?; cat build/pretend_cuda.txt; exit $$((tests + gpu))
+	wait $$beside; beside=$$?; cat build/pretend_cuda.txt; exit $$((tests + beside))
 	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
 	    echo $(BIN)/pytest -m gpu; $(BIN)/pytest -m gpu; \
 	else echo "Left out: tests on a GPU, there is none here"; fi

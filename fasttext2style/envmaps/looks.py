@@ -58,7 +58,7 @@ def all_looks() -> tuple[Look, ...]:
     """Painted ones, and of each tag of the packaged table that is no word of theirs."""
     painted = {word for look in PAINTED.values() for word in look.words}
     text = (files("fasttext2style.envmaps") / "places.json").read_text(encoding="utf-8")
-    places = [Look(*map(tuple, colours), (tag,)) for tag, colours in json.loads(text).items() if tag not in painted]
+    places = [_look(colours, (tag,)) for tag, colours in json.loads(text).items() if tag not in painted]
     return (*PAINTED.values(), *places)
 
 
@@ -98,9 +98,13 @@ def look_for(prompt: str, encoder: TextImageEncoder) -> Look | None:
     colours = torch.tensor([look[:3] for look in looks]).clamp_min(_DARKEST).log()
     mixed = torch.einsum("l,lpc->pc", shares / shares.sum(), colours).exp()
     mixed *= min(1.0, _WHITEST / float(mixed.max()))
-    zenith, horizon, ground = (tuple(colour) for colour in mixed.tolist())
     order = best.argsort(descending=True)[:3].tolist()
-    return Look(zenith, horizon, ground, tuple(looks[index].words[0] for index in order if shares[index] > 0.05))
+    return _look(mixed.tolist(), tuple(looks[index].words[0] for index in order if shares[index] > 0.05))
+
+
+def _look(colours: list[list[float]], words: tuple[str, ...]) -> Look:
+    zenith, horizon, ground = ((red, green, blue) for red, green, blue in colours)
+    return Look(zenith, horizon, ground, words)
 
 
 def layout(look: Look, rows: int) -> Float[Tensor, "rows 1 3"]:
