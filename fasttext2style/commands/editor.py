@@ -91,7 +91,9 @@ class Train(OnData):
         self.training.check()
         Reward(self.training.reward)
         training = self.training
-        policy = policy_of(self.editor, self.editor_settings, training.sampling, training.rank, training.seed)
+        policy = policy_of(
+            self.editor, self.editor_settings, training.sampling, training.rank, training.seed, training.lora_on
+        )
         cases = self.cases(policy.native_size, self.at_most)
         output = self.output or self.default_output("editor_training")
         tune(policy, cases, training, output, self.loaded_encoder(), self.resume)

@@ -8,25 +8,49 @@ from typing import TypeVar
 
 import torch
 
+from fasttext2style.editors.diffusion.processes import Processes
+
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 
 class Batches:
-    """How many samples are computed at once; halved, and kept so, when memory runs out."""
+    """How many samples are computed at once; halved, and kept so, when memory runs out. Processes share them."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, processes: Processes | None = None) -> None:
         if size < 1:
             raise ValueError(f"At least 1 sample is computed at once, got batch {size}")
-        self.size = size
+        self.size, self.processes = size, processes
 
     def each(self, rows: Sequence[int], work: Callable[[list[int]], Result]) -> list[Result]:
-        """`work` of all rows, some at a time, in order.
+        """`work` of all rows, some at a time, in order; of several processes each does its share, and has all results.
 
         Raises:
             ValueError: not even one sample fits into the memory.
         """
+        if self.processes is None:
+            return self._each(rows, work)
+        return self.processes.gathered(self._each(self.processes.share(rows), work))
+
+    def step(self, optimizer: torch.optim.Optimizer, gradient_norm: float) -> float:
+        """One step of the optimizer by what all processes found; returns the gradient's norm before it is scaled down.
+
+        Raises:
+            ValueError: gradients that are no numbers; the weights are as they were.
+        """
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        if self.processes is not None:
+            self.processes.add_up(parameters)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, gradient_norm)
+        if not bool(norm.isfinite()):
+            raise ValueError(
+                "The gradient is NaN or infinite: training diverged. Take a smaller learning rate, or --dtype fp32."
+            )
+        optimizer.step()
+        return float(norm)
+
+    def _each(self, rows: Sequence[int], work: Callable[[list[int]], Result]) -> list[Result]:
         results, done = [], 0
         while done < len(rows):
             some = list(rows[done : done + self.size])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.cases import EditCases
-from fasttext2style.editor_training.learning import Judge, add_gradients, clipped_step
+from fasttext2style.editor_training.learning import Judge, add_gradients
 from fasttext2style.editor_training.policy import EditorPolicy, Rollouts, derived_seed
 from fasttext2style.editor_training.settings import LearningConfig
 
@@ -50,7 +50,7 @@ class DraftLearner:
             ):
                 for name, value in parts.items():
                     facts["parts"][name] = facts["parts"].get(name, 0.0) + value * share / len(chunks)
-            facts["gradient_norm"] += float(clipped_step(self.optimizer, self.config.gradient_norm)) / len(chunks)
+            facts["gradient_norm"] += self.batches.step(self.optimizer, self.config.gradient_norm) / len(chunks)
         facts["reward"] = sum(self.judge.reward.weights[name] * value for name, value in facts["parts"].items())
         return facts
 

@@ -1,4 +1,4 @@
-"""What all ways of learning have in common: settings, a judge, sampling in batches, one step of the optimizer."""
+"""What all ways of learning have in common: settings, a judge, sampling in batches, gradients."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ class Judge:
         return self.reward.asks_for("attention")
 
     def parts(self, cases: EditCases, edited: Tensor, attention: Tensor | None) -> dict[str, Tensor]:
-        return self.reward.parts(
-            Edits(cases.images, edited, cases.masks, cases.captions, attention, self.encoder, self.tau)
-        )
+        return self.reward.parts(self.edits(cases, edited, attention))
+
+    def edits(self, cases: EditCases, edited: Tensor, attention: Tensor | None) -> Edits:
+        return Edits(cases.images, edited, cases.masks, cases.captions, attention, self.encoder, self.tau)
 
 
 def sampled_edits(
@@ -80,6 +81,7 @@ def sampled_edits(
         steps=lots[0].steps,
         attention=torch.cat(attention) if attention else None,
     )
+    # By every process of all samples: then a reward that is no number stops all of them.
     with torch.no_grad():
         return rollouts, judge.parts(cases, rollouts.edited, rollouts.attention)
 
@@ -88,19 +90,3 @@ def add_gradients(parameters: Sequence[torch.nn.Parameter], gradients: Sequence[
     """To those that are there."""
     for parameter, gradient in zip(parameters, gradients):
         parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-
-
-def clipped_step(optimizer: torch.optim.Optimizer, gradient_norm: float) -> Tensor:
-    """Scale the gradients down, step, and return their norm before.
-
-    Raises:
-        ValueError: gradients that are no numbers; the weights are as they were.
-    """
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, gradient_norm)
-    if not bool(norm.isfinite()):
-        raise ValueError(
-            "The gradient is NaN or infinite: training diverged. Take a smaller learning rate, or --dtype fp32."
-        )
-    optimizer.step()
-    return norm

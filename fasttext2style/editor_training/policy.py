@@ -55,7 +55,7 @@ class Rollouts:
     edited: Float[Tensor, "samples height width 3"]
     states: Float[Tensor, "samples steps channels h w"]
     actions: Float[Tensor, "samples steps channels h w"]
-    log_probs: Float[Tensor, "samples steps"]
+    log_probs: Float[Tensor, "samples steps h w"]
     steps: tuple[int, ...]
     """Their places in the scheduler's timesteps."""
     attention: Float[Tensor, "samples h w"] | None
@@ -185,7 +185,7 @@ class EditorPolicy:
             self.editor.decode(latents, height, width).to(cases.images),
             torch.stack(states, 1) if states else none,
             torch.stack(actions, 1) if actions else none,
-            torch.stack(log_probs, 1) if log_probs else none[..., 0, 0, 0],
+            torch.stack(log_probs, 1) if log_probs else none[:, :, 0],
             tuple(kept),
             None if maps is None else maps.mean(*latents.shape[2:]),
         )

@@ -7,20 +7,24 @@ use the reward where the advantage belongs (equation 9). Read here as DDPO, its 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 LARGEST_ADVANTAGE = 5.0
 """DDPO. A group of equals with one outlier would else move the policy by that one alone."""
 
+REACH = 3
+"""Side of the square of latents around a place that it is judged by."""
+
 
 def clipped_surrogate(
-    log_probs: Float[Tensor, " samples"],
-    old_log_probs: Float[Tensor, " samples"],
-    advantages: Float[Tensor, " samples"],
+    log_probs: Float[Tensor, "*actions"],
+    old_log_probs: Float[Tensor, "*actions"],
+    advantages: Float[Tensor, "*actions"],
     clip: float,
-) -> Float[Tensor, " samples"]:
-    """What is minimised, per sample: -min(ratio * A, clip(ratio, 1 - clip, 1 + clip) * A) (PPO, equation 7).
+) -> Float[Tensor, "*actions"]:
+    """What is minimised, per sample or place: -min(ratio * A, clip(ratio, 1 - clip, 1 + clip) * A) (PPO, equation 7).
 
     The sign is minus, for the paper minimises by gradient descent (equation 11) what it wants to be large (equation 8).
     By hand: ratio 1.2, clip 0.1: -1.1 for advantage 1, and 1.2 for advantage -1.
@@ -41,6 +45,24 @@ def group_advantages(
     spread = centred.square().mean(dim=1, keepdim=True).sqrt()
     tells = spread > max(least_spread, 1e-8)
     return torch.where(tells, centred / spread.clamp_min(1e-8), 0.0).clamp(-LARGEST_ADVANTAGE, LARGEST_ADVANTAGE)
+
+
+def place_advantages(
+    rewards: Float[Tensor, "groups samples h w"], least_spread: float = 0.0
+) -> Float[Tensor, "groups samples h w"]:
+    """How much better a sample is than its group at and around each place, in deviations of the group.
+
+    A step's density is a product over places, and a change of a pixel is a matter of the latents around it: what
+    happens elsewhere is noise to them. So each place is judged by its surroundings (`REACH`), as PixelRL does (Furuta
+    et al. 2019, reward map convolution), and the gradient has less variance; what a place does to others far away is
+    not seen. With one place it is `group_advantages`.
+    """
+    around = F.avg_pool2d(rewards.flatten(0, 1)[:, None], REACH, 1, REACH // 2, count_include_pad=False)
+    centred = around.view_as(rewards) - around.view_as(rewards).mean(dim=1, keepdim=True)
+    spread = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    places = rewards[0, 0].numel()
+    tells = spread * places > max(least_spread, 1e-8)
+    return torch.where(tells, centred / spread.clamp_min(1e-12), 0.0).clamp(-LARGEST_ADVANTAGE, LARGEST_ADVANTAGE)
 
 
 class PromptStatistics:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.cases import EditCases
-from fasttext2style.editor_training.learning import Judge, add_gradients, clipped_step, sampled_edits
+from fasttext2style.editor_training.learning import Judge, add_gradients, sampled_edits
 from fasttext2style.editor_training.policy import Conditions, EditorPolicy, Rollouts, derived_seed
-from fasttext2style.editor_training.ppo import PromptStatistics, clipped_surrogate, group_advantages
+from fasttext2style.editor_training.ppo import PromptStatistics, clipped_surrogate, group_advantages, place_advantages
 from fasttext2style.editor_training.settings import LearningConfig
 from fasttext2style.editor_training.transitions import divergence, log_prob
 from fasttext2style.editors.diffusion.lora import without_lora
@@ -33,13 +33,17 @@ class PpoLearner:
     seed: int
     statistics: PromptStatistics = field(default_factory=PromptStatistics)
 
+    def __post_init__(self) -> None:
+        if self.config.credit == "place":
+            self.judge.reward.check_places()
+
     def epoch(self, number: int) -> dict[str, Any]:
         sampled, rows = self._draw(number)
         seeds = [derived_seed(self.seed, number, place) for place in range(len(sampled))]
         groups = [derived_seed(self.seed, number, row) for row in rows]
         rollouts, parts = sampled_edits(self.policy, sampled, self.judge, seeds, groups, self.batches)
         rewards = self.judge.reward.total(parts)
-        advantages = self._advantages(rewards, sampled)
+        advantages = self._advantages(rewards, sampled, rollouts)
         learnt = self._learn(self.policy.conditions(sampled), rollouts, advantages, number)
         by_group = rewards.view(-1, self.config.samples)
         return {
@@ -64,15 +68,23 @@ class PpoLearner:
             rows += [int(torch.randperm(len(self.cases), generator=generator)[within])] * self.config.samples
         return self.cases.select(rows), rows
 
-    def _advantages(self, rewards: Float[Tensor, " samples"], cases: EditCases) -> Float[Tensor, " samples"]:
+    def _advantages(
+        self, rewards: Float[Tensor, " samples"], cases: EditCases, rollouts: Rollouts
+    ) -> Float[Tensor, "samples ..."]:
+        """One per sample, or one per sample and place."""
+        samples, least = self.config.samples, self.config.least_spread
+        if self.config.credit == "place":
+            edits = self.judge.edits(cases, rollouts.edited, None)
+            places = self.judge.reward.by_place(edits, *rollouts.states.shape[-2:])
+            return place_advantages(places.unflatten(0, (-1, samples)), least).flatten(0, 1)
         if self.config.advantages == "prompt":
             return self.statistics.advantages(rewards, list(cases.instructions))
-        return group_advantages(rewards.view(-1, self.config.samples), self.config.least_spread).flatten()
+        return group_advantages(rewards.view(-1, samples), least).flatten()
 
     def _learn(
-        self, conditions: Conditions, rollouts: Rollouts, advantages: Float[Tensor, " samples"], number: int
+        self, conditions: Conditions, rollouts: Rollouts, advantages: Float[Tensor, "samples ..."], number: int
     ) -> dict[str, Any]:
-        telling = advantages.nonzero()[:, 0]
+        telling = advantages.view(len(advantages), -1).any(1).nonzero()[:, 0]
         facts = {"samples_used": len(telling), "kl": 0.0, "gradient_norm": 0.0, "clipped": 0.0}
         if not len(telling):
             return facts
@@ -94,7 +106,7 @@ class PpoLearner:
                 ):
                     facts["kl"] += moved
                     facts["clipped"] += clipped
-                facts["gradient_norm"] += float(clipped_step(self.optimizer, self.config.gradient_norm))
+                facts["gradient_norm"] += self.batches.step(self.optimizer, self.config.gradient_norm)
                 updates += 1
         return facts | {name: facts[name] / updates for name in ("kl", "clipped", "gradient_norm")}
 
@@ -104,7 +116,7 @@ class PpoLearner:
         total: int,
         conditions: Conditions,
         rollouts: Rollouts,
-        advantages: Float[Tensor, " samples"],
+        advantages: Float[Tensor, "samples ..."],
     ) -> tuple[float, float]:
         """Add the gradient of some of `total` samples; returns their shares of the mean divergence and clipping."""
         told, parameters = conditions.select(some), self.policy.parameters
@@ -113,8 +125,14 @@ class PpoLearner:
         for place, index in enumerate(rollouts.steps):
             states, actions = rollouts.states[some, place], rollouts.actions[some, place]
             step, old = self.policy.step(told, states, index), rollouts.log_probs[some, place]
-            log_probs = log_prob(actions, step)
-            loss = clipped_surrogate(log_probs, old, advantages[some].to(old), self.config.clip)
+            log_probs, clip = log_prob(actions, step), self.config.clip
+            if advantages.ndim > 1:
+                # The mean over so many places wanders less than one of them, by the root of their number.
+                clip *= old[0].numel() ** 0.5
+            else:
+                log_probs, old = log_probs.mean((1, 2)), old.mean((1, 2))
+            surrogate = clipped_surrogate(log_probs, old, advantages[some].to(old), clip)
+            loss = surrogate.view(len(some), -1).mean(1)
             if self.config.kl_weight:
                 with torch.no_grad(), without_lora(self.policy.unet):
                     reference = self.policy.step(told, states, index)
@@ -123,8 +141,8 @@ class PpoLearner:
             found = torch.autograd.grad(loss.sum() * share, parameters)
             gradients = [gradient + more for gradient, more in zip(gradients, found)]
             ratio = (log_probs.detach() - old).exp()
-            moved += float((old - log_probs.detach()).sum()) * share
-            clipped += float(((ratio - 1).abs() > self.config.clip).sum()) * share
+            moved += float((old - log_probs.detach()).view(len(some), -1).mean(1).sum()) * share
+            clipped += float(((ratio - 1).abs() > clip).view(len(some), -1).float().mean(1).sum()) * share
         # At the end, so that a batch that runs out of memory on the way has added nothing.
         add_gradients(parameters, gradients)
         return moved, clipped

@@ -98,6 +98,13 @@ DIFFERENTIABLE = frozenset({"mae", "outside", "inside", "text"})
 """To the edited pixels. `mae` is so beyond its gate."""
 
 
+BY_PIXEL: dict[str, Callable[[Edits], Float[Tensor, "samples height width"]]] = {
+    "outside": lambda edits: 1 - edits.masks[..., 0],
+    "inside": lambda edits: edits.masks[..., 0],
+}
+"""Rewards that are means of the change of single pixels, with the weights of that mean."""
+
+
 class Reward:
     """A weighted sum of rewards: "attention=1 mae=-1", or your own: "my_module:function=0.5".
 
@@ -142,6 +149,24 @@ class Reward:
     def total(self, parts: dict[str, Float[Tensor, " samples"]]) -> Float[Tensor, " samples"]:
         """The weighted sum."""
         return torch.stack([self.weights[name] * values.float() for name, values in parts.items()]).sum(0)
+
+    def by_place(self, edits: Edits, height: int, width: int) -> Float[Tensor, "samples h w"]:
+        """What each place of [height, width] latents adds to the total: over all places it sums up to it."""
+        total = torch.zeros_like(edits.images[..., 0])
+        for name, weight in self.weights.items():
+            weights = BY_PIXEL[name](edits)
+            whole = weights.flatten(1).sum(1).clamp_min(1e-8)[:, None, None]
+            total += weight * _difference(edits) * weights / whole
+        share = total[0].numel() / (height * width)
+        return F.interpolate(total[:, None], (height, width), mode="area")[:, 0] * share
+
+    def check_places(self) -> None:
+        """Raises ValueError for a reward that no single place has."""
+        if others := [name for name in self.weights if name not in BY_PIXEL]:
+            raise ValueError(
+                f"Credit by place needs rewards that are means over pixels ({', '.join(BY_PIXEL)}), and "
+                f"{', '.join(others)} is none: take --credit sample."
+            )
 
     def asks_for(self, name: str) -> bool:
         """Whether this reward is among the terms; one of somebody's own may want anything."""

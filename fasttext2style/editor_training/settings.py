@@ -70,6 +70,9 @@ class LearningConfig:
     advantages: Literal["group", "prompt"] = "group"
     """Against what a reward is good. "group": the other samples of the same picture and instruction (GRPO). "prompt":
     the last rewards of the same instruction on any picture (DDPO, and the paper)."""
+    credit: Literal["sample", "place"] = "sample"
+    """Who is made likelier by a reward. "sample": the whole edit (DDPO, and the paper). "place": each place of it, by
+    what became of its surroundings; for the rewards outside and inside, against the group."""
     least_spread: float = 0.0
     """Groups whose rewards spread no more than this are left out."""
     kl_weight: float = 0.0
@@ -84,6 +87,8 @@ class LearningConfig:
                 raise ValueError(f"learning.{name} is 1 or more, got {getattr(self, name)}")
         if self.samples < 2:
             raise ValueError(f"Samples are compared with each other: learning.samples is 2 or more, got {self.samples}")
+        if self.credit == "place" and self.advantages != "group":
+            raise ValueError("Places are compared within a group: with learning.credit place take advantages group.")
         for name in ("clip", "gradient_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"learning.{name} is above 0, got {getattr(self, name)}")
@@ -107,6 +112,8 @@ class TrainingConfig:
     """Of the reward mae: mean absolute error up to which it takes no notice."""
     rank: int = 8
     """Of the LoRA."""
+    lora_on: Literal["attention", "all"] = "attention"
+    """Layers that the LoRA changes. "attention": the paper. "all": the convolutions, too."""
     batch: int = 16
     """Samples computed at once; halved when a GPU's memory does not suffice."""
     measure_every: int = 5

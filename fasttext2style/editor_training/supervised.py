@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.cases import EditCases
-from fasttext2style.editor_training.learning import add_gradients, clipped_step
+from fasttext2style.editor_training.learning import add_gradients
 from fasttext2style.editor_training.policy import Conditions, EditorPolicy, derived_seed
 from fasttext2style.editor_training.settings import LearningConfig
 
@@ -51,7 +51,7 @@ class SupervisedLearner:
                 partial(self._accumulate, total=len(places), rows=rows, number=number),
             )
             loss += sum(losses) / len(chunks)
-            norm += float(clipped_step(self.optimizer, self.config.gradient_norm)) / len(chunks)
+            norm += self.batches.step(self.optimizer, self.config.gradient_norm) / len(chunks)
         return {"reward": -loss, "parts": {"denoising": loss}, "gradient_norm": norm}
 
     def state(self) -> dict[str, Any]:

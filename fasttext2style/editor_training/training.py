@@ -28,6 +28,7 @@ from fasttext2style.editor_training.rewards import Reward
 from fasttext2style.editor_training.settings import TrainingConfig
 from fasttext2style.editor_training.supervised import SupervisedLearner
 from fasttext2style.editors.diffusion.lora import load_lora_state, lora_state, save_lora
+from fasttext2style.editors.diffusion.processes import Processes
 from fasttext2style.evaluation.report import write_report
 from fasttext2style.evaluation.timing import peak_memory_gib
 from fasttext2style.guidance.encoder import TextImageEncoder
@@ -54,6 +55,7 @@ class EditorTraining:
         config: how.
         folder: where everything is kept.
         encoder: of the reward text, and of what is measured.
+        processes: that share the work, each with its own of these; the first writes the files.
 
     Raises:
         ValueError: settings that contradict each other or the cases.
@@ -67,6 +69,7 @@ class EditorTraining:
         config: TrainingConfig,
         folder: Path,
         encoder: TextImageEncoder | None = None,
+        processes: Processes | None = None,
     ) -> None:
         config.check()
         reward = Reward(config.reward)
@@ -74,7 +77,7 @@ class EditorTraining:
             raise ValueError("The reward text needs an encoder, and none is loaded.")
         self.policy, self.cases, self.held_out, self.config, self.folder = policy, cases, held_out, config, folder
         self.judge, self.encoder = Judge(reward, encoder, config.tau), encoder
-        self.batches = Batches(config.batch)
+        self.writes, self.batches = processes is None or processes.is_first, Batches(config.batch, processes)
         if config.checkpointing:
             policy.unet.enable_gradient_checkpointing()
         rate = config.learning.learning_rate or (1e-3 if policy.name == "tiny" else 2e-4)
@@ -175,13 +178,15 @@ class EditorTraining:
             record["held_out"], rollouts = self.measure()
         record["peak_memory_gib"] = peak_memory_gib()
         history = [*self.history, record]
-        save_lora(self.lora, self.policy.editor.pipeline)
-        self._write_checkpoint(history)
+        if self.writes:
+            save_lora(self.lora, self.policy.editor.pipeline)
+            self._write_checkpoint(history)
         self.history = history
-        write_report(
-            self.folder / "training.json",
-            {"editor": self.policy.name, "settings": json.loads(self._settings()), "epochs": self.history},
-        )
+        if self.writes:
+            write_report(
+                self.folder / "training.json",
+                {"editor": self.policy.name, "settings": json.loads(self._settings()), "epochs": self.history},
+            )
         if on_epoch is not None:
             on_epoch(record, rollouts)
 

@@ -50,15 +50,16 @@ def check_density(scheduler: str) -> str:
     return scheduler
 
 
-def log_prob(latents: Latents, step: Transition) -> Float[Tensor, " samples"]:
-    """Logarithm of the density, as its mean over a sample's latents and not the sum.
+def log_prob(latents: Latents, step: Transition) -> Float[Tensor, "samples h w"]:
+    """Logarithm of the density at each place of the latents, as its mean over channels and not the sum.
 
-    DDPO's convention: its range of clipping (1e-4) means something only for the mean. Exactly at the mean with
-    deviation 1 it is -log(2 pi) / 2 = -0.919.
+    The mean over all places is DDPO's convention: its range of clipping (1e-4) means something only for the mean.
+    Places are independent, so that each has a density of its own. Exactly at the mean with deviation 1 it is
+    -log(2 pi) / 2 = -0.919.
     """
     deviation = latents.new_tensor(step.deviation)
     squared = ((latents - step.mean) / deviation).square()
-    return (-squared / 2 - deviation.log() - 0.5 * torch.log(torch.tensor(2 * torch.pi))).flatten(1).mean(1)
+    return (-squared / 2 - deviation.log() - 0.5 * torch.log(torch.tensor(2 * torch.pi))).mean(1)
 
 
 def divergence(one: Transition, other: Transition) -> Float[Tensor, " samples"]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
-from typing import Any
-
-import torch
+from typing import Any, Literal
 
 from fasttext2style.editor_training.cases import EditCases, split_cases
 from fasttext2style.editor_training.evaluation import (
@@ -23,6 +22,8 @@ from fasttext2style.editor_training.policy import EditorPolicy, Rollouts
 from fasttext2style.editor_training.settings import SamplingConfig, ToyConfig, TrainingConfig
 from fasttext2style.editor_training.toy_cases import toy_cases
 from fasttext2style.editor_training.training import EditorTraining
+from fasttext2style.editors.diffusion.lora import ATTENTION, CONVOLUTIONS
+from fasttext2style.editors.diffusion.processes import Processes
 from fasttext2style.editors.load import load_editor
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.guidance.encoder import TextImageEncoder
@@ -52,11 +53,17 @@ def cases_of_data(data: str, toy: ToyConfig, side: int, at_most: int = 0) -> Edi
 
 
 def policy_of(
-    editor: str, settings: Mapping[str, Any], sampling: SamplingConfig, rank: int = 0, seed: int = 0
+    editor: str,
+    settings: Mapping[str, Any],
+    sampling: SamplingConfig,
+    rank: int = 0,
+    seed: int = 0,
+    lora_on: Literal["attention", "all"] = "attention",
 ) -> EditorPolicy:
-    """An editor by name, on the GPU if there is one."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return EditorPolicy(load_editor(editor, device, **settings), sampling, rank, seed)
+    """An editor by name, on this process's GPU if there is one."""
+    device = Processes().device
+    targets = ATTENTION if lora_on == "attention" else (*ATTENTION, *CONVOLUTIONS)
+    return EditorPolicy(load_editor(editor, device, **settings), sampling, rank, seed, targets)
 
 
 def tune(
@@ -73,19 +80,24 @@ def tune(
         ValueError: settings, cases or a reward that cannot be learned from; a folder that holds another training.
     """
     trained_on, held_out = split_cases(cases, config.held_out)
-    with WriteLock(output):
-        training = EditorTraining(policy, trained_on, held_out, config, output, encoder)
+    processes = Processes()
+    with WriteLock(output) if processes.is_first else nullcontext():
+        training = EditorTraining(policy, trained_on, held_out, config, output, encoder, processes)
         if resumes:
             training.resume()
         elif training.checkpoint.exists():
             raise ValueError(
                 f"{output} holds a training already: go on with it (--resume True), or name another --output."
             )
-        _say_plan(training)
         try:
+            if not training.writes:
+                training.run()
+                return training.lora
+            _say_plan(training)
             _run(training)
         except KeyboardInterrupt:
-            _say_kept(training, "Interrupted")
+            if training.writes:
+                _say_kept(training, "Interrupted")
             raise SystemExit(130) from None
         except (ValueError, OSError) as error:
             if not training.history:

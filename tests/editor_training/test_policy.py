@@ -53,7 +53,7 @@ def test_the_ratio_of_probabilities_is_1_before_anything_was_learned(scheduler):
     policy, cases = moved(random_policy(scheduler=scheduler)), some_cases()
     rollouts, conditions = policy.rollouts(cases, SEEDS), policy.conditions(cases)
     # The last of 3 steps draws no noise, but for DDIM on a schedule that ends at the first of 1,000 noise levels.
-    assert rollouts.log_probs.shape == (3, 3 if scheduler == "DDIMScheduler" else 2)
+    assert rollouts.log_probs.shape == (3, 3 if scheduler == "DDIMScheduler" else 2, 8, 8)
     with torch.no_grad():
         for place, index in enumerate(rollouts.steps):
             step = policy.step(conditions, rollouts.states[:, place], index)

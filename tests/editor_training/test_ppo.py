@@ -12,6 +12,7 @@ from fasttext2style.editor_training.ppo import (
     PromptStatistics,
     clipped_surrogate,
     group_advantages,
+    place_advantages,
 )
 
 CLIP = 0.1
@@ -50,6 +51,25 @@ def test_groups_of_almost_equal_rewards_are_left_out():
     assert torch.equal(advantages[:2], torch.zeros(2, 3))
     assert advantages[2].abs().max() > 1
     assert group_advantages(rewards)[1].abs().max() > 1, "without a bound small differences count"
+
+
+def test_places_are_compared_with_the_same_place_and_with_one_place_all_is_as_before():
+    rewards = torch.rand(2, 5)
+    torch.testing.assert_close(place_advantages(rewards[..., None, None])[..., 0, 0], group_advantages(rewards))
+
+
+def test_what_happens_far_away_is_not_a_places_merit():
+    """One sample is better at one corner: it is praised there and around, the others are blamed there, elsewhere 0."""
+    rewards = torch.full((1, 4, 6, 6), 0.5)
+    rewards[0, 1, 0, 0] = 1.0
+    found = place_advantages(rewards)[0]
+    near = torch.zeros(6, 6, dtype=torch.bool)
+    near[:2, :2] = True
+    assert (found[1][near] > 0).all() and (found[[0, 2, 3]][:, near] < 0).all()
+    assert torch.equal(found[:, ~near], torch.zeros(4, 32))
+    # 4 rewards of a corner, 6 of an edge, 9 inside: the mean of fewer moves more.
+    assert found[1, 0, 0] > found[1, 0, 1] > found[1, 1, 1]
+    assert torch.equal(place_advantages(rewards, least_spread=10.0), torch.zeros_like(rewards))
 
 
 def test_one_outlier_does_not_rule():

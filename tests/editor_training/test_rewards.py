@@ -27,6 +27,15 @@ def test_changes_inside_and_outside_are_told_apart():
     torch.testing.assert_close(mae(found), torch.full((2,), 0.15))
 
 
+def test_what_places_add_sums_up_to_the_reward_and_lies_where_the_change_is():
+    found, reward = edits(inside_by=0.3, outside_by=-0.1), Reward(("outside=-2", "inside=0.5"))
+    places = reward.by_place(found, 4, 4)
+    torch.testing.assert_close(places.sum((1, 2)), reward.total(reward.parts(found)))
+    # The middle 2 x 2 are the mask: each a quarter of 0.5 * 0.3; the 12 others share -2 * 0.1.
+    torch.testing.assert_close(places[:, 1:3, 1:3], torch.full((2, 2, 2), 0.0375))
+    torch.testing.assert_close(places[:, 0], torch.full((2, 4), -0.2 / 12))
+
+
 def test_a_soft_edge_belongs_to_both_sides_by_its_share():
     found = edits()
     masks = torch.full_like(found.masks, 0.25)

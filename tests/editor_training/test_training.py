@@ -86,6 +86,29 @@ def test_the_gradient_by_samples_points_where_the_rewards_own_gradient_points():
     assert torch.cosine_similarity(by_samples, own, dim=0) > 0.3
 
 
+def test_credit_by_place_points_better_where_the_rewards_own_gradient_points():
+    """Of the same samples: less of what other places did is in it."""
+    policy, case = quick_policy(), some_cases(1)
+    judge, samples = Judge(Reward(("outside=-1",))), 24
+    optimizer, batches = torch.optim.SGD(policy.parameters), Batches(samples)
+    sampled = case.select([0] * samples)
+    rollouts, parts = sampled_edits(policy, sampled, judge, list(range(samples)), None, batches)
+
+    def gradient(learner, *arguments) -> torch.Tensor:
+        optimizer.zero_grad()
+        learner._accumulate(list(range(samples)), samples, *arguments)
+        return torch.cat([parameter.grad.flatten() for parameter in policy.parameters])
+
+    exact = DraftLearner(policy, case, judge, LearningConfig(draft_steps=9), optimizer, batches, 0)
+    own, cosines = gradient(exact, torch.zeros(samples, dtype=torch.long), 0), {}
+    for credit in ("sample", "place"):
+        learner = PpoLearner(policy, case, judge, LearningConfig(credit=credit, samples=samples), optimizer, batches, 0)
+        advantages = learner._advantages(judge.reward.total(parts), sampled, rollouts)
+        found = gradient(learner, policy.conditions(sampled), rollouts, advantages)
+        cosines[credit] = float(torch.cosine_similarity(found, own, dim=0))
+    assert cosines["place"] > max(cosines["sample"], 0.3), cosines
+
+
 def test_only_the_lora_learns(tmp_path):
     trained = training(tmp_path, settings(epochs=1))
     frozen = {name: value.clone() for name, value in trained.policy.unet.state_dict().items() if "lora" not in name}
@@ -310,6 +333,8 @@ def test_another_training_is_not_resumed(tmp_path):
         ({"method": "draft", "reward": ("attention=1",)}, "gradient of the reward"),
         ({"held_out": 0.9}, "held_out is a share"),
         ({"tau": -1.0}, "tau is 0 or more"),
+        ({"reward": ("outside=-1", RED), "learning": {"credit": "place"}}, "means over pixels .*redness is none"),
+        ({"learning": {"credit": "place", "advantages": "prompt"}}, "take advantages group"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_at_once(tmp_path, changes, message):

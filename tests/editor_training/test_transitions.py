@@ -69,10 +69,12 @@ def test_ddim_without_noise_on_the_way_is_the_schedulers_own_step():
 
 
 def test_the_log_probability_is_that_of_torch_distributions():
-    """As the mean over latents, DDPO's convention."""
+    """Of each place, as the mean over its channels; and of the whole as the mean over latents, DDPO's convention."""
     mean, latents = torch.randn(2, *LATENTS, dtype=torch.float64)
+    found = log_prob(latents, Transition(mean, 0.37))
+    torch.testing.assert_close(found, Normal(mean, 0.37).log_prob(latents).mean(1))
     reference = Independent(Normal(mean, 0.37), 3).log_prob(latents) / mean[0].numel()
-    torch.testing.assert_close(log_prob(latents, Transition(mean, 0.37)), reference)
+    torch.testing.assert_close(found.mean((1, 2)), reference)
 
 
 def test_the_divergence_is_that_of_torch_distributions():

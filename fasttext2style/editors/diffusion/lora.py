@@ -20,6 +20,7 @@ from fasttext2style.scene.files.atomic import atomic_write, temporary_beside
 NAME = "tuned"
 """Of the adapter, inside the network."""
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+CONVOLUTIONS = ("conv_in", "conv1", "conv2", "conv_out", "proj_in", "proj_out")
 
 
 def add_lora(unet: Any, rank: int, seed: int, targets: tuple[str, ...] = ATTENTION) -> list[nn.Parameter]:
