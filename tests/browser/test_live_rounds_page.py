@@ -19,7 +19,7 @@ def test_a_round_turns_the_bear_red_and_undo_takes_it_back(page, live_run):
     original = page.settled()
     page.click_scene(*BEAR)
     page.wait_for_text("Selected: the grey thing and its base.", 60)
-    selected = page.settled()
+    selected = page.differs(original, 1.0)
     page.press("Next round")
     page.wait_for_text("There is no instruction", 60)
     page.type("Sentence", "make it red")
@@ -27,7 +27,7 @@ def test_a_round_turns_the_bear_red_and_undo_takes_it_back(page, live_run):
     page.wait_for_text("Round: make it red", 60)
     page.keep("rounds_1_editing")
     page.wait_for_text("Round 1 done: make it red", 120)
-    red = page.settled()
+    red = page.differs(selected, 1.0)
     page.keep("rounds_2_done")
     strong = abs(red - original).mean(axis=2) > 30
     gained = (red - original)[strong].mean(axis=0)
