@@ -11,7 +11,7 @@ import viser
 from fasttext2style.live import jobs
 from fasttext2style.live.action import Action, Order
 from fasttext2style.live.asked_color import plain_color
-from fasttext2style.live.objects import RestoreSelected
+from fasttext2style.live.objects import RestoreSelected, selected_object
 from fasttext2style.live.paint import Paint
 from fasttext2style.live.pointing import Click, ClickAgain, ClickMeansOther, Combine, Draw
 from fasttext2style.live.session import Job
@@ -330,9 +330,11 @@ class EditTab:
         self.session.submit(job(Order(self.prompt.value, self.quality.value, speed, form, paints)))
 
     def mark(self) -> None:
-        """Mark the object, if that is wanted; tinted, too, while one selects: elsewhere it would hide the colours."""
+        """Mark the object, if that is wanted; tinted, too, while one selects what was not edited yet: elsewhere
+        it would hide the colours that were asked for."""
         scene = self.session.scene
         history = scene.history
         selecting = not history.applied or history.step(history.applied[-1].id).kind == "selection"
         changing = self.session.status.steps.total > 0 or scene.unsettled is not None
-        self.view.mark(self.highlight.value, selecting and not changing)
+        tinted = selecting and not changing and selected_object(scene) is None
+        self.view.mark(self.highlight.value, tinted)

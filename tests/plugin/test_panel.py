@@ -37,6 +37,7 @@ from fasttext2style.live.session import Job, LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle
 from fasttext2style.live.style_picture import RemovePicture, UploadPicture
 from fasttext2style.live.surroundings import SetSky
+from fasttext2style.plugin.host.outputs import TINT
 from fasttext2style.plugin.viewer.run_live import open_session
 from fasttext2style.plugin.viewer.viewer import LiveViewer
 from fasttext2style.scene.files.ply import write_ply
@@ -497,6 +498,20 @@ def _in_row(tab: Tab, name: str, label: str) -> dict:
 
 def _has_row(tab: Tab, name: str) -> bool:
     return any("<img" in text and name in html.unescape(text) for text in list(tab.texts.values()))
+
+
+def test_what_was_edited_is_outlined_when_it_is_selected_again_and_what_was_not_is_tinted(live):
+    """A tint would hide the colours that were asked for."""
+    session, history = live.session, live.session.scene.history
+    try:
+        assert session.do(jobs.SelectEverything()), session.status.message
+        live.tab.until(lambda: live.shown._tint == TINT, "a tint", 10)
+        for job in (Paint("blue"), jobs.SelectNothing(), jobs.SelectEverything()):
+            assert session.do(job), session.status.message
+        live.tab.until(lambda: live.shown._tint == 0.0, "an outline alone", 10)
+    finally:
+        while history.can_undo:
+            session.scene.move(history.undo)
 
 
 def test_each_edit_has_a_strength_and_a_bin_of_its_own(edited):
