@@ -115,11 +115,16 @@ def layout(look: Look, rows: int) -> Float[Tensor, "rows 1 3"]:
     return torch.lerp(sky, ground, (0.5 - 6 * up).clamp(0, 1))
 
 
+def shade_of(panorama: Float[Tensor, "*pixels 3"]) -> Float[Tensor, "*pixels 1"]:
+    """A quarter of light and dark, as factors; 1 for middle grey."""
+    return (luminance(panorama)[..., None].clamp(0.01, 4) / MIDDLE_GREY) ** 0.25
+
+
 def seen_in(panorama: Float[Tensor, "rows width 3"], look: Look) -> Float[Tensor, "rows width 3"]:
     """A panorama, exposed to middle grey, with sky, horizon and ground in the colours of a look: linear, below white.
 
     Light and dark of what stands there stay as a quarter of themselves, as factors of the odds to white.
     """
-    shade = (luminance(panorama)[..., None].clamp(0.01, 4) / MIDDLE_GREY) ** 0.25
+    shade = shade_of(panorama)
     colours = layout(look, len(panorama)).to(panorama)
     return colours * shade / (1 - colours + colours * shade)

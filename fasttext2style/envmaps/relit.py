@@ -11,8 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.envmaps.folder import Captioned
-from fasttext2style.envmaps.looks import Look, layout
-from fasttext2style.envmaps.tones import luminance
+from fasttext2style.envmaps.looks import Look, layout, shade_of
 
 SHARE = 0.75
 LIGHT_CATEGORIES = frozenset(
@@ -24,8 +23,7 @@ LIGHT_CATEGORIES = frozenset(
 def relit(panoramas: Float[Tensor, "panoramas rows width 3"], look: Look) -> Float[Tensor, "panoramas rows width 3"]:
     """In the light of a look; light and dark of what stands there stay as a quarter of themselves."""
     colours = layout(look, panoramas.shape[1])
-    shaded = colours * (luminance(panoramas)[..., None].clamp(0.01, 4) / 0.18) ** 0.25
-    return torch.lerp(panoramas.clamp_max(4) * colours / colours.mean(), shaded, SHARE)
+    return torch.lerp(panoramas.clamp_max(4) * colours / colours.mean(), colours * shade_of(panoramas), SHARE)
 
 
 def said_of_relit(one: Captioned, look: Look) -> list[str]:
