@@ -490,14 +490,17 @@ def edited(live) -> Live:
 
 def _in_row(tab: Tab, name: str, label: str) -> dict:
     """An element that stands below the name of an edit."""
-    titles = {id_: tab._by_id[id_]["order"] for id_, text in tab.texts.items() if name in html.unescape(text)}
-    (order,) = {order for order in titles.values() if -10.0 < order < 0.0}
+    (order,) = {tab._by_id[id_]["order"] for id_, text in tab.texts.items() if _is_row(text, name)}
     (found,) = [it for it in tab._by_id.values() if it.get("label") == label and order <= it["order"] < order + 1e-6]
     return found
 
 
 def _has_row(tab: Tab, name: str) -> bool:
-    return any("<img" in text and name in html.unescape(text) for text in list(tab.texts.values()))
+    return any(_is_row(text, name) for text in list(tab.texts.values()))
+
+
+def _is_row(text: str, name: str) -> bool:
+    return "<img" in text and name in html.unescape(text)
 
 
 def test_what_was_edited_is_outlined_when_it_is_selected_again_and_what_was_not_is_tinted(live):
@@ -506,7 +509,7 @@ def test_what_was_edited_is_outlined_when_it_is_selected_again_and_what_was_not_
     try:
         assert session.do(jobs.SelectEverything()), session.status.message
         live.tab.until(lambda: live.shown._tint == TINT, "a tint", 10)
-        for job in (Paint("blue"), jobs.SelectNothing(), jobs.SelectEverything()):
+        for job in (ApplyGrade(Grade(brightness=0.5)), jobs.SelectNothing(), jobs.SelectEverything()):
             assert session.do(job), session.status.message
         live.tab.until(lambda: live.shown._tint == 0.0, "an outline alone", 10)
     finally:
