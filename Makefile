@@ -38,11 +38,10 @@ test: $(VENV)/.installed
 	@$(BIN)/python -c 'import open3d, pymeshlab' 2>/dev/null || \
 	    echo "Left out: tests of ns-export, for open3d cannot be loaded (apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6)"
 	# In the order of the folders: the browser's comes first, which has the longest file. A third of the time is spent
-	# waiting (for a browser, for processes that are killed): three lanes, and lint and the pretended GPU beside them, keep
-	# two cores busy. What lint finds is said at once.
+	# waiting (for a browser, for processes that are killed): three lanes, and the pretended GPU beside them, keep two
+	# cores busy.
 	@mkdir -p build; \
-	{ nice $(MAKE) --no-print-directory lint > build/lint.txt 2>&1; lint=$$?; cat build/lint.txt; \
-	  nice $(MAKE) --no-print-directory pretend-cuda > build/pretend_cuda.txt 2>&1; exit $$((lint + $$?)); } & beside=$$!; \
+	nice $(MAKE) --no-print-directory pretend-cuda > build/pretend_cuda.txt 2>&1 & beside=$$!; \
 	echo $(BIN)/pytest $(TESTS); \
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS); tests=$$?; \
 	wait $$beside; beside=$$?; cat build/pretend_cuda.txt; exit $$((tests + beside))

@@ -18,7 +18,8 @@ import tyro
 
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.folder import open_folder, split
-from fasttext2style.envmaps.inversion import PanoramaEdit, seam_ratio
+from fasttext2style.envmaps.inversion import PanoramaEdit
+from fasttext2style.envmaps.seam import seam_ratio
 from fasttext2style.envmaps.tones import to_display
 from fasttext2style.envmaps.vae_training import read_all
 from fasttext2style.evaluation.report import labelled_rows, write_png

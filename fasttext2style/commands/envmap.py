@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -16,6 +17,9 @@ from fasttext2style.commands.shared import RunPath
 from fasttext2style.terminal.console import say
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fasttext2style.history.delta import Delta
     from fasttext2style.history.history import History
     from fasttext2style.history.state import SceneState
     from fasttext2style.plugin.runs.run import Run
@@ -40,6 +44,9 @@ class Set:
     """Stops by which it is brighter: each doubles."""
     repair: bool = False
     """Take negative radiance and what is no number for 0, infinite radiance for 65504, instead of refusing the file."""
+    harmonise: Literal["", "object", "scene"] = ""
+    """Tint the object, or the whole scene, by the new light over the old one, in the same step. Colours alone: no
+    shadow and no highlight moves. Where nothing was around the scene, nobody knows its light: an even one is taken."""
 
     def run(self) -> None:
         from fasttext2style.envmaps.formats import read_head
@@ -57,13 +64,28 @@ class Set:
     def _set(self, run: Run, history: History, state: SceneState) -> SceneState:
         from fasttext2style.envmaps.around import set_environment, set_sky, where_seen
 
+        tint = partial(self._tint, run, history, state) if self.harmonise else None
         if self.file is None:
-            set_sky(history, self.sky, self.yaw, self.exposure)
+            step = set_sky(history, self.sky, self.yaw, self.exposure, tint)
         else:
-            set_environment(history, self.file, self.yaw, self.exposure, self.repair)
+            step = set_environment(history, self.file, self.yaw, self.exposure, self.repair, tint)
+        if tint is not None:
+            state = history.delta(step.id).moved(state, 0.0, 1.0)
         what = self.sky if self.file is None else self.file.name
         self._where_seen = f"Around the scene: {what}. {where_seen(state.gaussians(), run.cameras())}"
         return state
+
+    def _tint(self, run: Run, history: History, state: SceneState, panorama: Tensor) -> Delta:
+        from fasttext2style.envmaps.around import environment_of
+        from fasttext2style.envmaps.harmony import harmonised
+        from fasttext2style.history.delta import Delta
+
+        weights = state.selection if self.harmonise == "object" else state.selection.new_ones(len(state))
+        if not bool((weights > 0).any()):
+            raise ValueError("--harmonise object: nothing is selected in this run. Select it first, or take scene")
+        old = environment_of(history, run.model.background_color)
+        columns = harmonised(state.gaussians(), weights, run.cameras(), panorama, old)
+        return Delta.of_rows(state.ids, {name: state.columns[name] for name in columns}, columns)
 
 
 @dataclass

@@ -25,6 +25,11 @@ def settings_of(config_class: type[Config], settings: Mapping[str, Any]) -> Conf
     return config_class(**values)
 
 
+def values_of(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Settings as a command line gives them: truth values, numbers and text."""
+    return {name: _value(text) for name, text in texts.items()}
+
+
 def check_names(owner: str, settings: Mapping[str, Any], known: Collection[str], of_all: Collection[str]) -> None:
     """Refuse settings that `owner` does not have.
 
@@ -57,3 +62,15 @@ def _in_words(hint: Any) -> str:
         return " or ".join(dict.fromkeys(_in_words(choice) for choice in get_args(hint)))
     words = {int: "a whole number", float: "a number", bool: "True or False", str: "text", type(None): "None"}
     return words.get(hint, "a tuple")
+
+
+def _value(text: str) -> Any:
+    """A setting from the command line: a truth value, a number, or text."""
+    if text in ("True", "False", "None"):
+        return {"True": True, "False": False, "None": None}[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -6,7 +6,7 @@ reckoned from the steps that are in force then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from fasttext2style.scene.cameras import Cameras, evenly_spread
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
 
+Tint = Callable[[Tensor], Delta]
+"""What the light of a panorama [height, width, 3] makes of the Gaussians."""
 ROWS = 1024
 """Of the panorama that a step keeps, unless the file has fewer: 25 MB."""
 EXPOSURE_LIMIT = 20.0
@@ -43,8 +45,12 @@ def set_environment(
     yaw_degrees: float | int = 0.0,
     exposure_stops: float | int = 0.0,
     repair: bool = False,
+    tint: Tint | None = None,
 ) -> Step:
     """Put the panorama of a file around a scene, turned and exposed, as a step of its history.
+
+    Args:
+        tint: what its light makes of the Gaussians, in the same step.
 
     Raises:
         ValueError: no such panorama (see `read_panorama`), settings that are no angle or exposure, or the step cannot
@@ -53,20 +59,28 @@ def set_environment(
     _check_turn(yaw_degrees, exposure_stops)
     panorama = exposed(turned(read_panorama(file, at_most=ROWS, repair=repair), yaw_degrees), exposure_stops)
     settings = {"file": str(file), "yaw": float(yaw_degrees), "exposure": float(exposure_stops)}
-    return keep_environment(history, panorama, file.name, settings)
+    return keep_environment(history, panorama, file.name, settings, tint and tint(panorama))
 
 
-def set_sky(history: History, name: str, yaw_degrees: float | int = 0.0, exposure_stops: float | int = 0.0) -> Step:
+def set_sky(
+    history: History,
+    name: str,
+    yaw_degrees: float | int = 0.0,
+    exposure_stops: float | int = 0.0,
+    tint: Tint | None = None,
+) -> Step:
     """Put one of `envmaps.skies` around a scene, as a session does, turned and exposed; a step of its history.
+
+    Args:
+        tint: as of `set_environment`.
 
     Raises:
         ValueError: no such sky, settings that are no angle or exposure, or the step cannot be written.
     """
     _check_turn(yaw_degrees, exposure_stops)
     panorama = exposed(turned(sky(name), yaw_degrees), exposure_stops)
-    return keep_environment(
-        history, panorama, name, {"sky": name, "yaw": float(yaw_degrees), "exposure": float(exposure_stops)}
-    )
+    settings = {"sky": name, "yaw": float(yaw_degrees), "exposure": float(exposure_stops)}
+    return keep_environment(history, panorama, name, settings, tint and tint(panorama))
 
 
 def _check_turn(yaw_degrees: float | int, exposure_stops: float | int) -> None:
@@ -83,13 +97,13 @@ def keep_environment(
     panorama: Float[Tensor, "height width 3"],
     what: str,
     about: Mapping[str, Any],
-    hides: Delta | None = None,
+    beside: Delta | None = None,
     **facts: Any,
 ) -> Step:
     """Record that a panorama is around the scene from now on.
 
     Args:
-        hides: takes out of sight, in the same step, what covers it.
+        beside: what becomes of the Gaussians in the same step: what covers it is taken out of sight, or all are tinted.
         what: for its name: "surroundings: WHAT".
         about: what `surroundings_of` says of it.
         facts: as `History.record` takes them.
@@ -101,7 +115,7 @@ def keep_environment(
     delta = Delta.of_environment(panorama)
     thumbnail = (to_display(resized(panorama.cpu(), 48)) * 255).round().byte().numpy()
     return history.record(
-        delta if hides is None else replace(hides, environment=delta.environment),
+        delta if beside is None else replace(beside, environment=delta.environment),
         f"surroundings: {what}",
         settings=settings,
         thumbnail=thumbnail,

@@ -11,6 +11,35 @@ Variables = Literal["pyramid", "pixels", "fc", "mulogvar", "spatial"]
 
 
 @dataclass(frozen=True)
+class ViewEditSettings:
+    """How an image editor edits a panorama: in views that overlap."""
+
+    passes: int = 2
+    """Of an editor: how often all views are edited. From the second time on each begins with what its neighbours became
+    and agrees with them better."""
+    noise: tuple[float, float] = (0.7, 0.98)
+    """Of an editor: from which noise level it starts, as a share of the schedule; 1 forgets the picture."""
+    later_noise: tuple[float, float] = (0.3, 0.5)
+    """Of an editor: the same from the second time on."""
+    denoising: int = 20
+    """Of an editor: denoising steps."""
+    guidance: float = 7.5
+    """Of an editor: how strongly to follow the text."""
+    image_guidance: float = 1.5
+    """Of an editor: how strongly to keep to the picture."""
+
+    def check(self) -> ViewEditSettings:
+        """Itself.
+
+        Raises:
+            ValueError: no pass; the rest is checked with the editor's requests.
+        """
+        if self.passes < 1:
+            raise ValueError(f"--passes should be 1 or more, got {self.passes}")
+        return self
+
+
+@dataclass(frozen=True)
 class EditSettings:
     """What is optimised, how long, and what holds it."""
 

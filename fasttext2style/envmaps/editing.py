@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.envmaps.around import environment_of, keep_environment
-from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.files import checked_bands, read_panorama, write_bands
 from fasttext2style.envmaps.formats import SUFFIXES, read_head
-from fasttext2style.envmaps.inversion import PanoramaEdit, Seam, working_rows
+from fasttext2style.envmaps.light_edit import LightEdit
 from fasttext2style.envmaps.resize import resized
+from fasttext2style.envmaps.seam import Seam
 from fasttext2style.envmaps.tones import to_display
 from fasttext2style.evaluation.report import labelled_rows, write_png
-from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.history.history import History
 from fasttext2style.history.steps import Step
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.terminal.progress import PhaseProgress
 
+Begin = Callable[[Tensor], LightEdit]
+"""Begins an edit of a panorama [height, width, 3]."""
 _SHOWN_ROWS = 192
 _PICTURES_BETWEEN = 3
 _MANY_ROWS = 2048
@@ -35,10 +35,10 @@ _MANY_ROWS = 2048
 class Way:
     """The picture of an edit: the panorama at first, on the way, and at the end; written anew as it grows."""
 
-    def __init__(self, path: Path, edit: PanoramaEdit) -> None:
+    def __init__(self, path: Path, edit: LightEdit) -> None:
         self.path, self.edit = path, edit
         self._rows: dict[str, Tensor] = {}
-        steps = edit.settings.steps
+        steps = edit.steps
         self._at = {round(steps * part / (_PICTURES_BETWEEN + 1)) for part in range(1, _PICTURES_BETWEEN + 1)}
         self.add("before")
 
@@ -56,34 +56,35 @@ class Way:
             raise ValueError(f"{self.path} could not be written ({error.strerror or error})") from error
 
     def step_done(self) -> None:
-        if self.edit.steps_done in self._at and self.edit.steps_done < self.edit.settings.steps:
-            self.add(f"after {self.edit.steps_done} of {self.edit.settings.steps} steps")
+        if self.edit.steps_done in self._at and self.edit.steps_done < self.edit.steps:
+            self.add(f"after {self.edit.steps_done} of {self.edit.steps} steps")
 
 
 def edit_file(
     source: Path,
     output: Path,
-    prompt: str,
-    encoder: TextImageEncoder,
-    settings: EditSettings,
+    begin: Begin,
+    rows: int,
     strength: float = 1.0,
     repair: bool = False,
 ) -> None:
     """Edit the panorama of a file, write another one of its size, and a picture of the way beside it.
 
-    It is worked on at the encoder's size, and lit and written in bands: it may be larger than memory.
+    It is lit and written in bands: it may be larger than memory.
+
+    Args:
+        rows: at most so many of it are read for the edit.
 
     Raises:
-        ValueError: no panorama, a prompt that says nothing to the encoder, settings out of range, or something that
-            cannot be written; `output` is then what it was.
+        ValueError: no panorama, an edit that cannot begin or go on, or something that cannot be written; `output` is
+            then what it was.
     """
     check_strength(strength)
     head = read_head(source)
-    small = read_panorama(source, at_most=working_rows(encoder), repair=repair)
-    edit = PanoramaEdit(small, prompt, encoder, settings)
+    edit = begin(read_panorama(source, at_most=rows, repair=repair))
     way = Way(output.with_name(f"{output.stem}_steps.png"), edit)
     say(f"The way there, in pictures: {way.path}")
-    facts = run_edit(edit, way, strength)
+    metrics, _ = run_edit(edit, way, strength)
     before, after, parts = Seam(), Seam(), []
 
     def edited() -> Iterator[Tensor]:
@@ -101,7 +102,7 @@ def edit_file(
         write_bands(output, head.height, edited())
     except OSError as error:
         raise ValueError(f"{output} could not be written ({error})") from error
-    say(facts["said"])
+    say(edit.summary(metrics))
     say(f"{reduce(add, parts)}.")
     seams = f"{before.ratio:.2f} before, {after.ratio:.2f} after"
     say(f"Step across the border over the mean step between columns: {seams}.")
@@ -111,9 +112,7 @@ def edit_file(
 def edit_surroundings(
     history: History,
     color: Float[Tensor, "3"],
-    prompt: str,
-    encoder: TextImageEncoder,
-    settings: EditSettings,
+    begin: Begin,
     strength: float = 1.0,
 ) -> Step:
     """Edit what is around a scene, as a step of its history.
@@ -122,16 +121,15 @@ def edit_surroundings(
         color: of the scene's background, as for `environment_of`.
 
     Raises:
-        ValueError: nothing is around it, a prompt that says nothing to the encoder, settings out of range, or the step
-            cannot be written.
+        ValueError: nothing is around it, an edit that cannot begin or go on, or the step cannot be written.
     """
     check_strength(strength)
-    edit = PanoramaEdit(present(history, color), prompt, encoder, settings)
-    facts = run_edit(edit, None, strength)
+    edit = begin(present(history, color))
+    metrics, seconds = run_edit(edit, None, strength)
     panorama = present(history, color)
     light = edit.apply(panorama, strength)
-    step = record_edit(history, edit, panorama, facts["metrics"], facts["seconds"], strength)
-    say(facts["said"])
+    step = record_edit(history, edit, panorama, metrics, seconds, strength)
+    say(edit.summary(metrics))
     say(f"{light}.")
     return step
 
@@ -150,7 +148,7 @@ def present(history: History, color: Float[Tensor, "3"]) -> Float[Tensor, "heigh
 
 def record_edit(
     history: History,
-    edit: PanoramaEdit,
+    edit: LightEdit,
     panorama: Float[Tensor, "height width 3"],
     metrics: Mapping[str, float],
     seconds: float,
@@ -161,8 +159,10 @@ def record_edit(
     Raises:
         ValueError: it changed nothing, or cannot be written.
     """
-    about = {"edit": edit.prompt, "strength": strength, "encoder": edit.encoder.name}
-    how = {"steps": edit.steps_done, "loss": edit.settings.loss, "variables": edit.settings.variables}
+    how = edit.provenance()
+    seed = how.pop("seed")
+    by = {name: how.pop(name) for name in ("encoder", "editor") if name in how}
+    about = {"edit": edit.prompt, "strength": strength, **by}
     return keep_environment(
         history,
         panorama,
@@ -170,34 +170,29 @@ def record_edit(
         about,
         prompt=edit.prompt,
         settings=how,
-        seed=edit.settings.seed,
+        seed=seed,
         seconds=round(seconds, 2),
         metrics=metrics,
     )
 
 
-def run_edit(edit: PanoramaEdit, way: Way | None, strength: float) -> dict[str, Any]:
-    """All steps of an edit on the terminal, and what came of it.
+def run_edit(edit: LightEdit, way: Way | None, strength: float) -> tuple[dict[str, float], float]:
+    """All steps of an edit on the terminal; returns what came of it, and how many seconds it took.
 
     Raises:
-        ValueError: the loss is no longer finite, or the picture cannot be written.
+        ValueError: it cannot go on, or the picture cannot be written.
     """
     if edit.warning:
         warn(edit.warning)
     started = time.monotonic()
-    with PhaseProgress("Editing", edit.settings.steps) as progress:
-        for number in range(edit.settings.steps):
+    with PhaseProgress("Editing", edit.steps) as progress:
+        for number in range(edit.steps):
             progress.update(number, edit.step())
             if way is not None:
                 way.step_done()
     if way is not None:
         way.add("after", strength)
-    metrics = {"similarity_before": edit.similarity(0.0), "similarity_after": edit.similarity(strength)}
-    said = (
-        f"Similarity to {edit.prompt}, by {edit.encoder.name}, which was optimised: "
-        f"{metrics['similarity_before']:.3f} before, {metrics['similarity_after']:.3f} after."
-    )
-    return {"metrics": metrics, "said": said, "seconds": time.monotonic() - started}
+    return edit.metrics(strength), time.monotonic() - started
 
 
 def check_output(output: Path) -> None:

@@ -21,8 +21,9 @@ from torch import Tensor
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.evaluation_settings import VARIANTS, EvaluationSettings
 from fasttext2style.envmaps.folder import Split
-from fasttext2style.envmaps.inversion import PanoramaEdit, check_words, random_look, seam_ratio
+from fasttext2style.envmaps.inversion import PanoramaEdit, check_words, random_look
 from fasttext2style.envmaps.resize import resized
+from fasttext2style.envmaps.seam import seam_ratio
 from fasttext2style.envmaps.sphere import solid_angles
 from fasttext2style.envmaps.tones import to_display
 from fasttext2style.envmaps.vae_training import read_all

@@ -9,8 +9,8 @@ middle grey.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.envmaps.edit_settings import EditSettings
-from fasttext2style.envmaps.gains import DARKEST, light, lit, mean_square, total_variation
+from fasttext2style.envmaps.gains import DARKEST, lit, mean_square, total_variation
+from fasttext2style.envmaps.light_edit import LightEdit
 from fasttext2style.envmaps.looks import Look, look_for, seen_in
 from fasttext2style.envmaps.resize import resized
-from fasttext2style.envmaps.sphere import crops, solid_angles
-from fasttext2style.envmaps.tones import exposed, luminance, middle_exposure, to_display
+from fasttext2style.envmaps.sphere import crops
+from fasttext2style.envmaps.tones import exposed, to_display
 from fasttext2style.envmaps.variables import variables_of
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.prompts import check_prompt, embed_prompt
@@ -41,32 +42,8 @@ _LARGE = 8
 """Rows of what is compared with the look of a place."""
 
 
-@dataclass(frozen=True)
-class Light:
-    """Light from all sides, luminance times solid angle, before and after."""
-
-    before: float
-    after: float
-    lamps_before: float
-    """Of what a screen shows as white: suns and lamps."""
-    lamps_after: float
-    """Of the same pixels."""
-
-    def __add__(self, other: Light) -> Light:
-        """Of two parts of a panorama."""
-        parts = ((getattr(one, field.name) for field in fields(Light)) for one in (self, other))
-        return Light(*map(sum, zip(*parts)))
-
-    def __str__(self) -> str:
-        whole = f"Light from all sides: {self.before:.4g} before, {self.after:.4g} after"
-        if self.lamps_before == 0:
-            return f"{whole}; nothing was brighter than white"
-        kept = self.lamps_after / self.lamps_before
-        return f"{whole}; of what is brighter than white, suns and lamps, {kept:.1%} stayed"
-
-
-class PanoramaEdit:
-    """One edit while it is made: `step` as often as the settings say, `apply` it to the panorama.
+class PanoramaEdit(LightEdit):
+    """An edit by an encoder: `step` as often as the settings say, `apply` it to the panorama.
 
     Args:
         panorama: the source; it is only read.
@@ -86,18 +63,16 @@ class PanoramaEdit:
         exposure_stops: float | None = None,
         rows: int | None = None,
     ) -> None:
-        self.settings, self.encoder, self.prompt = settings.check(), encoder, prompt
+        self.settings, self.encoder = settings.check(), encoder
         self._losses = load_text_losses(settings.loss)
-        self.warning = check_words(encoder, prompt, settings)
+        warning = check_words(encoder, prompt, settings)
         texts = embed_prompt(encoder, prompt, settings.negatives, seed=settings.seed)
-        self.device = texts.embeddings.device
         self._texts = texts.embeddings
         self._source_text = encoder.embed_texts([settings.source_text])[0]
-        self.rows = rows or working_rows(encoder)
-        # Smaller panoramas are worked on at this size, too: crops of them would have no pixels.
-        self._source = resized(panorama, self.rows).to(self.device, torch.float32)
-        self.exposure_stops = middle_exposure(self._source) if exposure_stops is None else float(exposure_stops)
-        self._source_seen = to_display(self._source, self.exposure_stops)
+        super().__init__(
+            panorama, prompt, rows or working_rows(encoder), settings.steps, exposure_stops, self._texts.device
+        )
+        self.warning = warning
         self.look = look_for(prompt, encoder) if settings.look else None
         """What the sentence speaks of, if it speaks of a place that is known."""
         if self.look is not None:
@@ -105,7 +80,6 @@ class PanoramaEdit:
         self._variables = variables_of(settings, self._source, self.exposure_stops, self.device)
         self._optimizer = torch.optim.Adam(self._variables.groups)
         self._generator = torch.Generator().manual_seed(settings.seed)
-        self.steps_done = 0
 
     def step(self) -> float:
         """One step; returns the loss.
@@ -141,31 +115,8 @@ class PanoramaEdit:
         return float(loss.detach())
 
     @torch.no_grad()
-    def seen(self, strength: float = 1.0) -> Float[Tensor, "rows width 3"]:
-        """The panorama as the encoder sees it now: sRGB at the working size; at strength 0 as it was."""
-        stops = strength * self._variables.change().stops
-        return to_display(lit(self._source, stops, self.exposure_stops), self.exposure_stops).cpu()
-
-    @torch.no_grad()
-    def apply(
-        self,
-        panorama: Float[Tensor, "height width 3"],
-        strength: float = 1.0,
-        above: int = 0,
-        rows: int | None = None,
-    ) -> Light:
-        """Change the panorama, in place and at its own size, and say what became of its light.
-
-        Args:
-            strength: 0 changes no bit, 1 is the edit as it was made.
-            above, rows: as of `gains.light`.
-        """
-        angles = solid_angles(rows or len(panorama), panorama.shape[1])[above : above + len(panorama)]
-        is_lamp = luminance(panorama) > 2.0**-self.exposure_stops
-        before, lamps_before = _light_of(panorama, is_lamp, angles)
-        light(panorama, self._variables.change().stops.to(panorama), self.exposure_stops, strength, above, rows)
-        after, lamps_after = _light_of(panorama, is_lamp, angles)
-        return Light(before, after, lamps_before, lamps_after)
+    def stops(self) -> Float[Tensor, "rows width 3"]:
+        return self._variables.change().stops
 
     @torch.no_grad()
     def similarity(self, strength: float = 1.0) -> float:
@@ -174,6 +125,20 @@ class PanoramaEdit:
         look = random_look(_VIEWS_MEASURED, self.encoder.resolution, self.rows, generator)
         images = self.encoder.embed_images(look(self.seen(strength).to(self.device)))
         return float((images @ self._texts[0]).mean())
+
+    def metrics(self, strength: float = 1.0) -> dict[str, float]:
+        return {"similarity_before": self.similarity(0.0), "similarity_after": self.similarity(strength)}
+
+    def summary(self, metrics: Mapping[str, float]) -> str:
+        return (
+            f"Similarity to {self.prompt}, by {self.encoder.name}, which was optimised: "
+            f"{metrics['similarity_before']:.3f} before, {metrics['similarity_after']:.3f} after."
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        settings = self.settings
+        how = {"steps": self.steps_done, "loss": settings.loss, "variables": settings.variables}
+        return how | {"encoder": self.encoder.name, "seed": settings.seed}
 
 
 class _LookedFor:
@@ -244,35 +209,3 @@ def rate_factor(step: int, steps: int) -> float:
     rise = min(1.0, at / _RISE)
     fall = min(1.0, (1 - at) / _FALL)
     return rise * (0.5 - 0.5 * math.cos(math.pi * fall))
-
-
-def _light_of(panorama: Tensor, is_lamp: Tensor, angles: Tensor) -> tuple[float, float]:
-    """Luminance times solid angle, of all and of some pixels."""
-    shine = luminance(panorama).double()
-    return tuple(float(angles.to(shine) @ it.sum(dim=1)) for it in (shine, shine * is_lamp))  # pyright: ignore[reportReturnType]
-
-
-def seam_ratio(panorama: Float[Tensor, "height width channels"]) -> float:
-    """The mean step across the border of a panorama over the mean step between neighbours elsewhere; 1: no seam.
-
-    1, too, where nothing changes from column to column.
-    """
-    seam = Seam()
-    seam.add(panorama)
-    return seam.ratio
-
-
-class Seam:
-    """`seam_ratio` of a panorama that comes in bands of rows."""
-
-    def __init__(self) -> None:
-        self._across = self._elsewhere = 0.0
-
-    def add(self, rows: Float[Tensor, "rows width channels"]) -> None:
-        steps = (rows - rows.roll(1, dims=1)).abs().sum(dim=(0, 2), dtype=torch.float64)
-        self._across += float(steps[0])
-        self._elsewhere += float(steps[1:].mean())
-
-    @property
-    def ratio(self) -> float:
-        return 1.0 if self._elsewhere == 0 else self._across / self._elsewhere

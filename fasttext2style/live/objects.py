@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fasttext2style.envmaps.around import is_of_surroundings
 from fasttext2style.guidance.offline.sentences import WEARERS
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.state import SELECTION, SceneState
@@ -72,8 +73,8 @@ def objects_of(scene: LiveScene) -> list[SceneObject]:
     edits: dict[int, list[Step]] = {}
     hiding: dict[int, Step] = {}
     for step in scene.history.steps:
-        # What surrounds the scene is no object: a step that puts it there changes no Gaussian.
-        if step.kind != "edit" or step.settings.get(HIDES_FAR):
+        # What surrounds the scene is no object, nor what its light tints.
+        if step.kind != "edit" or step.settings.get(HIDES_FAR) or is_of_surroundings(step):
             continue
         if step.gaussians_changed and scene.history.is_done(step.id):
             hidden = _number(step, _HIDES)
@@ -219,11 +220,12 @@ class RestoreObject:
         scene.select(Selection(weights_of(scene, thing), thing.name), f"selecting {thing.name}")
         delta, then = _back_to_capture(scene, thing)
         if delta is None:
-            return f"{thing.name} has its original look."
+            return f"{thing.name} has its original look already."
         picture = portrait(then.gaussians(), scene.cameras)
         history.record(delta, _ORIGINAL_LOOK, settings={_OBJECT: thing.id}, thumbnail=picture)
         scene.move(lambda state: delta.moved(state, 0.0, 1.0))
-        return f"{thing.name} has its original look. Undo takes that back."
+        # Asked again: one that was called by a colour of its edits has lost it.
+        return f"{object_of(scene, thing.id).name} has its original look. Undo takes that back."
 
 
 @dataclass(frozen=True)

@@ -266,12 +266,10 @@ class EditSurroundings:
             if edit.steps_done == 0:
                 return "Stopped before the first step: nothing has changed."
             light = edit.apply(panorama)
-            metrics = {"similarity_before": edit.similarity(0.0), "similarity_after": edit.similarity()}
-            record_edit(scene.history, edit, panorama, metrics, time.monotonic() - started)
+            record_edit(scene.history, edit, panorama, edit.metrics(), time.monotonic() - started)
         finally:
             _show(scene)
-        steps = edit.settings.steps
-        ended = "Done" if edit.steps_done == steps else f"Stopped after {edit.steps_done} of {steps} steps"
+        ended = "Done" if edit.steps_done == edit.steps else f"Stopped after {edit.steps_done} of {edit.steps} steps"
         return (
             f"{ended}: {prompt}. {light}." + (f" {edit.warning}" if edit.warning else "") + _told_color(scene, prompt)
         )
@@ -280,14 +278,14 @@ class EditSurroundings:
     def _optimise(scene: LiveScene, edit: PanoramaEdit, small: Tensor, progress: Progress) -> None:
         """Until all steps are done, or somebody wants it to end."""
         shown = -math.inf
-        while edit.steps_done < edit.settings.steps and not progress.stopping:
+        while edit.steps_done < edit.steps and not progress.stopping:
             edit.step()
             if time.monotonic() - shown > _SECONDS_BETWEEN_PICTURES:
                 picture = small.clone()
                 edit.apply(picture)
                 _look(scene, picture)
                 shown = time.monotonic()
-            progress.report(edit.steps_done, edit.settings.steps)
+            progress.report(edit.steps_done, edit.steps)
 
 
 def _told_color(scene: LiveScene, prompt: str) -> str:

@@ -64,5 +64,14 @@ class Elements:
 
     def on_change(self, element: viser.GuiInputHandle, callback: Callable[[], object]) -> None:
         """Call when somebody changes it, but not when we set it."""
-        safe = self.safe(callback)
-        element.on_update(lambda event: safe() if event.client_id is not None else None)
+        safe, state = self.safe(callback), element._impl
+        tell_others = state.sync_cb
+        assert tell_others is not None, "all tabs share it"
+
+        # After the other tabs are told: viser 0.2.7 keeps the last message of an element alone, and that one leaves out
+        # the tab in which it was changed. What the callback sets before it never arrives there.
+        def changed(tab: Any, updates: dict[str, Any]) -> None:
+            tell_others(tab, updates)
+            safe()
+
+        state.sync_cb = changed

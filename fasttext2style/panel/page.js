@@ -36,8 +36,13 @@
     .ft2s-row > :has(> button) { flex: 1 1 0; margin: 0.3em 2px 0 !important; padding: 0 !important; }
     .ft2s-row button { font-size: 12px; height: 2.4em !important; padding: 0 !important; }
     [role=tabpanel] p { font-size: 14px; line-height: 1.4; }
-    div:has(> * > img[width="100%"]) { max-width: none !important; }
+    div:has(> * > img[width="31%"]) { max-width: none !important; }
+    :has(> img[width="31%"]) { white-space: nowrap; margin: 0 -20px 0 -2px !important; }
+    img[width="31%"] { width: 5.82rem; border-radius: 3px; }
+    img[width="31%"] ~ img[width="31%"] { margin-left: 5px; }
+    .ft2s-quiet { background: #3b4252 !important; color: #ddd !important; }
     .ft2s-row [aria-pressed=true] { background: var(--mantine-primary-color-filled); color: #000; }
+    div:has(> * > .ft2s-object) { height: 4.4em; overflow: hidden auto; }
     img[width="40"] { float: left; margin: 0.1em 0.6em 0 0; border-radius: 3px; }
     .ft2s-half { display: inline-block; width: calc(50% - 0.9em); margin: 0 0 0.5em 0.6em !important; }
     .ft2s-bottom { max-height: 50vh !important; overflow: hidden auto !important; }
@@ -143,6 +148,8 @@
       .map((it) => it.parentElement).find((it) => it.previousElementSibling?.matches(":has(> button)"));
     off?.classList.add("ft2s-half");
     off?.previousElementSibling.classList.add("ft2s-half");
+    // nerfstudio's, as loud as what one came for.
+    for (const it of ["Show Train Cams", "Hide Train Cams"].flatMap(buttonsOf)) it.classList.add("ft2s-quiet");
     showTool();
     showHints();
   }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["aria-selected"] });
@@ -154,6 +161,18 @@
       if (hint !== undefined && button.title !== hint) button.title = hint;
     }
   }
+
+  // --- the sentence: what is typed there replaces what stood there, which was for another object ---
+  let begun = null; // the field, from when it gets the focus to the first key or click
+  const isSentence = (field) => ["Sentence", "Becomes"].some((label) => rowOf(label)?.contains(field));
+  addEventListener("focusin", (event) => { begun = isSentence(event.target) ? event.target : null; begun?.select(); });
+  addEventListener("keydown", () => { begun = null; }, true);
+  addEventListener("click", (event) => {
+    const field = event.target;
+    // A mouse puts its cursor there after this; a part that was dragged over stays selected.
+    if (field === begun) setTimeout(() => { if (field.selectionStart === field.selectionEnd) field.select(); });
+    begun = null;
+  });
 
   // --- keys ---
   const tools = { c: "click", k: "color", r: "rectangle", l: "lasso", b: "brush", v: "look around" };
@@ -375,11 +394,18 @@
     setTimeout(() => write(field, told), 50); // the field goes back to its last color when it loses the focus
   }, true);
 
+  // --- the small pictures of skies: as the buttons below them ---
+  document.addEventListener("click", (event) => {
+    const sky = event.target instanceof Element && event.target.matches('img[width="31%"]') && event.target.alt;
+    if (sky) press(sky[0].toUpperCase() + sky.slice(1));
+  });
+
   // --- another sentence for an object: where it is written ---
   document.addEventListener("click", (event) => {
     const button = event.target instanceof Element ? event.target.closest("button") : null;
     if (button?.textContent.trim() !== "Restyle") return;
     tabOf("Edit")?.click();
-    setTimeout(() => { const field = rowOf("Sentence")?.querySelector("input"); field?.focus(); field?.select(); }, 300);
+    setTimeout(() => rowOf("Sentence")?.querySelector("input")?.focus(), 300);
+    setTimeout(() => begun?.select(), 1000); // its sentence has come
   });
 })();

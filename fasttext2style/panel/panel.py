@@ -26,6 +26,8 @@ from fasttext2style.trust.text import one_line
 
 _TOP, _BOTTOM = -10.0, 1e6
 """Above and below nerfstudio's own elements."""
+_OBJECT = '<span className="ft2s-object"></span>'
+"""By which page.js finds what is selected: it is as high for long names as for short ones, and nothing below moves."""
 
 
 class LivePanel:
@@ -126,7 +128,7 @@ class LivePanel:
         is_it = thing is None or shared(weights_of(self.scene, thing) > 0, selection.mask) > ALL_OF_IT
         called = name if is_it or selection.origin == name else f"{name}: {selection.origin}"
         with self.view.in_order():
-            self.edit.object.content = object_text(selection, called, picture)
+            self.edit.object.content = f"{_OBJECT}{object_text(selection, called, picture)}"
             self.edit.count.content = count_text(selection)
             self.colors.show(colors_text(selection, name, picture))
             self.save.show(export)

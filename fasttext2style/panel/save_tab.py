@@ -26,7 +26,7 @@ class SaveTab:
         gui, self.elements, self.session = elements.gui, elements, elements.session
         self._tell: Callable[[What], str] = lambda what: ""
         elements.button(
-            "Save",
+            "Save session",
             lambda: self.session.submit(jobs.Save()),
             icon=viser.Icon.DEVICE_FLOPPY,
             color="green",
@@ -36,13 +36,13 @@ class SaveTab:
             "Export", get_args(What), initial_value="scene", hint="rest: everything but the selection."
         )
         self.what.on_update(elements.guarded(self._describe))
-        self._about = gui.add_markdown("")
         self.format = gui.add_dropdown(
             "Format", tuple(WRITERS), initial_value="ply", hint="ply keeps everything; spz and splat are small."
         )
         self.name = gui.add_text("File", "", hint="Its name, without ending. Empty: that of what is exported. Nothing "
                                  "is written over: a second file of a name gets a number.")  # fmt: skip
         elements.button_of_tab("Write file", self._export, icon=viser.Icon.PACKAGE_EXPORT)
+        self._about = gui.add_markdown("")  # below the button, which stays where it is whatever is said
         elements.button_of_tab(
             "Write video",
             lambda tab: self.session.submit(Film(self.name.value, partial(_downloaded, tab))),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from functools import partial
 
-import torch
 import viser
 
 from fasttext2style.envmaps.skies import SKIES, sky
@@ -116,10 +115,10 @@ class SurroundingsTab:
         moved = scene.unsettled is not None or self.session.status.job == TurnSurroundings.title
         turn = (self.yaw.value, self.exposure.value) if moved else turn_of(scene)
         name = in_panel(name_of(scene))
-        text = f"**{name}**" if name else "**Nothing is around the scene.**"
+        text = f"**{name}**  \nIt" if name else "**Nothing is around the scene.** What you choose"
         values = [(self.yaw, turn[0]), (self.exposure, turn[1])]
         with self.view.in_order():
-            self.what.content = f"{text}  \nSeen where the scene leaves something free; it does not light the scene."
+            self.what.content = f"{text} stands behind the scene, and does not light it."
             self.strength.visible = step is not None
             for slider, value in values + ([] if step is None else [(self.strength, step.strength)]):
                 if slider.value != value:
@@ -127,9 +126,9 @@ class SurroundingsTab:
 
 
 def _side_by_side(names: tuple[str, ...]) -> str:
-    """Small pictures of skies, as markdown: above the horizon, around the sun."""
+    """Small pictures of skies, as markdown: above the horizon, around the sun. page.js lays each over its button."""
     pictures = [(to_display(sky(name, _ROWS))[: _ROWS * 5 // 8, : _ROWS * 5 // 4] * 255).byte() for name in names]
-    gap = torch.zeros(len(pictures[0]), _ROWS // 16, 3, dtype=torch.uint8)
-    row = torch.cat([part for picture in pictures for part in (picture, gap)][:-1], dim=1)
-    data = base64.b64encode(png(row.numpy())).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{", ".join(names)}" width="100%" />'
+    data = [base64.b64encode(png(picture.numpy())).decode() for picture in pictures]
+    return "".join(
+        f'<img src="data:image/png;base64,{it}" alt="{name}" width="31%" />' for name, it in zip(names, data)
+    )

@@ -42,7 +42,7 @@ FEWER_FRAMES = """(() => {
 """viser's page draws whenever the screen could: in software that takes a core, a tenth of a second a frame. This page
 draws so while it is touched, and else twice a second."""
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-WIDTH, HEIGHT = 1200, 900
+WIDTH, HEIGHT = 1000, 695
 _PANEL, _TITLE = 322, 0
 _WITHOUT_HINTS = "[role=tooltip], .mantine-Notification-root { display: none !important; }"
 """They stand over the scene, hints while the mouse rests on an element, notifications for some seconds."""
@@ -231,6 +231,10 @@ class LivePage:
         field = self._field(label)
         field.fill(text)
         field.blur()
+
+    def click_into(self, label: str) -> None:
+        """Begin to write in a field."""
+        self._field(label).click()
 
     def type_over(self, label: str, text: str) -> None:
         """Letter by letter, in place of what stands in a field, and Enter."""

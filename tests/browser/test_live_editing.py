@@ -59,9 +59,10 @@ def test_dragging_turns_the_view_and_selects_nothing(page, seen):
 
 def test_what_was_added_by_mistake_is_taken_away_by_the_same_click(page):
     """A click means a new object, with Shift one more, with Alt one less; and all of it is undone by Ctrl+Z."""
-    original = page.settled()
+    original, button = page.settled(), page.place_of("Apply")
     page.click_scene(*BEAR)
     page.wait_for_text(f"Selected: {STATUE}. Shift adds", 60)
+    assert page.place_of("Apply") == button, "no button moves from under the mouse"
     page.wait_for_text("Only one of the two? Press Too much.", 60)
     alone = page.differs(original, 0.5)
     page.press("Too much")
@@ -73,6 +74,7 @@ def test_what_was_added_by_mistake_is_taken_away_by_the_same_click(page):
     _click_with(page, "Shift", BALL)
     page.wait_for_text(f"Selected: {STATUE} and {BEACH_BALL}.", 60)
     page.differs(alone, 0.3)
+    assert page.place_of("Apply") == button, "neither for a long name"
     _click_with(page, "Alt", BALL)
     page.wait_for_text(f"Selected: {STATUE}. Shift adds", 60)
     page.becomes(alone, 0.1)
@@ -203,7 +205,7 @@ def test_redo_history_and_a_blend(page, live_run):
     for _ in range(2):
         page.press("Write file")
         page.wait_for_text("Exported the scene (41,284 splats)", 60)
-    page.press("Save")
+    page.press("Save session")
     page.wait_for_text("Saved, with all that can be undone.", 60)
     page.unfold("Details")
     page.wait_for_text("ns-viewer --load-config", 60)
@@ -224,6 +226,7 @@ def test_a_second_object_has_a_look_and_an_eye_of_its_own(page):
     page.wait_for_text(f"Selected: {BEACH_BALL}.", 60)
     page.choose("Ideas", "carved from ice")
     page.wait_for(lambda: page.value("Sentence") == "carved from ice", 10, "the idea to be written")
+    page.wait_for(lambda: page.value("Ideas") == "...", 10, "that it can be taken again")
     page.type("Sentence", "a ball carved from ice")
     page.enter("Sentence")
     page.wait_for_text("Done: a ball carved from ice", 120)
@@ -251,7 +254,9 @@ def _is_mostly(page: LivePage, thing: tuple[float, float], channel: int) -> bool
 
 def test_a_plain_color_is_painted_typed_and_taken_off_again(page, seen):
     """It is what is selected: the bear."""
-    page.type("Sentence", "make the bear blue")
+    page.click_into("Sentence")
+    page.page.keyboard.type("make the bear blue")
+    page.wait_for(lambda: page.value("Sentence") == "make the bear blue", 10, "the sentence to replace the last one")
     page.enter("Sentence")
     page.wait_for_text("Painted blue", 60)
     page.wait_for(lambda: _is_mostly(page, BEAR, 2), 60, "a blue bear")
@@ -267,8 +272,10 @@ def test_a_plain_color_is_painted_typed_and_taken_off_again(page, seen):
     page.wait_for(lambda: difference(around(page.glance(), BEAR, 0.02), around(seen["original"], BEAR, 0.02)) < 1, 60,
                   "the bear of the capture")  # fmt: skip
     page.tab("Save")
+    button = page.place_of("Write file")
     page.choose("Export", "selection")
     page.wait_for_text("Only bear, ", 60)
+    assert page.place_of("Write file") == button, "no button moves from under the mouse"
     page.keep("12_save")
     page.press("Write file")
     page.wait_for_text(re.compile(r"Exported the selected object .* bear\.ply, in the downloads"), 60)
@@ -318,7 +325,7 @@ def test_a_sky_comes_with_the_page_in_place_of_the_scenes_own(page):
     page.wait_for_text("Nothing is selected.", 60)
     before = page.settled()
     page.tab("Around")
-    page.press("Sunset")
+    page.page.locator('img[alt="sunset"]').click()  # as the button below it
     page.wait_for_text("The scene's own sky is hidden with it", 60)
     seen = page.differs(before, 5)
     page.keep("14_sunset")

@@ -77,7 +77,7 @@ def folder(tmp_path_factory):
 
 
 @given(changes=changes)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_any_transforms_json(folder, changes):
     meta = small_capture_again(folder)
     for frame, key, value in changes:
@@ -130,7 +130,7 @@ WRITABLE = {
     orientation=st.integers(0, 9),
     damage=st.none() | st.floats(0, 1),
 )
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_any_photograph(folder, mode, second, size, said, orientation, damage):
     """One photograph of six is another one: of any mode and size, with any tag, cut short or with bytes overwritten."""
     meta = small_capture_again(folder)

@@ -137,6 +137,7 @@ def test_a_resumed_training_ends_at_the_bits_of_an_uninterrupted_one(tmp_path, m
     assert [record["held_out"]["reward"] for record in again] == [record["held_out"]["reward"] for record in history]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_lora(tmp_path):
     one, other = (training(tmp_path / str(seed), settings(epochs=1, seed=seed)) for seed in (0, 1))
     one.run(), other.run()
@@ -161,6 +162,7 @@ def training_at_start(folder: Path) -> EditorTraining:
     return untrained
 
 
+@pytest.mark.slow
 def test_a_leash_keeps_the_editor_near_what_it_was(tmp_path):
     """Without a leash the last step of the last epoch has moved more than with one, by the divergence itself."""
     moved = {}

@@ -14,6 +14,7 @@ from tiny_pipelines import tiny_instruct_pix2pix
 from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixEditor
 from fasttext2style.editors.editor import EditRequest, EditResult
 from fasttext2style.editors.load import editor_is_here, load_editor
+from fasttext2style.editors.settings import values_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "02_your_own_editor"
 
@@ -201,3 +202,10 @@ def test_an_editor_of_ones_own_by_entry_point(monkeypatch, tmp_path):
 def test_the_answer_has_room_for_provenance_and_failures():
     result = EditResult(images())
     assert (result.info, result.failed) == ({}, {})
+
+
+def test_settings_from_a_command_line_arrive_as_numbers_and_truth_values():
+    values = {"8": 8, "0.5": 0.5, "True": True, "False": False, "None": None, "fp16": "fp16"}
+    arrived = values_of({text: text for text in values})
+    assert arrived == {text: value for text, value in values.items()}
+    assert [type(arrived[text]) for text in values] == [type(value) for value in values.values()]

@@ -379,8 +379,10 @@ def test_a_16k_map_is_read_and_edited_in_bounded_memory(tmp_path, suffix):
     program = (
         "import sys\n"
         "from pathlib import Path\n"
+        "from functools import partial\n"
         "from fasttext2style.envmaps.edit_settings import EditSettings\n"
         "from fasttext2style.envmaps.editing import edit_file\n"
+        "from fasttext2style.envmaps.inversion import PanoramaEdit, working_rows\n"
         "from fasttext2style.envmaps.files import read_panorama\n"
         "from fasttext2style.guidance.tiny_encoder import TinyEncoder\n"
         "from tests.fuzz.fuzzer import _most_memory\n"
@@ -388,7 +390,9 @@ def test_a_16k_map_is_read_and_edited_in_bounded_memory(tmp_path, suffix):
         "before = _most_memory(begins_anew=True)\n"
         "read_panorama(path, at_most=1024)\n"
         "print('GREW', _most_memory() - before)\n"
-        "edit_file(path, path.with_stem('out'), 'gold', encoder, EditSettings(steps=1, crops=1))\n"
+        "settings = EditSettings(steps=1, crops=1)\n"
+        "begin = partial(PanoramaEdit, prompt='gold', encoder=encoder, settings=settings)\n"
+        "edit_file(path, path.with_stem('out'), begin, working_rows(encoder))\n"
         "print('GREW', _most_memory() - before)\n"
     )
     ran = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True)

@@ -17,7 +17,7 @@ from fasttext2style.envmaps.gains import (
     mean_square,
     total_variation,
 )
-from fasttext2style.envmaps.inversion import seam_ratio
+from fasttext2style.envmaps.seam import seam_ratio
 
 
 def _field(rows, seed=0, channels=3):

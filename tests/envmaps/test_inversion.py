@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.gains import total_variation
-from fasttext2style.envmaps.inversion import PanoramaEdit, random_look, rate_factor, seam_ratio, working_rows
+from fasttext2style.envmaps.inversion import PanoramaEdit, random_look, rate_factor, working_rows
+from fasttext2style.envmaps.seam import seam_ratio
 from fasttext2style.envmaps.sphere import directions
 from fasttext2style.envmaps.tones import to_display
 from fasttext2style.guidance.tiny_encoder import TinyEncoder

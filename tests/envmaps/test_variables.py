@@ -7,8 +7,9 @@ import torch
 
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.gains import DARKEST, doubled, lit
-from fasttext2style.envmaps.inversion import PanoramaEdit, seam_ratio
+from fasttext2style.envmaps.inversion import PanoramaEdit
 from fasttext2style.envmaps.resize import resized
+from fasttext2style.envmaps.seam import seam_ratio
 from fasttext2style.envmaps.sphere import directions
 from fasttext2style.envmaps.tones import to_display
 from fasttext2style.envmaps.vae import PanoramaVAE, divergence, load_vae, save_vae

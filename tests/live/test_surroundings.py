@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fasttext2style.envmaps.around import keep_environment
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.sphere import turned
@@ -55,6 +56,16 @@ def session(tmp_path):
 
 def _edit(encoder, prompt="gold", steps=3):
     return EditSurroundings(lambda: encoder, prompt, EditSettings(steps=steps, crops=1))
+
+
+def test_what_its_light_tints_is_no_object(session):
+    """As `ft2s envmap set --harmonise` records it."""
+    scene = session.scene
+    after = {"features_dc": scene.state.columns["features_dc"] + 0.1}
+    tint = Delta.of_rows(scene.state.ids, {"features_dc": scene.state.columns["features_dc"]}, after)
+    keep_environment(scene.history, torch.ones(8, 16, 3), "sky", {}, tint)
+    scene.move(lambda state: tint.moved(state, 0.0, 1.0))
+    assert objects_of(scene) == [] and name_of(scene) == "sky"
 
 
 def _around(session):

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import sys
 from contextlib import redirect_stdout
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fasttext2style.cli import entrypoint
 from fasttext2style.commands.rounds import Resume
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.evaluation.settings import EvaluationSettings
@@ -105,6 +107,26 @@ def test_an_evaluation_shows_it_and_measures_without(run, capsys):
     assert np.abs(sheet[28, 2] - [243, 89, 188]).max() < 40, "the corner of the first picture, below its label"
     assert report["outside"]["largest_pixel_change"] == 0 and report["outside"]["gaussians_changed"] == 0
     assert "nothing is measured on it" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("what", ["object", "scene"])
+def test_what_new_light_tints_is_one_step_with_it(run, tmp_path, monkeypatch, what):
+    """Of an object nothing beside it changes; undo brings every bit back."""
+    copy = shutil.copytree(run.base_dir, tmp_path / "run")
+    _, history, state = open_run_with_history(copy)
+    edits, selected = len(history.applied), state.selection > 0
+    monkeypatch.setattr(sys, "argv", ["ft2s", "envmap", "set", str(copy), "--sky", "sunset", "--harmonise", what])
+    entrypoint()
+    _, history, tinted = open_run_with_history(copy)
+    changed = (tinted.columns["features_dc"] != state.columns["features_dc"]).any(dim=1)
+    assert 0 < selected.sum() < len(selected)
+    assert torch.equal(changed, selected) if what == "object" else bool(changed.all())
+    assert all(torch.equal(tinted.columns[name], state.columns[name]) for name in ("means", "opacities", "selection"))
+    assert len(history.applied) == edits + 1 and history.steps[-1].name == "surroundings: sunset"
+    monkeypatch.setattr(sys, "argv", ["ft2s", "history", "undo", str(copy)])
+    entrypoint()
+    undone = open_run_with_history(copy)[2]
+    assert all(torch.equal(undone.columns[name], values) for name, values in state.columns.items())
 
 
 def test_rounds_keep_what_was_around_the_run_that_they_start_from(run, capture, tmp_path):

@@ -203,7 +203,7 @@ def test_what_our_page_does_not_say_asks_for_nothing(live, message):
     element = live.tab.elements["page"]
     live.tab._send(GuiUpdateMessage(element["id"], {"value": message}))
     time.sleep(0.2)
-    live.tab.press("Save")
+    live.tab.press("Save session")
     assert live.asked() == [jobs.Save()]
 
 
@@ -214,7 +214,7 @@ def test_a_slider_makes_the_last_click_anew(live):
 
 def test_looking_around_asks_for_nothing(live):
     live.use("look around")
-    live.tab.press("Save")
+    live.tab.press("Save session")
     assert live.asked() == [jobs.Save()]
 
 
@@ -835,7 +835,7 @@ def test_a_sky_is_chosen_by_the_button_under_its_picture(live):
 
 
 def test_save_saves(live):
-    live.tab.press("Save")
+    live.tab.press("Save session")
     assert live.asked() == [jobs.Save()]
 
 

@@ -11,7 +11,6 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from fasttext2style.commands.rounds import Backup, Export, List, Reset, Resume, Show
-from fasttext2style.plugin.rounds.editing import _value
 from fasttext2style.plugin.runs.run import open_run
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.scene.files.ply import read_ply, write_ply
@@ -186,12 +185,6 @@ def test_a_modes_rate_is_that_of_form_and_not_of_colour(capture, tmp_path, mode,
     rates = {name: it.param_groups[0]["lr"] for name, it in set_up(config).optimizers.optimizers.items()}
     for name, rate in asked.items():
         assert rates[name] == pytest.approx(rate * (1.0 if name.startswith("features") else share)), name
-
-
-def test_settings_of_an_editor_arrive_as_numbers_and_truth_values():
-    values = {"8": 8, "0.5": 0.5, "True": True, "False": False, "None": None, "fp16": "fp16"}
-    for text, value in values.items():
-        assert _value(text) == value and type(_value(text)) is type(value)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import tyro
 
 from fasttext2style.editors.editor import ImageEditor
 from fasttext2style.editors.load import editor_is_here, load_editor
+from fasttext2style.editors.settings import values_of
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.losses import PerceptualLoss, load_perceptual_loss
 from fasttext2style.rounds.modes import ModeName
@@ -54,7 +55,7 @@ class EditingConfig:
     def load_editing(self, device: str) -> tuple[ImageEditor | Workers, PerceptualLoss | None]:
         """The editor or the workers that have it, and what compares pictures in the loss; raises ValueError for what
         cannot be had."""
-        settings = {name: _value(text) for name, text in self.editor_settings.items()}
+        settings = values_of(self.editor_settings)
         if self.editor_lora is not None:
             settings["lora"] = (str(self.editor_lora),)
         editor = self._load_editor(device, settings)
@@ -69,15 +70,3 @@ class EditingConfig:
             return load_editor(self.editor, device, **settings)
         editor_is_here(self.editor)  # what cannot be is refused before Ray is started
         return hire_editors(choice, partial(load_editor, self.editor, **settings), device, self.editor)
-
-
-def _value(text: str) -> Any:
-    """A setting from the command line: a truth value, a number, or text."""
-    if text in ("True", "False", "None"):
-        return {"True": True, "False": False, "None": None}[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
