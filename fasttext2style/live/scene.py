@@ -265,8 +265,8 @@ class LiveScene:
             return ""
         return (
             f"Steps were removed from {self.history.folder} while this session was open (or a folder on the way there "
-            "was renamed): nothing can be kept without them. Put them back; or choose scene and ply under Export and "
-            "press Write file, which keeps every bit of the scene as it is now."
+            "was renamed): nothing can be kept without them. Put them back; or choose ply under Save and press "
+            "Write scene, which keeps every bit of the scene as it is now."
         )
 
     def save(self) -> Path:

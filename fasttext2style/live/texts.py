@@ -11,7 +11,6 @@ from shlex import quote
 from fasttext2style.captures.style_pictures import StylePicture
 from fasttext2style.history.steps import Step
 from fasttext2style.live.session import Status
-from fasttext2style.scene.files.export import What
 from fasttext2style.selection.selection import Selection
 from fasttext2style.trust.documents import is_count
 from fasttext2style.trust.text import in_panel
@@ -56,18 +55,12 @@ def colors_text(selection: Selection, name: str = "", picture: bytes | None = No
     return f"{_small(picture)}Colors of {_what(selection, name)}."
 
 
-def export_text(
-    what: What, selection: Selection, name: str = "", picture: bytes | None = None, hidden: Sequence[str] = ()
-) -> str:
-    """What a file will hold."""
-    left_out = f" Hidden, and left out: {in_panel(', '.join(hidden))}." if hidden else ""
-    if what == "scene":
-        return f"The whole scene, as it looks now.{left_out}"
+def exports_text(selection: Selection, name: str = "", picture: bytes | None = None, hidden: Sequence[str] = ()) -> str:
+    """What files of the selection, of the scene and of the rest will hold."""
+    left_out = f"  \nHidden, and left out: {in_panel(', '.join(hidden))}." if hidden else ""
     if selection.count == 0:
-        return _NOTHING
-    if what == "selection":
-        return f"{_small(picture)}Only {_what(selection, name)}, as it looks now."
-    return f"{_small(picture)}All but {_what(selection, name)}.{left_out}"
+        return _NOTHING + left_out
+    return f"{_small(picture)}The selection is {_what(selection, name)}.{left_out}"
 
 
 def save_text(folder: Path) -> str:

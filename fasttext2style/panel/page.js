@@ -167,12 +167,14 @@
   const isSentence = (field) => ["Sentence", "Becomes"].some((label) => rowOf(label)?.contains(field));
   addEventListener("focusin", (event) => { begun = isSentence(event.target) ? event.target : null; begun?.select(); });
   addEventListener("keydown", () => { begun = null; }, true);
-  addEventListener("click", (event) => {
+  addEventListener("mousedown", (event) => {
     const field = event.target;
-    // A mouse puts its cursor there after this; a part that was dragged over stays selected.
-    if (field === begun) setTimeout(() => { if (field.selectionStart === field.selectionEnd) field.select(); });
+    if (!isSentence(field) || (field === document.activeElement && field !== begun)) return;
+    event.preventDefault(); // no cursor in the middle; the next press puts one there
+    field.focus();
+    field.select();
     begun = null;
-  });
+  }, true);
 
   // --- keys ---
   const tools = { c: "click", k: "color", r: "rectangle", l: "lasso", b: "brush", v: "look around" };

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 from typing import get_args
 
 from fasttext2style.live.action import Action
@@ -11,7 +10,7 @@ from fasttext2style.live.objects import ALL_OF_IT, objects_of, picture_of_select
 from fasttext2style.live.pointing import clicks_of
 from fasttext2style.live.scene import Event
 from fasttext2style.live.session import LiveSession
-from fasttext2style.live.texts import colors_text, count_text, export_text, object_text
+from fasttext2style.live.texts import colors_text, count_text, exports_text, object_text
 from fasttext2style.panel.colors_tab import ColorsTab
 from fasttext2style.panel.edit_tab import EditTab
 from fasttext2style.panel.elements import Elements
@@ -121,9 +120,7 @@ class LivePanel:
         selection, things, picture = self.scene.selection, objects_of(self.scene), self._picture()
         thing = selected_object(self.scene)
         name = "" if thing is None else thing.name
-        export = partial(
-            export_text, selection=selection, name=name, picture=picture, hidden=[it.name for it in things if it.hidden]
-        )
+        hidden = [it.name for it in things if it.hidden]
         # Edits of a good part of an object belong to it; who looks sees that it is not all of it.
         is_it = thing is None or shared(weights_of(self.scene, thing) > 0, selection.mask) > ALL_OF_IT
         called = name if is_it or selection.origin == name else f"{name}: {selection.origin}"
@@ -131,7 +128,7 @@ class LivePanel:
             self.edit.object.content = f"{_OBJECT}{object_text(selection, called, picture)}"
             self.edit.count.content = count_text(selection)
             self.colors.show(colors_text(selection, name, picture))
-            self.save.show(export)
+            self.save.show(exports_text(selection, name, picture, hidden))
             self.edit.show()
         self.top.show_moves()
         self.objects.show()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import cast, get_args
 
 import viser
 
@@ -15,6 +13,11 @@ from fasttext2style.live.texts import save_text
 from fasttext2style.panel.elements import Elements
 from fasttext2style.scene.files.export import WRITERS, What
 
+_FILES: dict[What, str] = {
+    "scene": "All of it, as it looks now.",
+    "selection": "What is selected alone, as it looks now.",
+    "rest": "All but what is selected.",
+}
 _LARGEST_DOWNLOAD = 2**28
 """Bytes: the page holds all of them in memory."""
 
@@ -23,8 +26,7 @@ class SaveTab:
     """Its elements, and what they ask for."""
 
     def __init__(self, elements: Elements) -> None:
-        gui, self.elements, self.session = elements.gui, elements, elements.session
-        self._tell: Callable[[What], str] = lambda what: ""
+        gui, self.session = elements.gui, elements.session
         elements.button(
             "Save session",
             lambda: self.session.submit(jobs.Save()),
@@ -32,36 +34,30 @@ class SaveTab:
             color="green",
             hint="The whole session with all that can be undone, for ns-viewer, ns-render, ns-export and for later.",
         )
-        self.what = gui.add_dropdown(
-            "Export", get_args(What), initial_value="scene", hint="rest: everything but the selection."
-        )
-        self.what.on_update(elements.guarded(self._describe))
         self.format = gui.add_dropdown(
             "Format", tuple(WRITERS), initial_value="ply", hint="ply keeps everything; spz and splat are small."
         )
         self.name = gui.add_text("File", "", hint="Its name, without ending. Empty: that of what is exported. Nothing "
                                  "is written over: a second file of a name gets a number.")  # fmt: skip
-        elements.button_of_tab("Write file", self._export, icon=viser.Icon.PACKAGE_EXPORT)
-        self._about = gui.add_markdown("")  # below the button, which stays where it is whatever is said
+        for what, hint in _FILES.items():
+            elements.button_of_tab(
+                f"Write {what}", partial(self._export, what), icon=viser.Icon.PACKAGE_EXPORT, hint=hint
+            )
         elements.button_of_tab(
             "Write video",
             lambda tab: self.session.submit(Film(self.name.value, partial(_downloaded, tab))),
             icon=viser.Icon.MOVIE,
             hint="An .mp4 once around the selected object; if nothing is selected, around what was edited last.",
         )
+        self._about = gui.add_markdown("")  # below the buttons, which stay where they are whatever is said
         with gui.add_folder("Details", expand_by_default=False):
             gui.add_markdown(save_text(self.session.scene.folder))
 
-    def show(self, tell: Callable[[What], str]) -> None:
-        """Say what a file would hold; `tell` does, of each choice."""
-        self._tell = tell
-        self._describe()
+    def show(self, about: str) -> None:
+        """Say what files would hold."""
+        self._about.content = about
 
-    def _describe(self) -> None:
-        self._about.content = self._tell(cast(What, self.what.value))
-
-    def _export(self, tab: viser.ClientHandle | None) -> None:
-        what = cast(What, self.what.value)
+    def _export(self, what: What, tab: viser.ClientHandle | None) -> None:
         self.session.submit(jobs.Export(what, self.format.value, self.name.value, partial(_downloaded, tab)))
 
 

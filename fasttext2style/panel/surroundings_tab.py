@@ -118,7 +118,7 @@ class SurroundingsTab:
         text = f"**{name}**  \nIt" if name else "**Nothing is around the scene.** What you choose"
         values = [(self.yaw, turn[0]), (self.exposure, turn[1])]
         with self.view.in_order():
-            self.what.content = f"{text} stands behind the scene, and does not light it."
+            self.what.content = f"{text} stands behind the scene and does not light it; Yaw turns it."
             self.strength.visible = step is not None
             for slider, value in values + ([] if step is None else [(self.strength, step.strength)]):
                 if slider.value != value:

@@ -130,7 +130,7 @@ def test_a_history_that_is_removed_under_a_session_leaves_the_scene_to_be_export
     folder = session.scene.history.folder
     shutil.rmtree(folder if gone == "the folder" else folder / "steps" / "0001")
     assert not session.do(jobs.Save())
-    assert str(folder) in session.status.message and "press Write file" in session.status.message
+    assert str(folder) in session.status.message and "press Write scene" in session.status.message
     assert not (session.scene.folder / "scene.pt").exists(), "a checkpoint that nothing could open"
     assert session.do(jobs.Export()), session.status.message
     assert_equal(read_ply(session.scene.folder / "exports" / "scene.ply"), ball_on_floor())

@@ -17,7 +17,7 @@ from fasttext2style.live.texts import (
     colors_text,
     count_text,
     edit_text,
-    export_text,
+    exports_text,
     object_text,
     save_text,
     selections_text,
@@ -85,20 +85,18 @@ def test_colors_and_exports_say_and_show_of_what():
     nothing, half = Selection(torch.zeros(8), "nothing"), Selection(torch.arange(8) % 2.0, "a click")
     shown, name = {"picture": b"a picture"}, "ball"
     picture = f'base64,{base64.b64encode(b"a picture").decode()}"'
-    for said in (colors_text(nothing), *(export_text(what, nothing) for what in ("selection", "rest"))):
+    for said in (colors_text(nothing), exports_text(nothing)):
         assert html.unescape(said).startswith("**Nothing is selected.** Click on the object.")
     for said, expected in (
         (colors_text(half, name, **shown), "Colors of **ball**."),
         (colors_text(half, **shown), "Colors of **a click**."),
-        (export_text("selection", half, name, **shown), "Only **ball**, as it looks now."),
+        (exports_text(half, name, **shown), "The selection is **ball**."),
         (
-            export_text("rest", half, name, **shown, hidden=("crate",)),
-            "All but **ball**. Hidden, and left out: crate.",
+            exports_text(half, name, **shown, hidden=("crate", "bear")),
+            "The selection is **ball**.  \nHidden, and left out: crate, bear.",
         ),
     ):
         assert picture in said and html.unescape(said).endswith(expected)
-    whole = html.unescape(export_text("scene", half, name, **shown, hidden=["crate", "bear"]))
-    assert whole == "The whole scene, as it looks now. Hidden, and left out: crate, bear."
 
 
 def test_the_button_that_starts_an_edit_is_named():
@@ -154,8 +152,8 @@ def test_names_and_messages_are_plain():
         object_text(Selection(torch.ones(3), evil)),
         object_text(Selection(torch.ones(3), ""), evil),
         colors_text(Selection(torch.ones(3), ""), evil),
-        export_text("scene", Selection(torch.ones(3), ""), hidden=[evil]),
-        export_text("rest", Selection(torch.ones(3), ""), evil),
+        exports_text(Selection(torch.ones(3), ""), hidden=[evil]),
+        exports_text(Selection(torch.ones(3), ""), evil),
         edit_text(replace(EDIT, name=evil, prompt="")),
         edit_text(replace(EDIT, prompt=evil)),
         selections_text([replace(OBJECT, name=evil)]),

@@ -95,7 +95,9 @@ def opened(tmp_path_factory):
     trainer.setup()
     session, shown = open_session(trainer, trainer.history(), trainer.live_action(), "a bear made of gold", SEGMENTER)
     tab = Tab(shown.server)
-    tab.until(lambda: "Write file" in tab.elements and tab.says("Style: gold.png"), "the whole panel, with its picture")
+    tab.until(
+        lambda: "Write scene" in tab.elements and tab.says("Style: gold.png"), "the whole panel, with its picture"
+    )
     values = {label: element.get("value") for label, element in tab.elements.items()}
     yield Live(session, shown, tab, next(iter(shown.server.get_clients())), values)
     tab.close()
@@ -104,7 +106,7 @@ def opened(tmp_path_factory):
 
 
 SETTINGS = ("Mouse", "Selection", "Tolerance", "Size %", "Highlight", "Words", "Ideas", "Sentence", "Speed", "Quality",
-            "Changes", "Plain color", "Show", "Export", "Format", "File")  # fmt: skip
+            "Changes", "Plain color", "Show", "Format", "File")  # fmt: skip
 
 
 @pytest.fixture()
@@ -769,20 +771,18 @@ def test_colors_and_exports_say_and_show_what_they_are_of(two_objects):
     live, (ball, floor) = two_objects, objects_of(two_objects.session.scene)
     live.session.scene.desk.rename(ball.id, "the moon")
     assert live.session.do(SelectObject(ball.id)), live.session.status.message
-    live.tab.set("Export", "selection")
 
     def said(start: str) -> str:
         return next((text for text in live.tab.texts.values() if start in html.unescape(text)), "")
 
-    live.tab.until(lambda: bool(said("Colors of **the moon**.") and said("Only **the moon**, ")), "its name")
+    live.tab.until(lambda: bool(said("Colors of **the moon**.") and said("The selection is **the moon**.")), "its name")
     assert all(
-        "<img" in said(start) for start in ("Colors of", "Only **")
+        "<img" in said(start) for start in ("Colors of", "The selection is")
     ) and "**Selected:** the moon" in html.unescape(" ".join(live.tab.texts.values()))
     most = (torch.arange(len(live.session.scene.gaussians)) < BALL - 40).float()
     live.session.scene.select(jobs.Selection(most, "the grey thing without its base"), "less of it")
     live.tab.until(lambda: live.tab.says("**Selected:** the moon: the grey thing without its base."), "that it is less")
     assert live.session.do(ShowObject(floor.id, shown=False))
-    live.tab.set("Export", "scene")
     live.tab.until(lambda: bool(said("Hidden, and left out: floor.")), "what is left out")
 
 
@@ -794,13 +794,12 @@ def test_a_video_has_the_name_of_the_file(live):
 
 @pytest.mark.parametrize("what", ["scene", "selection", "rest"])
 @pytest.mark.parametrize("format", ["ply", "spz", "splat"])
-def test_write_file_exports_what_was_chosen_in_the_format_that_was_chosen(live, what, format):
-    live.tab.set("Export", what)
+def test_each_button_writes_what_it_says_in_the_format_that_was_chosen(live, what, format):
     live.tab.set("Format", format)
-    live.tab.press("Write file")
+    live.tab.press(f"Write {what}")
     assert live.asked() == [jobs.Export(what, format, "")]
     live.tab.set("File", "my bear")
-    live.tab.press("Write file")
+    live.tab.press(f"Write {what}")
     assert live.asked() == [jobs.Export(what, format, "my bear")]
 
 
@@ -808,9 +807,9 @@ def test_write_file_exports_what_was_chosen_in_the_format_that_was_chosen(live, 
 def test_an_export_is_given_to_the_tab_that_asked_for_it(live, closed):
     """Whole, and to no other tab; one that was closed meanwhile is no reason to fail."""
     asking, exports = Tab(live.shown.server), live.session.scene.folder / "exports"
-    asking.until(lambda: "Write file" in asking.elements, "the whole panel")
+    asking.until(lambda: "Write scene" in asking.elements, "the whole panel")
     asking.set("File", "given")
-    asking.press("Write file")
+    asking.press("Write scene")
     (asked,) = live.asked()
     if closed:
         asking.close()
@@ -882,7 +881,7 @@ def test_the_panel_tells_what_the_session_does_and_how_much_is_selected(live):
     def times() -> int:
         return sum("forty-two" in html.unescape(text) for text in list(live.tab.texts.values()))
 
-    live.tab.until(lambda: times() == 3, "the colors and the step of the history")
+    live.tab.until(lambda: times() == 4, "the colors, the files and the step of the history")
     live.session.say("something happened")
     live.tab.until(lambda: live.tab.says("something happened"), "the message")
 

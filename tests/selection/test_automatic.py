@@ -1,6 +1,7 @@
 """The object is found automatically: in the demo scene, in real captures, wherever the world's axes point."""
 
 import json
+from functools import cache
 
 import pytest
 import torch
@@ -13,10 +14,15 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.selection.automatic import select_automatic
 
 
+@cache
+def found(clutter):
+    scene = toy(clutter)
+    return select_automatic(scene.gaussians, scene.train_cameras)
+
+
 @pytest.mark.parametrize("clutter", [pytest.param(0, marks=pytest.mark.slow), 1, 2])
 def test_the_statue_is_found_whatever_stands_around_it(clutter):
-    scene = toy(clutter)
-    selection = select_automatic(scene.gaussians, scene.train_cameras)
+    scene, selection = toy(clutter), found(clutter)
     assert held_out_iou(scene, selection.weights) > 0.97
     assert selection.check_usable() is None
     assert selection.origin == "found automatically in 24 views"
@@ -27,7 +33,7 @@ def test_the_worlds_axes_units_and_the_order_of_gaussians_do_not_matter():
     order = torch.randperm(len(scene.gaussians))
     turn = Rotation.random(random_state=3).as_matrix()
     there = moved(scene.gaussians.subset(order), scene.train_cameras, turn, 0.13, torch.tensor([5.0, -2.0, 1.0]))
-    before = select_automatic(scene.gaussians, scene.train_cameras).weights[order]
+    before = found(1).weights[order]
     after = select_automatic(*there).weights
     assert (before != after).float().mean() < 0.01
     assert after.sum() > 10_000
