@@ -135,6 +135,10 @@ class Click:
 
 
 def _thing(scene: LiveScene, mask: Tensor) -> str:
+    """What it is called: as the object that it is, if it was edited, else by its colours."""
+    for thing in objects_of(scene):
+        if shared(weights_of(scene, thing).cpu() > 0, mask.cpu()) > ALL_OF_IT:
+            return thing.name
     return f"the {look_of(scene.gaussians, mask.to(scene.state.selection))} thing"
 
 

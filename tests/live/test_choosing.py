@@ -13,6 +13,7 @@ from skimage.color import rgb2lab
 
 from fasttext2style.history.delta import Delta
 from fasttext2style.live import jobs
+from fasttext2style.live.objects import objects_of
 from fasttext2style.live.paint import Paint
 from fasttext2style.live.pointing import Click, ClickAgain, ClickMeansOther, Draw, again_instead, clicks_of
 from fasttext2style.live.session import LiveSession
@@ -332,6 +333,16 @@ def test_objects_that_stand_out_replace_each_other_in_turn(statue):
     statue.do(SelectRows(0, 10))
     assert statue.do(another) and statue.do(jobs.SelectAutomatic("add"))
     assert torch.equal(_found(statue), bear | _rows(len(bear), slice(0, 10)))
+
+
+def test_what_was_edited_is_called_by_its_name_when_it_is_clicked_on_again(statue):
+    eye, _, crate = _views_of(statue)
+    assert statue.do(Click(eye, crate, "new")) and "blue thing" in statue.status.message
+    assert statue.do(Paint("green")), statue.status.message
+    (thing,) = objects_of(statue.scene)
+    statue.scene.desk.rename(thing.id, "my crate")
+    assert statue.do(jobs.SelectNothing()) and statue.do(Click(eye, crate, "new"))
+    assert statue.status.message.startswith("Selected: my crate."), statue.status.message
 
 
 def test_a_tolerance_that_changes_nothing_is_told_and_one_that_does_changes_the_last_click(statue):
