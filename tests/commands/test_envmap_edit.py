@@ -124,3 +124,22 @@ def test_ctrl_c_writes_no_panorama(ft2s, source, tmp_path, monkeypatch):
     monkeypatch.setattr(PanoramaEdit, "step", interrupted)
     code, said = ft2s(source, "--prompt", "gold", "--encoder", "tiny", "--steps", 5, "-o", "out.hdr")
     assert code == 130 and "nothing was changed" in said and not (tmp_path / "out.hdr").exists()
+
+
+def test_an_image_editor_edits_it_with_the_same_care(ft2s, source, tmp_path):
+    """The embedded one, which is InstructPix2Pix's own class at 64 pixels."""
+    by_editor = ("--by", "editor", "--editor", "tiny", "--passes", 1, "--denoising", 4)
+    code, said = ft2s(source, "--prompt", "make it blue", *by_editor, "-o", "out.exr")
+    assert code == 0, said
+    edited, original = read_panorama(tmp_path / "out.exr"), read_panorama(source)
+    assert edited.shape == original.shape and torch.equal(edited[3, 5], original[3, 5]), "the sun"
+    share = [float(it[ROWS // 3 :, :, 2].sum() / it[ROWS // 3 :].sum()) for it in (original, edited)]
+    assert share[0] == pytest.approx(1 / 3, abs=0.02) and share[1] > 0.5, "it is blue"
+    assert "14 views edited once by tiny: make it blue" in said and "100.0% stayed" in said
+    for wrong, why in (
+        (("--prompt", " "), "There is no instruction"),
+        (("--prompt", "blue", "--noise", 0.9, 0.2), "strength is an interval"),
+        (("--prompt", "blue", "--editor-settings", "batch_size", "two"), "batch_size is a whole number; got 'two'"),
+    ):
+        code, said = ft2s(source, *by_editor, *wrong, "-o", "other.exr")
+        assert code != 0 and why in said and not (tmp_path / "other.exr").exists()
