@@ -28,7 +28,7 @@ from fasttext2style.envmaps.editing import record_edit
 from fasttext2style.envmaps.files import read_panorama
 from fasttext2style.envmaps.inversion import PanoramaEdit, check_words
 from fasttext2style.envmaps.resize import resized
-from fasttext2style.envmaps.skies import sky
+from fasttext2style.envmaps.skies import AZIMUTH_DEGREES, sky
 from fasttext2style.envmaps.sphere import solid_angles, turned
 from fasttext2style.envmaps.tones import exposed, middle_exposure, to_display
 from fasttext2style.guidance.encoder import TextImageEncoder
@@ -59,6 +59,8 @@ _MOST_FAR = 0.5
 """Share of the Gaussians."""
 _MEASURED_ROWS, _MOST_BRIGHTENED = 128, 4.0
 """In which its brightness is measured; stops, for a night stays a night."""
+_BESIDE = 15.0
+"""Degrees to the left, where the object does not cover it."""
 _SHOWN_ROWS = 256
 """Of what is seen while an edit is made."""
 _SECONDS_BETWEEN_PICTURES = 0.7
@@ -88,14 +90,16 @@ class SetSurroundings:
 
 @dataclass(frozen=True)
 class SetSky:
-    """Put one of `envmaps.skies` around the scene."""
+    """Put one of `envmaps.skies` around the scene, its sun a little beside where the first view looks: one sees it."""
 
     name: str
     title: str = "Sky"
     once: bool = True
 
     def run(self, scene: LiveScene, progress: Progress) -> str:
-        seen = _put(scene, sky(self.name), self.name, {"sky": self.name})
+        x, y, _ = scene.cameras.directions[0].tolist()
+        yaw = float(round(math.degrees(math.atan2(y, x)) + _BESIDE - AZIMUTH_DEGREES))
+        seen = _put(scene, turned(sky(self.name), yaw), self.name, {"sky": self.name, "yaw": yaw})
         return f"Around the scene: {self.name}. {seen}"
 
 

@@ -9,8 +9,8 @@ import torch
 from fasttext2style.envmaps.around import keep_environment
 from fasttext2style.envmaps.edit_settings import EditSettings
 from fasttext2style.envmaps.files import read_panorama, write_panorama
-from fasttext2style.envmaps.sphere import turned
-from fasttext2style.envmaps.tones import exposed, middle_exposure
+from fasttext2style.envmaps.sphere import directions, turned
+from fasttext2style.envmaps.tones import exposed, luminance, middle_exposure
 from fasttext2style.guidance.tiny_encoder import TinyEncoder
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
@@ -281,6 +281,18 @@ def test_what_is_put_around_takes_the_scenes_own_sky_out_of_sight_in_one_step(wa
     for _ in range(2):
         assert walled.do(jobs.Undo())
     assert same(bits(walled), before) and _around(walled) is None
+
+
+@pytest.mark.parametrize("name", ["golden hour", "sunset"])
+def test_the_sun_of_a_sky_stands_beside_what_the_first_view_looks_at(session, name):
+    """To the left, by 15 degrees of azimuth; a pixel of the panorama is two wide."""
+    assert session.do(SetSky(name)), session.status.message
+    light = _around(session)
+    row, column = divmod(int(luminance(light).argmax()), light.shape[1])
+    x, y, _ = directions(*light.shape[:2])[row, column].tolist()
+    ahead = session.scene.cameras.directions[0].tolist()
+    beside = math.degrees(math.atan2(y, x) - math.atan2(ahead[1], ahead[0])) % 360
+    assert beside == pytest.approx(15, abs=2)
 
 
 def test_a_sky_is_what_an_edit_by_a_sentence_starts_from(session, encoder):
