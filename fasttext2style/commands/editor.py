@@ -87,12 +87,18 @@ class Train(OnData):
     def run(self) -> None:
         from fasttext2style.editor_training.rewards import Reward
         from fasttext2style.editor_training.tuning import policy_of, tune
+        from fasttext2style.editors.settings import values_of
 
         self.training.check()
         Reward(self.training.reward)
         training = self.training
         policy = policy_of(
-            self.editor, self.editor_settings, training.sampling, training.rank, training.seed, training.lora_on
+            self.editor,
+            values_of(self.editor_settings),
+            training.sampling,
+            training.rank,
+            training.seed,
+            training.lora_on,
         )
         cases = self.cases(policy.native_size, self.at_most)
         output = self.output or self.default_output("editor_training")
@@ -118,10 +124,11 @@ class Evaluate(OnData):
 
     def run(self) -> None:
         from fasttext2style.editor_training.tuning import compare, compared_editors
+        from fasttext2style.editors.settings import values_of
 
         self.sampling.check()
         editors, side = compared_editors(
-            self.editor, self.editor_settings, self.lora, self.sampling, self.seed, self.batch
+            self.editor, values_of(self.editor_settings), self.lora, self.sampling, self.seed, self.batch
         )
         cases = self.cases(side, self.at_most)
         compare(editors, cases, self.loaded_encoder(), self.output or self.default_output("editor_evaluation"))

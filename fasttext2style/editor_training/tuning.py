@@ -25,7 +25,6 @@ from fasttext2style.editor_training.training import EditorTraining
 from fasttext2style.editors.diffusion.lora import ATTENTION, CONVOLUTIONS
 from fasttext2style.editors.diffusion.processes import Processes
 from fasttext2style.editors.load import load_editor
-from fasttext2style.editors.settings import values_of
 from fasttext2style.evaluation.report import write_png, write_report
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.scene.files.atomic import atomic_write
@@ -64,7 +63,7 @@ def policy_of(
     """An editor by name, on this process's GPU if there is one."""
     device = Processes().device
     targets = ATTENTION if lora_on == "attention" else (*ATTENTION, *CONVOLUTIONS)
-    return EditorPolicy(load_editor(editor, device, **values_of(settings)), sampling, rank, seed, targets)
+    return EditorPolicy(load_editor(editor, device, **settings), sampling, rank, seed, targets)
 
 
 def tune(

@@ -31,7 +31,7 @@ def irradiance(
     panorama: Float[Tensor, "height width 3"], normals: Float[Tensor, "normals 3"]
 ) -> Float[Tensor, "normals 3"]:
     """Light that falls on surfaces of these unit normals, where 1 comes from everywhere: pi; at least 0."""
-    small = resized(panorama, min(_ROWS, len(panorama))).double()
+    small = resized(panorama.cpu(), min(_ROWS, len(panorama))).double()
     rays, angles = directions(*small.shape[:2]), solid_angles(*small.shape[:2])
     light = torch.einsum("hwk,hwc,h->kc", _basis(rays), small, angles)
     spread = torch.tensor([math.pi, *3 * [2 * math.pi / 3], *5 * [math.pi / 4]], dtype=torch.float64)

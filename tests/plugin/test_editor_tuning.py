@@ -56,7 +56,7 @@ def test_a_runs_views_come_with_the_object_in_them(run_folder):
 
 
 def test_an_editor_is_tuned_on_a_run_and_rounds_take_its_lora(run_folder, capsys):
-    tuning(run_folder).run()
+    tuning(run_folder, editor_settings={"batch_size": "2"}).run()
     folder = run_folder / "editor_training"
     lora = folder / "lora.safetensors"
     assert {"index.html", "training.json", "checkpoint.pt", "samples", "tensorboard"} <= {

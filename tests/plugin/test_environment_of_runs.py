@@ -13,6 +13,7 @@ from PIL import Image
 
 from fasttext2style.cli import entrypoint
 from fasttext2style.commands.rounds import Resume
+from fasttext2style.envmaps.around import environment_of
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.evaluation.settings import EvaluationSettings
 from fasttext2style.history.history import History
@@ -127,6 +128,25 @@ def test_what_new_light_tints_is_one_step_with_it(run, tmp_path, monkeypatch, wh
     entrypoint()
     undone = open_run_with_history(copy)[2]
     assert all(torch.equal(undone.columns[name], values) for name, values in state.columns.items())
+
+
+def test_what_is_around_a_run_is_edited_by_an_image_editor_as_a_step(run, tmp_path, monkeypatch):
+    """Pink becomes blue: that is seen in what is saved, said in the step, and taken back to the bit."""
+    copy = shutil.copytree(run.base_dir, tmp_path / "run")
+
+    def ft2s(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ft2s", *map(str, arguments)])
+        entrypoint()
+        history = open_run_with_history(copy)[1]
+        return history.steps[-1], environment_of(history, torch.zeros(3))
+
+    (_, before), by = ft2s("history", "list", copy), ("--by", "editor", "--editor", "tiny", "--passes", 1)
+    step, after = ft2s("envmap", "edit", copy, *by, "--denoising", 4, "--prompt", "make it blue")
+    share = [float(it[..., 2].sum() / it.sum()) for it in (before, after)]
+    assert share[0] == pytest.approx(1 / 3, abs=0.01) and share[1] > 0.5
+    assert step.prompt == "make it blue" and step.settings["environment"]["editor"] == "tiny"
+    assert step.settings["passes"] == 1 and step.gaussians_changed == 0
+    assert torch.equal(ft2s("history", "undo", copy)[1], before)
 
 
 def test_rounds_keep_what_was_around_the_run_that_they_start_from(run, capture, tmp_path):
