@@ -34,6 +34,8 @@ class Tab:
         """Name -> content of what the page was given to keep, as far as it has come."""
         self._by_id: dict[str, dict[str, Any]] = {}
         self._server, self._said = server, 0
+        self._heard, self._heard_to_the_end = 0, 0
+        self._count_messages(server)
         self._socket = connect(f"ws://127.0.0.1:{server.get_port()}", max_size=None, compression=None)
         threading.Thread(target=self._listen, daemon=True).start()
         self._show_from((0.0, 0.0, -10.0))
@@ -45,12 +47,14 @@ class Tab:
     # --- what one does ------------------------------------------------------------------------------------------------
 
     def set(self, label: str, value: Any, stays: bool = True) -> None:
-        """Choose, type, tick or drag; returns when the server knows, at once if the value will not stay."""
+        """Choose, type, tick or drag; returns when the server knows and has done what it does then, at once if the value
+        will not stay."""
         element = self.elements[label]
         self._send(GuiUpdateMessage(element["id"], {"value": value}))
         handle = self._server.gui._gui_input_handle_from_id[element["id"]]
         if stays:
             self.until(lambda: handle.value == value, f"{label} to be {value!r}")
+            self.until(lambda: self._heard_to_the_end == self._heard, f"the callbacks of {label} to end")
 
     def press(self, label: str) -> None:
         """Press a button."""
@@ -99,6 +103,21 @@ class Tab:
             said = [text for text in self.texts.values() if len(text) < 1000]
             assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}: {said}"
             time.sleep(0.005)
+
+    def _count_messages(self, server: viser.ViserServer) -> None:
+        """viser takes messages in a pool of threads: a value is set before its callbacks are called."""
+        hears, lock = server._websock_server._handle_incoming_message, threading.Lock()
+
+        def counted(*message: Any) -> None:
+            with lock:
+                self._heard += 1
+            try:
+                hears(*message)
+            finally:
+                with lock:
+                    self._heard_to_the_end += 1
+
+        server._websock_server._handle_incoming_message = counted
 
     def _show_from(self, position: tuple[float, float, float]) -> None:
         pose = {"wxyz": (1.0, 0.0, 0.0, 0.0), "position": position, "look_at": (0.0, 0.0, 0.0)}
