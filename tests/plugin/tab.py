@@ -47,8 +47,7 @@ class Tab:
     # --- what one does ------------------------------------------------------------------------------------------------
 
     def set(self, label: str, value: Any, stays: bool = True) -> None:
-        """Choose, type, tick or drag; returns when the server knows and has done what it does then, at once if the value
-        will not stay."""
+        """Choose, type, tick or drag; returns when the server did what it does then, at once if it will not stay."""
         element = self.elements[label]
         self._send(GuiUpdateMessage(element["id"], {"value": value}))
         handle = self._server.gui._gui_input_handle_from_id[element["id"]]
