@@ -20,7 +20,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from fasttext2style.plugin.host.quick_start import frames_without_source
+from tests.quick_imports import quick_imports
 
 # Which runs a user wrote is remembered in the user's own folder; for tests, and what they start, in another one.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="ft2s_state_")
@@ -51,12 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """nerfstudio, if a test imports it, is there nine seconds earlier, and open_clip six.
+    """open_clip, if a test imports it, is there six seconds earlier.
 
     timm, which open_clip imports, looks for wandb, and pydantic for the source of its classes through all frames.
     """
     sys.modules.setdefault("wandb", None)  # type: ignore[arg-type]
-    with frames_without_source():
+    with quick_imports():
         result = yield
     if sys.modules["wandb"] is None:
         del sys.modules["wandb"]

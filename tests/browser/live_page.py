@@ -101,8 +101,7 @@ class LivePage:
 
     def settled(self, seconds: float = 180, rest: float = 1.0) -> np.ndarray:
         """The picture once none came for `rest` seconds: full resolution, nothing on its way or before it."""
-        for notification in self.page.locator(".mantine-Notification-closeButton").all():
-            notification.evaluate("it => it.click()")
+        self.page.evaluate("document.querySelectorAll('.mantine-Notification-closeButton').forEach((it) => it.click())")
         self.wait_for(lambda: not self.says("That did not work"), 60, "notifications to close")
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
