@@ -56,7 +56,7 @@ pretend-cuda: $(VENV)/.installed
 	@if ! command -v gcc >/dev/null; then echo "Left out: the pretended GPU (apt-get install gcc)"; \
 	elif ! $(BIN)/python -c 'import sys, torch; sys.exit(torch.version.cuda is None)'; then \
 	    echo "Left out: the pretended GPU (torch is a build without CUDA)"; \
-	else OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p tests.pretend_cuda.plugin -n 2 --dist loadfile -m gpu $(ON_PRETENDED_GPU); fi
+	else OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p tests.pretend_cuda.plugin -n 0 -m gpu $(ON_PRETENDED_GPU); fi
 
 coverage: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered

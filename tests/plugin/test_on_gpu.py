@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+# Resuming asks for it: here, where tests are collected, it takes a tenth of the time (`tests.quick_imports`).
+import nerfstudio.scripts.train  # noqa: F401
 import numpy as np
 import pytest
 import torch

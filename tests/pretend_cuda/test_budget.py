@@ -213,7 +213,7 @@ def test_four_million_gaussians_and_an_object_of_200_000_fit_into_12_gib(tmp_pat
     The slope holds for scenes of any size, for views at a time become fewer from 2 million on. On top comes the model
     itself as a host holds it (once more the scene), which is not in this measurement.
     """
-    small, large = 20_000, 60_000
+    small, large = 10_000, 30_000
     slope = (peak_of_rounds(large, tmp_path) - peak_of_rounds(small, tmp_path)) / (large - small)
     model = 59 * 4
     gib = 4_000_000 * (slope + model) / 2**30
