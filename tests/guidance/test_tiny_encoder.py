@@ -142,7 +142,7 @@ def test_other_models_weights_are_refused(tmp_path):
         ("a red bear", (0.55, 0.0, 0.0), (1.0, 0.35, 0.35)),
         pytest.param("a blue bear", (0.0, 0.0, 0.5), (0.25, 0.35, 1.0), marks=pytest.mark.slow),
         pytest.param("a green bear", (0.0, 0.35, 0.0), (0.3, 1.0, 0.35), marks=pytest.mark.slow),
-        ("a bear made of gold", (0.5, 0.35, 0.0), (1.0, 0.8, 0.4)),
+        pytest.param("a bear made of gold", (0.5, 0.35, 0.0), (1.0, 0.8, 0.4), marks=pytest.mark.slow),
     ],
 )
 def test_a_blurry_grey_ball_takes_on_the_colour_it_is_asked_for(prompt, low, high):

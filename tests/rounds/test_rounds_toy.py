@@ -39,7 +39,11 @@ def _seen(scene, gaussians):
 
 
 @pytest.mark.parametrize(
-    ("instruction", "asked"), [("make it red", (0.65, 0.08, 0.05)), ("turn it into ice", (0.54, 0.65, 0.73))]
+    ("instruction", "asked"),
+    [
+        ("make it red", (0.65, 0.08, 0.05)),
+        pytest.param("turn it into ice", (0.54, 0.65, 0.73), marks=pytest.mark.slow),
+    ],
 )
 def test_the_statue_takes_the_colour_that_is_asked_for(scene, editor, tmp_path, instruction, asked):
     """Colours are those of the pictures that the editor was trained with; a third of the way may be left."""

@@ -44,7 +44,9 @@ def test_three_clicks_select_the_statue(clutter, cameras):
     assert min(ious) > (0.97 if cameras else 0.9), ious
 
 
-@pytest.mark.parametrize("clutter", [0, 1, 2])
+@pytest.mark.parametrize(
+    "clutter", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow), 2]
+)
 def test_one_click_anywhere_on_the_statue_selects_it(clutter):
     points = {pixel for on, _ in TOY_CLICKS.values() for pixel in on}
     ious = [held_out_iou(toy(clutter), selector(clutter).select(clicked(clutter, [p])).weights) for p in points]
