@@ -1,0 +1,119 @@
+"""Is an object of a capture edited completely, from all sides?
+
+    python examples/train_tiny_editor/complete.py --run outputs/bear/.../config.yml --editor outputs/tiny_editor/pipeline
+
+Takes views from all around out of a reconstruction (a run of fasttext2style-scene), finds the object, edits it in every
+view as a round of editing does, and counts the object's pixels within the range of colours that the sentence asks for.
+What is expected (`LEAST_MEAN`, `LEAST_WORST`) was written before the editor was trained that the package now carries.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+from PIL import Image
+from torch import Tensor
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from subjects import Subject
+
+from fasttext2style.editors.editor import EditRequest
+from fasttext2style.editors.load import load_editor
+from fasttext2style.scene.rasterize import render, render_values
+from fasttext2style.selection.colors import to_lab
+
+LEAST_MEAN = 0.90
+"""Of the object's pixels, the mean over views, for every sentence, object and guidance."""
+LEAST_WORST = 0.75
+"""In the worst view."""
+GUIDANCES = (3.0, 7.5)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Colours in CIELAB: hue in degrees, chroma and lightness in [0, 100] and more."""
+
+    hue: tuple[float, float]
+    least_chroma: float
+    lightness: tuple[float, float] = (0.0, 100.0)
+    or_grey: float = 0.0
+    """So little chroma will do, too, at any hue."""
+
+    def holds(self, rgb: Tensor) -> Tensor:
+        """Of sRGB colours [colors, 3]: which are in it."""
+        lightness, a, b = (100 * to_lab(rgb)).unbind(1)
+        chroma, hue = torch.hypot(a, b), torch.rad2deg(torch.atan2(b, a)) % 360
+        colored = (hue >= self.hue[0]) & (hue <= self.hue[1]) & (chroma >= self.least_chroma)
+        lit = (lightness >= self.lightness[0]) & (lightness <= self.lightness[1])
+        return (colored | (chroma <= self.or_grey)) & lit
+
+
+ASKED = {
+    "make it blue": Range((245.0, 320.0), 15.0),
+    "turn it into gold": Range((60.0, 105.0), 20.0),
+    "turn it into ice": Range((190.0, 290.0), 3.0, (45.0, 100.0), or_grey=8.0),
+    "a bear made of wood": Range((40.0, 90.0), 12.0, (5.0, 75.0)),
+}
+
+
+@dataclass
+class Settings:
+    run: Path
+    editor: str = "tiny"
+    """As for `load_editor`."""
+    out: Path = Path("complete.png")
+    views: int = 12
+    size: int = 256
+    steps: int = 20
+    seed: int = 0
+
+
+@torch.no_grad()
+def main(settings: Settings) -> None:
+    subject = Subject.of(settings.run)
+    step = 360 / settings.views
+    cameras = subject.around(tuple(step * number for number in range(settings.views)), settings.size)
+    images = render(subject.scene, cameras)[0].clamp(0, 1)
+    masks = render_values(subject.scene, cameras, subject.weights[:, None].float())[0]
+    masks = (masks > 0.5).float()
+    editor, rows, missed = load_editor(settings.editor), [images], []
+    print(f"{'sentence':24} {'guidance':>8} {'mean':>6} {'worst':>6} {'untouched':>10} {'changed outside':>16}")
+    for sentence, asked in ASKED.items():
+        before = _shares(images, masks, asked).mean()
+        for guidance in GUIDANCES:
+            request = EditRequest(
+                images, sentence, mask=masks, strength=(0.98, 0.98), steps=settings.steps, guidance=guidance,
+                seed=settings.seed,
+            )  # fmt: skip
+            edited = editor.edit(request).images
+            shares = _shares(edited, masks, asked)
+            outside = int(((edited != images).any(-1) & (masks[..., 0] == 0)).sum())
+            print(
+                f"{sentence:24} {guidance:8.1f} {shares.mean():6.3f} {shares.min():6.3f} {before:10.3f} {outside:16d}"
+            )
+            rows.append(edited)
+            if shares.mean() < LEAST_MEAN or shares.min() < LEAST_WORST or outside:
+                missed.append(f"{sentence}, guidance {guidance}")
+    sheet = torch.stack(rows)[:, :: max(1, settings.views // 6)]
+    sheet = (
+        torch.nn.functional.avg_pool2d(sheet.flatten(0, 1).movedim(-1, 1), 2)
+        .movedim(1, -1)
+        .unflatten(0, (len(rows), -1))
+    )
+    picture = sheet.permute(0, 2, 1, 3, 4).reshape(-1, sheet.shape[1] * sheet.shape[3], 3)
+    Image.fromarray((picture * 255).byte().numpy()).save(settings.out)
+    print(f"{settings.out}: rows are the object, then each sentence with guidance {GUIDANCES}")
+    raise SystemExit(f"Missed: {missed}" if missed else 0)
+
+
+def _shares(images: Tensor, masks: Tensor, asked: Range) -> Tensor:
+    """[views]: of the object's pixels, how many are in the range."""
+    return torch.stack([asked.holds(image[mask[..., 0] > 0]).float().mean() for image, mask in zip(images, masks)])
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))
