@@ -1,4 +1,4 @@
-"""Photographs that training is mixed with: materials for objects to be made of before an edit, and places behind them."""
+"""Photographs that training is mixed with: what objects are made of before an edit, and places behind them."""
 
 from __future__ import annotations
 

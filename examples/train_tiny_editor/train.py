@@ -103,10 +103,14 @@ def main(settings: Settings) -> None:
     encoded = settings.out / "latents.pt"
     if not encoded.exists():
         # A maker of its own: the triplets are the same whether or not the run was interrupted before.
-        maker = TripletMaker(settings.seed + 2, settings.size, settings.stages, settings.photographs)
-        _write(asdict(encode(autoencoder, maker, settings.triplets)), encoded)
+        triplets = triplet_maker(settings, settings.seed + 2)
+        _write(asdict(encode(autoencoder, triplets, settings.triplets)), encoded)
     latents = Latents(**torch.load(encoded, weights_only=True))
     train_editor(autoencoder, latents, settings)
+
+
+def triplet_maker(settings: Settings, seed: int) -> TripletMaker:
+    return TripletMaker(seed, settings.size, settings.stages, settings.photographs)
 
 
 def train_autoencoder(autoencoder: AutoencoderTiny, maker: TripletMaker, settings: Settings) -> None:
