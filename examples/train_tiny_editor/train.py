@@ -51,7 +51,7 @@ class Settings:
     """Views of objects, painted again and again."""
     triplets: int = 10_000
     autoencoder_steps: int = 1500
-    steps: int = 3000
+    steps: int = 2200
     stop: int | None = None
     """End the run early, after this many steps; a later call goes on."""
     batch: int = 32
