@@ -83,9 +83,8 @@ def main(settings: Settings) -> None:
     subject, step = Subject.of(settings.run), 360 / settings.views
     around = subject.around(tuple(step * number for number in range(settings.views)), settings.size)
     editor, missed, pictures = load_editor(settings.editor), [], []
-    print(
-        f"{'sentence':20} {'views':>6} {'guidance':>8} {'mean':>6} {'worst':>6} {'untouched':>10} {'changed outside':>16}"
-    )
+    columns = ("sentence", "views", "guidance", "mean", "worst", "untouched", "outside")
+    print("{:20} {:>6} {:>8} {:>6} {:>6} {:>10} {:>10}".format(*columns))
     for distance in ("whole", "near"):
         images, masks = _seen(subject, around if distance == "whole" else _nearer(around))
         rows = [images]
@@ -106,9 +105,7 @@ def main(settings: Settings) -> None:
                 missed.append(f"{sentence}, {distance}, guidance {guidance}")
         pictures.append(_sheet(torch.stack(rows)[:, :: max(1, settings.views // 4)]))
     Image.fromarray((torch.cat(pictures, 1) * 255).byte().numpy()).save(settings.out)
-    print(
-        f"{settings.out}: rows are the object, then each sentence with guidance {GUIDANCES}; whole views, then near ones"
-    )
+    print(f"{settings.out}: rows are the object, then each sentence with guidance {GUIDANCES}; near views at the right")
     raise SystemExit(f"Missed: {missed}" if missed else 0)
 
 

@@ -40,9 +40,10 @@ class Edit:
     by: Literal["encoder", "editor"] = "encoder"
     """Who changes it. encoder: light and colours, smoothly, until views fit the sentence; editor: an image editor, in
     views that overlap, with new content, too."""
-    encoder: str = "ViT-B-32"
-    """Any open_clip model name; "tiny": the embedded encoder, which needs no download and knows about 120 words; or one
-    of your own as module:attribute."""
+    encoder: str = "auto"
+    """auto: CLIP if its weights are on this machine, else panorama if its packages are installed, else tiny. Any
+    open_clip model name; "panorama": places, weather and times of day, by packages that are an extra; "tiny": the
+    embedded encoder, which knows about 120 words; or one of your own as module:attribute."""
     encoder_weights: str = ""
     """open_clip tag or local file of the encoder's weights; empty takes the model's default ones."""
     repair: bool = False
@@ -88,11 +89,16 @@ class Edit:
     def _by_encoder(self) -> tuple[Begin, int]:
         """What begins an edit, and how many rows it works on."""
         from fasttext2style.envmaps.inversion import PanoramaEdit, check_words, working_rows
-        from fasttext2style.guidance.load import load_encoder
+        from fasttext2style.guidance.load import AUTO, chosen_encoder, load_encoder
         from fasttext2style.guidance.text_loss import load_text_losses
+        from fasttext2style.terminal.console import say
 
         load_text_losses(self.settings.loss)
-        encoder = load_encoder(self.encoder, self.encoder_weights or None)
+        name, weights = self.encoder, self.encoder_weights or None
+        if name == AUTO:
+            name, why = chosen_encoder(weights, of_panoramas=True)
+            say(why)
+        encoder = load_encoder(name, weights)
         check_words(encoder, self.prompt, self.settings)
         begin = partial(PanoramaEdit, prompt=self.prompt, encoder=encoder, settings=self.settings)
         return begin, working_rows(encoder)

@@ -113,7 +113,7 @@ def _tune_offline(
     seen = embedded(encoder.embed_images, views)
     with torch.no_grad():
         junk = encoder.embed_images(junk_views(JUNK_VIEWS, views.flatten(0, 1), settings.seed))
-    more = _relit(encoder, panoramas, said, settings.seed)
+    more = relit_seen(encoder, panoramas, said, settings.seed)
     adapter = fit_adapter(seen, junk, said, encoder.text_tower.sentences, settings, more)
     name = "panorama" if settings.on == "photographs" else "panorama-vae"
     about: dict[str, object] = {"settings": asdict(settings), "trained_on": [one.slug for one in said]}
@@ -124,7 +124,7 @@ def _tune_offline(
 
 
 @torch.no_grad()
-def _relit(
+def relit_seen(
     encoder: Any, panoramas: Tensor, said: Sequence[Captioned], seed: int
 ) -> tuple[Float[Tensor, "rows seen"], Float[Tensor, "rows 384"]]:
     """Some views of each panorama in each look, and the mean of what may be said of them."""

@@ -79,17 +79,19 @@ class Choice(NamedTuple):
     why: str
 
 
-def chosen_encoder(weights: str | None = None) -> Choice:
-    """The best encoder that can be had without a network: CLIP, else "offline", else "tiny".
+def chosen_encoder(weights: str | None = None, of_panoramas: bool = False) -> Choice:
+    """The best encoder that can be had without a network: CLIP, else "offline" ("panorama"), else "tiny".
 
     Args:
         weights: a file or a tag of CLIP's; given, CLIP is what is meant.
+        of_panoramas: to be shown panoramas.
     """
     if weights or clip_is_here():
         return Choice(CLIP, f"Encoder {CLIP}: its weights are on this machine.")
+    ours = "panorama" if of_panoramas else "offline"
     if offline_is_here():
-        return Choice("offline", f"Encoder offline: its packages are installed, and no weights of {CLIP} are here.")
-    return Choice("tiny", f"Encoder tiny: neither weights of {CLIP} are here nor the packages of offline ({INSTALL}).")
+        return Choice(ours, f"Encoder {ours}: its packages are installed, and no weights of {CLIP} are here.")
+    return Choice("tiny", f"Encoder tiny: neither weights of {CLIP} are here nor the packages of {ours} ({INSTALL}).")
 
 
 def encoder_is_here(name: str, weights: str | None = None) -> bool:

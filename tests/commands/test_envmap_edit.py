@@ -11,6 +11,7 @@ from PIL import Image
 from fasttext2style.cli import entrypoint
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.inversion import PanoramaEdit
+from fasttext2style.guidance import load
 
 ROWS = 24
 
@@ -60,6 +61,15 @@ def test_a_file_is_edited_at_its_own_size_and_nothing_else_is_touched(ft2s, sour
     # Nothing of it is the panorama as it was, and the name has a default.
     assert ft2s(source, "--prompt", "gold", "--encoder", "tiny", "--steps", 1, "--strength", 0)[0] == 0
     assert torch.equal(read_panorama(tmp_path / "sky_edited.hdr"), original)
+
+
+def test_without_a_name_it_takes_what_this_machine_has(ft2s, source, tmp_path, monkeypatch):
+    """And downloads nothing."""
+    monkeypatch.setattr(load, "clip_is_here", lambda: False)
+    monkeypatch.setattr(load, "offline_is_here", lambda: False)
+    code, said = ft2s(source, "--prompt", "gold", "--steps", 1, "--crops", 1)
+    assert code == 0 and "Encoder tiny: neither weights of ViT-B-32" in said
+    assert not torch.equal(read_panorama(tmp_path / "sky_edited.hdr"), read_panorama(source))
 
 
 @pytest.mark.parametrize(

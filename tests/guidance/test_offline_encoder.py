@@ -284,6 +284,9 @@ def test_auto_takes_clip_then_offline_then_tiny(monkeypatch):
         chosen = load.chosen_encoder()
         assert chosen.name == name
         assert chosen.why.startswith(f"Encoder {name}:")
+        of_panoramas = load.chosen_encoder(of_panoramas=True)
+        assert of_panoramas.name == (name if name != "offline" else "panorama")
+        assert of_panoramas.why.startswith(f"Encoder {of_panoramas.name}:")
     assert load.chosen_encoder("weights.pt").name == "ViT-B-32"
 
 
