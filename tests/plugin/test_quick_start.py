@@ -1,13 +1,16 @@
 """Commands of ours import nerfstudio without its looking at source code."""
 
 import inspect
+import tarfile
 
 import viser
+import viser._gui_api
+import viser._gui_handles
 import viser._icons
 from nerfstudio.configs.external_methods import get_external_methods
 
 from fasttext2style.plugin.host.quick_start import frames_without_source
-from tests.icons import icon
+from fasttext2style.plugin.viewer import icons
 
 
 def test_the_frames_are_those_of_inspect():
@@ -31,6 +34,15 @@ def test_nerfstudio_lists_its_external_methods_without_a_look_at_source(monkeypa
     assert not looked
 
 
-def test_icons_that_are_read_at_once_are_visers():
-    for name in (viser.Icon.ARROW_BACK_UP, viser.Icon.EYE):
-        assert icon(name) == viser._icons.svg_from_icon(name)
+def test_icons_that_are_read_at_once_are_visers(monkeypatch):
+    """And its archive is opened once for all of them."""
+    expected = {name: viser._icons.svg_from_icon(name) for name in (viser.Icon.ARROW_BACK_UP, viser.Icon.EYE)}
+    icons._icons.cache_clear()
+    opened, tarfile_open = [], tarfile.open
+    monkeypatch.setattr(tarfile, "open", lambda path: opened.append(path) or tarfile_open(path))
+    for module in (viser._gui_api, viser._gui_handles):
+        monkeypatch.setattr(module, "svg_from_icon", viser._icons.svg_from_icon)
+    icons.read_icons_at_once()
+    for name, picture in expected.items():
+        assert viser._gui_api.svg_from_icon(name) == viser._gui_handles.svg_from_icon(name) == picture
+    assert len(opened) == 1

@@ -26,6 +26,7 @@ from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.datamanager import SceneDatamanager, as_bytes
 from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.outputs import TINT, LazyOutputs
+from fasttext2style.plugin.viewer.icons import read_icons_at_once
 from fasttext2style.scene.cameras import Cameras, looked_at
 
 _CPU_RESOLUTION = 1024
@@ -42,6 +43,7 @@ class LiveViewer:
     """`panel.view.View`, by nerfstudio's viewer; of a session, or where there is none just of what the model shows."""
 
     def __init__(self, viewer: Viewer, model: SceneModel, cameras: Cameras, session: LiveScene | None = None) -> None:
+        read_icons_at_once()
         self.viewer, self.model, self.server = viewer, model, viewer.viser_server
         self.scale = SCALE
         self._last_picture = 0.0

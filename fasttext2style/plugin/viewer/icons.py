@@ -1,4 +1,4 @@
-"""Icons of a panel: for each of them viser goes through an archive of 5,000 files, three seconds for a session."""
+"""Icons of a panel: viser 0.2.7 goes through an archive of 4,285 for each of them, three seconds for a session."""
 
 from __future__ import annotations
 
