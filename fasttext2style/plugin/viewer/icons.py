@@ -13,7 +13,7 @@ import viser._icons
 def read_icons_at_once() -> None:
     """From now on the archive is read once in a process, and each icon is what viser finds there."""
     for module in (viser._gui_api, viser._gui_handles):
-        module.svg_from_icon = icon
+        vars(module)["svg_from_icon"] = icon
 
 
 def icon(name: str) -> str:
