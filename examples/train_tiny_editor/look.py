@@ -29,12 +29,9 @@ INSTRUCTIONS = {
     "cover it in snow": "snow", "make it out of lava": "lava", "a bear made of wood": "wood",
     "turn it into stone": "stone", "cover the bear with grass": "grass", "turn it into marble": "marble",
     "set it on fire": "fire", "turn it into water": "water", "a chocolate bear": "chocolate",
-    "a bronze statue": "bronze", "a jade bear": "jade", "make it out of leather": "leather", "a denim bear": "denim",
-    "turn it into a galaxy": "galaxy",
     "make it xylophone": "", "turn the bear into a senator": "", "make it nicer": "",
 }  # fmt: skip
 """Instruction -> the look it asks for; nothing: a word that the editor does not know."""
-SIZE = 96
 
 
 @dataclass
@@ -52,7 +49,7 @@ class Settings:
 
 @torch.no_grad()
 def main(settings: Settings) -> None:
-    stages = toy_stages(settings.views, SIZE, torch.Generator().manual_seed(77))
+    stages = toy_stages(settings.views, 64, torch.Generator().manual_seed(77))
     stages = stages.pick(torch.arange(len(stages)))
     editor, paints, before = load_editor(settings.editor), Paints(seed=0), original(stages)
     sheet = [before]
@@ -77,7 +74,7 @@ def main(settings: Settings) -> None:
             f"{error[inside].mean():6.3f} {drift[outside].mean():8.3f} "
             f"{_disagreement(edited, stages):7.3f} ({_disagreement(asked, stages):.3f})"
         )
-    pictures = torch.stack(sheet, 1).permute(0, 3, 1, 4, 2).reshape(settings.views * SIZE, -1, 3)
+    pictures = torch.stack(sheet, 1).permute(0, 3, 1, 4, 2).reshape(settings.views * 64, -1, 3)
     Image.fromarray((pictures.clamp(0, 1) * 255).byte().numpy()).save(settings.out)
     print(f"{settings.out}: original, {', '.join(INSTRUCTIONS)}")
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import torch
 from encoder_parts import COLOURS, MATERIALS, Brush, mix, plain
-from stages import Stages, projected
+from stages import Stages
 from torch import Tensor
 from torch.nn import functional
 
 PAINTED = (
     "gold", "silver", "copper", "wood", "stone", "marble", "ice", "snow", "lava", "fire", "grass", "moss", "water",
-    "sand", "chocolate", "rust", "bronze", "jade", "leather", "denim", "galaxy",
+    "sand", "chocolate", "rust",
 )  # fmt: skip
-"""The materials that the editor learns. Patterns (zebra, bricks) are left out: where a stripe runs cannot be known from
-one view, and would be decided anew in each."""
+"""The materials that the editor learns; finer patterns than these do not survive 64x64 pixels."""
 LOOKS: tuple[str, ...] = (*COLOURS, *PAINTED)
 TEXTURE_SIZE = 96
+TEXTURE_SCALE = 0.5
+"""Texture lengths per unit of the object's coordinates."""
 SUN = torch.nn.functional.normalize(torch.tensor([0.3, 0.7, 0.65]), dim=0).view(1, 3, 1, 1)
 """Where highlights come from, in view space. Always the same, for what cannot be seen in the picture before the edit
 the editor could only guess, and it would guess differently in each view. For that reason every look has one texture."""
@@ -35,7 +36,7 @@ class Paints:
 
     def paint(self, stages: Stages, looks: Tensor) -> Tensor:
         """Pictures of the stages, with objects of these looks [count], indices into `LOOKS`."""
-        albedo = projected(self.textures[looks], stages.positions)
+        albedo = _projected(self.textures[looks], stages.positions)
         gloss = 0.6 * (stages.normals * _halfway()).sum(1, keepdim=True).clamp(min=0) ** 24
         # Colours are laid on thinly: grain and lines of what is below remain visible.
         grain = (stages.original.mean(1, keepdim=True) / stages.shade.clamp(min=0.1)).clamp(0.1, 1)
@@ -64,6 +65,17 @@ def _texture(look: str, brush: Brush) -> Tensor:
         return plain(brush, brush.colour(COLOURS[look], 0.02)).clamp(0, 1)
     material = MATERIALS[look]
     return material.paint(brush, brush.colour(material.base or (0.5, 0.5, 0.5), 0.02)).clamp(0, 1)
+
+
+def _projected(texture: Tensor, positions: Tensor) -> Tensor:
+    """Texture from the front, the side or above, whichever the surface faces."""
+    slopes = torch.stack([positions.roll(-1, 3) - positions, positions.roll(-1, 2) - positions], -1).abs().sum(-1)
+    # The axis along which the position changes least is the one that the surface faces.
+    faces_x = slopes[:, 0] < torch.minimum(slopes[:, 1], slopes[:, 2])
+    faces_y = ~faces_x & (slopes[:, 1] < slopes[:, 2])
+    x, y, z = positions.unbind(1)
+    uv = torch.stack([torch.where(faces_x, z, x), torch.where(faces_y, z, y)], -1) * TEXTURE_SCALE
+    return functional.grid_sample(texture, 2 * uv.remainder(1) - 1, padding_mode="border", align_corners=False)
 
 
 def _halfway() -> Tensor:

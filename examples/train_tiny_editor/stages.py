@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 from encoder_parts import Brush, mix, random_surfaces
-from photographs import Photographs
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,12 +22,6 @@ from fasttext2style.toy.scene import FOCUS, ToyScene, toy_scene
 
 GRANITE = 0.62
 """sRGB level of the toy scene's statue where it is neither lit strongly nor in shadow: there its shade counts as 1."""
-NEAR = 0.35
-"""How many views are so near that the picture's frame cuts the object."""
-PHOTOGRAPHED = 0.5
-"""How many objects are made of a photographed material, and how many stand before a photographed place."""
-TEXTURE_SCALE = 0.5
-"""Texture lengths per unit of the object's coordinates."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +63,10 @@ def _cameras(count: int, size: int, generator: torch.Generator) -> Cameras:
     def number(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(count, *shape, generator=generator)
 
-    near = number(0, 1) < NEAR
-    azimuth, elevation = number(0, 2 * math.pi), torch.deg2rad(number(4, 48))
-    radius = torch.where(near, number(1.1, 2.1), number(2.1, 3.6))
+    azimuth, elevation, radius = number(0, 2 * math.pi), torch.deg2rad(number(4, 48)), number(2.1, 3.6)
     away = torch.stack([azimuth.cos() * elevation.cos(), azimuth.sin() * elevation.cos(), elevation.sin()], 1)
     focus = torch.tensor(FOCUS)
-    targets = focus + number(-1, 1, 3) * torch.where(near, 0.4, 0.18)[:, None]
+    targets = focus + number(-0.18, 0.18, 3)
     return Cameras.looking_at(focus + radius[:, None] * away, targets, size, size, fov_degrees=40.0)
 
 
@@ -115,24 +106,8 @@ def _normals(quats: Tensor) -> Tensor:
 
 def shape_stages(count: int, size: int, generator: torch.Generator) -> Stages:
     """Animals, furniture, heaps and single solids, under any light, before noise, plain colours and soft blobs."""
-    lots = []
-    for near in (False, True):
-        share = round(NEAR * count)
-        share = share if near else count - share
-        if share:
-            lots.append(_shape_stages(share, size, near, generator))
-    return Stages.concatenated(lots)
-
-
-def _shape_stages(count: int, size: int, near: bool, generator: torch.Generator) -> Stages:
-    seen = 7 * size // 4 // 2 * 2 if near else size
-    surfaces = random_surfaces(count, seen, generator)
-    geometry = [surfaces.positions.float(), surfaces.normals.float(), surfaces.covered.float()]
-    if near:
-        # A part of a larger picture, not its outermost, which often has nothing of the object.
-        corners = (seen - size) // 8 + torch.randint(3 * (seen - size) // 4 + 1, (count, 2), generator=generator)
-        geometry = [_cut(values, corners, size) for values in geometry]
-    positions, normals, covered = geometry
+    surfaces = random_surfaces(count, size, generator)
+    normals, covered = surfaces.normals.float(), surfaces.covered.float()
     brush = Brush(generator, count, size)
     light = torch.randn(count, 3, 1, 1, generator=generator) + torch.tensor([0.0, 1.0, 1.2]).view(1, 3, 1, 1)
     diffuse = (normals * functional.normalize(light, dim=1)).sum(1, keepdim=True).clamp(min=0)
@@ -142,45 +117,9 @@ def _shape_stages(count: int, size: int, near: bool, generator: torch.Generator)
     soft = functional.interpolate(functional.avg_pool2d(covered, 2), scale_factor=2.0, mode="bilinear")
     coverage = torch.where(brush.number(0, 1) < 0.5, soft * covered, covered)
     surroundings = (1 - coverage) * _backgrounds(brush)
-    # From nearly black to white.
-    grey = shade * brush.number(0.1, 1.0)
-    lots = (positions, normals, shade, coverage, surroundings, grey.expand(-1, 3, -1, -1).clamp(0, 1))
+    grey = shade * brush.number(0.2, 0.8, 3).mean(1, keepdim=True)
+    lots = (surfaces.positions.float(), normals, shade, coverage, surroundings, grey.expand(-1, 3, -1, -1).clamp(0, 1))
     return Stages(*(lot.half() for lot in lots))
-
-
-def _cut(values: Tensor, corners: Tensor, size: int) -> Tensor:
-    parts = [one[:, top : top + size, left : left + size] for one, (top, left) in zip(values, corners.tolist())]
-    return torch.stack(parts)
-
-
-def photographed(stages: Stages, photographs: Photographs, generator: torch.Generator) -> Stages:
-    """The same, with objects of photographed materials and places behind them, as far as `PHOTOGRAPHED` says."""
-    if not len(photographs.materials):
-        return stages
-    count = len(stages)
-    brush = Brush(generator, count, stages.positions.shape[-1])
-    material, place = (
-        lot[torch.randint(len(lot), (count,), generator=generator)]
-        for lot in (photographs.materials, photographs.places)
-    )
-    exposed = (material * brush.number(0.7, 1.4)).clamp(0, 1)
-    albedo = projected(exposed, stages.positions * brush.number(0.5, 1.5))
-    made = brush.number(0, 1) < PHOTOGRAPHED
-    original = torch.where(made, (albedo * stages.shade).clamp(0, 1), stages.original)
-    behind = brush.number(0, 1) < PHOTOGRAPHED
-    surroundings = torch.where(behind, (1 - stages.coverage) * place, stages.surroundings)
-    return replace(stages, original=original, surroundings=surroundings)
-
-
-def projected(texture: Tensor, positions: Tensor) -> Tensor:
-    """Texture from the front, the side or above, whichever the surface faces."""
-    slopes = torch.stack([positions.roll(-1, 3) - positions, positions.roll(-1, 2) - positions], -1).abs().sum(-1)
-    # The axis along which the position changes least is the one that the surface faces.
-    faces_x = slopes[:, 0] < torch.minimum(slopes[:, 1], slopes[:, 2])
-    faces_y = ~faces_x & (slopes[:, 1] < slopes[:, 2])
-    x, y, z = positions.unbind(1)
-    uv = torch.stack([torch.where(faces_x, z, x), torch.where(faces_y, z, y)], -1) * TEXTURE_SCALE
-    return functional.grid_sample(texture, 2 * uv.remainder(1) - 1, padding_mode="border", align_corners=False)
 
 
 def _backgrounds(brush: Brush) -> Tensor:

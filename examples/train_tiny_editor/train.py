@@ -43,15 +43,13 @@ class Settings:
 
     out: Path = Path("outputs/tiny_editor")
     """Folder of the checkpoint, the encoded triplets, the log and the pipeline."""
-    photographs: Path | None = None
-    """Folder with materials/*.jpg and hdri/*.hdr; without it nothing but made up pictures."""
-    size: int = 96
+    size: int = 64
     """Pixels of a picture's side."""
     stages: int = 2400
     """Views of objects, painted again and again."""
-    triplets: int = 10_000
+    triplets: int = 8_000
     autoencoder_steps: int = 1500
-    steps: int = 2200
+    steps: int = 2400
     stop: int | None = None
     """End the run early, after this many steps; a later call goes on."""
     batch: int = 32
@@ -95,22 +93,16 @@ def main(settings: Settings) -> None:
         autoencoder.load_state_dict(stored["weights"])
         autoencoder.register_to_config(scaling_factor=stored["scaling_factor"])
     else:
-        train_autoencoder(
-            autoencoder, TripletMaker(settings.seed + 1, settings.size, settings.stages, settings.photographs), settings
-        )
+        train_autoencoder(autoencoder, TripletMaker(settings.seed + 1, settings.size, settings.stages), settings)
         state = {"weights": autoencoder.state_dict(), "scaling_factor": autoencoder.config.scaling_factor}
         _write(state, weights)
     encoded = settings.out / "latents.pt"
     if not encoded.exists():
         # A maker of its own: the triplets are the same whether or not the run was interrupted before.
-        triplets = triplet_maker(settings, settings.seed + 2)
-        _write(asdict(encode(autoencoder, triplets, settings.triplets)), encoded)
+        maker = TripletMaker(settings.seed + 2, settings.size, settings.stages)
+        _write(asdict(encode(autoencoder, maker, settings.triplets)), encoded)
     latents = Latents(**torch.load(encoded, weights_only=True))
     train_editor(autoencoder, latents, settings)
-
-
-def triplet_maker(settings: Settings, seed: int) -> TripletMaker:
-    return TripletMaker(seed, settings.size, settings.stages, settings.photographs)
 
 
 def train_autoencoder(autoencoder: AutoencoderTiny, maker: TripletMaker, settings: Settings) -> None:
@@ -119,7 +111,7 @@ def train_autoencoder(autoencoder: AutoencoderTiny, maker: TripletMaker, setting
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=settings.autoencoder_steps)
     images, generator = torch.empty(0), torch.Generator().manual_seed(settings.seed)
     for step in range(settings.autoencoder_steps):
-        if step % 100 == 0:
+        if step % 50 == 0:
             triplets = maker.take(256)
             images = torch.cat([triplets.before, triplets.after]) * 2 - 1
         top, left = torch.randint(settings.size // 2 + 1, (2,), generator=generator).tolist()
@@ -200,9 +192,7 @@ def _train_steps(
     for step in steps:
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * min(1.0, (step + 1) / 200, 1.25 * (1 - step / settings.steps) + 0.01)
-        # Every other step a part of the pictures: smaller ones, objects that the frame cuts, and half the time.
-        part = latents.before.shape[-1] * 2 // 3 // 8 * 8 if step % 2 else None
-        condition, target, sentences = _batch(latents, instructions, settings.batch, generator, part)
+        condition, target, sentences = _batch(latents, instructions, settings.batch, generator)
         target = target * autoencoder.config.scaling_factor
         noise = torch.randn(target.shape, generator=generator)
         # Late times twice as often as even: what the object shall look like is decided in the noise.
@@ -225,9 +215,9 @@ def _train_steps(
 
 
 def _batch(
-    latents: Latents, instructions: Instructions, count: int, generator: torch.Generator, part: int | None = None
+    latents: Latents, instructions: Instructions, count: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, list[str]]:
-    """Latents before, latents after, sentences; of the latents a square of this side, if it is given.
+    """Latents before, latents after, sentences.
 
     One in ten is told something that it cannot know and is to leave the picture; one in twenty is asked for what is
     there already. For classifier-free guidance text, picture or both are dropped in one case of twenty each, as in
@@ -235,9 +225,6 @@ def _batch(
     """
     chosen = torch.randint(len(latents.looks), (count,), generator=generator)
     before, after = latents.before[chosen].float(), latents.after[chosen].float()
-    if part is not None:
-        top, left = torch.randint(before.shape[-1] - part + 1, (2,), generator=generator).tolist()
-        before, after = (lot[..., top : top + part, left : left + part].clone() for lot in (before, after))
     sentences = [instructions.asking_for(LOOKS[look]) for look in latents.looks[chosen].tolist()]
     kind, dropped = torch.rand(2, count, generator=generator)
     for i in range(count):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from encoder_parts import Brush, mix
 from paint import LOOKS, Paints, original
-from photographs import Photographs
-from stages import Stages, photographed, shape_stages, toy_stages
+from stages import Stages, shape_stages, toy_stages
 from torch import Tensor
 
-SCENE_SHARE = 0.5
+SCENE_SHARE = 0.65
 """How many of the pictures show the toy scene; the others single shapes."""
 
 
@@ -31,9 +29,8 @@ class Triplets:
 class TripletMaker:
     """A store of stages and endless triplets on them. All follows from the seed and the order of calls."""
 
-    def __init__(self, seed: int, size: int, stages: int, folder: Path | None = None) -> None:
+    def __init__(self, seed: int, size: int, stages: int) -> None:
         self.generator = torch.Generator().manual_seed(seed)
-        self.photographs = Photographs.read(folder, size, self.generator) if folder else Photographs.none(size)
         self.scenes = toy_stages(stages // 2, size, self.generator)
         self.shapes = shape_stages(stages - stages // 2, size, self.generator)
         self.paints = Paints(seed=0)
@@ -42,7 +39,6 @@ class TripletMaker:
         """Half of the objects begin as they are, a third in another look, the rest on the way from one to another."""
         in_scene = round(SCENE_SHARE * count)
         stages = Stages.concatenated([self._some(self.scenes, in_scene), self._some(self.shapes, count - in_scene)])
-        stages = photographed(stages, self.photographs, self.generator)
         looks, others, further = (torch.randint(len(LOOKS), (count,), generator=self.generator) for _ in range(3))
         after, other = self.paints.paint(stages, looks), self.paints.paint(stages, others)
         brush = Brush(self.generator, count, after.shape[-1])

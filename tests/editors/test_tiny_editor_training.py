@@ -53,56 +53,14 @@ def test_a_stage_put_together_again_is_the_rendering(training_modules):
 
 def test_painting_changes_nothing_beside_the_object(training_modules):
     _, paint, stages, _, _ = training_modules
-    looks = torch.arange(len(paint.LOOKS))
-    shapes = stages.shape_stages(len(looks), 48, torch.Generator().manual_seed(0))
-    shapes = shapes.pick(looks)
+    shapes = stages.shape_stages(28, 48, torch.Generator().manual_seed(0))
+    shapes = shapes.pick(torch.arange(28))
+    looks = torch.arange(28)
+    assert len(paint.LOOKS) == 28
     before, after = paint.original(shapes), paint.Paints(seed=0).paint(shapes, looks)
     beside = (shapes.coverage == 0).expand_as(before)
     assert beside.any() and torch.equal(before[beside], after[beside])
     assert (before - after)[~beside].abs().mean() > 0.1
-
-
-def test_a_third_of_the_objects_is_cut_by_the_frame(training_modules):
-    """So near that the picture's border is on the object for a long way; of whole views seldom."""
-    from fasttext2style.toy.scene import FOCUS, toy_scene
-
-    _, _, stages, _, _ = training_modules
-
-    def cut(some) -> torch.Tensor:
-        covered = some.coverage[:, 0] > 0.5
-        border = torch.cat([covered[:, 0], covered[:, -1], covered[:, :, 0], covered[:, :, -1]], 1)
-        return border.float().mean(1) > 0.1
-
-    generator = torch.Generator().manual_seed(0)
-    whole, near = (stages._shape_stages(40, 32, near, generator) for near in (False, True))
-    cameras = stages._cameras(40, 32, generator)
-    of_the_scene, distance = (
-        cut(stages._stages_of(toy_scene(), cameras)),
-        (cameras.centers - torch.tensor(FOCUS)).norm(dim=1),
-    )
-    assert abs((distance < 2.1).float().mean() - stages.NEAR) < 0.2
-    for some, others in ((cut(near), cut(whole)), (of_the_scene[distance < 2.1], of_the_scene[distance >= 2.1])):
-        assert some.float().mean() > 0.8 and some.float().mean() > others.float().mean() + 0.3
-
-
-def test_half_of_the_objects_and_places_are_photographed_and_nothing_else_changes(training_modules):
-    """Of red materials and blue places; shape, light and what is not taken stay to the bit."""
-    from photographs import Photographs
-
-    _, _, stages, _, _ = training_modules
-    shapes = stages.shape_stages(80, 32, torch.Generator().manual_seed(0)).pick(torch.arange(80))
-    red, blue = torch.zeros(1, 3, 96, 96), torch.zeros(1, 3, 32, 32)
-    red[:, 0], blue[:, 2] = 1, 1
-    after = stages.photographed(shapes, Photographs(red, blue), torch.Generator().manual_seed(0))
-    made = torch.tensor([not torch.equal(one, other) for one, other in zip(shapes.original, after.original)])
-    behind = torch.tensor([not torch.equal(one, other) for one, other in zip(shapes.surroundings, after.surroundings)])
-    assert 25 <= made.sum() <= 55 and 25 <= behind.sum() <= 55
-    assert not bool(after.original[made][:, 1:].any()) and bool(after.original[made][:, 0].any())
-    assert not bool(after.surroundings[behind][:, :2].any())
-    torch.testing.assert_close(after.surroundings[behind][:, 2:], 1 - shapes.coverage[behind])
-    for name in ("positions", "normals", "shade", "coverage"):
-        assert torch.equal(getattr(after, name), getattr(shapes, name))
-    assert stages.photographed(shapes, Photographs.none(32), torch.Generator()) is shapes
 
 
 def test_instructions_name_the_look_and_strangers_do_not(training_modules):
