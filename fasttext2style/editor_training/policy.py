@@ -22,7 +22,6 @@ from fasttext2style.editor_training.content import content_tokens
 from fasttext2style.editor_training.settings import SamplingConfig
 from fasttext2style.editor_training.transitions import Transition, log_prob, transition
 from fasttext2style.editors.diffusion.attention_maps import AttentionMaps, reading_attention
-from fasttext2style.editors.diffusion.guided import guided
 from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixEditor
 from fasttext2style.editors.diffusion.lora import ATTENTION, add_lora, without_lora
 from fasttext2style.editors.diffusion.noise import make_scheduler, partial_timesteps
@@ -146,7 +145,7 @@ class EditorPolicy:
         used = [branch for branch in branches if branch[0] != 0]
         texts, bare = torch.cat([text for _, text, _ in used]), torch.cat([seen for _, _, seen in used])
         outputs = self._network(torch.cat([latents] * len(used)), bare, texts, index).chunk(len(used))
-        return guided([scale for scale, _, _ in used], outputs, self.editor.guidance_rescale)
+        return torch.stack([scale * output for (scale, _, _), output in zip(used, outputs)]).sum(0)
 
     @torch.no_grad()
     def rollouts(

@@ -11,7 +11,6 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from diffusers.utils.torch_utils import randn_tensor
 from tiny_pipelines import stable_diffusion_noise, tiny_instruct_pix2pix
 
-from fasttext2style.editors.diffusion.guided import guided, rescale_of
 from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixConfig, InstructPix2PixEditor
 from fasttext2style.editors.diffusion.noise import (
     SCHEDULERS,
@@ -151,31 +150,6 @@ def test_a_view_is_edited_alike_alone_and_in_a_batch(scheduler, shared_noise):
     together = editor.edit(request).images
     alone = torch.cat([editor.edit(request.select([row])).images for row in range(3)])
     torch.testing.assert_close(alone, together, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("zero_snr", [True, False])
-def test_guidance_keeps_the_deviation_of_networks_trained_down_to_pure_noise(zero_snr):
-    """Expected by hand: of 3 a - 2 b a share of .7 gets the deviation of a."""
-    first, second = torch.randn(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    rescale = rescale_of(stable_diffusion_noise(rescale_betas_zero_snr=zero_snr))
-    plain = 3 * first - 2 * second
-    expected = plain
-    if zero_snr:
-        deviations = [values.flatten(1).std(1).view(3, 1, 1, 1) for values in (first, plain)]
-        expected = 0.7 * plain * deviations[0] / deviations[1] + 0.3 * plain
-    torch.testing.assert_close(guided([3.0, -2.0], [first, second], rescale), expected)
-
-
-@pytest.mark.parametrize("zero_snr", [True, False])
-def test_too_much_guidance_is_tamed_where_a_network_was_trained_so(zero_snr):
-    """Of an edit by this network, with as without a policy that is to be tuned."""
-    pipeline = tiny_instruct_pix2pix()
-    pipeline.scheduler = stable_diffusion_noise(rescale_betas_zero_snr=zero_snr, prediction_type="v_prediction")
-    editor = InstructPix2PixEditor(pipeline)
-    request = request_of(guidance=9.0, image_guidance=1.0, strength=(1.0, 1.0))
-    edited = editor.edit(request).images
-    editor.guidance_rescale = 0.0
-    assert torch.equal(edited, editor.edit(request).images) != zero_snr
 
 
 def test_guidance_of_one_needs_one_evaluation_and_is_the_plain_prediction(editor):

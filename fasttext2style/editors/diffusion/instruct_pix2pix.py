@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fasttext2style.editors.diffusion.guided import guided, rescale_of
 from fasttext2style.editors.diffusion.key_views import attention_to_key_views
 from fasttext2style.editors.diffusion.lora import lora_digests
 from fasttext2style.editors.diffusion.memory import check_cpu_memory
@@ -84,7 +83,6 @@ class InstructPix2PixEditor:
         self.key_views = self.config.key_views
         self.pipeline = pipeline
         self._scheduler = make_scheduler(self.config.scheduler, pipeline.scheduler.config)
-        self.guidance_rescale = rescale_of(pipeline.scheduler)
         self._pixels_per_latent = pipeline.vae_scale_factor
         self.native_size = native_size(pipeline)
         assert isinstance(self.config.lora, tuple)
@@ -190,7 +188,7 @@ class InstructPix2PixEditor:
                 scaled = self._scheduler.scale_model_input(torch.cat([latents] * len(branches)), timestep)
                 inputs = torch.cat([scaled, conditions], dim=1).to(dtype)
                 outputs = self.pipeline.unet(inputs, timestep, encoder_hidden_states=texts, return_dict=False)[0]
-                prediction = guided(scales, outputs.chunk(len(branches)), self.guidance_rescale)
+                prediction = sum(scale * output for scale, output in zip(scales, outputs.float().chunk(len(branches))))
                 latents = self._scheduler.step(prediction, timestep, latents, **step_arguments, return_dict=False)[0]
                 last = index == len(timesteps) - 1
                 # A solver of second order has a point of the path only after its second evaluation.
