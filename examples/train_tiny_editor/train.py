@@ -49,11 +49,7 @@ class Settings:
     """Views of objects, painted again and again."""
     triplets: int = 8_000
     autoencoder_steps: int = 1500
-<<<<<<< HEAD
     steps: int = 2400
-=======
-    steps: int = 3000
->>>>>>> parent of 2acd088 (Guidance keeps the deviation of the conditioned prediction where a network was trained down to pure noise)
     stop: int | None = None
     """End the run early, after this many steps; a later call goes on."""
     batch: int = 32
