@@ -6,9 +6,10 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from unittest.mock import patch
 
 from fasttext2style.plugin.host.quick_start import frames_without_source
+
+_NO_COMPILER = "TORCHDYNAMO_DISABLE"
 
 
 @contextmanager
@@ -18,10 +19,17 @@ def quick_imports() -> Iterator[None]:
     The compiler of torch takes two seconds to import, when a module only names a function to be compiled. nerfstudio
     has one such function (`get_viewmat` of its own splats), which no test calls: here it is left as it is written.
     """
+    # Not `patch.dict`: what imports themselves set, such as the place of ffmpeg, stays.
+    before = os.environ.get(_NO_COMPILER)
+    os.environ[_NO_COMPILER] = "1"
     gc.disable()
     try:
-        with frames_without_source(), patch.dict(os.environ, TORCHDYNAMO_DISABLE="1"):
+        with frames_without_source():
             yield
     finally:
         gc.enable()
         gc.freeze()
+        if before is None:
+            del os.environ[_NO_COMPILER]
+        else:
+            os.environ[_NO_COMPILER] = before

@@ -1,6 +1,7 @@
 """Commands of ours import nerfstudio without its looking at source code."""
 
 import inspect
+import os
 import tarfile
 
 import viser
@@ -11,6 +12,7 @@ from nerfstudio.configs.external_methods import get_external_methods
 
 from fasttext2style.plugin.host.quick_start import frames_without_source
 from fasttext2style.plugin.viewer import icons
+from tests.quick_imports import quick_imports
 
 
 def test_the_frames_are_those_of_inspect():
@@ -21,6 +23,15 @@ def test_the_frames_are_those_of_inspect():
     with frames_without_source():
         found = [(it.frame, it.function) for it in asked()][1:]
     assert found == expected and inspect.stack()[0].code_context
+
+
+def test_what_is_set_while_tests_are_collected_stays(monkeypatch):
+    """ns-render finds the ffmpeg that importing our methods put on the PATH."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.delenv("TORCHDYNAMO_DISABLE", raising=False)
+    with quick_imports():
+        os.environ["PATH"] += os.pathsep + "somewhere"
+    assert os.environ["PATH"].endswith("somewhere") and "TORCHDYNAMO_DISABLE" not in os.environ
 
 
 def test_nerfstudio_lists_its_external_methods_without_a_look_at_source(monkeypatch):
