@@ -53,6 +53,8 @@ def run(*command: object, cwd: Path, **environment: str) -> CompletedProcess[str
 
 
 def _become(words: list[str], cwd: str, output: str, errors: str, environment: dict[str, str]) -> None:
+    # The server passes over what it cannot import, and every command would begin with ten seconds of imports.
+    assert _IMPORTS[0] in sys.modules, f"{_IMPORTS[0]} cannot be imported"
     program = words[0]
     sys.argv = words
     os.environ.clear()

@@ -1,6 +1,5 @@
 """What takes long to import, at once; also what nerfstudio and this package import when a run begins."""
 
-from tests.icons import read_icons_at_once
 from tests.quick_imports import quick_imports
 
 with quick_imports():
@@ -11,5 +10,3 @@ with quick_imports():
     import fasttext2style.guidance.offline.encoder
     import fasttext2style.plugin.methods
     import fasttext2style.scene.cpu.backend  # noqa: F401
-
-read_icons_at_once()
