@@ -44,24 +44,25 @@ def main() -> None:
     with torch.no_grad():
         seen = embedded(encoder.embed_images, views_of(pictures, encoder.resolution, settings.views, 1))
         looked = embedded(encoder.embed_images, views_of(pictures, encoder.resolution, VIEWS_MEASURED, 0))
-        views = views_of(pictures[:JUNK_VIEWS], encoder.resolution, 2, 1).flatten(0, 1)
-        junk = encoder.embed_images(junk_views(JUNK_VIEWS, views, 0))
         lit = [relit_seen(encoder, pictures[[row]], panoramas[row : row + 1], 0) for row in range(len(panoramas))]
         sentences = encoder.text_tower.sentences
         captions = sentences([one.caption for one in panoramas])
         untuned_captions = encoder.embed_texts([one.caption for one in panoramas])
     found: dict[str, list[bool]] = {"untuned": [], "tuned": []}
-    chance = 0.0
-    for part in parts(panoramas, options.seed):
+    ten = parts(panoramas, options.seed)
+    for part in ten:
         rest = [row for row in range(len(panoramas)) if row not in part]
+        with torch.no_grad():
+            views = views_of(pictures[rest[:JUNK_VIEWS]], encoder.resolution, 2, 1).flatten(0, 1)
+            junk = encoder.embed_images(junk_views(JUNK_VIEWS, views, 0))
         more = tuple(torch.cat([lit[row][side] for row in rest]) for side in (0, 1))
         said = [panoramas[row] for row in rest]
         adapter = fit_adapter(seen[rest], junk, said, sentences, settings, (more[0], more[1]))
         images = torch.stack([adapter.images(looked[row]) for row in part])
         found["tuned"] += first(images, adapter.texts(captions[part]))
         found["untuned"] += first(looked[part], untuned_captions[part])
-        chance += 1.0  # one of each part is found by guessing, on average
-    report = summary(found, chance, len(panoramas)) | {"versions": versions()}
+    # By guessing one of each part is found, on average.
+    report = summary(found, len(ten), len(panoramas)) | {"versions": versions()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps({name: value for name, value in report.items() if name != "versions"}, indent=2))
@@ -72,7 +73,7 @@ def parts(panoramas: list[Captioned], seed: int) -> list[list[int]]:
     """Rows of each part."""
     places: dict[str, list[int]] = {}
     for row, one in enumerate(panoramas):
-        places.setdefault(one.slug.removesuffix("_puresky"), []).append(row)
+        places.setdefault(one.place, []).append(row)
     names = sorted(places)
     random.Random(seed).shuffle(names)
     return [[row for name in names[start::FOLDS] for row in places[name]] for start in range(FOLDS)]
@@ -84,7 +85,7 @@ def first(images: torch.Tensor, texts: torch.Tensor) -> list[bool]:
     return (cosines.argmax(dim=1) == torch.arange(len(cosines))).tolist()
 
 
-def summary(found: dict[str, list[bool]], chance: float, count: int) -> dict[str, object]:
+def summary(found: dict[str, list[bool]], chance: int, count: int) -> dict[str, object]:
     before, after = sum(found["untuned"]), sum(found["tuned"])
     won = sum(b < a for b, a in zip(found["untuned"], found["tuned"]))
     lost = sum(b > a for b, a in zip(found["untuned"], found["tuned"]))

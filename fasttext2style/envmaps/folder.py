@@ -40,6 +40,11 @@ class Captioned:
         return slug_of(self.path)
 
     @property
+    def place(self) -> str:
+        """Where it was taken: one at two resolutions, with and without its ground (Poly Haven's _puresky)."""
+        return self.slug.removesuffix("_puresky")
+
+    @property
     def caption(self) -> str:
         """Tags, then categories, with commas; empty if nothing is said."""
         return ", ".join(dict.fromkeys((*self.tags, *self.categories)))
@@ -97,7 +102,7 @@ def split(
         raise ValueError(f"Shares of train, validation and test should be at least 0 and not all 0, got {shares}")
     places: dict[str, list[Captioned]] = {}
     for panorama in sorted(panoramas, key=lambda one: str(one.path)):
-        places.setdefault(panorama.slug.removesuffix("_puresky"), []).append(panorama)
+        places.setdefault(panorama.place, []).append(panorama)
     if len(places) < 3:
         raise ValueError(
             f"A split into train, validation and test needs at least 3 panoramas of different places, got {len(places)}"

@@ -20,6 +20,8 @@ import numpy as np
 import pytest
 import torch
 import viser
+import viser._gui_api
+import viser._gui_handles
 from nerfstudio.viewer.utils import get_camera
 from PIL import Image
 from viser._messages import GuiUpdateMessage
@@ -38,6 +40,7 @@ from fasttext2style.live.style import PRESETS, ApplyStyle
 from fasttext2style.live.style_picture import RemovePicture, UploadPicture
 from fasttext2style.live.surroundings import SetSky
 from fasttext2style.plugin.host.outputs import TINT
+from fasttext2style.plugin.viewer.icons import icon
 from fasttext2style.plugin.viewer.run_live import open_session
 from fasttext2style.plugin.viewer.viewer import LiveViewer
 from fasttext2style.scene.files.ply import write_ply
@@ -140,6 +143,10 @@ def test_a_click_into_the_scene_uses_the_tool_the_combination_and_the_tolerance(
     seen = torch.tensor([0.4 * TAN * ASPECT, -0.2 * TAN, 1.0])
     assert asked.origin == pytest.approx((0.0, 0.0, -1.0)) and asked.opening == pytest.approx(2 * TAN)
     torch.testing.assert_close(torch.tensor(asked.direction), seen / seen.norm())
+
+
+def test_a_session_goes_through_the_archive_of_icons_once(live):
+    assert viser._gui_api.svg_from_icon is viser._gui_handles.svg_from_icon is icon
 
 
 def test_nothing_on_the_page_takes_the_drag_from_the_camera(live):
