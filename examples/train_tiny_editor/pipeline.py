@@ -131,5 +131,7 @@ def save(pipeline: StableDiffusionInstructPix2PixPipeline, folder: Path) -> None
     config = json.loads((folder / "vae" / "config.json").read_text())
     config.pop("block_out_channels", None)
     (folder / "vae" / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    # What the package reads beside it (editors/diffusion/folder.py).
+    (folder / "shown.json").write_text('{"object_alone": true}\n')
     for path in folder.rglob("*.*"):
         path.chmod(0o644)

@@ -122,9 +122,12 @@ class ImageEditor(Protocol):
     """Edits a batch of views by an instruction.
 
     A class of your own needs these four members and nothing of this package; see examples/02_your_own_editor.
-    It may have two more. `native_size: int` is the side in pixels at which it edits best: then `load_editor` shows it
+    It may have three more. `native_size: int` is the side in pixels at which it edits best: then `load_editor` shows it
     the object, cropped and resized to that many pixels squared, instead of the picture as it comes. `key_views: int`
     says that so many views, the first of each batch, are seen by all others: then every batch starts with the same.
+    `object_alone: bool` says that it was trained on objects before plain black: then, where the request has a mask,
+    everything else is black for it. A large editor fits the object into what it sees around it; a small one is helped
+    by being told what to paint.
     """
 
     @property

@@ -1,7 +1,8 @@
 """What every editor gets around it: the object is edited at the editor's resolution, the rest of the picture is kept.
 
 Object box -> crop and resize -> editor, in batches -> check of each view -> resize and paste back through the mask.
-Boxes have the picture's own proportions and lie inside it, so that all crops are of one size and nothing is padded.
+Boxes have the picture's own proportions and lie inside it, so that all crops are of one size and nothing is padded;
+but for editors that want to see the object alone: what is not of it, or not of the picture, is black for them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fasttext2style.editors.resolution import native_crop_size, resized, with_de
 logger = logging.getLogger(__name__)
 
 Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in pixels, the last two exclusive."""
+"""x0, y0, x1, y1 in pixels, the last two exclusive; may reach beyond the picture."""
 
 SEEN = 0.1
 """Mask from which on a pixel counts as the object's when its box is measured; softer edges may lie outside."""
@@ -68,6 +69,7 @@ class LocalEditor:
         self.name = editor.name
         self.capabilities = editor.capabilities | {"mask"}
         self.key_views: int = getattr(editor, "key_views", 0)
+        self.object_alone: bool = getattr(editor, "object_alone", False)
         self.batch_size = self.config.batch_size
         """What was asked for: who cuts views into pieces takes so many."""
         self._batch_size = self.config.batch_size
@@ -87,6 +89,8 @@ class LocalEditor:
         shown = request if len(seen) == len(request.images) else request.select(seen)
         boxes, (height, width) = self._crops_of(shown)
         crops = _cropped(shown, boxes, height, width)
+        if self.object_alone:
+            crops = _object_alone(crops)
         edited, info, failed = self._edit_in_batches(crops, on_step)
 
         images = request.images.clone()
@@ -120,7 +124,8 @@ class LocalEditor:
         if request.mask is None:
             return [(0, 0, width, height)] * len(request.images), size
         smallest = max(size) / max(height, width) / LARGEST_MAGNIFICATION
-        return [object_box(mask[..., 0], self.config.margin, smallest) for mask in request.mask], size
+        inside = not self.object_alone
+        return [object_box(mask[..., 0], self.config.margin, smallest, inside) for mask in request.mask], size
 
     def _edit_in_batches(
         self, request: EditRequest, on_step: OnStep | None
@@ -174,11 +179,14 @@ class LocalEditor:
         logger.warning("Out of GPU memory with %d views at once; going on with %d", views, self._batch_size)
 
 
-def object_box(mask: Float[Tensor, "height width"], margin: float, smallest: float = 0.0) -> Box:
-    """Box around the object with a margin, in the picture's proportions and inside the picture.
+def object_box(
+    mask: Float[Tensor, "height width"], margin: float, smallest: float = 0.0, inside: bool = True
+) -> Box:
+    """Box around the object with a margin, in the picture's proportions.
 
     `smallest` is the least share of the picture's sides. An object of 10 x 10 pixels in the middle of 100 x 200, with
-    margin 0.25, gets 15 x 30.
+    margin 0.25, gets 15 x 30. The box lies `inside` the picture; else it has its margin on every side of the object,
+    also where that is beyond the picture's frame.
 
     Raises:
         ValueError: the mask is empty.
@@ -189,11 +197,14 @@ def object_box(mask: Float[Tensor, "height width"], margin: float, smallest: flo
         raise ValueError("The mask of this view is empty; there is no object to put a box around")
     bounds = ((columns[0], columns[-1] + 1, width), (rows[0], rows[-1] + 1, height))
     share = max((high - low) * (1 + 2 * margin) / size for low, high, size in bounds)
-    share = min(max(share, smallest), 1.0)
+    share = max(share, smallest)
 
     def interval(low: int, high: int, size: int) -> tuple[int, int]:
-        length = min(size, math.ceil(size * share))
-        start = min(max(round((low + high - length) / 2), 0), size - length)
+        length = math.ceil(size * share)
+        start = round((low + high - length) / 2)
+        if inside:
+            length = min(size, length)
+            start = min(max(start, 0), size - length)
         return start, start + length
 
     (x0, x1), (y0, y1) = (interval(*bound) for bound in bounds)
@@ -221,8 +232,7 @@ def _cropped(request: EditRequest, boxes: list[Box], height: int, width: int) ->
     def crop(values: Tensor | None) -> Tensor | None:
         if values is None or not boxes:
             return values
-        views = [resized(view[y0:y1, x0:x1], height, width) for view, (x0, y0, x1, y1) in zip(values, boxes)]
-        return torch.stack(views)
+        return torch.stack([resized(_part(view, box), height, width) for view, box in zip(values, boxes)])
 
     images = crop(request.images)
     assert images is not None
@@ -236,6 +246,31 @@ def _cropped(request: EditRequest, boxes: list[Box], height: int, width: int) ->
     )
 
 
+def _part(view: Float[Tensor, "height width channels"], box: Box) -> Float[Tensor, "h w channels"]:
+    """What a box shows; beyond the picture masks are 0, and all else is as at the picture's edge."""
+    height, width, channels = view.shape
+    x0, y0, x1, y1 = box
+    inside = view[max(y0, 0) : y1, max(x0, 0) : x1]
+    beyond = [max(-x0, 0), max(x1 - width, 0), max(-y0, 0), max(y1 - height, 0)]
+    if not any(beyond):
+        return inside
+    mode = "constant" if channels == 1 else "replicate"
+    return F.pad(inside.movedim(-1, 0)[None], beyond, mode)[0].movedim(0, -1)
+
+
+def _object_alone(crops: EditRequest) -> EditRequest:
+    """The request with black beside the object, for the editor to paint all that it sees and nothing else.
+
+    Pixels next to the object stay: its rim is mixed with them.
+    """
+    if crops.mask is None:
+        return crops
+    touched = (crops.mask > SEEN).float().movedim(-1, 1)
+    seen = F.max_pool2d(touched, 3, 1, 1).movedim(1, -1)
+    condition = None if crops.condition is None else crops.condition * seen
+    return replace(crops, images=crops.images * seen, condition=condition)
+
+
 def _pasted(
     image: Float[Tensor, "height width 3"],
     crop: Float[Tensor, "h w 3"],
@@ -245,11 +280,13 @@ def _pasted(
     detail: Float[Tensor, "height width 3"] | None,
 ) -> Float[Tensor, "height width 3"]:
     """The image with the crop in its box, as far as the mask lets it; pixels of mask 0 keep every bit."""
-    x0, y0, x1, y1 = box
+    (height, width), (left, top, right, bottom) = image.shape[:2], box
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     before = image[y0:y1, x0:x1]
-    after = resized(crop, y1 - y0, x1 - x0)
+    after = resized(crop, bottom - top, right - left)[y0 - top : y1 - top, x0 - left : x1 - left]
     if detail is not None:
-        after = with_detail(after, detail[y0:y1, x0:x1], (crop.shape[0], crop.shape[1]))
+        coarse = (crop.shape[0] * (y1 - y0) / (bottom - top), crop.shape[1] * (x1 - x0) / (right - left))
+        after = with_detail(after, detail[y0:y1, x0:x1], (math.ceil(coarse[0]), math.ceil(coarse[1])))
     if mask is not None:
         weights = feathered(mask[..., 0], feather)[y0:y1, x0:x1, None]
         after = torch.where(weights > 0, torch.lerp(before, after, weights), before)

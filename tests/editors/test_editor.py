@@ -75,6 +75,18 @@ def test_a_folder_tells_which_editor_it_is_and_its_revision(folder, tmp_path):
     assert load_editor(str(copy)).edit(EditRequest(images(), "x", steps=1)).info["revision"] != info["revision"]
 
 
+def test_a_folder_tells_whether_its_model_wants_to_see_the_object_alone(folder, tmp_path):
+    assert load_editor("tiny").object_alone and not load_editor(str(folder)).object_alone
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    mark = copy / "shown.json"
+    mark.write_text('{"object_alone": true}')
+    assert load_editor(str(copy)).object_alone
+    for damaged in ("", "{", "[]", "{}", '{"object_alone": "yes"}', '{"object_alone": 1}'):
+        mark.write_text(damaged)
+        with pytest.raises(ValueError, match=r"shown\.json.*Copy the model again"):
+            load_editor(str(copy))
+
+
 def test_loaded_weights_edit_as_those_that_were_saved(folder):
     request = EditRequest(images(), "make it red", steps=2)
     loaded = load_editor(str(folder), native_size=0).edit(request).images

@@ -293,6 +293,79 @@ def test_settings_out_of_range(settings, words):
         LocalEditConfig(**settings)
 
 
+# --- editors that want to see the object alone ------------------------------------------------------------------------
+
+
+class Darkener(Painter):
+    """Halves what it is shown, which it wants to be the object alone."""
+
+    object_alone = True
+
+    def edit(self, request: EditRequest, on_step=None) -> EditResult:
+        self.shown.append(request)
+        return EditResult(request.images / 2)
+
+
+def _smooth(height: int = 48, width: int = 64) -> torch.Tensor:
+    """[1, height, width, 3]: each place has a colour of its own, nowhere black."""
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    return (0.3 + 0.6 * torch.stack([rows, columns, 1 - rows], -1))[None]
+
+
+def test_beside_the_object_an_editor_that_wants_it_alone_sees_black_and_others_the_scene():
+    images, mask = _smooth(), disc(1)
+    alone, other = Darkener(), Painter()
+    for painter in (alone, other):
+        LocalEditor(painter).edit(EditRequest(images, "x", condition=images * 0.9, mask=mask))
+    shown, usual = alone.shown[0], other.shown[0]
+    assert torch.equal(shown.mask, usual.mask)
+    object_, far = (shown.mask > 0.1)[..., 0], (shown.mask == 0)[..., 0]
+    rim = torch.nn.functional.max_pool2d(object_.float(), 3, 1, 1) > 0
+    for seen, whole in ((shown.images, usual.images), (shown.condition, usual.condition)):
+        assert torch.equal(seen[rim], whole[rim])
+        assert (seen[~rim] == 0).all() and (whole[~rim] > 0.2).all()
+    assert (far & ~rim).any() and (rim & ~object_).any()
+
+
+@pytest.mark.parametrize("size", [16, 64, 200])
+@pytest.mark.parametrize(("down", "right"), [(-0.25, 0), (0.75, 0), (0, -0.25), (0, 0.75), (-0.2, -0.2), (0.8, 0.8)])
+def test_an_object_that_the_frame_cuts_is_seen_with_a_margin_and_pasted_where_it_was(size, down, right):
+    images = _smooth(96, 128)
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, 96), torch.linspace(0, 1, 128), indexing="ij")
+    top, left = (max(shift, 0) for shift in (down, right))
+    inside = (rows >= top) & (rows <= down + 1) & (columns >= left) & (columns <= right + 1)
+    mask = inside.float()[None, ..., None]
+    darkener = Darkener(native_size=size)
+    edited = LocalEditor(darkener, LocalEditConfig(feather=0.0)).edit(EditRequest(images, "x", mask=mask)).images
+    assert torch.equal(edited[~inside[None]], images[~inside[None]])
+    assert (edited - images / 2)[inside[None]].abs().max() < 0.05
+    shown = (darkener.shown[0].mask > 0.1)[0, ..., 0]
+    for edge in (shown[0], shown[-1], shown[:, 0], shown[:, -1]):
+        assert not edge.any(), "the object reaches the edge of the crop"
+
+
+def test_without_a_mask_an_editor_that_wants_the_object_alone_sees_the_picture():
+    images, darkener = _smooth(), Darkener(native_size=0)
+    LocalEditor(darkener).edit(EditRequest(images, "x"))
+    assert torch.equal(darkener.shown[0].images, images)
+
+
+def test_fine_detail_comes_back_at_the_frame_too():
+    images, mask = _speckled(), torch.zeros(1, 96, 96, 1)
+    mask[:, 40:, 30:] = 1
+    wanted, inside = images / 2, (mask[..., 0] > 0)
+    coarse, fine = (
+        LocalEditor(Darkener(native_size=24), LocalEditConfig(feather=0.0))
+        .edit(EditRequest(images, "x", mask=mask, detail=detail))
+        .images
+        for detail in (None, images)
+    )
+    strips = torch.zeros_like(inside)
+    strips[:, -4:], strips[:, :, -4:] = True, True
+    for where in (inside, inside & strips):
+        assert (fine - wanted)[where].abs().mean() < 0.2 * (coarse - wanted)[where].abs().mean()
+
+
 # --- detail that an editor is too coarse to see -----------------------------------------------------------------------
 
 

@@ -29,6 +29,9 @@ EDITORS = {
 }
 """Class name in model_index.json -> our class, which is made from a pipeline."""
 
+SHOWN = "shown.json"
+"""File beside model_index.json, of models that were trained on objects before plain black: {"object_alone": true}."""
+
 TINY = Path(__file__).parents[1] / "tiny"
 """The packaged model."""
 
@@ -48,9 +51,12 @@ def load_diffusers_editor(
     own, of_all = ([field.name for field in fields(config)] for config in (editor_class.config_class, LocalEditConfig))
     check_names(class_name, settings, own, of_all)
     config = settings_of(editor_class.config_class, settings)
+    object_alone = _object_alone(folder)
     dtype = editor_class.load_dtype(config, torch.device(device))
     pipeline = _load_pipeline(folder, pipeline_name, dtype)
-    return editor_class(pipeline, device, config, name, revision or _digest(folder))
+    editor = editor_class(pipeline, device, config, name, revision or _digest(folder))
+    editor.object_alone = object_alone
+    return editor
 
 
 def diffusers_editor_is_here(name: str, plugged_in: list[str]) -> bool:
@@ -139,6 +145,20 @@ def _pipeline_name(folder: Path, name: str) -> str:
     if pipeline_name not in EDITORS:
         raise ValueError(f"{name} is a {pipeline_name}, which edits no images; editors are {', '.join(EDITORS)}.")
     return pipeline_name
+
+
+def _object_alone(folder: Path) -> bool:
+    """Whether the model wants to see the object alone; models that say nothing do not."""
+    path = folder / SHOWN
+    if not path.exists():
+        return False
+    try:
+        wanted = read_document(path)["object_alone"]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}). Copy the model again.") from error
+    if not isinstance(wanted, bool):
+        raise ValueError(f"{path}: object_alone is true or false, got {wanted!r}. Copy the model again.")
+    return wanted
 
 
 def _load_pipeline(folder: Path, pipeline_name: str, dtype: torch.dtype) -> Any:
