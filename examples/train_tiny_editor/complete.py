@@ -4,8 +4,8 @@
 
 Takes views from all around out of a reconstruction (a run of fasttext2style-scene), whole ones and others so near that
 the frame cuts the object; finds the object, edits it in every view as a round of editing does, and counts the object's
-pixels within the range of colours that the sentence asks for. Ends with exit code 1 where `LEAST_MEAN` or `LEAST_WORST` is
-not reached (README.md has the packaged one's numbers).
+pixels within the range of colours that the sentence asks for. It ends with exit code 1 where `LEAST_MEAN` or
+`LEAST_WORST` is not reached (README.md has the packaged editor's numbers).
 """
 
 from __future__ import annotations
