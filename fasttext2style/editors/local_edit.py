@@ -179,9 +179,7 @@ class LocalEditor:
         logger.warning("Out of GPU memory with %d views at once; going on with %d", views, self._batch_size)
 
 
-def object_box(
-    mask: Float[Tensor, "height width"], margin: float, smallest: float = 0.0, inside: bool = True
-) -> Box:
+def object_box(mask: Float[Tensor, "height width"], margin: float, smallest: float = 0.0, inside: bool = True) -> Box:
     """Box around the object with a margin, in the picture's proportions.
 
     `smallest` is the least share of the picture's sides. An object of 10 x 10 pixels in the middle of 100 x 200, with
