@@ -136,7 +136,8 @@ class PpoLearner:
             if self.config.kl_weight:
                 with torch.no_grad(), without_lora(self.policy.unet):
                     reference = self.policy.step(told, states, index)
-                loss = loss + self.config.kl_weight * divergence(step, reference)
+                held = told.masks if self.config.leash == "object" else None
+                loss = loss + self.config.kl_weight * divergence(step, reference, held)
             share = 1 / (total * len(rollouts.steps))
             found = torch.autograd.grad(loss.sum() * share, parameters)
             gradients = [gradient + more for gradient, more in zip(gradients, found)]

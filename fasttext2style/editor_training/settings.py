@@ -77,6 +77,9 @@ class LearningConfig:
     """Groups whose rewards spread no more than this are left out."""
     kl_weight: float = 0.0
     """Leash to the editor as it was: weight of the divergence of each step from it."""
+    leash: Literal["picture", "object"] = "picture"
+    """Where the leash holds. "object": inside the mask alone, so that the object goes on being edited as it was, while
+    the rest learns to stay."""
     draft_steps: int = 1
     """Of the method draft: through so many last steps the reward's gradient goes."""
 

@@ -62,9 +62,16 @@ def log_prob(latents: Latents, step: Transition) -> Float[Tensor, "samples h w"]
     return (-squared / 2 - deviation.log() - 0.5 * torch.log(torch.tensor(2 * torch.pi))).mean(1)
 
 
-def divergence(one: Transition, other: Transition) -> Float[Tensor, " samples"]:
-    """KL(one || other) of two Gaussians of the same width, as the mean over latents: (difference / width)^2 / 2."""
-    return (((one.mean - other.mean) / one.deviation).square() / 2).flatten(1).mean(1)
+def divergence(
+    one: Transition, other: Transition, places: Float[Tensor, "samples 1 h w"] | None = None
+) -> Float[Tensor, " samples"]:
+    """KL(one || other) of two Gaussians of the same width, as the mean over latents: (difference / width)^2 / 2.
+
+    `places` weighs them: 1 where it counts; None: everywhere.
+    """
+    apart = (((one.mean - other.mean) / one.deviation).square() / 2).mean(1, keepdim=True)
+    weights = torch.ones_like(apart) if places is None else places
+    return (apart * weights).flatten(1).sum(1) / weights.flatten(1).sum(1).clamp_min(1e-8)
 
 
 def _ddim(scheduler: Any, prediction: Latents, index: int, latents: Latents, eta: float) -> Transition:
