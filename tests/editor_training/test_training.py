@@ -119,7 +119,10 @@ def test_only_the_lora_learns(tmp_path):
     assert any(not torch.equal(now[name], value) for name, value in before.items())
 
 
-@pytest.mark.parametrize("method", ["ppo", "draft", "supervised"])
+@pytest.mark.parametrize(
+    "method",
+    ["ppo", *(pytest.param(other, marks=pytest.mark.slow) for other in ("draft", "supervised"))],
+)
 def test_a_resumed_training_ends_at_the_bits_of_an_uninterrupted_one(tmp_path, method):
     reward = ("inside=1",) if method == "draft" else (RED,)
     learning = {"advantages": "prompt"}

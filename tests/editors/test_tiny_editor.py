@@ -81,7 +81,13 @@ def test_the_object_takes_on_the_colour_that_it_is_asked_for(instruction, colour
 
 
 @pytest.mark.parametrize(
-    "instruction", ["make it xylophone", "turn the bear into a teacher", "a nicer bear", "make it happy"]
+    "instruction",
+    [
+        "make it xylophone",
+        "a nicer bear",
+        pytest.param("turn the bear into a teacher", marks=pytest.mark.slow),
+        pytest.param("make it happy", marks=pytest.mark.slow),
+    ],
 )
 def test_words_that_it_does_not_know_change_little(instruction):
     """Less than a fifth of what a word that it knows does."""
@@ -118,8 +124,7 @@ def test_with_a_mask_the_objects_rim_takes_the_colour_as_well():
     assert rim.sum() > 200 and red - max(green, blue) > 0.45, after[rim].mean(0)
 
 
-@pytest.mark.parametrize("guidance", [3.0, 7.5])
-@pytest.mark.parametrize("instruction", ["make it blue", "turn it into gold"])
+@pytest.mark.parametrize(("instruction", "guidance"), [("make it blue", 3.0), ("turn it into gold", 7.5)])
 def test_a_mottled_object_that_the_frame_cuts_is_painted_to_the_frame(instruction, guidance):
     """As on captures: no such object was trained on, and no view shows it whole; nine in ten of its pixels."""
     scene = toy_scene(seed=5)

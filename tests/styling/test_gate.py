@@ -46,7 +46,13 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=name, marks=[pytest.mark.slow] * (name in ("amsgrad", "rmsprop")))
+        for name, make in OPTIMIZERS.items()
+    ],
+)
 def test_weight_zero_keeps_every_bit_over_a_run_after_warm_momentum(make):
     params, optimizers = scene(20, make)
     params["means"].data[0] = -0.0
