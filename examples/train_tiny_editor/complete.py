@@ -71,6 +71,8 @@ class Settings:
     run: Path
     editor: str = "tiny"
     """As for `load_editor`."""
+    native_size: int | None = None
+    """Side in pixels at which the object is edited; None: the editor's own."""
     out: Path = Path("complete.png")
     views: int = 12
     size: int = 256
@@ -82,7 +84,7 @@ class Settings:
 def main(settings: Settings) -> None:
     subject, step = Subject.of(settings.run), 360 / settings.views
     around = subject.around(tuple(step * number for number in range(settings.views)), settings.size)
-    editor, missed, pictures = load_editor(settings.editor), [], []
+    editor, missed, pictures = load_editor(settings.editor, native_size=settings.native_size), [], []
     columns = ("sentence", "views", "guidance", "mean", "worst", "untouched", "outside")
     print("{:20} {:>6} {:>8} {:>6} {:>6} {:>10} {:>10}".format(*columns))
     for distance in ("whole", "near"):
