@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -135,6 +136,23 @@ def test_a_history_killed_at_any_moment_undoes_to_the_first_scene(tmp_path):
     assert done.returncode == 0, done.stderr
     steps = [int(line) for line in done.stdout.split()]
     assert len(steps) == 8 and max(steps) > 2, "some of them had got somewhere"
+
+
+def test_what_people_lay_beside_the_steps_is_let_alone(history):
+    state = recolor(history, recolor(history, random_state(200), 0.25), 0.5)
+    steps = history.folder / "steps"
+    for name in ("0001.bak", "0002 (copy)", "Copy of 0002", "2", "notes"):
+        shutil.copytree(steps / "0001", steps / name)
+    (steps / "notes.txt").write_text("gold is better")
+    left = {name: content for name, content in files(steps).items() if not name.startswith(("0001/", "0002/"))}
+    reopened = History.open(history.folder)
+    assert [step.id for step in reopened.steps] == [1, 2]
+    before = reopened.undo(state)
+    recolor(reopened, before, 0.75)
+    reopened.purge()
+    assert [step.id for step in History.open(history.folder).steps][-1] == 3
+    kept = {name: content for name, content in files(steps).items() if name in left}
+    assert kept == left
 
 
 def test_a_checkpoint_behind_its_history_is_brought_up_to_it(history):
