@@ -46,17 +46,18 @@ DATA_SEED, CASES = 1, 24
 SAMPLING = SamplingConfig(steps=4, image_guidance=1.0)
 LEARNING = LearningConfig(groups=6, samples=4, updates=1, learning_rate=1e-3, clip=1e-2, credit="place")
 OURS = TrainingConfig(
-    epochs=12,
-    reward=("outside=-1", "inside=0.05"),
+    epochs=24,
+    reward=("outside=-1",),
     measure_every=6,
     lora_on="all",
     sampling=SAMPLING,
-    learning=LEARNING,
+    learning=replace(LEARNING, updates=3, kl_weight=0.5, leash="object"),
 )
-PAPER = replace(OURS, lora_on="attention", learning=replace(LEARNING, credit="sample", learning_rate=1e-3))
+OTHERS = replace(OURS, learning=LEARNING)
+PAPER = replace(OTHERS, lora_on="attention", learning=replace(LEARNING, credit="sample"))
 ROWS = {
-    "supervised LoRA": replace(OURS, method="supervised"),
-    "DRaFT-1": replace(OURS, method="draft"),
+    "supervised LoRA": replace(OTHERS, method="supervised"),
+    "DRaFT-1": replace(OTHERS, method="draft", reward=("outside=-1", "inside=0.05")),
     "attention only": replace(PAPER, reward=("attention=1",)),
     "MAE only": replace(PAPER, reward=("mae=-1",)),
     "attention and MAE": replace(PAPER, reward=("attention=1", "mae=-1")),
@@ -67,7 +68,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=["bar", "tables"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--epochs", type=int, help="in place of 12, or of 8 in the tables")
+    parser.add_argument("--epochs", type=int, help="in place of 24, or of 8 in the tables")
     parser.add_argument("--out", type=Path, default=Path("outputs/editor_training"))
     options = parser.parse_args()
     torch.set_num_threads(1)

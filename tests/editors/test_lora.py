@@ -9,11 +9,13 @@ import os
 import pytest
 import torch
 from diffusers import AutoencoderTiny
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tiny_pipelines import tiny_instruct_pix2pix, tiny_unet
 
 from fasttext2style.editors.diffusion.instruct_pix2pix import InstructPix2PixConfig, InstructPix2PixEditor
 from fasttext2style.editors.diffusion.lora import (
+    ATTENTION,
+    CONVOLUTIONS,
     add_lora,
     load_lora_state,
     lora_digests,
@@ -37,11 +39,11 @@ def output(unet) -> torch.Tensor:
         return unet(latents, 500, encoder_hidden_states=texts, return_dict=False)[0]
 
 
-def trained_pipeline(rank: int = 4):
+def trained_pipeline(rank: int = 4, targets: tuple[str, ...] = ATTENTION):
     """With a LoRA that learned something, whatever it is."""
     tuned = pipeline()
     generator = torch.Generator().manual_seed(9)
-    for parameter in add_lora(tuned.unet, rank, seed=0):
+    for parameter in add_lora(tuned.unet, rank, 0, targets):
         parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
     return tuned
 
@@ -74,13 +76,16 @@ def test_the_first_weights_follow_from_the_seed_and_leave_torchs_own_numbers_alo
     assert any(not torch.equal(states[0][name], states[2][name]) for name in states[0])
 
 
+@pytest.mark.parametrize("targets", [ATTENTION, CONVOLUTIONS, (*ATTENTION, *CONVOLUTIONS)])
 @pytest.mark.parametrize("rank", [1, 4])
-def test_diffusers_own_pipeline_loads_the_file(tmp_path, rank):
-    tuned = trained_pipeline(rank)
+def test_diffusers_own_pipeline_loads_the_file_wherever_the_lora_sits(tmp_path, rank, targets):
+    tuned = trained_pipeline(rank, targets)
     save_lora(tmp_path / "lora.safetensors", tuned)
-    fresh = pipeline()
+    fresh, ours = pipeline(), pipeline()
     fresh.load_lora_weights(str(tmp_path / "lora.safetensors"))
-    torch.testing.assert_close(output(fresh.unet), output(tuned.unet), rtol=0, atol=1e-6)
+    InstructPix2PixEditor(ours, config=InstructPix2PixConfig(lora=(str(tmp_path / "lora.safetensors"),)))
+    for loaded in (fresh, ours):
+        torch.testing.assert_close(output(loaded.unet), output(tuned.unet), rtol=0, atol=1e-6)
     assert [path.name for path in tmp_path.iterdir()] == ["lora.safetensors"]
 
 
@@ -128,6 +133,21 @@ def test_a_lora_of_another_network_is_refused(tmp_path, kind):
         save_file({"weights": torch.ones(3)}, path)
     with pytest.raises(ValueError, match=r"lora\.safetensors"):
         InstructPix2PixEditor(pipeline(), config=InstructPix2PixConfig(lora=(str(path),)))
+
+
+@pytest.mark.parametrize("left", ["attn1.to_k", "conv1"])
+def test_a_lora_that_belongs_to_the_network_in_part_is_said(tmp_path, caplog, left):
+    """diffusers takes what fits, and says nothing that reaches a person."""
+    path = tmp_path / "lora.safetensors"
+    save_lora(path, trained_pipeline(4, (*ATTENTION, *CONVOLUTIONS)))
+    InstructPix2PixEditor(pipeline(), config=InstructPix2PixConfig(lora=(str(path),)))
+    assert "of its" not in caplog.text, "of a LoRA that is wholly taken there is nothing to say"
+    tensors = load_file(path)
+    others = {name.replace(left, f"{left}_of_another"): tensor for name, tensor in tensors.items()}
+    save_file(others, path)
+    InstructPix2PixEditor(pipeline(), config=InstructPix2PixConfig(lora=(str(path),)))
+    foreign = sum(left in name for name in tensors)
+    assert f"Of its {len(tensors)} tensors {foreign} belong to no layer" in caplog.text and str(path) in caplog.text
 
 
 def _header(change):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fasttext2style.scene.files.atomic import atomic_write, temporary_beside
@@ -20,6 +20,8 @@ from fasttext2style.scene.files.atomic import atomic_write, temporary_beside
 NAME = "tuned"
 """Of the adapter, inside the network."""
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+MATRICES = ("lora_A", "lora_B", "lora_down", "lora_up", "lora.down", "lora.up")
+"""Of which a LoRA consists, under the names that they go by in files and networks."""
 CONVOLUTIONS = ("conv_in", "conv1", "conv2", "conv_out", "proj_in", "proj_out")
 
 
@@ -90,8 +92,6 @@ def save_lora(path: Path, pipeline: Any) -> None:
     Raises:
         OSError: it cannot be written; the old one is still there.
     """
-    from diffusers.utils import convert_state_dict_to_diffusers
-
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = pipeline.unet.peft_config[NAME].to_dict()
     # Sets have another order in every process, and so would the file's bytes.
@@ -100,7 +100,8 @@ def save_lora(path: Path, pipeline: Any) -> None:
     try:
         type(pipeline).save_lora_weights(
             folder,
-            unet_lora_layers=convert_state_dict_to_diffusers(lora_state(pipeline.unet)),
+            # By peft's names. diffusers' older ones are for attention alone, and of a file that has both half is lost.
+            unet_lora_layers=lora_state(pipeline.unet),
             unet_lora_adapter_metadata=metadata,
             weight_name=path.name,
         )
@@ -119,6 +120,23 @@ def _in_order(content: bytes) -> bytes:
     head = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":")).encode()
     head += b" " * (-len(head) % 8)
     return len(head).to_bytes(8, "little") + head + content[start:]
+
+
+def tensors_of_file(path: str) -> int | None:
+    """How many matrices a LoRA file has, or a folder with one; None for files that are no .safetensors."""
+    place = Path(path)
+    files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
+    if len(files) != 1 or files[0].suffix != ".safetensors":
+        return None
+    with safe_open(files[0], "pt") as opened:
+        return sum(any(part in name for part in MATRICES) for name in opened.keys())  # noqa: SIM118
+
+
+def tensors_in_network(pipeline: Any, adapter: str) -> int:
+    """How many matrices of an adapter the networks of a pipeline hold."""
+    networks = [network for network in pipeline.components.values() if isinstance(network, nn.Module)]
+    names = [name for network in networks for name, _ in network.named_parameters()]
+    return sum(f".{adapter}." in name and any(part in name for part in MATRICES) for name in names)
 
 
 def lora_digests(paths: tuple[str, ...]) -> dict[str, str]:

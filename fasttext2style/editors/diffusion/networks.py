@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from fasttext2style.editors.diffusion.lora import tensors_in_network, tensors_of_file
 from fasttext2style.trust.sizes import check_is_file
 
 logger = logging.getLogger(__name__)
@@ -108,5 +109,11 @@ def _load_loras(pipeline: Any, config: NetworkConfig) -> None:
             raise ValueError(
                 f"The LoRA {path} is of another network: nothing in it belongs to {type(pipeline).__name__}"
             )
+        there, taken = tensors_of_file(path), tensors_in_network(pipeline, name)
+        if there is not None and taken < there:
+            logger.warning(
+                "The LoRA %s is loaded in part. Of its %d tensors %d belong to no layer of %s: it will do less than it "
+                "was trained to.", path, there, there - taken, type(pipeline).__name__,
+            )  # fmt: skip
     if names:
         pipeline.set_adapters(names, list(config.lora_weights or [1.0] * len(names)))
