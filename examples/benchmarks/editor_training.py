@@ -46,7 +46,7 @@ DATA_SEED, CASES = 1, 24
 SAMPLING = SamplingConfig(steps=4, image_guidance=1.0)
 LEARNING = LearningConfig(groups=6, samples=4, updates=1, learning_rate=1e-3, clip=1e-2, credit="place")
 OURS = TrainingConfig(
-    epochs=24,
+    epochs=12,
     reward=("outside=-1",),
     measure_every=6,
     lora_on="all",
@@ -68,7 +68,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=["bar", "tables"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--epochs", type=int, help="in place of 24, or of 8 in the tables")
+    parser.add_argument("--epochs", type=int, help="in place of 12, or of 8 in the tables")
     parser.add_argument("--out", type=Path, default=Path("outputs/editor_training"))
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -23,6 +23,7 @@ import torch
 
 from fasttext2style.editors.editor import EditRequest, EditResult, ImageEditor
 from fasttext2style.editors.load import load_editor
+from fasttext2style.editors.local_edit import feathered
 from fasttext2style.evaluation.halo import widened
 from fasttext2style.evaluation.report import versions
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
@@ -155,6 +156,7 @@ def costs_of_a_view(width: int, height: int) -> dict[str, float]:
         books.begin(1)
         jobs = {
             "mask": lambda: widened(mask[..., 0], round(0.05 * height)),
+            "a feather of 0.05": lambda: feathered(mask[..., 0].float(), 0.05),
             "into 8 bits": lambda: to_bytes(request.images),
             "packing": lambda: Packed.of(request),
             "writing": lambda: [

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fasttext2style.editors.editor import EditRequest, EditResult
-from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor
+from fasttext2style.editors.local_edit import LocalEditConfig, LocalEditor, feathered
 
 
 class Blackener:
@@ -31,3 +31,13 @@ def test_a_straight_rim_fades_in_over_the_feather(share, radius):
     for column in range(8):
         weight = min(1.0, (radius + 1 + column) / (2 * radius + 1))
         assert float(row[20 + column]) == pytest.approx(1 - 0.9 * weight, abs=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.7, 1.0])
+def test_a_mask_is_weighed_by_the_share_of_the_square_around_that_is_inside(share):
+    """Of the part of the square that lies in the picture; also of a square that is larger than the picture."""
+    mask = (torch.rand(23, 31, generator=torch.Generator().manual_seed(0)) > 0.4).float()
+    radius, soft = round(share * 23), feathered(mask, share)
+    for row, column in ((0, 0), (22, 30), (11, 15), (3, 28), (17, 2)):
+        around = mask[max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1]
+        assert float(soft[row, column]) == pytest.approx(float(mask[row, column] * around.mean()), abs=1e-5)
