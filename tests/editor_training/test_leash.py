@@ -51,7 +51,7 @@ def test_a_leash_pulls_where_it_holds_and_nowhere_else(leash):
     config, optimizer = LearningConfig(kl_weight=7.0, leash=leash), torch.optim.SGD(policy.parameters)
     learner = PpoLearner(policy, cases, Judge(Reward((RED,))), config, optimizer, Batches(2), 0)
     rollouts, conditions = policy.rollouts(cases, samples), policy.conditions(cases)
-    learner._accumulate(samples, 2, conditions, rollouts, torch.zeros(2))
+    learner._accumulate(samples, 2, cases, rollouts, torch.zeros(2))
     found = torch.cat([parameter.grad.flatten() for parameter in policy.parameters])
     total = torch.zeros(())
     for place, index in enumerate(rollouts.steps):

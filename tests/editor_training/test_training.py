@@ -75,7 +75,7 @@ def test_the_gradient_by_samples_points_where_the_rewards_own_gradient_points():
     rollouts, parts = sampled_edits(policy, sampled, judge, list(range(samples)), None, batches)
     advantages = group_advantages(parts["inside"][None])[0]
     learner = PpoLearner(policy, case, judge, config, optimizer, batches, 0)
-    learner._accumulate(list(range(samples)), samples, policy.conditions(sampled), rollouts, advantages)
+    learner._accumulate(list(range(samples)), samples, sampled, rollouts, advantages)
     by_samples = torch.cat([parameter.grad.flatten() for parameter in policy.parameters])
     optimizer.zero_grad()
     exact = DraftLearner(policy, case, judge, config, optimizer, batches, 0)
@@ -102,7 +102,7 @@ def test_credit_by_place_points_better_where_the_rewards_own_gradient_points():
     for credit in ("sample", "place"):
         learner = PpoLearner(policy, case, judge, LearningConfig(credit=credit, samples=samples), optimizer, batches, 0)
         advantages = learner._advantages(judge.reward.total(parts), sampled, rollouts)
-        found = gradient(learner, policy.conditions(sampled), rollouts, advantages)
+        found = gradient(learner, sampled, rollouts, advantages)
         cosines[credit] = float(torch.cosine_similarity(found, own, dim=0))
     assert cosines["place"] > max(cosines["sample"], 0.3), cosines
 
