@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,29 +10,34 @@ import torch
 from test_training import RED, same, settings, state, training
 
 from fasttext2style.editor_training.batches import Batches
+from fasttext2style.editor_training.reinforcement import PpoLearner
 from fasttext2style.editor_training.training import EditorTraining
 
 
-def on_a_small_gpu(trained: EditorTraining, most: int, late: bool = False) -> EditorTraining:
-    """Its networks run out of memory with more than `most` samples; late: the UNet's last step does, and nothing
-    before it."""
+def on_a_small_gpu(trained: EditorTraining, most: int, moment: str = "first") -> EditorTraining:
+    """Its networks run out of memory with more than `most` samples: at once ("first"), in the UNet's last step
+    ("late"), there with gradients only ("learning"), or in the network without its LoRA ("reference")."""
     policy = trained.policy
     vae: Any = policy.editor.pipeline.vae
 
-    def check(rows: torch.Tensor, is_late: bool) -> None:
-        if len(rows) > most and late == is_late:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-
     def bounded(method):
         def call(rows, *arguments, **named):
-            check(rows, False)
+            check(rows, moment == "first")
             return method(rows, *arguments, **named)
 
         return call
 
+    def check(rows: torch.Tensor, now: bool) -> None:
+        if now and len(rows) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    def before(unet, inputs) -> None:
+        is_last = bool((inputs[1] == policy.timesteps[-1]).all())
+        now = {"first": True, "late": is_last, "learning": is_last and torch.is_grad_enabled()}
+        check(inputs[0], (now | {"reference": unet.conv_out.disable_adapters})[moment])
+
     vae.encode, vae.decode = bounded(vae.encode), bounded(vae.decode)
-    last = policy.timesteps[-1]
-    policy.unet.register_forward_pre_hook(lambda _, inputs: check(inputs[0], bool((inputs[1] == last).all())))
+    policy.unet.register_forward_pre_hook(before)
     return trained
 
 
@@ -39,34 +45,55 @@ LEASHED = {"kl_weight": 1.0, "leash": "object"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "late"),
+    ("changes", "moment", "sizes"),
     [
-        ({}, False),
-        ({}, True),
-        ({"reward": (RED, "attention=1"), "learning": LEASHED}, False),
-        ({"reward": (RED, "attention=1"), "learning": LEASHED}, True),
-        ({"method": "draft", "reward": ("inside=1",)}, False),
-        ({"method": "draft", "reward": ("inside=1",)}, True),
-        ({"method": "supervised"}, False),
+        # Reinforcement samples all 12 first, the others draw what an update needs.
+        ({}, "first", [6, 3]),
+        ({"reward": (RED, "attention=1"), "learning": LEASHED}, "late", [6, 3]),
+        ({"method": "draft", "reward": ("inside=1",)}, "first", [3]),
+        ({"method": "draft", "reward": ("inside=1",)}, "learning", [3]),
+        ({"method": "supervised"}, "first", [3]),
     ],
     ids=str,
 )
-def test_what_ran_out_of_memory_ends_at_the_bits_of_what_began_with_small_batches(tmp_path, caplog, changes, late):
+def test_what_ran_out_of_memory_ends_at_the_bits_of_small_batches(tmp_path, caplog, changes, moment, sizes):
     """12 samples an epoch, 6 an update, of which 3 fit: a batch that ran out has left nothing behind."""
     changes = changes | {"learning": {"samples": 6, **changes.get("learning", {})}}
     small = training(tmp_path / "small", settings(batch=3, **changes))
     history = small.run()
     assert not caplog.records and history[-1]["gradient_norm"] > 0
-    shrunk = on_a_small_gpu(training(tmp_path / "shrunk", settings(batch=16, **changes)), 3, late)
+    shrunk = on_a_small_gpu(training(tmp_path / "shrunk", settings(batch=16, **changes)), 3, moment)
     again = shrunk.run()
     assert same(state(shrunk), state(small)) and shrunk.lora.read_bytes() == small.lora.read_bytes()
     facts = {"seconds": 0, "peak_memory_gib": 0}
     assert [record | facts for record in again] == [record | facts for record in history]
-    # Reinforcement samples all 12 first, the others draw what an update needs.
-    sizes = [6, 3] if shrunk.config.method == "ppo" else [3]
     assert [record.getMessage() for record in caplog.records] == [
         f"Out of GPU memory; going on with {size} samples at once" for size in sizes
     ]
+
+
+@pytest.mark.parametrize("moment", ["learning", "reference"])
+def test_gradients_that_run_out_of_memory_are_those_of_small_batches(tmp_path, moment):
+    """Sampling takes less than learning does: all are sampled at once here, and learned from by threes."""
+    found = []
+    for name, batch in (("small", 3), ("shrunk", 16)):
+        trained = training(tmp_path / name, settings(learning=LEASHED))
+        for parameter in trained.policy.parameters:  # else the leash does not pull yet
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2))
+        cases = trained.cases.select([0] * 6)
+        rollouts = trained.policy.rollouts(cases, range(6))
+        if name == "shrunk":
+            on_a_small_gpu(trained, 3, moment)
+        batches, learner = Batches(batch), trained.learner
+        assert isinstance(learner, PpoLearner)
+        work = partial(
+            learner._accumulate, total=6, cases=cases, rollouts=rollouts, advantages=torch.linspace(-1, 1, 6)
+        )
+        told = batches.each(range(6), work)
+        assert batches.size == 3
+        found.append((told, [parameter.grad for parameter in trained.policy.parameters]))
+    (small_told, small), (shrunk_told, shrunk) = found
+    assert small_told == shrunk_told and all(map(torch.equal, small, shrunk))
 
 
 def test_one_sample_that_does_not_fit_is_an_error_in_words_and_the_last_epoch_stays(tmp_path):
