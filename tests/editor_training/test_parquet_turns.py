@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import socket
 import sys
 from pathlib import Path
 
@@ -124,6 +125,19 @@ def test_pictures_as_large_as_are_allowed_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(turns, "LARGEST_PIXELS", 63)
     with pytest.raises(ValueError, match="row 0: source_img cannot be read: it has 8 x 8 pixels, at most 63 are read"):
         read_magic_brush(tmp_path, 8)
+
+
+@needs_datasets
+def test_reading_asks_nobody_and_leaves_nothing_in_the_cache(tmp_path, monkeypatch):
+    import datasets
+
+    def asked(*_):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", asked)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    read_magic_brush(parquet(tmp_path, {}), 8)
+    assert {path.name for path in tmp_path.rglob("*")} == {"data", NAME}
 
 
 @needs_datasets

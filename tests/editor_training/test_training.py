@@ -323,6 +323,14 @@ def test_settings_that_make_no_sense_are_refused_at_once(tmp_path, changes, mess
         training(tmp_path, settings(**changes))
 
 
+def test_an_instruction_that_says_nothing_is_refused_before_anything_is_sampled(tmp_path):
+    """Of any case: not when its turn comes."""
+    cases = replace(some_cases(3), instructions=("make it red", "make it blue", "make it so"))
+    for trained_on, held_out in ((cases, some_cases(2)), (some_cases(2), cases)):
+        with pytest.raises(ValueError, match="'make it so' has no content words"):
+            EditorTraining(quick_policy(), trained_on, held_out, settings(), tmp_path)
+
+
 def test_supervised_needs_targets(tmp_path):
     with pytest.raises(ValueError, match="learns from targets"):
         cases = replace(some_cases(3), targets=None)
