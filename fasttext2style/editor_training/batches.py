@@ -16,7 +16,10 @@ Result = TypeVar("Result")
 
 
 class Batches:
-    """How many samples are computed at once; halved, and kept so, when memory runs out. Processes share them."""
+    """How many samples are computed at once. Processes share them.
+
+    When memory runs out with some, it is half as many from then on.
+    """
 
     def __init__(self, size: int, processes: Processes | None = None) -> None:
         if size < 1:
@@ -64,15 +67,15 @@ class Batches:
             if outcome:
                 done += len(some)
             else:
-                self._halve()
+                self._halve(len(some))
         return results
 
-    def _halve(self) -> None:
+    def _halve(self, tried: int) -> None:
         torch.cuda.empty_cache()
-        if self.size == 1:
+        if tried == 1:
             raise ValueError(
                 "The GPU's memory does not suffice for one sample: set --checkpointing True, --dtype bf16, or fewer "
                 "--sampling.steps, or take a smaller editor."
             )
-        self.size //= 2
+        self.size = tried // 2
         logger.warning("Out of GPU memory; going on with %d samples at once", self.size)

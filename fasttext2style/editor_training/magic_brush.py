@@ -6,24 +6,26 @@
     images/12/12-mask1.png   the picture with the region that is to change painted white (or made transparent)
     images/12/12-output1.png the picture afterwards
 
-"output" may be missing: reinforcement needs none. "caption" is ours: what the outcome shows.
+"output" may be missing: reinforcement needs none. "caption" is ours: what the outcome shows. Hugging
+Face's layout of the same data is read by `parquet_turns`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from fasttext2style.captures.photographs import UNREADABLE, pillow_is_quiet
 from fasttext2style.editor_training.cases import EditCases
-from fasttext2style.editors.resolution import native_crop_size, resized
+from fasttext2style.editor_training.parquet_turns import parquet_files, parquet_turns
+from fasttext2style.editor_training.turns import Turn, cases_of_turns, decoded
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.trust.documents import check_density
 from fasttext2style.trust.sizes import BoundedReader, check_is_file
@@ -32,48 +34,19 @@ from fasttext2style.trust.text import check_text
 INDEX = "edit_turns.json"
 LARGEST_INDEX = 64 << 20
 """Bytes; MagicBrush's own, of 8,807 edits, has 2 million."""
-LARGEST_PIXELS = 4096 * 4096
-"""Of a picture: edits see some hundred thousand of them."""
-WHITE = 250 / 255
-"""From here on a channel is white: masks were saved by people, some as JPEG."""
 
 
 def read_magic_brush(folder: Path, side: int, at_most: int = 0) -> EditCases:
     """All turns of a folder, or the first `at_most`, each resized to about side x side pixels.
 
+    With edit_turns.json, or of Parquet files in Hugging Face's layout (`parquet_turns`).
+
     Raises:
         ValueError: no such folder, an index or a picture that is missing, damaged or larger than `LARGEST_INDEX` or
             `LARGEST_PIXELS`, a mask of another size than its picture, pictures of several proportions.
     """
-    turns = _turns(folder)
-    turns = turns[:at_most] if at_most else turns
-    lots: list[EditCases] = []
-    for number, turn in enumerate(turns):
-        name = f"{number} ({turn['input']})"
-        picture = _picture(folder, turn["input"])[..., :3]
-        mask = mask_of(picture, _picture(folder, turn["mask"]), name)
-        target = _picture(folder, turn["output"])[..., :3] if turn.get("output") else None
-        if target is not None and target.shape != picture.shape:
-            raise ValueError(f"Case {name}: {turn['output']} is {_size(target)}, and {turn['input']} {_size(picture)}")
-        size = native_crop_size(picture.shape[0], picture.shape[1], side)
-        images = [resized(one, *size)[None] for one in (picture, mask, *(() if target is None else (target,)))]
-        if lots and images[0].shape != lots[0].images.shape:
-            raise ValueError(
-                f"Case {name} is {_size(picture)}, of other proportions than those before: pictures of a training are "
-                "of one shape. Cut them to it."
-            )
-        caption = turn.get("caption") or turn["instruction"]
-        lots.append(
-            EditCases(
-                images[0],
-                images[1],
-                (turn["instruction"],),
-                images[2] if target is not None else None,
-                (caption,),
-                (name,),
-            )
-        )
-    return EditCases.concatenated(lots)
+    turns = parquet_turns(folder) if not _has_index(folder) and parquet_files(folder) else _turns_of_index(folder)
+    return cases_of_turns(islice(turns, at_most or None), side, folder)
 
 
 def write_magic_brush(folder: Path, cases: EditCases) -> None:
@@ -96,29 +69,25 @@ def write_magic_brush(folder: Path, cases: EditCases) -> None:
         stream.write(json.dumps(turns, indent=1).encode())
 
 
-def mask_of(
-    picture: Float[Tensor, "height width 3"], painted: Float[Tensor, "rows columns channels"], name: str = ""
-) -> Float[Tensor, "height width 1"]:
-    """Where the painted picture is white and the picture is not, or as far as it is transparent.
-
-    White that was there before is no mask: a white cat in a picture is not asked about.
-
-    Raises:
-        ValueError: another size.
-    """
-    if painted.shape[:2] != picture.shape[:2]:
-        raise ValueError(
-            f"Case {name}: its mask is {_size(painted)}, the picture {_size(picture)}; they should be of one size."
-        )
-    if painted.shape[2] == 4 and bool((painted[..., 3] < 1).any()):
-        return 1 - painted[..., 3:]
-    now, before = ((image[..., :3] >= WHITE).all(dim=-1) for image in (painted, picture))
-    return (now & ~before).float()[..., None]
-
-
 def is_magic_brush(folder: Path) -> bool:
-    """Whether a folder has this format's index."""
+    """Whether a folder has this format's index, or Parquet files."""
+    return _has_index(folder) or bool(parquet_files(folder))
+
+
+def _has_index(folder: Path) -> bool:
     return (folder / INDEX).is_file()
+
+
+def _turns_of_index(folder: Path) -> Iterator[Turn]:
+    for number, turn in enumerate(_turns(folder)):
+        yield Turn(
+            f"{number} ({turn['input']})",
+            _picture(folder, turn["input"]),
+            _picture(folder, turn["mask"]),
+            _picture(folder, turn["output"]) if turn.get("output") else None,
+            turn["instruction"],
+            turn.get("caption") or turn["instruction"],
+        )
 
 
 def _turns(folder: Path) -> list[dict[str, Any]]:
@@ -161,14 +130,7 @@ def _picture(folder: Path, name: str) -> Float[Tensor, "height width channels"]:
     path = _place(folder, name)
     try:
         check_is_file(path)
-        with pillow_is_quiet(), BoundedReader(path) as stream, Image.open(stream) as image:
-            if image.width * image.height > LARGEST_PIXELS:
-                raise ValueError(f"it has {image.width} x {image.height} pixels, at most {LARGEST_PIXELS:,} are read")
-            pixels = np.asarray(image.convert("RGBA" if "A" in image.getbands() else "RGB"))
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
+        with BoundedReader(path) as stream:
+            return decoded(stream, str(path))
+    except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    return torch.from_numpy(pixels.copy()).float() / 255
-
-
-def _size(image: Tensor) -> str:
-    return f"{image.shape[1]} x {image.shape[0]}"

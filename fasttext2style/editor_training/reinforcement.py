@@ -13,7 +13,7 @@ from torch import Tensor
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editor_training.learning import Judge, add_gradients, sampled_edits
-from fasttext2style.editor_training.policy import Conditions, EditorPolicy, Rollouts, derived_seed
+from fasttext2style.editor_training.policy import EditorPolicy, Rollouts, derived_seed
 from fasttext2style.editor_training.ppo import PromptStatistics, clipped_surrogate, group_advantages, place_advantages
 from fasttext2style.editor_training.settings import LearningConfig
 from fasttext2style.editor_training.transitions import divergence, log_prob
@@ -44,7 +44,7 @@ class PpoLearner:
         rollouts, parts = sampled_edits(self.policy, sampled, self.judge, seeds, groups, self.batches)
         rewards = self.judge.reward.total(parts)
         advantages = self._advantages(rewards, sampled, rollouts)
-        learnt = self._learn(self.policy.conditions(sampled), rollouts, advantages, number)
+        learnt = self._learn(sampled, rollouts, advantages, number)
         by_group = rewards.view(-1, self.config.samples)
         return {
             "reward": float(rewards.mean()),
@@ -82,7 +82,7 @@ class PpoLearner:
         return group_advantages(rewards.view(-1, samples), least).flatten()
 
     def _learn(
-        self, conditions: Conditions, rollouts: Rollouts, advantages: Float[Tensor, "samples ..."], number: int
+        self, cases: EditCases, rollouts: Rollouts, advantages: Float[Tensor, "samples ..."], number: int
     ) -> dict[str, Any]:
         telling = advantages.view(len(advantages), -1).any(1).nonzero()[:, 0]
         facts = {"samples_used": len(telling), "kl": 0.0, "gradient_norm": 0.0, "clipped": 0.0}
@@ -99,7 +99,7 @@ class PpoLearner:
                     partial(
                         self._accumulate,
                         total=len(rows),
-                        conditions=conditions,
+                        cases=cases,
                         rollouts=rollouts,
                         advantages=advantages,
                     ),
@@ -114,12 +114,12 @@ class PpoLearner:
         self,
         some: list[int],
         total: int,
-        conditions: Conditions,
+        cases: EditCases,
         rollouts: Rollouts,
         advantages: Float[Tensor, "samples ..."],
     ) -> tuple[float, float]:
         """Add the gradient of some of `total` samples; returns their shares of the mean divergence and clipping."""
-        told, parameters = conditions.select(some), self.policy.parameters
+        told, parameters = self.policy.conditions(cases.select(some)), self.policy.parameters
         gradients = [torch.zeros_like(parameter) for parameter in parameters]
         moved = clipped = 0.0
         for place, index in enumerate(rollouts.steps):

@@ -19,6 +19,7 @@ import torch
 
 from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.cases import EditCases
+from fasttext2style.editor_training.content import content_tokens
 from fasttext2style.editor_training.draft import DraftLearner
 from fasttext2style.editor_training.learning import Judge, Learner, sampled_edits
 from fasttext2style.editor_training.measures import measures
@@ -86,7 +87,7 @@ class EditorTraining:
         self.history: list[dict[str, Any]] = []
         # What cannot be conditioned on is said now, not after the first epoch.
         for lot in (cases, held_out):
-            policy.conditions(lot.select([0]))
+            content_tokens(policy.editor.pipeline.tokenizer, list(dict.fromkeys(lot.instructions)))
 
     @property
     def lora(self) -> Path:

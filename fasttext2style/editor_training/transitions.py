@@ -67,7 +67,7 @@ def divergence(
 ) -> Float[Tensor, " samples"]:
     """KL(one || other) of two Gaussians of the same width, as the mean over latents: (difference / width)^2 / 2.
 
-    `places` weighs them: 1 where it counts; None: everywhere.
+    `places` weighs them: 1 where it counts; None: everywhere. A sample without any such place is 0 apart.
     """
     apart = (((one.mean - other.mean) / one.deviation).square() / 2).mean(1, keepdim=True)
     weights = torch.ones_like(apart) if places is None else places

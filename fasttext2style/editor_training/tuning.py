@@ -48,7 +48,8 @@ def cases_of_data(data: str, toy: ToyConfig, side: int, at_most: int = 0) -> Edi
     if is_magic_brush(folder):
         return read_magic_brush(folder, side, at_most)
     raise ValueError(
-        f'{data} is no run (a folder with config.yml) and no data set (a folder with {INDEX}), nor the word "{TOY}".'
+        f"{data} is no run (a folder with config.yml) and no data set (a folder with {INDEX} or "
+        f'data/train-*.parquet), nor the word "{TOY}".'
     )
 
 

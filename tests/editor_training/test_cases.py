@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from random_editor import some_cases
 
-from fasttext2style.editor_training import magic_brush
+from fasttext2style.editor_training import magic_brush, turns
 from fasttext2style.editor_training.cases import EditCases, cases_of_views, split_cases
-from fasttext2style.editor_training.magic_brush import mask_of, read_magic_brush, write_magic_brush
+from fasttext2style.editor_training.magic_brush import read_magic_brush, write_magic_brush
 from fasttext2style.editor_training.toy_cases import toy_cases
+from fasttext2style.editor_training.turns import mask_of
 
 # --- cases ----------------------------------------------------------------------------------------------------------
 
@@ -154,14 +155,12 @@ def test_a_mask_of_another_size_than_its_picture_is_refused_with_both(tmp_path):
 
 
 def test_an_index_and_pictures_as_large_as_are_allowed_are_read(tmp_path, monkeypatch):
-    assert magic_brush.LARGEST_INDEX == 64 * 2**20 and magic_brush.LARGEST_PIXELS == 4096**2, (
-        "the limits that are stated"
-    )
+    assert magic_brush.LARGEST_INDEX == 64 * 2**20 and turns.LARGEST_PIXELS == 4096**2, "the limits that are stated"
     size = (magic_folder(tmp_path) / "edit_turns.json").stat().st_size
     monkeypatch.setattr(magic_brush, "LARGEST_INDEX", size)
-    monkeypatch.setattr(magic_brush, "LARGEST_PIXELS", 64)
+    monkeypatch.setattr(turns, "LARGEST_PIXELS", 64)
     assert len(read_magic_brush(tmp_path, 8)) == 1
-    monkeypatch.setattr(magic_brush, "LARGEST_PIXELS", 63)
+    monkeypatch.setattr(turns, "LARGEST_PIXELS", 63)
     with pytest.raises(ValueError, match=r"7-input\.png cannot be read: it has 8 x 8 pixels, at most 63 are read"):
         read_magic_brush(tmp_path, 8)
     monkeypatch.setattr(magic_brush, "LARGEST_INDEX", size - 1)

@@ -83,6 +83,27 @@ def test_the_divergence_is_that_of_torch_distributions():
     torch.testing.assert_close(divergence(Transition(one, 0.2), Transition(other, 0.2)), reference)
 
 
+def test_the_divergence_at_some_places_is_their_weighted_mean():
+    """Of each sample by a plain loop; a sample with no place at all is not apart."""
+    one, other = torch.randn(2, *LATENTS, dtype=torch.float64)
+    places = torch.rand(3, 1, 6, 5, dtype=torch.float64).round(decimals=1)
+    places[1], places[1, 0, 2, 3], places[2] = 0, 1, 0
+    expected = []
+    for sample in range(3):
+        found = weights = 0.0
+        for row in range(6):
+            for column in range(5):
+                apart = (one[sample, :, row, column] - other[sample, :, row, column]) / 0.2
+                found += float(places[sample, 0, row, column]) * sum(value**2 / 2 for value in apart.tolist()) / 4
+                weights += float(places[sample, 0, row, column])
+        expected.append(found / weights if weights else 0.0)
+    found = divergence(Transition(one, 0.2), Transition(other, 0.2), places)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+    assert found[2] == 0
+    everywhere = divergence(Transition(one, 0.2), Transition(other, 0.2), torch.ones_like(places))
+    torch.testing.assert_close(everywhere, divergence(Transition(one, 0.2), Transition(other, 0.2)))
+
+
 def test_a_scheduler_without_a_density_is_refused_by_name():
     with pytest.raises(ValueError, match=r"UniPCMultistepScheduler have no density.*DDIMScheduler"):
         check_density("UniPCMultistepScheduler")
