@@ -15,6 +15,7 @@ from fasttext2style.editor_training.batches import Batches
 from fasttext2style.editor_training.draft import DraftLearner
 from fasttext2style.editor_training.learning import Judge, sampled_edits
 from fasttext2style.editor_training.page import write_training_page
+from fasttext2style.editor_training.policy import derived_seed
 from fasttext2style.editor_training.ppo import group_advantages
 from fasttext2style.editor_training.reinforcement import PpoLearner
 from fasttext2style.editor_training.rewards import Edits, Reward
@@ -105,6 +106,22 @@ def test_credit_by_place_points_better_where_the_rewards_own_gradient_points():
         found = gradient(learner, sampled, rollouts, advantages)
         cosines[credit] = float(torch.cosine_similarity(found, own, dim=0))
     assert cosines["place"] > max(cosines["sample"], 0.3), cosines
+
+
+def test_what_was_measured_is_what_the_file_does(tmp_path):
+    """In an editor that knows nothing but the file, of a LoRA on attention and convolutions."""
+    config = settings(epochs=2, learning={"learning_rate": 1e-1})
+    cases, policy = some_cases(5), random_policy()
+    trained = EditorTraining(policy, cases.select([0, 1, 2]), cases.select([3, 4]), config, tmp_path)
+    before = trained.measure()[1].edited
+    trained.run()
+    measured = trained.measure()[1].edited
+    loaded = random_policy(rank=0)
+    loaded.editor.pipeline.load_lora_weights(str(trained.lora))
+    seeds = [derived_seed(config.seed, number, 7) for number in range(2)]
+    edited = loaded.rollouts(trained.held_out, seeds, eta=0.0).edited
+    assert (measured - before).abs().mean() > 0.01
+    torch.testing.assert_close(edited, measured, rtol=0, atol=1e-5)
 
 
 def test_only_the_lora_learns(tmp_path):

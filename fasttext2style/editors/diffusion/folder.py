@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import torch
 
+from fasttext2style.editors.diffusion.networks import libraries_are_quiet
 from fasttext2style.editors.editor import ImageEditor
 from fasttext2style.editors.local_edit import LocalEditConfig
 from fasttext2style.editors.settings import check_names, settings_of
@@ -170,30 +169,10 @@ def _load_pipeline(folder: Path, pipeline_name: str, dtype: torch.dtype) -> Any:
     if dtype != torch.float32:
         options["torch_dtype"] = dtype
     try:
-        with _quiet():
+        with libraries_are_quiet():
             return getattr(diffusers, pipeline_name).from_pretrained(str(folder), local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"The model in {folder} is incomplete or damaged: {error}. Copy it again.") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without progress bars for files on the disk, nor warnings about what is as it should be (a tiny VAE)."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    libraries = (diffusers_logging, transformers_logging)
-    before = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
-    for library in libraries:
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, (verbosity, shows_progress) in zip(libraries, before):
-            library.set_verbosity(verbosity)
-            if shows_progress:
-                library.enable_progress_bar()
 
 
 def _digest(folder: Path) -> str:

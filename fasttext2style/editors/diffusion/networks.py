@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -84,6 +86,26 @@ def prepare_pipeline(pipeline: Any, device: torch.device, config: NetworkConfig)
         denoiser(pipeline).compile_repeated_blocks(fullgraph=True)
 
 
+@contextmanager
+def libraries_are_quiet() -> Iterator[None]:
+    """No progress bars for files on the disk, nor warnings about what is as it should be: a tiny VAE, no LoRA on texts."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries = (diffusers_logging, transformers_logging)
+    before = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, (verbosity, shows_progress) in zip(libraries, before):
+            library.set_verbosity(verbosity)
+            if shows_progress:
+                library.enable_progress_bar()
+
+
 def denoiser(pipeline: Any) -> Any:
     """The network that is evaluated in every step."""
     return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
@@ -100,7 +122,8 @@ def _load_loras(pipeline: Any, config: NetworkConfig) -> None:
     for path, name in zip(config.lora, names):
         check_is_file(Path(path))
         try:
-            pipeline.load_lora_weights(path, adapter_name=name)
+            with libraries_are_quiet():
+                pipeline.load_lora_weights(path, adapter_name=name)
         except Exception as error:  # a damaged file fails in as many ways as there are damages
             why = " ".join(str(error).split())[:500] or type(error).__name__
             raise ValueError(f"The LoRA {path} cannot be loaded into {type(pipeline).__name__}: {why}") from error
