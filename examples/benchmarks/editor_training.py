@@ -51,7 +51,7 @@ OURS = TrainingConfig(
     measure_every=6,
     lora_on="all",
     sampling=SAMPLING,
-    learning=replace(LEARNING, updates=3, kl_weight=0.5, leash="object"),
+    learning=replace(LEARNING, updates=3, kl_weight=0.3, leash="object"),
 )
 OTHERS = replace(OURS, learning=LEARNING)
 PAPER = replace(OTHERS, lora_on="attention", learning=replace(LEARNING, credit="sample"))

@@ -88,7 +88,7 @@ def prepare_pipeline(pipeline: Any, device: torch.device, config: NetworkConfig)
 
 @contextmanager
 def libraries_are_quiet() -> Iterator[None]:
-    """No progress bars for files, nor warnings about what is as it should be: a tiny VAE, a LoRA that leaves texts alone."""
+    """No progress bars for files, nor warnings about what is as it should be: a tiny VAE, a LoRA on the UNet alone."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
