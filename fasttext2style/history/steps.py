@@ -30,6 +30,7 @@ from fasttext2style.trust.documents import (
     parsed_document,
     read_document,
 )
+from fasttext2style.trust.paths import expanded
 from fasttext2style.trust.sizes import check_is_file
 
 FORMAT = "fasttext2style-history-2"
@@ -277,7 +278,7 @@ def run_folder(path: Path) -> Path:
     Raises:
         ValueError: no such run.
     """
-    path = Path(path).expanduser().absolute()
+    path = expanded(path).absolute()
     folder = path.parent if path.name in ("config.yml", "nerfstudio_models") else path
     if not (folder / "config.yml").is_file() and not (folder / "history").is_dir():
         raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -31,6 +30,7 @@ from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs
 from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.trust.lock import WriteLock
 from fasttext2style.trust.own_runs import note_written
+from fasttext2style.trust.paths import expanded
 from fasttext2style.trust.text import check_text
 
 LEAST_STEPS = 10
@@ -229,11 +229,11 @@ class RunConfig(_Checked, TrainerConfig):
     def make_paths_absolute(self) -> None:
         for name in ("output_dir", "data", "load_dir", "load_checkpoint", "load_config"):
             if getattr(self, name, None) is not None:
-                setattr(self, name, Path(getattr(self, name)).expanduser().absolute())
+                setattr(self, name, expanded(getattr(self, name)).absolute())
         datamanager = self.pipeline.datamanager
         for name in ("data", "object_masks"):
             if getattr(datamanager, name, None) is not None:
-                setattr(datamanager, name, Path(getattr(datamanager, name)).expanduser().absolute())
+                setattr(datamanager, name, expanded(getattr(datamanager, name)).absolute())
 
     def __getstate__(self) -> dict[str, Any]:
         """For yaml and copies: settings alone."""

@@ -16,6 +16,7 @@ from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.recipe import parse_recipe
 from fasttext2style.recipes.written import recipe_of
 from fasttext2style.scene.files.scenes import lies_in_rows
+from fasttext2style.trust.paths import expanded
 
 
 def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) -> None:
@@ -30,7 +31,7 @@ def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) ->
         ValueError: no such file or run.
     """
     config: Any = deepcopy(default_config("fasttext2style-ip2p" if rounds else "fasttext2style"))
-    config.live, scene = True, scene.expanduser().absolute()
+    config.live, scene = True, expanded(scene).absolute()
     folder = scene.parent if scene.name in ("config.yml", "nerfstudio_models") else scene
     if folder.is_dir():
         if not (folder / "config.yml").is_file():
@@ -49,6 +50,11 @@ def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) ->
 def _take_over(config: Any, run: TrainerConfig, folder: Path) -> None:
     """The scene, the capture and how it was read, and the sentence; who wrote the run decides nothing else."""
     theirs: Any = run.pipeline.datamanager
+    if not hasattr(theirs, "dataparser"):
+        raise ValueError(
+            f"{folder} is a run of {run.method_name} that names no capture: expected one of fasttext2style, "
+            "fasttext2style-ip2p, fasttext2style-scene or splatfacto, or the .ply of its scene."
+        )
     config.load_dir = folder / run.relative_model_dir
     config.data = config.pipeline.datamanager.data = run.data or theirs.data or theirs.dataparser.data
     config.pipeline.datamanager.dataparser = theirs.dataparser

@@ -23,6 +23,7 @@ from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.trust.paths import expanded
 
 
 def open_run(path: Path, object_masks: Path | None = None) -> Run:
@@ -46,7 +47,7 @@ def read_run(path: Path) -> tuple[Path, TrainerConfig]:
     Raises:
         ValueError: no such run.
     """
-    path = Path(path).expanduser().absolute()
+    path = expanded(path).absolute()
     folder = path.parent if path.name in ("config.yml", "nerfstudio_models") else path
     if not (folder / "config.yml").is_file():
         raise ValueError(
