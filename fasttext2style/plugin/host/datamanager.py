@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 
 from fasttext2style.captures.masks import masks_of
 from fasttext2style.captures.photographs import on_background, pillow_is_quiet
+from fasttext2style.plugin.host.camera_path import check_render
 from fasttext2style.plugin.host.chatter import host_is_quiet, rich_is_quiet
 from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.data_parser import with_our_parser
@@ -48,6 +50,7 @@ class SceneDatamanagerConfig(FullImageDatamanagerConfig):
     def setup(self, **kwargs) -> SceneDatamanager:
         """Also under ns-render and its kin, which would show a traceback."""
         with errors_in_words():
+            check_render(sys.argv)
             return super().setup(**kwargs)
 
 
