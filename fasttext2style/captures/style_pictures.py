@@ -26,8 +26,8 @@ from fasttext2style.captures.photographs import (
     orientation,
     pillow_is_quiet,
 )
-from fasttext2style.trust.paths import expanded
 from fasttext2style.trust.sizes import BoundedReader
+from fasttext2style.trust.typed import expanded
 
 LARGEST_PIXELS = 50 * 10**6
 """Of a picture that is read; what is larger is to be scaled down by whoever has it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fasttext2style.editor_training.settings import SamplingConfig, ToyConfig, TrainingConfig
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 if TYPE_CHECKING:
     from fasttext2style.editor_training.cases import EditCases

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.weights import cached_weights, fill, imagenet_input, read_weights
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 
 @runtime_checkable

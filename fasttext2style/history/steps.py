@@ -30,8 +30,8 @@ from fasttext2style.trust.documents import (
     parsed_document,
     read_document,
 )
-from fasttext2style.trust.paths import expanded
 from fasttext2style.trust.sizes import check_is_file
+from fasttext2style.trust.typed import expanded
 
 FORMAT = "fasttext2style-history-2"
 """Marks history.json."""

@@ -42,7 +42,7 @@ from fasttext2style.live.scene import LiveScene
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.selection.far import FAR, far_away
 from fasttext2style.trust.documents import Check, check_fields, is_mapping, is_number
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 FOLDER = "surroundings"
 """In the folder of the run: files that came through the page."""

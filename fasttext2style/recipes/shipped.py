@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 FOLDER = Path(__file__).parents[1] / "configs"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.terminal.console import say
 from fasttext2style.trust.lock import WriteLock
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 
 def pack(run: Path, output: Path) -> int:

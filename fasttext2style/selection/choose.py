@@ -13,7 +13,7 @@ from fasttext2style.selection import algebra
 from fasttext2style.selection.choice import Click, ObjectChoice, SelectionSettings, check_view
 from fasttext2style.selection.picking import Picked, pick
 from fasttext2style.selection.selection import Selection
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 
 def choose(

@@ -20,7 +20,7 @@ from shlex import join
 
 from filelock import FileLock, Timeout
 
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 WAIT_SECONDS = 1.0
 """How long a writer waits for another one: single changes take less, sessions and trainings much longer."""

@@ -197,6 +197,7 @@ def test_what_makes_no_sense_is_said(ft2s_select, capsys, tmp_path):
         (["--by", "sphere", "--center", 0, "nan", 0], "--center takes numbers"),
         (["--by", "box", "--yaw-degrees", "nan"], "--yaw-degrees takes numbers"),
         (["--by", "sphere", "--grow", "inf"], "--grow is a distance in scene units"),
+        (["--by", "sphere", "--object-masks", tmp_path], "chosen by sphere, so --object-masks would say nothing"),
         (["--by", "sphere", "--views", -3], "--views counts those in the picture"),
         (["--by", "sphere", "-o", tmp_path / "other.npy" / "a.npz"], "cannot be written (File exists)"),
         (["--combine", "union", "--existing", tmp_path / "none.npz"], "none.npz does not exist; expected"),

@@ -323,6 +323,7 @@ def test_a_place_where_no_file_can_be_is_refused_before_the_work(tmp_path, place
 def test_asking_for_a_place_leaves_nothing_there(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert check_place(Path("~/new/folder/a.bin")) == tmp_path / "new" / "folder" / "a.bin"
+    assert check_place(tmp_path / "new" / ".." / "other" / "a.bin").name == "a.bin"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -22,7 +22,7 @@ from fasttext2style.commands.guide.options import Answers
 from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.plain_yaml import write_yaml
 from fasttext2style.recipes.recipe import Recipe, parse_recipe
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 METHODS = {"sentence": "fasttext2style", "instruction": "fasttext2style-ip2p"}
 _STYLING = "max_num_iterations"

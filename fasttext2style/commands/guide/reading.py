@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fasttext2style.captures.checks import CaptureLook, look_at_capture
 from fasttext2style.recipes.values import typed
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 
 def capture(answer: str) -> tuple[Path, CaptureLook]:

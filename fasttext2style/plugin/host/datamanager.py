@@ -27,6 +27,9 @@ from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.terminal.console import console, errors_in_words, say
 
+SMALLEST_SIDE = 16
+"""Longest side of views that are worth training, in pixels."""
+
 
 @dataclass
 class SceneDatamanagerConfig(FullImageDatamanagerConfig):
@@ -46,6 +49,14 @@ class SceneDatamanagerConfig(FullImageDatamanagerConfig):
     def longest_side(self, device_type: str) -> int:
         """Longest side of the views in pixels, 0 for no limit."""
         return self.max_image_size or (256 if device_type == "cpu" else 0)
+
+    def check(self) -> None:
+        """Raises ValueError for a size of which nothing could be trained or filmed."""
+        if self.max_image_size and self.max_image_size < SMALLEST_SIDE:
+            raise ValueError(
+                f"--pipeline.datamanager.max-image-size is 0 (chosen) or {SMALLEST_SIDE} pixels or more, got "
+                f"{self.max_image_size}."
+            )
 
     def setup(self, **kwargs) -> SceneDatamanager:
         """Also under ns-render and its kin, which would show a traceback."""

@@ -30,8 +30,8 @@ from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs
 from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.trust.lock import WriteLock
 from fasttext2style.trust.own_runs import note_written
-from fasttext2style.trust.paths import expanded
 from fasttext2style.trust.text import check_text
+from fasttext2style.trust.typed import check_seed, expanded
 
 LEAST_STEPS = 10
 """Of a reconstruction: densification and SH degrees come at tenths and sixths of its steps."""
@@ -131,6 +131,9 @@ class RunConfig(_Checked, TrainerConfig):
         """Raises ValueError for settings that are out of range or contradict each other; nothing is read."""
         check_text(self.pipeline.model.prompt or "", "The prompt")
         self.check_steps()
+        check_seed(self.machine.seed, "--machine.seed", limit=2**32)
+        check_seed(getattr(self.pipeline, "seed", 0), "--pipeline.seed")
+        self.pipeline.datamanager.check()
         if self.start_paused and not self.is_viewer_enabled():
             raise ValueError(
                 f"--start-paused waits for a button in the viewer, but --vis is {self.vis}: add --vis viewer."

@@ -25,7 +25,7 @@ from fasttext2style.selection.choice import ObjectChoice
 from fasttext2style.selection.segmenters.load import load_segmenter
 from fasttext2style.selection.selection import Selection
 from fasttext2style.terminal.console import warn
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 LIKELY_GAUSSIANS = {"cpu": 150_000, "cuda": 1_000_000}
 """Of a reconstruction: 97,586 on the capture `bear` at 256 pixels; splatfacto's own runs have a million and more."""

@@ -16,7 +16,7 @@ from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.recipe import parse_recipe
 from fasttext2style.recipes.written import recipe_of
 from fasttext2style.scene.files.scenes import lies_in_rows
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 
 def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) -> None:

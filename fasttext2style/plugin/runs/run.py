@@ -23,7 +23,7 @@ from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 
 def open_run(path: Path, object_masks: Path | None = None) -> Run:

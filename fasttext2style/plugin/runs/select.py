@@ -44,6 +44,10 @@ def select(
     if views_in_picture < 0:
         raise ValueError(f"--views counts those in the picture, 0 for none, got {views_in_picture}.")
     settings.check()
+    if object_masks is not None and settings.object.kind not in ("auto", "masks"):
+        raise ValueError(
+            f"The object is chosen by {settings.object.kind}, so --object-masks would say nothing: give one of them."
+        )
     output = check_place(run_folder(path) / "selections" / "object.npz" if output is None else output)
     run, _, state = open_run_with_history(path, object_masks)
     scene, cameras = state.gaussians().detach(), run.cameras()
@@ -53,7 +57,10 @@ def select(
     selection = choose(settings.object, scene, cameras, run.masks(), none_before, object_masks is not None)
     selection = changed(settings, scene, selection)
     if selection.count == 0:
-        raise ValueError(f"Nothing is left of {selection.origin}; nothing was written")
+        raise ValueError(
+            f"Nothing is left of {selection.origin}; nothing was written. Choose more, or check that masks show the "
+            "object in white."
+        )
     if output.resolve().is_relative_to(run.folder.resolve()):
         with WriteLock(run.folder):
             selection.save(output)

@@ -26,7 +26,7 @@ from fasttext2style.sweeps.sweep import Sweep
 from fasttext2style.sweeps.trial import HowToStyle, Studio, Trial
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.trust.lock import WriteLock
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 from fasttext2style.workers.choice import WorkersChoice
 from fasttext2style.workers.hiring import hire
 from fasttext2style.workers.in_process import InProcess

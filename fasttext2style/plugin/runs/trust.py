@@ -9,7 +9,7 @@ from pathlib import Path
 from fasttext2style.plug_ins import named_by_others
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.trust.own_runs import is_own
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 

@@ -26,7 +26,7 @@ from fasttext2style.styling.growth import ObjectGrowth
 from fasttext2style.styling.steps import ObjectSteps
 from fasttext2style.styling.styler import ObjectStyler
 from fasttext2style.terminal.console import warn
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History

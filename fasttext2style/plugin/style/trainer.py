@@ -42,7 +42,7 @@ from fasttext2style.scene.files.scenes import in_rows
 from fasttext2style.selection.segmenters.load import load_segmenter
 from fasttext2style.styling.steps import with_enough_memory
 from fasttext2style.terminal.console import errors_in_words, say, warn
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 if TYPE_CHECKING:
     from fasttext2style.live.action import Action

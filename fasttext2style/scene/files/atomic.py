@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from fasttext2style.trust.paths import expanded
+from fasttext2style.trust.typed import expanded
 
 
 @contextmanager
@@ -67,6 +67,7 @@ def check_place(path: Path) -> Path:
 
 def try_folder(folder: Path) -> None:
     """Make a folder, write into it, and leave everything as it was; raises OSError if that cannot be done."""
+    folder = Path(os.path.realpath(folder))  # new/../other is other, and new is not made
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
