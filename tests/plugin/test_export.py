@@ -107,7 +107,7 @@ def test_the_format_is_what_the_file_is_called_or_what_was_asked_for(run_folder,
         (["views", "--at-most", "0"], "--at-most is 1 view or more, got 0"),
         (["views", "-o", "FOLDER/file/a.png"], "cannot be written (File exists)"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_written_is_said_before_the_run_is_opened(
     run_folder, monkeypatch, tmp_path, capsys, words, message
