@@ -65,6 +65,22 @@ def check_place(path: Path) -> Path:
     return path
 
 
+def check_folder(folder: Path) -> Path:
+    """As `check_place`, of a folder for files, which may be there or not.
+
+    Raises:
+        ValueError: nothing can be written there.
+    """
+    folder = expanded(folder)
+    try:
+        try_folder(folder.absolute())
+    except OSError as error:
+        raise ValueError(
+            f"The folder {folder} cannot be written ({error.strerror or error}): give another --output."
+        ) from error
+    return folder
+
+
 def try_folder(folder: Path) -> None:
     """Make a folder, write into it, and leave everything as it was; raises OSError if that cannot be done."""
     folder = Path(os.path.realpath(folder))  # new/../other is other, and new is not made
