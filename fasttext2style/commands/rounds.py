@@ -102,13 +102,13 @@ class Backup:
     """The .tar to write."""
 
     def run(self) -> None:
-        from fasttext2style.history.steps import run_folder
+        from fasttext2style.history.steps import named_folder
         from fasttext2style.rounds.backup import pack
 
         if self.output.suffix != ".tar":
             raise ValueError(f"A backup is written as .tar, got --output {self.output}")
         _rounds(self.path)
-        size = pack(run_folder(self.path), self.output)
+        size = pack(named_folder(self.path), self.output)
         say(f"{self.output}: {size / 2**20:,.0f} MiB")
 
 
@@ -156,10 +156,10 @@ class Rounds:
 
 
 def _rounds(path: Path) -> list[Round]:
-    from fasttext2style.history.steps import run_folder
+    from fasttext2style.history.steps import named_folder
     from fasttext2style.rounds.folder import RoundsFolder
 
-    folder = run_folder(path) / "rounds"
+    folder = named_folder(path) / "rounds"
     rounds = RoundsFolder(folder).rounds()
     if not rounds:
         raise ValueError(

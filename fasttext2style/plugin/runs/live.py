@@ -9,6 +9,7 @@ from typing import Any
 
 from nerfstudio.engine.trainer import TrainerConfig
 
+from fasttext2style.history.steps import named_folder
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.plugin.runs.recipe import run_recipe
 from fasttext2style.plugin.style.trainer import StyleTrainerConfig
@@ -32,7 +33,7 @@ def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) ->
     """
     config: Any = deepcopy(default_config("fasttext2style-ip2p" if rounds else "fasttext2style"))
     config.live, scene = True, expanded(scene).absolute()
-    folder = scene.parent if scene.name in ("config.yml", "nerfstudio_models") else scene
+    folder = named_folder(scene)
     if folder.is_dir():
         if not (folder / "config.yml").is_file():
             raise ValueError(

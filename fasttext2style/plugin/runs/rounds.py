@@ -8,7 +8,7 @@ from shlex import quote
 
 from nerfstudio.scripts.train import train_loop
 
-from fasttext2style.history.steps import run_folder
+from fasttext2style.history.steps import named_folder
 from fasttext2style.plugin.host.checkpoints import checkpoints_in
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.plugin.nerf.trainer import NerfTrainerConfig
@@ -30,7 +30,7 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0, workers
     Raises:
         ValueError: not a run of fasttext2style-ip2p or fasttext2style-nerf.
     """
-    folder = run_folder(folder)
+    folder = named_folder(folder)
     config = _read_config(folder)
     if getattr(config, "live", False):
         raise ValueError(
@@ -59,7 +59,7 @@ def reset_run(folder: Path, to: int) -> None:
     Raises:
         ValueError: there is no such round.
     """
-    folder = run_folder(folder)
+    folder = named_folder(folder)
     _read_config(folder)
     books = RoundsFolder(folder / "rounds")
     if not (books.folder(to) / "manifest.json").is_file():
