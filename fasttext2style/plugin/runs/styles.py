@@ -17,6 +17,7 @@ from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.plugin.runs.trust import by_whom
 from fasttext2style.plugin.style.method import fasttext2style
 from fasttext2style.plugin.style.pipeline import StylePipelineConfig
+from fasttext2style.scene.files.atomic import check_place
 from fasttext2style.selection.selection import Selection
 from fasttext2style.sweeps.keeping import edits_beneath, without_trials
 from fasttext2style.sweeps.sentences import Sentences
@@ -99,8 +100,7 @@ def _swept(
     studio = Studio.of(state, cameras, how)
     sweep = Sweep(history, state, cameras, studio, trials, origin)
     name = "built-in" if settings.prompts is None else settings.prompts.stem
-    output = expanded(settings.output) if settings.output else folder / "styles" / f"{name}.png"
-    output.parent.mkdir(parents=True, exist_ok=True)  # what cannot be is known before the work
+    output = check_place(settings.output or folder / "styles" / f"{name}.png")
     if sweep.steps:
         say(f"{len(sweep.steps)} of {len(trials)} are steps of {history.folder} already, and not tried again.")
     if sweep.left and (beneath := edits_beneath(history, state)):
