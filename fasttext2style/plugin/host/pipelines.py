@@ -92,6 +92,8 @@ class ObjectPipelineConfig(ScenePipelineConfig):
         """Raises ValueError for settings out of range or that contradict each other; loads nothing."""
         self.check_around()
         self.styler.check()
+        if self.confirm and not can_ask():
+            raise ValueError("--confirm True waits for an answer, and nobody sits at a terminal: leave it out.")
         if self.growth.enabled and ("means" not in self.styler.train or self.styler.composite):
             raise ValueError(
                 "Growing needs places to train and renders of the object alone: add means to --pipeline.styler.train "
@@ -101,8 +103,6 @@ class ObjectPipelineConfig(ScenePipelineConfig):
     def check_around(self) -> None:
         """Of `check`, what has nothing to do with how the object is changed."""
         self.growth.check()
-        if self.confirm and not can_ask():
-            raise ValueError("--confirm True waits for an answer, and nobody sits at a terminal: leave it out.")
         if not 0 <= self.video_seconds <= LONGEST_VIDEO:
             raise ValueError(
                 f"--pipeline.video-seconds must be 0 (no video) to {LONGEST_VIDEO:.0f}, got {self.video_seconds}."
