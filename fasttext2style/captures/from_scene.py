@@ -46,6 +46,10 @@ def capture_folder(output: Path, ply: Path) -> Path:
     return output / ply.stem / f"capture-{digest.hexdigest()}"
 
 
+LARGEST_SIDE = 4096
+"""Pixels: all photographs together are 1.5 GB then, and are drawn one after the other."""
+
+
 def capture_of_scene(
     ply: Path, folder: Path, up: str = "auto", inside: bool = False, size: int = 256, drop_invalid: bool = False
 ) -> Around:
@@ -62,8 +66,10 @@ def capture_of_scene(
     """
     if up != "auto" and up not in UP:
         raise ValueError(f"Up is auto or one of {', '.join(UP)}, got {up!r}.")
-    if size < 32:
-        raise ValueError(f"Photographs of at least 32 pixels are needed, got {size}.")
+    if not 32 <= size <= LARGEST_SIDE:
+        raise ValueError(f"Photographs of at least 32 pixels are needed, and of at most {LARGEST_SIDE}, got {size}.")
+    if not ply.exists():
+        raise ValueError(f"{ply} does not exist; expected a 3DGS .ply, .spz, .sog or .splat.")
     if (folder / "transforms.json").exists():
         raise ValueError(f"{folder} holds a capture already: name another folder, or use it by --data {folder}.")
     gaussians = read_scene(ply, drop_invalid, f"add --drop-invalid, or {WITHOUT_INVALID}")

@@ -20,6 +20,7 @@ from fasttext2style.captures.photographs import (
     TURNS,
     UNREADABLE,
     Head,
+    advice,
     in_colors,
     read_head,
     read_heads,
@@ -140,7 +141,7 @@ def read_mask(
             image.load()
             whiteness = Image.fromarray(_whiteness(image))
     except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise ValueError(f"The mask {path} cannot be read: {error}.") from error
+        raise ValueError(f"The mask {path} cannot be read: {advice(path, error)}.") from error
     turn = _turn(read_head(path), size, turn)
     if turn in TURNS:
         whiteness = whiteness.transpose(TURNS[turn])

@@ -27,6 +27,7 @@ from fasttext2style.captures.photographs import (
     pillow_is_quiet,
 )
 from fasttext2style.trust.sizes import BoundedReader
+from fasttext2style.trust.typed import expanded
 
 LARGEST_PIXELS = 50 * 10**6
 """Of a picture that is read; what is larger is to be scaled down by whoever has it."""
@@ -77,7 +78,7 @@ def read_style_picture(path: Path) -> StylePicture:
     Raises:
         ValueError: there is none, it is too large, or nothing in it can be seen.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_dir() or not path.exists():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise ValueError(f"The style picture {path} {what}; expected a file such as gold.jpg or painting.png.")

@@ -34,8 +34,9 @@ class Capture:
 
     def run(self) -> None:
         from fasttext2style.captures.from_scene import capture_of_scene
+        from fasttext2style.scene.files.atomic import check_folder
 
-        folder = self.output or self.ply.parent / f"capture-of-{self.ply.stem}"
+        folder = check_folder(self.output or self.ply.parent / f"capture-of-{self.ply.stem}")
         capture_of_scene(self.ply, folder, self.up, self.inside, self.size, self.drop_invalid)
         say("Style it with:")
         say(

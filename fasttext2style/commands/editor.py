@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fasttext2style.editor_training.settings import SamplingConfig, ToyConfig, TrainingConfig
+from fasttext2style.trust.typed import expanded
 
 if TYPE_CHECKING:
     from fasttext2style.editor_training.cases import EditCases
@@ -42,7 +43,7 @@ class OnData:
         from fasttext2style.editor_training.cases import cases_of_views
         from fasttext2style.editor_training.tuning import cases_of_data
 
-        if not (Path(self.data).expanduser() / "config.yml").is_file():
+        if not (expanded(self.data) / "config.yml").is_file():
             if self.prompt or self.caption:
                 raise ValueError(
                     f"{self.data} is no run and has instructions of its own; leave --prompt and --caption out"
@@ -68,7 +69,7 @@ class OnData:
 
     def default_output(self, name: str) -> Path:
         """Beside the data."""
-        return Path("outputs") / name if self.data == "toy" else Path(self.data).expanduser() / name
+        return Path("outputs") / name if self.data == "toy" else expanded(self.data) / name
 
 
 @dataclass

@@ -11,6 +11,7 @@ import tyro
 from fasttext2style.envmaps.evaluation_settings import EvaluationSettings
 from fasttext2style.envmaps.tuning_settings import TuneSettings
 from fasttext2style.envmaps.vae_settings import TrainVAE
+from fasttext2style.scene.files.atomic import check_folder
 from fasttext2style.terminal.console import say
 
 FolderPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
@@ -32,6 +33,7 @@ class TrainVae:
 
     def run(self) -> None:
         self.settings.check()
+        self.output = check_folder(self.output)
         from fasttext2style.envmaps.folder import open_folder, split
         from fasttext2style.envmaps.vae_training import train_vae
 
@@ -54,6 +56,7 @@ class Finetune:
 
     def run(self) -> None:
         self.settings.check()
+        self.output = check_folder(self.output)
         from fasttext2style.envmaps.folder import open_folder, split
         from fasttext2style.envmaps.tuned_encoders import tune_encoder
         from fasttext2style.guidance.load import load_encoder
@@ -79,6 +82,7 @@ class Evaluate:
 
     def run(self) -> None:
         self.settings.check()
+        self.output = check_folder(self.output)
         from fasttext2style.envmaps.evaluating import evaluate
         from fasttext2style.envmaps.folder import open_folder, split
         from fasttext2style.guidance.load import load_encoder, name_and_weights

@@ -31,14 +31,20 @@ class Export:
 
     def run(self) -> None:
         from fasttext2style.envmaps.around import export_around
+        from fasttext2style.history.steps import run_folder
         from fasttext2style.plugin.runs.history import open_run_with_history
-        from fasttext2style.scene.files.export import OBJECT_THRESHOLD, export
+        from fasttext2style.scene.files.atomic import check_place
+        from fasttext2style.scene.files.export import OBJECT_THRESHOLD, check_suffix, export
 
-        run, history, state = open_run_with_history(self.path)
-        output = self.output or run.folder / "exports" / f"{self.what}.{self.format or 'ply'}"
+        output = self.output or run_folder(self.path) / "exports" / f"{self.what}.{self.format or 'ply'}"
         if self.format is not None and output.suffix != f".{self.format}":
             output = output.with_name(f"{output.name}.{self.format}")
+        check_suffix(output)
+        output = check_place(output)
         threshold = OBJECT_THRESHOLD if self.threshold is None else self.threshold
+        if not 0 <= threshold < 1:
+            raise ValueError(f"--threshold lies in [0, 1), as weights do, got {threshold}.")
+        run, history, state = open_run_with_history(self.path)
         count = export(output, state.gaussians(), state.selection, self.what, threshold)
         say(f"{count:,} Gaussians, {output.stat().st_size / 1e6:.1f} MB: {output}")
         # An object alone is looked at in other surroundings.

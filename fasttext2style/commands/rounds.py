@@ -102,10 +102,13 @@ class Backup:
     """The .tar to write."""
 
     def run(self) -> None:
+        from fasttext2style.history.steps import named_folder
         from fasttext2style.rounds.backup import pack
 
+        if self.output.suffix != ".tar":
+            raise ValueError(f"A backup is written as .tar, got --output {self.output}")
         _rounds(self.path)
-        size = pack(self.path.expanduser().absolute(), self.output)
+        size = pack(named_folder(self.path), self.output)
         say(f"{self.output}: {size / 2**20:,.0f} MiB")
 
 
@@ -123,11 +126,15 @@ class Export:
     def run(self) -> None:
         rounds = _rounds(self.path)
         from fasttext2style.rounds.gaussian_subject import scene_of_round
+        from fasttext2style.scene.files.atomic import check_place
         from fasttext2style.scene.files.ply import write_ply
 
+        if self.output.suffix != ".ply":
+            raise ValueError(f"A round is written as .ply, got --output {self.output}")
+        output = check_place(self.output)
         scene, _ = scene_of_round(rounds, self.number)
-        write_ply(self.output, scene)
-        say(f"{self.output}: {len(scene):,} Gaussians")
+        write_ply(output, scene)
+        say(f"{output}: {len(scene):,} Gaussians")
 
 
 @dataclass
@@ -149,9 +156,10 @@ class Rounds:
 
 
 def _rounds(path: Path) -> list[Round]:
+    from fasttext2style.history.steps import named_folder
     from fasttext2style.rounds.folder import RoundsFolder
 
-    folder = path.expanduser().absolute() / "rounds"
+    folder = named_folder(path) / "rounds"
     rounds = RoundsFolder(folder).rounds()
     if not rounds:
         raise ValueError(

@@ -56,7 +56,7 @@ def set_environment(
         ValueError: no such panorama (see `read_panorama`), settings that are no angle or exposure, or the step cannot
             be written.
     """
-    _check_turn(yaw_degrees, exposure_stops)
+    check_turn(yaw_degrees, exposure_stops)
     panorama = exposed(turned(read_panorama(file, at_most=ROWS, repair=repair), yaw_degrees), exposure_stops)
     settings = {"file": str(file), "yaw": float(yaw_degrees), "exposure": float(exposure_stops)}
     return keep_environment(history, panorama, file.name, settings, tint and tint(panorama))
@@ -77,13 +77,14 @@ def set_sky(
     Raises:
         ValueError: no such sky, settings that are no angle or exposure, or the step cannot be written.
     """
-    _check_turn(yaw_degrees, exposure_stops)
+    check_turn(yaw_degrees, exposure_stops)
     panorama = exposed(turned(sky(name), yaw_degrees), exposure_stops)
     settings = {"sky": name, "yaw": float(yaw_degrees), "exposure": float(exposure_stops)}
     return keep_environment(history, panorama, name, settings, tint and tint(panorama))
 
 
-def _check_turn(yaw_degrees: float | int, exposure_stops: float | int) -> None:
+def check_turn(yaw_degrees: float | int, exposure_stops: float | int) -> None:
+    """Raises ValueError for numbers by which nothing can be turned or lit."""
     if not abs(yaw_degrees) <= 3600:
         raise ValueError(f"--yaw is an angle in degrees, got {yaw_degrees}")
     if not abs(exposure_stops) <= EXPOSURE_LIMIT:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from fasttext2style.trust.typed import check_seed
+
 Fields = Literal["pyramid", "pixels"]
 Variables = Literal["pyramid", "pixels", "fc", "mulogvar", "spatial"]
 
@@ -98,6 +100,7 @@ class EditSettings:
         for name in ("keep", "look", "smooth", "kl"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} is a weight of 0 or more, got {getattr(self, name)}")
+        check_seed(self.seed, limit=2**32)
         if not 0 <= self.detail <= 1:
             raise ValueError(f"--detail lies between 0 (the VAE's picture) and 1 (all of it), got {self.detail}")
         if self.variables in ("pyramid", "pixels") and (self.vae or self.kl or self.detail != 1):

@@ -21,6 +21,7 @@ from fasttext2style.envmaps.tones import to_display
 from fasttext2style.evaluation.report import labelled_rows, write_png
 from fasttext2style.history.history import History
 from fasttext2style.history.steps import Step
+from fasttext2style.scene.files.atomic import check_place
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.terminal.progress import PhaseProgress
 
@@ -201,6 +202,7 @@ def check_output(output: Path) -> None:
         raise ValueError(f"{output} should end in one of {', '.join(SUFFIXES)}, which says the format")
     if not output.absolute().parent.is_dir():
         raise ValueError(f"{output} cannot be written: there is no folder {output.absolute().parent}")
+    check_place(output)
 
 
 def check_strength(strength: float) -> None:

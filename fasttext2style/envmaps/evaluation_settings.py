@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fasttext2style.envmaps.edit_settings import EditSettings, Variables
+from fasttext2style.trust.typed import check_seed
 
 PROMPTS = (
     "sunset",
@@ -54,6 +55,7 @@ class EvaluationSettings:
         for name in ("encoders", "prompts"):
             if not getattr(self, name):
                 raise ValueError(f"--{name} should name at least one")
+        check_seed(self.seed, limit=2**32)
         if self.panoramas < 1:
             raise ValueError(f"--panoramas should be 1 or more, got {self.panoramas}")
         for variant in VARIANTS:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import torch
 
+from fasttext2style.envmaps.around import check_turn
 from fasttext2style.envmaps.files import read_panorama
 from fasttext2style.envmaps.resize import resized
 from fasttext2style.envmaps.sphere import crops, integral, turned
 from fasttext2style.envmaps.tones import luminance, middle_exposure, to_display
 from fasttext2style.evaluation.report import labelled_rows, write_png
 from fasttext2style.scene.cameras import Cameras
+from fasttext2style.scene.files.atomic import check_place
 
 SIDE = 256
 """Of a view in pixels; the map is four of them wide."""
@@ -30,8 +32,12 @@ def show_panorama(
     """Write the sheet, and say in lines how bright the panorama is and where the sheet lies.
 
     Raises:
-        ValueError: no panorama, or the sheet cannot be written.
+        ValueError: no panorama, no such turn or exposure, or the sheet cannot be written.
     """
+    if output.suffix.lower() != ".png":
+        raise ValueError(f"The sheet is written as .png, got --output {output}")
+    check_turn(yaw_degrees, exposure_stops or 0.0)
+    output = check_place(output)
     panorama = turned(read_panorama(file, at_most=1024, repair=repair), yaw_degrees)
     stops = middle_exposure(panorama) if exposure_stops is None else exposure_stops
     views = to_display(torch.cat([crops(panorama, camera) for camera in _cameras()]), stops)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from fasttext2style.trust.typed import check_seed
+
 
 @dataclass(frozen=True)
 class TuneSettings:
@@ -47,6 +49,7 @@ class TuneSettings:
         for name, least in (("steps", 1), ("views", 2), ("batch", 2), ("blocks", 1), ("centres", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"--{name} should be {least} or more, got {getattr(self, name)}")
+        check_seed(self.seed, limit=2**32)
         for name in ("rate", "temperature", "ridge", "sharpness", "colours"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} should be above 0, got {getattr(self, name)}")

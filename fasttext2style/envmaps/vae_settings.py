@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from fasttext2style.trust.typed import check_seed
+
 CodeKind = Literal["global", "spatial"]
 CURVES = ("pu21", "log")
 LARGEST_ROWS, MOST_CHANNELS = 512, 1024
@@ -93,6 +95,7 @@ class TrainVAE:
             raise ValueError(f"--rate should be above 0, got {self.rate}")
         if self.kl is not None and not 0 <= self.kl < math.inf:
             raise ValueError(f"--kl is a weight of 0 or more, got {self.kl}")
+        check_seed(self.seed, limit=2**32)
         if not 0 <= self.mix <= 1:
             raise ValueError(f"--mix is a share between 0 and 1, got {self.mix}")
         self.shape.check()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.weights import cached_weights, fill, imagenet_input, read_weights
+from fasttext2style.trust.typed import expanded
 
 
 @runtime_checkable
@@ -46,7 +47,7 @@ def load_feature_maps(encoder: TextImageEncoder, weights: str = "", device: torc
     if weights == "encoder":
         return EncoderMaps(encoder)
     if weights:
-        path = Path(weights).expanduser()
+        path = expanded(weights)
         if not path.is_file():
             raise ValueError(
                 f"There is no file {path} with weights of a feature network: --feature-weights takes torchvision's "

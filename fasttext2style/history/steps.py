@@ -31,6 +31,7 @@ from fasttext2style.trust.documents import (
     read_document,
 )
 from fasttext2style.trust.sizes import check_is_file
+from fasttext2style.trust.typed import expanded
 
 FORMAT = "fasttext2style-history-2"
 """Marks history.json."""
@@ -271,14 +272,19 @@ def steps_of_run(path: Path) -> SavedSteps:
     return SavedSteps(run_folder(path) / "history")
 
 
+def named_folder(path: Path) -> Path:
+    """The folder that is meant by a run's folder, its config.yml or its nerfstudio_models, there or not."""
+    path = expanded(path).absolute()
+    return path.parent if path.name in ("config.yml", "nerfstudio_models") else path
+
+
 def run_folder(path: Path) -> Path:
-    """The folder of a run, given it, its config.yml or its nerfstudio_models.
+    """As `named_folder`.
 
     Raises:
         ValueError: no such run.
     """
-    path = Path(path).expanduser().absolute()
-    folder = path.parent if path.name in ("config.yml", "nerfstudio_models") else path
+    path, folder = expanded(path).absolute(), named_folder(path)
     if not (folder / "config.yml").is_file() and not (folder / "history").is_dir():
         raise ValueError(
             f"{path} is no run: expected a folder with config.yml and nerfstudio_models, such as "

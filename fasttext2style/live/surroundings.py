@@ -42,6 +42,7 @@ from fasttext2style.live.scene import LiveScene
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.selection.far import FAR, far_away
 from fasttext2style.trust.documents import Check, check_fields, is_mapping, is_number
+from fasttext2style.trust.typed import expanded
 
 FOLDER = "surroundings"
 """In the folder of the run: files that came through the page."""
@@ -78,7 +79,7 @@ class SetSurroundings:
         text = self.path.strip()
         if not text:
             raise ValueError("There is no file yet. Choose a panorama (.hdr, .exr, .png, .jpg), or type where it lies.")
-        file = Path(text).expanduser()
+        file = expanded(text)
         stops = _first_exposure(file)
         panorama = exposed(read_panorama(file, at_most=ROWS), stops)
         seen = _put(scene, panorama, file.name, {"file": str(file), "yaw": 0.0, "exposure": stops})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from fasttext2style.trust.typed import expanded
+
 FOLDER = Path(__file__).parents[1] / "configs"
 
 
@@ -19,7 +21,7 @@ def find_recipe(name: str) -> Path:
     Raises:
         ValueError: there is none.
     """
-    path, shipped = Path(name).expanduser(), shipped_recipes()
+    path, shipped = expanded(name), shipped_recipes()
     if path.is_file():
         return path
     if name in shipped:

@@ -10,6 +10,7 @@ from pathlib import Path
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.terminal.console import say
 from fasttext2style.trust.lock import WriteLock
+from fasttext2style.trust.typed import expanded
 
 
 def pack(run: Path, output: Path) -> int:
@@ -19,7 +20,7 @@ def pack(run: Path, output: Path) -> int:
         ValueError: the .tar would lie inside the folder that it packs, a link in it points at nothing, the disk is
             full, or another program is writing to the run.
     """
-    output = output.expanduser().absolute()
+    output = expanded(output).absolute()
     links = {path: path.resolve() for path in run.rglob("*") if path.is_symlink()}
     if any(output.resolve().is_relative_to(folder) for folder in (run.resolve(), *links.values())):
         raise ValueError(f"{output} lies inside the run that it is to hold; write it elsewhere.")

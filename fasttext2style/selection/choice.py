@@ -110,12 +110,17 @@ class ObjectChoice:
             raise ValueError(
                 "Selecting by a rectangle takes one: --object-rectangle VIEW X0 Y0 X1 Y1 (--rectangle in ft2s select)."
             )
-        if kind == "box" and not all(side > 0 for side in self.size):
+        if kind == "box" and not all(0 < side < math.inf for side in self.size):
             raise ValueError(f"The sides of a box are positive, got {self.size}.")
-        if kind == "sphere" and not self.radius > 0:
+        if kind == "sphere" and not 0 < self.radius < math.inf:
             raise ValueError(f"The radius of a sphere is positive, got {self.radius}.")
-        if not self.tolerance >= 0:
+        if not 0 <= self.tolerance < math.inf:
             raise ValueError(f"A tolerance is 0 (the default) or more, got {self.tolerance}.")
+        numbers = (*self.center, self.yaw_degrees, *(self.rectangle or ()))
+        if not all(map(math.isfinite, numbers)):
+            option = "yaw_degrees" if not math.isfinite(self.yaw_degrees) else "rectangle"
+            option = option if all(map(math.isfinite, self.center)) else "center"
+            raise ValueError(f"--{option.replace('_', '-')} takes numbers, got {getattr(self, option)}.")
 
     def check_views(self, count: int, width: int, height: int) -> None:
         """Raises ValueError for points that lie in none of `count` training views of `width` x `height` pixels."""
@@ -159,6 +164,19 @@ class SelectionSettings:
     """Select everything else instead."""
     feather: float = 0.0
     """Let weights fall off towards the border over this distance, in scene units, last of all; nothing comes in."""
+
+    def check(self) -> None:
+        """Raises ValueError for options that do not fit together or are out of range; reads nothing."""
+        self.object.check()
+        if (self.combine is None) != (self.existing is None):
+            raise ValueError(
+                "--combine union, minus or intersect and --existing FILE need each other: give both or none"
+            )
+        if self.threshold is not None and not 0 <= self.threshold < 1:
+            raise ValueError(f"--threshold lies in [0, 1), as weights do, got {self.threshold}.")
+        for name in ("grow", "shrink", "feather"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"--{name} is a distance in scene units, 0 or more, got {getattr(self, name)}.")
 
 
 def check_view(number: int, count: int) -> None:

@@ -13,6 +13,7 @@ from fasttext2style.selection import algebra
 from fasttext2style.selection.choice import Click, ObjectChoice, SelectionSettings, check_view
 from fasttext2style.selection.picking import Picked, pick
 from fasttext2style.selection.selection import Selection
+from fasttext2style.trust.typed import expanded
 
 
 def choose(
@@ -69,7 +70,8 @@ def _named(choice: ObjectChoice, scene: Gaussians, cameras: Cameras, masks: Tens
     """What the options say the object is; None if it is to be found."""
     match choice.kind:
         case "file":
-            return _loaded(choice.file, scene)
+            assert choice.file is not None, "checked"
+            return loaded(choice.file, scene, "--object-file")
         case "everything":
             return Selection.everything(len(scene)).for_scene(scene)
         case "text":
@@ -96,8 +98,7 @@ def changed(settings: SelectionSettings, scene: Gaussians, selection: Selection)
     if settings.threshold is not None:
         selection = algebra.thresholded(selection, settings.threshold)
     if settings.combine is not None and settings.existing is not None:
-        existing = Selection.load(settings.existing)
-        existing.check_matches(scene)
+        existing = loaded(settings.existing, scene, "--existing")
         combine = {"union": algebra.union, "minus": algebra.minus, "intersect": algebra.intersect}[settings.combine]
         selection = combine(existing, selection)
     if settings.keep_largest:
@@ -109,6 +110,21 @@ def changed(settings: SelectionSettings, scene: Gaussians, selection: Selection)
     if settings.invert:
         selection = algebra.invert(selection)
     return algebra.feather(scene, selection, settings.feather) if settings.feather else selection
+
+
+def loaded(path: Path, scene: Gaussians, option: str) -> Selection:
+    """The selection in a file that an option names.
+
+    Raises:
+        ValueError: no such file, or it holds no selection of this scene.
+    """
+    path = expanded(path)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ValueError(f"{option} {path} {what}; expected a .npy or .npz of {len(scene):,} weights.")
+    selection = Selection.load(path)
+    selection.check_matches(scene)
+    return selection
 
 
 def _by_text(choice: ObjectChoice, scene: Gaussians, cameras: Cameras) -> Selection:
@@ -151,15 +167,6 @@ def _picked(scene: Gaussians, cameras: Cameras, click: Click) -> Picked:
         return pick(scene, _view(cameras, view), x, y)
     except ValueError as error:
         raise ValueError(f"Click {view} {x:g} {y:g}: {error}") from error
-
-
-def _loaded(path: Path | None, scene: Gaussians) -> Selection:
-    assert path is not None, "checked"
-    if not path.is_file():
-        raise ValueError(f"--object-file {path} does not exist; expected a .npy or .npz of {len(scene):,} weights.")
-    selection = Selection.load(path)
-    selection.check_matches(scene)
-    return selection
 
 
 def _lifted(scene: Gaussians, cameras: Cameras, masks: Tensor | None) -> Selection:

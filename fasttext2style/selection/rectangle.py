@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from fasttext2style.scene.cameras import Cameras
@@ -24,9 +26,10 @@ def select_rectangle(
     if len(camera) != 1:
         raise ValueError(f"A rectangle is drawn in one view, got {len(camera)}; choose one with cameras[number]")
     (x0, x1), (y0, y1) = sorted((corners[0], corners[2])), sorted((corners[1], corners[3]))
-    left, right = max(0, round(x0)), min(camera.width, round(x1))
-    top, bottom = max(0, round(y0)), min(camera.height, round(y1))
-    if right <= left or bottom <= top:
+    # Cut before they are rounded: corners may lie infinitely far off. Of a NaN nothing is left.
+    left, right = (round(min(max(0.0, x), camera.width)) for x in (x0, x1))
+    top, bottom = (round(min(max(0.0, y), camera.height)) for y in (y0, y1))
+    if any(map(math.isnan, corners)) or right <= left or bottom <= top:
         raise ValueError(
             f"The rectangle from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) holds no pixel of the image of "
             f"{camera.width} x {camera.height}: drag over the object"

@@ -14,6 +14,7 @@ from torch import Tensor
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.trust.sizes import read_arrays
+from fasttext2style.trust.typed import expanded
 
 MARK_SAMPLES = 256
 """Gaussians whose places tell one scene from another."""
@@ -163,14 +164,18 @@ class Selection:
 
         Raises:
             ValueError: another kind of file, or weights that are no weights.
+            OSError: no such file, or a folder, in words.
         """
-        path = Path(path)
+        path = expanded(path)
+        expected = "expected a .npz of `ft2s select` or a .npy of weights"
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; {expected}.")
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist; {expected}.")
         try:
             content = read_arrays(path, ("weights", "origin", "scene_means"))
         except ValueError as error:
-            raise ValueError(
-                f"{path} is no selection: expected a .npz of `ft2s select` or a .npy of weights ({error})"
-            ) from error
+            raise ValueError(f"{path} is no selection: {expected} ({error})") from error
         if "weights" not in content:
             raise ValueError(f"{path} is no selection: it has {sorted(content)}, not weights")
         weights, means = content["weights"], content.get("scene_means")

@@ -26,9 +26,9 @@ def select_box(
     of size (2, 2, 2) at the origin contains (1, 0, 0) and not (1.001, 0, 0).
 
     Raises:
-        ValueError: a side that is not positive, or a matrix that is no rotation.
+        ValueError: a side that is not positive, a centre that is no place, or a matrix that is no rotation.
     """
-    center, size = (torch.as_tensor(value).to(gaussians.means) for value in (center, size))
+    center, size = _place(center, gaussians), torch.as_tensor(size).to(gaussians.means)
     if not bool((size > 0).all()):
         raise ValueError(f"The sides of a box are positive, got {size.tolist()}")
     rotation = torch.eye(3).to(gaussians.means) if rotation is None else rotation.to(gaussians.means)
@@ -43,11 +43,18 @@ def select_sphere(gaussians: Gaussians, center: Point, radius: float | int) -> S
     """Centres within a ball (its surface included).
 
     Raises:
-        ValueError: the radius is not positive.
+        ValueError: the radius is not positive, or the centre is no place.
     """
     if not radius > 0:
         raise ValueError(f"The radius of a sphere is positive, got {radius}")
-    center = torch.as_tensor(center).to(gaussians.means)
+    center = _place(center, gaussians)
     place = ", ".join(f"{value:g}" for value in center.tolist())
     inside = (gaussians.means - center).norm(dim=1) <= radius
     return Selection(inside.to(gaussians.means), f"sphere at ({place}), radius {radius:g}").for_scene(gaussians)
+
+
+def _place(center: Point, gaussians: Gaussians) -> Float[Tensor, "3"]:
+    place = torch.as_tensor(center).to(gaussians.means)
+    if not bool(place.isfinite().all()):
+        raise ValueError(f"The centre of a shape is three numbers, got {place.tolist()}")
+    return place

@@ -7,6 +7,7 @@ MCMCStrategy has one, but moves every Gaussian by noise in every step, also thos
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +41,9 @@ class GrowthConfig:
         """Raises ValueError for numbers out of range."""
         if self.every < 1:
             raise ValueError(f"growth.every counts steps, 1 or more, got {self.every}.")
-        if not self.max_factor >= 1:
+        if not 1 <= self.max_factor < math.inf:
             raise ValueError(f"growth.max_factor must be 1 or more, got {self.max_factor}.")
-        if not self.gradient_threshold >= 0:
+        if not 0 <= self.gradient_threshold < math.inf:
             raise ValueError(f"growth.gradient_threshold must be 0 or more, got {self.gradient_threshold}.")
 
 

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import tyro
 
+from fasttext2style.trust.typed import LARGEST_SEED
 from fasttext2style.workers.choice import WorkersChoice, read_workers
-
-LARGEST_SEED = 2**63
 
 
 @dataclass(kw_only=True)

@@ -20,6 +20,8 @@ from shlex import join
 
 from filelock import FileLock, Timeout
 
+from fasttext2style.trust.typed import expanded
+
 WAIT_SECONDS = 1.0
 """How long a writer waits for another one: single changes take less, sessions and trainings much longer."""
 
@@ -35,7 +37,7 @@ class WriteLock:
     """
 
     def __init__(self, run: Path | str, wait_seconds: float | None = None) -> None:
-        self.run = Path(run).expanduser().absolute()
+        self.run = expanded(run).absolute()
         _take(self.run, WAIT_SECONDS if wait_seconds is None else wait_seconds)
         self.release = weakref.finalize(self, _give_back, str(self.run.resolve()), os.getpid())
         """Give it back; a second time it does nothing."""

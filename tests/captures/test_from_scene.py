@@ -141,6 +141,10 @@ def test_what_cannot_be_looked_at_is_said(toy, tmp_path):
     write_ply(tmp_path / "toy.ply", toy.gaussians)
     with pytest.raises(ValueError, match="Up is auto or one of"):
         capture_of_scene(tmp_path / "toy.ply", tmp_path / "capture", up="w")
+    with pytest.raises(ValueError, match=r"nothing\.ply does not exist; expected a 3DGS \.ply"):
+        capture_of_scene(tmp_path / "nothing.ply", tmp_path / "capture")
+    with pytest.raises(ValueError, match="at most 4096, got 100000"):
+        capture_of_scene(tmp_path / "nothing.ply", tmp_path / "capture", size=100_000)
     with pytest.raises(ValueError, match="at least 32 pixels"):
         capture_of_scene(tmp_path / "toy.ply", tmp_path / "capture", size=8)
     faint = toy.gaussians.subset(torch.arange(100))

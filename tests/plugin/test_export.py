@@ -87,6 +87,41 @@ def test_the_format_is_what_the_file_is_called_or_what_was_asked_for(run_folder,
     assert "should end in one of .ply, .spz, .splat" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["export", "-o", "FOLDER"], "should end in one of .ply, .spz, .splat"),
+        (["export", "-o", "FOLDER/file/a.ply"], "cannot be written (File exists)"),
+        (["export", "--what", "selection", "--threshold", "nan"], "--threshold lies in [0, 1), as weights do, got nan"),
+        (["export", "--what", "selection", "--threshold", "-1"], "--threshold lies in [0, 1), as weights do, got -1.0"),
+        (["turntable", "--seconds", "0"], "--seconds is the length of the video, more than 0, got 0.0"),
+        (["turntable", "--seconds", "nan"], "--seconds is the length of the video, more than 0, got nan"),
+        (["turntable", "--seconds", "inf"], "--seconds is the length of the video, more than 0, got inf"),
+        (["turntable", "--size", "1"], "--size is the side of the pictures, 2 pixels or more, got 1"),
+        (["turntable", "--size", "1000000"], "144 pictures of 1,000,000 x 1,000,000 pixels are too many"),
+        (["turntable", "--seconds", "1e9"], "24,000,000,000 pictures of 512 x 512 pixels are too many"),
+        (["turntable", "--frames-per-second", "0"], "--frames-per-second is 1 or more, got 0"),
+        (["turntable", "-o", "FOLDER/a.avi"], "The video is written as .mp4"),
+        (["turntable", "-o", "FOLDER"], "is a folder: give the name of a file"),
+        (["turntable", "-o", "FOLDER/file/a.mp4"], "cannot be written (File exists)"),
+        (["views", "--at-most", "0"], "--at-most is 1 view or more, got 0"),
+        (["views", "-o", "FOLDER/file/a.png"], "cannot be written (File exists)"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_written_is_said_before_the_run_is_opened(
+    run_folder, monkeypatch, tmp_path, capsys, words, message
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("fasttext2style.plugin.runs.run.OpenedRun.__init__", lambda *_: pytest.fail("it was opened"))
+    command, *options = (word.replace("FOLDER", str(tmp_path)) for word in words)
+    with pytest.raises(SystemExit) as end:
+        ft2s(monkeypatch, command, run_folder, *options)
+    assert end.value.code == 1
+    assert message in " ".join(capsys.readouterr().out.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_an_empty_part_is_said_in_words():
     scene = ball_on_floor()
     with pytest.raises(ValueError, match="There is no rest in this scene: everything is selected"):

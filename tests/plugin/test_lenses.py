@@ -104,6 +104,30 @@ def test_depth_is_measured_along_the_ray_wherever_it_meets_a_face(lens, degrees)
     assert float(outputs["depth"][row, column]) == pytest.approx(3.0, abs=0.1)
 
 
+def test_a_pose_of_whole_numbers_is_one(model):
+    """JSON that was written by hand has 1 for 1.0."""
+    camera = _camera(CameraType.EQUIRECTANGULAR, 160, 80, 80.0, 80.0)
+    expected = model.get_outputs_for_camera(camera)["rgb"]
+    camera.camera_to_worlds = camera.camera_to_worlds.long()
+    assert torch.equal(model.get_outputs_for_camera(camera)["rgb"], expected)
+
+
+@pytest.mark.parametrize("lens", [CameraType.PERSPECTIVE, CameraType.FISHEYE])
+@pytest.mark.parametrize("broken", ["place", "rotation", "no field of view", "all of it"])
+def test_a_camera_that_sees_nothing_is_refused(model, lens, broken, capsys):
+    """Once the picture of it was empty, or an error of the linear algebra."""
+    camera = _camera(lens, 32, 32, 30.0, 30.0)
+    if broken == "place":
+        camera.camera_to_worlds[0, 0, 3] = math.nan
+    elif broken == "rotation":
+        camera.camera_to_worlds[:] = 0.0
+    else:
+        camera.fx[:] = camera.fy[:] = math.inf if broken == "no field of view" else 1e-15
+    with pytest.raises(SystemExit):
+        model.get_outputs_for_camera(camera)
+    assert "Look at camera_to_world and fov in the camera path" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("lens", [CameraType.OMNIDIRECTIONALSTEREO_L, CameraType.VR180_L, CameraType.ORTHOPHOTO])
 def test_what_cannot_be_rendered_is_said(model, lens, capsys):
     with pytest.raises(SystemExit):

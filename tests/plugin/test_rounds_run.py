@@ -144,6 +144,43 @@ def test_a_complete_run_has_nothing_left_to_do(copied_run, capsys):
     assert len(RoundsFolder(copied_run / "rounds").rounds()) == 3
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (
+            lambda run, folder: Resume(run, rounds=0),
+            "--rounds is how many in all, 2 or more here, got 0",
+        ),
+        (
+            lambda run, folder: Resume(run, rounds=1),
+            "--rounds is how many in all, 2 or more here, got 1",
+        ),
+        (lambda run, folder: Backup(run, folder / "run.zip"), "A backup is written as .tar"),
+        (lambda run, folder: Backup(run, folder), "A backup is written as .tar"),
+        (lambda run, folder: Export(run, 1, folder / "a.xyz"), "A round is written as .ply"),
+        (lambda run, folder: Export(run, 1, folder / "folder.ply"), "is a folder: give the name of a file"),
+        (lambda run, folder: Export(run, 1, run / "config.yml" / "a.ply"), "cannot be written (File exists)"),
+    ],
+)
+def test_what_makes_no_sense_is_said_and_changes_nothing(copied_run, tmp_path_factory, capsys, command, message):
+    """Once the number of rounds was written into config.yml before it was looked at."""
+    folder = tmp_path_factory.mktemp("out")
+    (folder / "folder.ply").mkdir()
+    before = {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit) as end, errors_in_words():
+        command(copied_run, folder).run()
+    assert end.value.code == 1
+    assert message in " ".join(capsys.readouterr().out.split())
+    assert {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()} == before
+    assert [path.name for path in folder.iterdir()] == ["folder.ply"]
+
+
+@pytest.mark.parametrize("inside", ["config.yml", "nerfstudio_models"])
+def test_a_run_of_rounds_may_be_named_by_what_lies_in_it(red_run, capsys, inside):
+    List(red_run / inside).run()
+    assert '"make it red", restyle' in capsys.readouterr().out
+
+
 def test_an_objects_growth_stays_inside_it_and_under_its_cap(capture, tmp_path):
     config = rounds_config(capture, tmp_path, rounds=2, steps=12, mode="replace")
     config.pipeline.growth.max_factor = 1.2

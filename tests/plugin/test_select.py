@@ -192,6 +192,16 @@ def test_what_makes_no_sense_is_said(ft2s_select, capsys, tmp_path):
         (["--by", "sphere", "--combine", "union"], "need each other"),
         (["--by", "sphere", "--center", 50, 0, 0], "Nothing is left of sphere"),
         (["--file", tmp_path / "other.npy"], "7 weights but the scene has 300"),
+        (["--file", tmp_path], "is a folder; expected a .npy or .npz of 300 weights"),
+        (["--rectangle", 0, "nan", 0, 9, 9], "--rectangle takes numbers"),
+        (["--by", "sphere", "--center", 0, "nan", 0], "--center takes numbers"),
+        (["--by", "box", "--yaw-degrees", "nan"], "--yaw-degrees takes numbers"),
+        (["--by", "sphere", "--grow", "inf"], "--grow is a distance in scene units"),
+        (["--by", "sphere", "--object-masks", tmp_path], "chosen by sphere, so --object-masks would say nothing"),
+        (["--by", "sphere", "--views", -3], "--views counts those in the picture"),
+        (["--by", "sphere", "-o", tmp_path / "other.npy" / "a.npz"], "cannot be written (File exists)"),
+        (["--combine", "union", "--existing", tmp_path / "none.npz"], "none.npz does not exist; expected"),
+        (["--text", "the ball", "--segmenter", ""], "There is no segmenter ''"),
     ]:
         with pytest.raises(SystemExit):
             ft2s_select(*arguments)

@@ -6,6 +6,7 @@ import struct
 import time
 import warnings
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_scene import assert_equal, random_gaussians
 
-from fasttext2style.scene.files.atomic import atomic_write
+from fasttext2style.scene.files.atomic import atomic_write, check_place
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.files.ply import invalid_rows, map_vertices, read_ply, write_ply
 from fasttext2style.scene.files.points import read_points
@@ -296,6 +297,34 @@ def test_atomic_write_makes_folders_and_ordinary_permissions(tmp_path):
         assert not (tmp_path / "new" / "folder" / "a.bin").exists()
     (tmp_path / "plain").write_bytes(b"x")
     assert (tmp_path / "new/folder/a.bin").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("folder", "is a folder: give the name of a file"),
+        ("file/a.bin", "cannot be written (File exists)"),
+        ("file/deep/a.bin", "cannot be written (Not a directory)"),
+        ("x" * 300, "cannot be written (File name too long)"),
+        ("/proc/new/a.bin", "cannot be written"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_a_place_where_no_file_can_be_is_refused_before_the_work(tmp_path, place, message):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"kept")
+    with pytest.raises(ValueError) as refused:
+        check_place(tmp_path / place)
+    assert message in str(refused.value)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+    assert (tmp_path / "file").read_bytes() == b"kept"
+
+
+def test_asking_for_a_place_leaves_nothing_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert check_place(Path("~/new/folder/a.bin")) == tmp_path / "new" / "folder" / "a.bin"
+    assert check_place(tmp_path / "new" / ".." / "other" / "a.bin").name == "a.bin"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_large_scene_is_written_and_read_in_seconds(tmp_path):

@@ -44,9 +44,12 @@ def test_a_way_of_choosing_is_said_or_implied(settings, kind):
         ({"by": "clicks"}, "Selecting by clicks takes a point"),
         ({"by": "color"}, "Selecting by color takes a point"),
         ({"by": "rectangle"}, "Selecting by a rectangle takes one"),
-        *(({"by": "box", "size": (1.0, 1.0, side)}, "sides of a box") for side in (0.0, -1.0, math.nan)),
-        *(({"by": "sphere", "radius": radius}, "radius of a sphere") for radius in (0.0, -1.0, math.nan)),
-        *(({"tolerance": tolerance}, "A tolerance is 0") for tolerance in (-0.1, math.nan)),
+        *(({"by": "box", "size": (1.0, 1.0, side)}, "sides of a box") for side in (0.0, -1.0, math.nan, math.inf)),
+        *(({"by": "sphere", "radius": radius}, "radius of a sphere") for radius in (0.0, -1.0, math.nan, math.inf)),
+        *(({"tolerance": tolerance}, "A tolerance is 0") for tolerance in (-0.1, math.nan, math.inf)),
+        ({"by": "sphere", "center": (0.0, math.nan, 0.0)}, "--center takes numbers"),
+        ({"by": "box", "yaw_degrees": math.inf}, "--yaw-degrees takes numbers"),
+        ({"rectangle": (0, 0.0, 0.0, math.nan, 9.0)}, "--rectangle takes numbers"),
         ({"by": "sphere", "text": "the bear"}, "chosen by sphere, so --object-text would say nothing"),
         (
             {"by": "color", "click": [(0, 1.0, 1.0)], "not_click": [(0, 2.0, 2.0)]},
@@ -188,6 +191,8 @@ def test_a_file_is_read_and_belongs_to_the_scene(tmp_path):
         _chosen(scene, file=tmp_path / "weights.npz")
     with pytest.raises(ValueError, match=r"does not exist; expected a \.npy or \.npz of 3 weights"):
         _chosen(scene, file=tmp_path / "other.npz")
+    with pytest.raises(ValueError, match=r"is a folder; expected a \.npy or \.npz of 3 weights"):
+        _chosen(scene, file=tmp_path)
 
 
 def test_what_is_left_open_is_the_object_of_the_run_or_its_masks():
@@ -222,6 +227,29 @@ def test_what_was_selected_before_comes_first(tmp_path, combine, expected):
     settings = SelectionSettings(combine=combine, existing=tmp_path / "before.npz")
     selection = changed(settings, scene, Selection(torch.tensor([0.0, 0.5, 0.5, 1.0]), "new"))
     assert selection.weights.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"combine": "union"}, "need each other"),
+        ({"existing": Path("before.npz")}, "need each other"),
+        *(({"threshold": value}, "--threshold lies in") for value in (-0.1, 1.0, math.nan)),
+        *(({"grow": value}, "--grow is a distance") for value in (-1.0, math.nan, math.inf)),
+        ({"shrink": math.inf}, "--shrink is a distance"),
+        ({"feather": math.nan}, "--feather is a distance"),
+        ({"object": ObjectChoice(by="sphere", radius=0.0)}, "radius of a sphere"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_read(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SelectionSettings(**settings).check()
+
+
+def test_a_selection_to_combine_with_has_to_be_there(tmp_path):
+    settings = SelectionSettings(combine="union", existing=tmp_path / "before.npz")
+    with pytest.raises(ValueError, match=r"--existing .*before.npz does not exist; expected a \.npy or \.npz of 2"):
+        changed(settings, blobs(torch.rand(2, 3), 0.1), Selection(torch.ones(2), "new"))
 
 
 def test_what_is_done_is_done_in_the_order_of_the_help(tmp_path):

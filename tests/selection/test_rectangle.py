@@ -53,6 +53,10 @@ def test_a_rectangle_needs_pixels_and_one_view():
     scene = _spots((0.0, 0.0, 2.0))
     with pytest.raises(ValueError, match="holds no pixel"):
         select_rectangle(scene, _camera(), (-20, 0, -5, 64))
+    with pytest.raises(ValueError, match="holds no pixel"):
+        select_rectangle(scene, _camera(), (0, float("nan"), 64, 64))
+    everywhere = select_rectangle(scene, _camera(), (-float("inf"), 0, float("inf"), 64))
+    assert everywhere.weights.tolist() == select_rectangle(scene, _camera(), (0, 0, 64, 64)).weights.tolist()
     two = Cameras(torch.eye(4).repeat(2, 1, 1), _camera().Ks.repeat(2, 1, 1), 64, 64)
     with pytest.raises(ValueError, match="one view, got 2"):
         select_rectangle(scene, two, (0, 0, 10, 10))

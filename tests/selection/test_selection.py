@@ -142,3 +142,9 @@ def test_tiny_scenes_have_marks_too(count):
 def test_a_selection_cannot_be_marked_for_a_scene_that_it_does_not_fit():
     with pytest.raises(ValueError, match="3 weights but the scene has 500"):
         Selection.everything(3).for_scene(cloud(0))
+
+
+def test_a_file_that_is_not_there_or_a_folder_is_said(tmp_path):
+    for path, what in ((tmp_path, "is a folder"), (tmp_path / "none.npz", "does not exist")):
+        with pytest.raises(OSError, match=rf"{what}; expected a \.npz of `ft2s select` or a \.npy of weights"):
+            Selection.load(path)

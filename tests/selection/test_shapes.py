@@ -69,3 +69,8 @@ def test_shapes_without_volume_are_refused():
     for radius in (0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="radius of a sphere is positive"):
             select_sphere(scene, (0, 0, 0), radius)
+    for center in ((0, float("nan"), 0), (float("inf"), 0, 0)):
+        with pytest.raises(ValueError, match="three numbers"):
+            select_sphere(scene, center, 1.0)
+        with pytest.raises(ValueError, match="three numbers"):
+            select_box(scene, center, (1, 1, 1))

@@ -22,6 +22,7 @@ from fasttext2style.commands.guide.options import Answers
 from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.plain_yaml import write_yaml
 from fasttext2style.recipes.recipe import Recipe, parse_recipe
+from fasttext2style.trust.typed import expanded
 
 METHODS = {"sentence": "fasttext2style", "instruction": "fasttext2style-ip2p"}
 _STYLING = "max_num_iterations"
@@ -157,7 +158,7 @@ class Guide:
         from fasttext2style.plugin.host.checkpoints import checkpoint_path
 
         config = deepcopy(default_config(self.draft.method))
-        config.load_dir = Path(answer).expanduser()
+        config.load_dir = expanded(answer)
         if not config.load_dir.is_dir():
             raise ValueError(f"there is no folder {config.load_dir}.")
         checkpoint_path(config)

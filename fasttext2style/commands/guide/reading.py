@@ -7,11 +7,12 @@ from pathlib import Path
 
 from fasttext2style.captures.checks import CaptureLook, look_at_capture
 from fasttext2style.recipes.values import typed
+from fasttext2style.trust.typed import expanded
 
 
 def capture(answer: str) -> tuple[Path, CaptureLook]:
     """The folder, from wherever the recipe is run later, and what is in it."""
-    data = Path(answer).expanduser().absolute()
+    data = expanded(answer).absolute()
     return data, look_at_capture(data)
 
 
@@ -50,7 +51,7 @@ def masks_for(look: CaptureLook) -> Callable[[str], str]:
     def read(answer: str) -> str:
         from fasttext2style.captures.masks import masks_of
 
-        folder = Path(answer).expanduser()
+        folder = expanded(answer)
         masks_of(folder, list(look.photographs))
         return str(folder.absolute())
 
@@ -72,7 +73,7 @@ def editor(answer: str) -> str:
 
 
 def new_file(answer: str) -> Path:
-    path = Path(answer).expanduser()
+    path = expanded(answer)
     path = path if path.suffix in (".yaml", ".yml") else path.with_name(f"{path.name}.yaml")
     if path.exists():
         raise ValueError(f"{path} is there already; give another name.")

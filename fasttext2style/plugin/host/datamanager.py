@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 
 from fasttext2style.captures.masks import masks_of
 from fasttext2style.captures.photographs import on_background, pillow_is_quiet
+from fasttext2style.plugin.host.camera_path import check_render
 from fasttext2style.plugin.host.chatter import host_is_quiet, rich_is_quiet
 from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.data_parser import with_our_parser
@@ -24,6 +26,9 @@ from fasttext2style.plugin.host.dataset import SceneDataset
 from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.terminal.console import console, errors_in_words, say
+
+SMALLEST_SIDE = 16
+"""Longest side of views that are worth training, in pixels."""
 
 
 @dataclass
@@ -45,9 +50,18 @@ class SceneDatamanagerConfig(FullImageDatamanagerConfig):
         """Longest side of the views in pixels, 0 for no limit."""
         return self.max_image_size or (256 if device_type == "cpu" else 0)
 
+    def check(self) -> None:
+        """Raises ValueError for a size of which nothing could be trained or filmed."""
+        if self.max_image_size and self.max_image_size < SMALLEST_SIDE:
+            raise ValueError(
+                f"--pipeline.datamanager.max-image-size is 0 (chosen) or {SMALLEST_SIDE} pixels or more, got "
+                f"{self.max_image_size}."
+            )
+
     def setup(self, **kwargs) -> SceneDatamanager:
         """Also under ns-render and its kin, which would show a traceback."""
         with errors_in_words():
+            check_render(sys.argv)
             return super().setup(**kwargs)
 
 

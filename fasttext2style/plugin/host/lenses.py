@@ -43,7 +43,8 @@ def render_lens(camera: HostCameras, render: Callable[[HostCameras], Mapping[str
     width = directions.shape[1]
     per_radian = width / (2 * math.pi) if lens is CameraType.EQUIRECTANGULAR else float(camera.fx.flatten()[0])
     size = min(LARGEST_FACE, max(16, math.ceil(2 * OVERSAMPLING * per_radian)))
-    faces = cube_faces(camera.camera_to_worlds.reshape(3, 4)[:, 3], size)
+    # A camera path that was written by hand may give whole numbers.
+    faces = cube_faces(camera.camera_to_worlds.reshape(3, 4)[:, 3].float(), size)
     poses, K = faces.to_opengl(), faces.Ks[0].tolist()
     rendered = [
         render(HostCameras(poses[face : face + 1], K[0][0], K[1][1], K[0][2], K[1][2], size, size).to(camera.device))

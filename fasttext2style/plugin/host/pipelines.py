@@ -40,6 +40,9 @@ from fasttext2style.styling.styler import StylerConfig
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.terminal.question import can_ask, is_yes
 
+LONGEST_VIDEO = 600.0
+"""Seconds; its pictures are held until it is written."""
+
 
 @dataclass
 class ScenePipelineConfig(VanillaPipelineConfig):
@@ -87,16 +90,22 @@ class ObjectPipelineConfig(ScenePipelineConfig):
 
     def check(self) -> None:
         """Raises ValueError for settings out of range or that contradict each other; loads nothing."""
+        self.check_around()
         self.styler.check()
-        self.growth.check()
         if self.confirm and not can_ask():
             raise ValueError("--confirm True waits for an answer, and nobody sits at a terminal: leave it out.")
-        if self.video_seconds < 0:
-            raise ValueError(f"--pipeline.video-seconds must be 0 (no video) or more, got {self.video_seconds}.")
         if self.growth.enabled and ("means" not in self.styler.train or self.styler.composite):
             raise ValueError(
                 "Growing needs places to train and renders of the object alone: add means to --pipeline.styler.train "
                 "and leave --pipeline.styler.composite False, or set --pipeline.growth.enabled False."
+            )
+
+    def check_around(self) -> None:
+        """Of `check`, what has nothing to do with how the object is changed."""
+        self.growth.check()
+        if not 0 <= self.video_seconds <= LONGEST_VIDEO:
+            raise ValueError(
+                f"--pipeline.video-seconds must be 0 (no video) to {LONGEST_VIDEO:.0f}, got {self.video_seconds}."
             )
 
     def load_encoder(self, device: str) -> TextImageEncoder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -32,6 +31,7 @@ from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.trust.lock import WriteLock
 from fasttext2style.trust.own_runs import note_written
 from fasttext2style.trust.text import check_text
+from fasttext2style.trust.typed import check_seed, expanded
 
 LEAST_STEPS = 10
 """Of a reconstruction: densification and SH degrees come at tenths and sixths of its steps."""
@@ -131,6 +131,9 @@ class RunConfig(_Checked, TrainerConfig):
         """Raises ValueError for settings that are out of range or contradict each other; nothing is read."""
         check_text(self.pipeline.model.prompt or "", "The prompt")
         self.check_steps()
+        check_seed(self.machine.seed, "--machine.seed", limit=2**32)
+        check_seed(getattr(self.pipeline, "seed", 0), "--pipeline.seed")
+        self.pipeline.datamanager.check()
         if self.start_paused and not self.is_viewer_enabled():
             raise ValueError(
                 f"--start-paused waits for a button in the viewer, but --vis is {self.vis}: add --vis viewer."
@@ -229,11 +232,11 @@ class RunConfig(_Checked, TrainerConfig):
     def make_paths_absolute(self) -> None:
         for name in ("output_dir", "data", "load_dir", "load_checkpoint", "load_config"):
             if getattr(self, name, None) is not None:
-                setattr(self, name, Path(getattr(self, name)).expanduser().absolute())
+                setattr(self, name, expanded(getattr(self, name)).absolute())
         datamanager = self.pipeline.datamanager
         for name in ("data", "object_masks"):
             if getattr(datamanager, name, None) is not None:
-                setattr(datamanager, name, Path(getattr(datamanager, name)).expanduser().absolute())
+                setattr(datamanager, name, expanded(getattr(datamanager, name)).absolute())
 
     def __getstate__(self) -> dict[str, Any]:
         """For yaml and copies: settings alone."""

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,14 @@ from rich.markup import render
 
 from fasttext2style.plugin.host.capture import Capture
 from fasttext2style.plugin.host.checkpoints import check_gaussians, read_checkpoint
+from fasttext2style.scene.files.atomic import try_folder
 from fasttext2style.scene.files.scenes import survey
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.choice import ObjectChoice
 from fasttext2style.selection.segmenters.load import load_segmenter
 from fasttext2style.selection.selection import Selection
 from fasttext2style.terminal.console import warn
+from fasttext2style.trust.typed import expanded
 
 LIKELY_GAUSSIANS = {"cpu": 150_000, "cuda": 1_000_000}
 """Of a reconstruction: 97,586 on the capture `bear` at 256 pixels; splatfacto's own runs have a million and more."""
@@ -81,26 +82,19 @@ def check_output_folder(folder: Path) -> None:
     Raises:
         ValueError: that cannot be done.
     """
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     try:
         render(str(folder))  # nerfstudio prints the path as markup
     except MarkupError as error:
         raise ValueError(
             f"nerfstudio cannot print the path {folder} ({error}): choose an --output-dir without [/"
         ) from None
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_folder(folder)
     except OSError as error:
         raise ValueError(
             f"The run's folder {folder} cannot be written ({error}): choose another --output-dir."
         ) from error
-    finally:
-        for path in missing:
-            if path.is_dir():
-                path.rmdir()
 
 
 # --- viewer and trackers ------------------------------------------------------------------------------------------

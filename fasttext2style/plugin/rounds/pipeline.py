@@ -38,6 +38,7 @@ class RoundsPipelineConfig(EditingConfig, ObjectPipelineConfig):
 
     def check(self) -> None:
         self.check_editing()
+        self.check_around()
         if self.rounds.losses.text_weight > 0:
             super().check()
 

@@ -10,6 +10,7 @@ from fasttext2style.evaluation.comparison import write_comparison
 from fasttext2style.evaluation.settings import EvaluationSettings
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.plugin.runs.evaluate import evaluated, open_to_measure
+from fasttext2style.scene.files.atomic import check_folder
 from fasttext2style.terminal.console import say
 
 
@@ -17,8 +18,9 @@ def compare_runs(paths: Sequence[Path], output: Path | None, settings: Evaluatio
     """Evaluate all, and write a table, pictures and JSON; returns their folder.
 
     Raises:
-        ValueError: one of them cannot be evaluated, or they have not the same views.
+        ValueError: one of them cannot be evaluated, they have not the same views, or the folder cannot be written.
     """
+    output = None if output is None else check_folder(output)
     runs = [open_to_measure(path, settings) for path in paths]
     names = runs[0].photograph_names(settings.split)
     for run in runs[1:]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from nerfstudio.scripts.train import train_loop
 
+from fasttext2style.scene.files.atomic import check_folder
 from fasttext2style.terminal.console import say
 
 
@@ -18,6 +19,7 @@ def run_demo(prompt: str, output: Path, steps: int = 0, size: int = 256) -> Path
     from fasttext2style.scene.files.ply import write_ply
     from fasttext2style.toy.scene import toy_scene, write_dataset
 
+    output = check_folder(output)
     say("Rendering the embedded scene (the first start compiles the CPU rasterizer, about 20 s)")
     scene = toy_scene(width=size, height=size)
     capture = (output / "capture").absolute()

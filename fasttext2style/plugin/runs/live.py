@@ -9,6 +9,7 @@ from typing import Any
 
 from nerfstudio.engine.trainer import TrainerConfig
 
+from fasttext2style.history.steps import named_folder
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.plugin.runs.recipe import run_recipe
 from fasttext2style.plugin.style.trainer import StyleTrainerConfig
@@ -16,6 +17,7 @@ from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.recipe import parse_recipe
 from fasttext2style.recipes.written import recipe_of
 from fasttext2style.scene.files.scenes import lies_in_rows
+from fasttext2style.trust.typed import expanded
 
 
 def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) -> None:
@@ -30,8 +32,8 @@ def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) ->
         ValueError: no such file or run.
     """
     config: Any = deepcopy(default_config("fasttext2style-ip2p" if rounds else "fasttext2style"))
-    config.live, scene = True, scene.expanduser().absolute()
-    folder = scene.parent if scene.name in ("config.yml", "nerfstudio_models") else scene
+    config.live, scene = True, expanded(scene).absolute()
+    folder = named_folder(scene)
     if folder.is_dir():
         if not (folder / "config.yml").is_file():
             raise ValueError(
@@ -49,6 +51,11 @@ def open_live(scene: Path, rounds: bool = False, options: Sequence[str] = ()) ->
 def _take_over(config: Any, run: TrainerConfig, folder: Path) -> None:
     """The scene, the capture and how it was read, and the sentence; who wrote the run decides nothing else."""
     theirs: Any = run.pipeline.datamanager
+    if not hasattr(theirs, "dataparser"):
+        raise ValueError(
+            f"{folder} is a run of {run.method_name} that names no capture: expected one of fasttext2style, "
+            "fasttext2style-ip2p, fasttext2style-scene or splatfacto, or the .ply of its scene."
+        )
     config.load_dir = folder / run.relative_model_dir
     config.data = config.pipeline.datamanager.data = run.data or theirs.data or theirs.dataparser.data
     config.pipeline.datamanager.dataparser = theirs.dataparser

@@ -8,6 +8,7 @@ from shlex import quote
 
 from nerfstudio.scripts.train import train_loop
 
+from fasttext2style.history.steps import named_folder
 from fasttext2style.plugin.host.checkpoints import checkpoints_in
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.plugin.nerf.trainer import NerfTrainerConfig
@@ -29,7 +30,7 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0, workers
     Raises:
         ValueError: not a run of fasttext2style-ip2p or fasttext2style-nerf.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = named_folder(folder)
     config = _read_config(folder)
     if getattr(config, "live", False):
         raise ValueError(
@@ -40,6 +41,12 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0, workers
     if workers is not None:
         config.pipeline.workers = workers
     if rounds is not None:
+        done = len(RoundsFolder(folder / "rounds").rounds()) - 1
+        if rounds < max(1, done):
+            raise ValueError(
+                f"--rounds is how many in all, {max(1, done)} or more here, got {rounds}. To go back: "
+                f"ft2s rounds reset {quote(str(folder))} --to ROUND"
+            )
         config.pipeline.rounds.schedule.rounds = rounds
         config.save_config()
     config.refine = refine
@@ -52,7 +59,7 @@ def reset_run(folder: Path, to: int) -> None:
     Raises:
         ValueError: there is no such round.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = named_folder(folder)
     _read_config(folder)
     books = RoundsFolder(folder / "rounds")
     if not (books.folder(to) / "manifest.json").is_file():

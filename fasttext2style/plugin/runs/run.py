@@ -14,6 +14,7 @@ from nerfstudio.models.nerfacto import NerfactoModel
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor
 
+from fasttext2style.history.steps import named_folder
 from fasttext2style.plugin.host.chatter import host_is_quiet
 from fasttext2style.plugin.host.checkpoints import checkpoints_in, plain_numbers, read_checkpoint, write_checkpoint
 from fasttext2style.plugin.host.convert import to_scene_cameras
@@ -23,6 +24,7 @@ from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.trust.typed import expanded
 
 
 def open_run(path: Path, object_masks: Path | None = None) -> Run:
@@ -46,8 +48,7 @@ def read_run(path: Path) -> tuple[Path, TrainerConfig]:
     Raises:
         ValueError: no such run.
     """
-    path = Path(path).expanduser().absolute()
-    folder = path.parent if path.name in ("config.yml", "nerfstudio_models") else path
+    path, folder = expanded(path).absolute(), named_folder(path)
     if not (folder / "config.yml").is_file():
         raise ValueError(
             f"{path} is no run: expected a folder with config.yml and nerfstudio_models, such as "

@@ -8,9 +8,11 @@ import torch
 
 from fasttext2style.evaluation.object_pictures import highlighted
 from fasttext2style.evaluation.report import to_uint8, write_png
+from fasttext2style.history.steps import run_folder
 from fasttext2style.plugin.runs.history import open_run_with_history
+from fasttext2style.scene.files.atomic import check_place
 from fasttext2style.selection.choice import SelectionSettings
-from fasttext2style.selection.choose import changed, choose
+from fasttext2style.selection.choose import changed, choose, loaded
 from fasttext2style.selection.doubts import doubts
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.trust.lock import WriteLock
@@ -39,16 +41,26 @@ def select(
     """
     if output is not None and output.suffix != ".npz":
         raise ValueError(f"A selection is written as .npz, got --output {output}")
-    if (settings.combine is None) != (settings.existing is None):
-        raise ValueError("--combine union, minus or intersect and --existing FILE need each other: give both or none")
+    if views_in_picture < 0:
+        raise ValueError(f"--views counts those in the picture, 0 for none, got {views_in_picture}.")
+    settings.check()
+    if object_masks is not None and settings.object.kind not in ("auto", "masks"):
+        raise ValueError(
+            f"The object is chosen by {settings.object.kind}, so --object-masks would say nothing: give one of them."
+        )
+    output = check_place(run_folder(path) / "selections" / "object.npz" if output is None else output)
     run, _, state = open_run_with_history(path, object_masks)
-    output = run.folder / "selections" / "object.npz" if output is None else output.expanduser()
     scene, cameras = state.gaussians().detach(), run.cameras()
+    if settings.existing is not None:
+        loaded(settings.existing, scene, "--existing")  # before what takes its time
     none_before = torch.ones(len(scene))
     selection = choose(settings.object, scene, cameras, run.masks(), none_before, object_masks is not None)
     selection = changed(settings, scene, selection)
     if selection.count == 0:
-        raise ValueError(f"Nothing is left of {selection.origin}; nothing was written")
+        raise ValueError(
+            f"Nothing is left of {selection.origin}; nothing was written. Choose more, or check that masks show the "
+            "object in white."
+        )
     if output.resolve().is_relative_to(run.folder.resolve()):
         with WriteLock(run.folder):
             selection.save(output)

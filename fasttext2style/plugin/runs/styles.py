@@ -17,6 +17,7 @@ from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.plugin.runs.trust import by_whom
 from fasttext2style.plugin.style.method import fasttext2style
 from fasttext2style.plugin.style.pipeline import StylePipelineConfig
+from fasttext2style.scene.files.atomic import check_place
 from fasttext2style.selection.selection import Selection
 from fasttext2style.sweeps.keeping import edits_beneath, without_trials
 from fasttext2style.sweeps.sentences import Sentences
@@ -26,6 +27,7 @@ from fasttext2style.sweeps.sweep import Sweep
 from fasttext2style.sweeps.trial import HowToStyle, Studio, Trial
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.trust.lock import WriteLock
+from fasttext2style.trust.typed import expanded
 from fasttext2style.workers.choice import WorkersChoice
 from fasttext2style.workers.hiring import hire
 from fasttext2style.workers.in_process import InProcess
@@ -39,7 +41,7 @@ def try_styles(path: Path, settings: StylesSettings, trust: bool = False) -> Pat
         ValueError: no run, no object, sentences that say nothing to the encoder, or another program writes to the run.
     """
     choice = settings.check()
-    sentences = Sentences.built_in() if settings.prompts is None else Sentences.read(settings.prompts.expanduser())
+    sentences = Sentences.built_in() if settings.prompts is None else Sentences.read(expanded(settings.prompts))
     folder = run_folder(path)
     with by_whom(folder, trust):
         how, seed, has_object = _how(folder, settings)
@@ -98,8 +100,7 @@ def _swept(
     studio = Studio.of(state, cameras, how)
     sweep = Sweep(history, state, cameras, studio, trials, origin)
     name = "built-in" if settings.prompts is None else settings.prompts.stem
-    output = settings.output.expanduser() if settings.output else folder / "styles" / f"{name}.png"
-    output.parent.mkdir(parents=True, exist_ok=True)  # what cannot be is known before the work
+    output = check_place(settings.output or folder / "styles" / f"{name}.png")
     if sweep.steps:
         say(f"{len(sweep.steps)} of {len(trials)} are steps of {history.folder} already, and not tried again.")
     if sweep.left and (beneath := edits_beneath(history, state)):

@@ -9,6 +9,7 @@ from pathlib import Path
 from fasttext2style.plug_ins import named_by_others
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.trust.own_runs import is_own
+from fasttext2style.trust.typed import expanded
 
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
@@ -20,7 +21,7 @@ def by_whom(path: Path, trust: bool) -> Iterator[None]:
     Raises:
         ValueError: they would show the session to others.
     """
-    path = Path(path).expanduser().absolute()
+    path = expanded(path).absolute()
     config_path = (path.parent if path.name in ("config.yml", "nerfstudio_models") else path) / "config.yml"
     if trust or not config_path.is_file() or is_own(config_path):
         yield

@@ -8,8 +8,10 @@ import torch
 
 from fasttext2style.evaluation.object_pictures import ruled_sheet
 from fasttext2style.evaluation.report import write_png
+from fasttext2style.history.steps import run_folder
 from fasttext2style.plugin.runs.history import open_run_with_history
 from fasttext2style.scene.cameras import evenly_spread
+from fasttext2style.scene.files.atomic import check_place
 from fasttext2style.scene.rasterize import render
 from fasttext2style.selection.choice import check_view
 from fasttext2style.terminal.console import say
@@ -30,6 +32,9 @@ def write_views(path: Path, output: Path | None, at_most: int, only: tuple[int, 
     """
     if output is not None and output.suffix != ".png":
         raise ValueError(f"The views are written as .png, got --output {output}")
+    if at_most < 1:
+        raise ValueError(f"--at-most is 1 view or more, got {at_most}.")
+    output = check_place(run_folder(path) / "views.png" if output is None else output)
     run, _, state = open_run_with_history(path)
     cameras = run.cameras()
     for number in only:
@@ -37,7 +42,6 @@ def write_views(path: Path, output: Path | None, at_most: int, only: tuple[int, 
     numbers = list(only) or evenly_spread(len(cameras), at_most)
     scene = state.gaussians().detach()
     images = torch.cat([render(scene, cameras[number])[0].clamp(0, 1) for number in numbers])
-    output = output or run.folder / "views.png"
     write_png(output, ruled_sheet(images, numbers))
     say(f"{len(numbers)} of {len(cameras)} training views of {cameras.width} x {cameras.height} pixels: {output}")
     say("A point on the object: ft2s select RUN --click VIEW X Y, or ns-train ... --object-click VIEW X Y")

@@ -26,6 +26,7 @@ from fasttext2style.styling.growth import ObjectGrowth
 from fasttext2style.styling.steps import ObjectSteps
 from fasttext2style.styling.styler import ObjectStyler
 from fasttext2style.terminal.console import warn
+from fasttext2style.trust.typed import expanded
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History
@@ -82,7 +83,7 @@ class StylePipelineConfig(ObjectPipelineConfig):
     def keep_picture(self, folder: Path) -> None:
         """Keep the picture in the folder of a run, and mean that one from now on: the other may change or go."""
         if self.feature_weights not in ("", "encoder"):
-            self.feature_weights = str(Path(self.feature_weights).expanduser().absolute())
+            self.feature_weights = str(expanded(self.feature_weights).absolute())
         picture = self.read_picture()
         if picture is not None and self.style_image is not None:
             kept = folder.absolute() / "style_image" / f"{self.style_image.stem}.png"

@@ -42,6 +42,7 @@ from fasttext2style.scene.files.scenes import in_rows
 from fasttext2style.selection.segmenters.load import load_segmenter
 from fasttext2style.styling.steps import with_enough_memory
 from fasttext2style.terminal.console import errors_in_words, say, warn
+from fasttext2style.trust.typed import expanded
 
 if TYPE_CHECKING:
     from fasttext2style.live.action import Action
@@ -84,7 +85,7 @@ class StyleTrainerConfig(RunConfig):
         data = self.pipeline.datamanager
         if self.load_ply is not None and data.data is None:
             # The file came without photographs.
-            self.load_ply = self.load_ply.expanduser()
+            self.load_ply = expanded(self.load_ply)
             with errors_in_words():
                 self.data = data.data = capture_folder(self.output_dir, self.load_ply)
             parser: Any = data.dataparser
@@ -121,7 +122,7 @@ class StyleTrainerConfig(RunConfig):
         if not self.live and not self.pipeline.wish:
             raise ValueError(self.no_prompt)
         if self.environment is not None and not self.has_scene:
-            read_head(self.environment.expanduser())
+            read_head(expanded(self.environment))
         self.pipeline.check()
         self.pipeline.object.check()
 
@@ -138,7 +139,7 @@ class StyleTrainerConfig(RunConfig):
     def check_scene(self, scene: NamedScene | None, capture: Capture) -> None:
         super().check_scene(scene, capture)
         if self.environment is not None and not self.has_scene:
-            read_panorama(self.environment.expanduser(), at_most=1)  # all of its light, before the work begins
+            read_panorama(expanded(self.environment), at_most=1)  # all of its light, before the work begins
         if not self.reconstructs(scene):  # else the reconstruction tells
             capture.tell()
         if scene is not None:
@@ -182,9 +183,9 @@ class StyleTrainerConfig(RunConfig):
 
     def make_paths_absolute(self) -> None:
         if self.environment is not None:
-            self.environment = Path(self.environment).expanduser().absolute()
+            self.environment = expanded(self.environment).absolute()
         if self.load_ply is not None:
-            self.load_ply = Path(self.load_ply).expanduser().absolute()
+            self.load_ply = expanded(self.load_ply).absolute()
             given = self.get_base_dir() / "given.ply"
             # A file of rows: reports and histories compare with what was loaded one by one.
             why = "" if self.has_scene else in_rows(self.load_ply, given)

@@ -6,12 +6,15 @@ import os
 import platform
 import re
 import shutil
+import tempfile
 import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from fasttext2style.trust.typed import expanded
 
 
 @contextmanager
@@ -42,6 +45,54 @@ def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
         # Where nothing can be written nothing can be removed: the error that led here says more than a second one.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> Path:
+    """Where a file is to be written, with ~ expanded: asked before the work that it is for. Nothing is left there.
+
+    Raises:
+        ValueError: it is a folder, or nothing can be written there.
+    """
+    path = expanded(path)
+    try:
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder: give the name of a file to write, such as {path / 'NAME'}.")
+        try_folder(path.absolute().parent)
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be written ({error.strerror or error}): name a file in a folder that can be."
+        ) from error
+    return path
+
+
+def check_folder(folder: Path) -> Path:
+    """As `check_place`, of a folder for files, which may be there or not.
+
+    Raises:
+        ValueError: nothing can be written there.
+    """
+    folder = expanded(folder)
+    try:
+        try_folder(folder.absolute())
+    except OSError as error:
+        raise ValueError(
+            f"The folder {folder} cannot be written ({error.strerror or error}): give another --output."
+        ) from error
+    return folder
+
+
+def try_folder(folder: Path) -> None:
+    """Make a folder, write into it, and leave everything as it was; raises OSError if that cannot be done."""
+    folder = Path(os.path.realpath(folder))  # new/../other is other, and new is not made
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    finally:
+        for path in missing:
+            if path.is_dir():
+                path.rmdir()
 
 
 def temporary_beside(path: Path) -> Path:

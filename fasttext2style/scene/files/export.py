@@ -34,15 +34,20 @@ def export(
     Raises:
         ValueError: an unknown suffix, nothing to write, or the disk is full.
     """
-    writer = WRITERS.get(path.suffix.removeprefix("."))
-    if writer is None:
-        raise ValueError(f"{path} should end in one of {', '.join(f'.{name}' for name in WRITERS)}")
+    check_suffix(path)
+    writer = WRITERS[path.suffix.removeprefix(".")]
     chosen = part_of(gaussians, weights, what, threshold)
     try:
         writer(path, chosen)
     except OSError as error:
         raise ValueError(f"{path} could not be written ({error}); what was there is untouched") from error
     return len(chosen)
+
+
+def check_suffix(path: Path) -> None:
+    """Raises ValueError for a file of a format that is not written here."""
+    if path.suffix.removeprefix(".") not in WRITERS:
+        raise ValueError(f"{path} should end in one of {', '.join(f'.{name}' for name in WRITERS)}")
 
 
 def part_of(

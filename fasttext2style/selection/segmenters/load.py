@@ -62,8 +62,9 @@ def load_segmenter(name_or_path: str | Path, device: torch.device | str = "cpu")
         return short_names[name].load(short_names[name].published, device)
     if factory := PLUG_INS.find(name):
         return PLUG_INS.make(name, factory, Segmenter, device=device)
+    # An empty name would be the working folder.
     first = name if Path(name).is_dir() else name.partition("+")[0]
-    if not is_a_place(first):
+    if not first or not is_a_place(first):
         more = ", a folder, a hub id (owner/model), detector+sam"
         raise PLUG_INS.unknown(name, ["encoder", *short_names], more)
     kind = model_type(first)

@@ -1,0 +1,124 @@
+"""What `ns-render camera-path` is asked for, looked at before a run of ours is opened.
+
+nerfstudio looks at it late and shows a traceback, or writes a video of nothing over the one that was there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from reprlib import repr as shortened
+from typing import Any, TypeGuard
+
+from fasttext2style.scene.files.atomic import check_place
+
+WITHOUT_H264 = frozenset((".gif", ".webm", ".ogv", ".png", ".jpg", ".jpeg", ".webp"))
+"""Endings of files into which ffmpeg does not put the video that nerfstudio asks it for."""
+LENSES = ("perspective", "fisheye", "equirectangular", "omnidirectional", "vr180")
+"""Others nerfstudio takes for the first."""
+LARGEST = 1e30
+"""Beyond it numbers are no places; NaN lies nowhere."""
+
+
+def check_render(words: Sequence[str]) -> None:
+    """Look at a command line; only of `ns-render camera-path`, which names a file that the host reads unchecked.
+
+    Raises:
+        ValueError: a camera path that cannot be rendered, or a place where nothing can be written.
+    """
+    if Path(words[0]).stem != "ns-render" or list(words[1:2]) != ["camera-path"]:
+        return
+    # Its own parser, tyro, has accepted them all.
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    for name, default in (("camera-path-filename", "camera_path.json"), ("output-path", "renders/output.mp4")):
+        parser.add_argument(f"--{name}", f"--{name.replace('-', '_')}", type=Path, default=Path(default))
+    parser.add_argument("--output-format", "--output_format", default="video")
+    parser.add_argument("--downscale-factor", "--downscale_factor", type=float, default=1.0)
+    asked, _ = parser.parse_known_args(words[2:])
+    if not 0 < asked.downscale_factor < math.inf:
+        raise ValueError(f"--downscale-factor is more than 0, got {asked.downscale_factor}.")
+    if asked.output_format == "video" and asked.output_path.suffix.lower() in WITHOUT_H264:
+        raise ValueError(f"The video is written as .mp4, got --output-path {asked.output_path}.")
+    # Of a folder's name a file or a folder beside it is made.
+    check_place(asked.output_path.absolute().parent / "rendered")
+    check_camera_path(asked.camera_path_filename)
+
+
+def check_camera_path(path: Path) -> None:
+    """Raises ValueError for a file that is no camera path, or one of which nothing can be seen."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ValueError(
+            f"The camera path {path} cannot be read ({error.strerror or error}): give --camera-path-filename the .json "
+            "that the viewer writes."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        wrong = f"it is no JSON ({error})"
+    else:
+        wrong = _what_is_wrong(document)
+    if wrong:
+        raise ValueError(
+            f"The camera path {path} cannot be rendered: {wrong}. Mend it, or write it again with the viewer."
+        )
+
+
+def _what_is_wrong(document: Any) -> str:
+    if not isinstance(document, dict):
+        return f"expected a mapping, got a {type(document).__name__}"
+    for name in ("seconds", "render_width", "render_height"):
+        least = 0 if name == "seconds" else 1
+        value = document.get(name)
+        if not _is_number(value) or value <= 0 or value < least:
+            return f"{name} is a number {'of 1 or more' if least else 'above 0'}, got {shortened(value)}"
+    lens = document.get("camera_type", LENSES[0])
+    if not isinstance(lens, str) or lens.lower() not in LENSES:
+        return f"camera_type is one of {', '.join(LENSES)}, got {shortened(lens)}"
+    cameras = document.get("camera_path")
+    if not isinstance(cameras, list) or not cameras:
+        return "camera_path holds no camera: add keyframes in the viewer first"
+    for number, camera in enumerate(cameras):
+        if wrong := _what_is_wrong_with_camera(camera, lens):
+            return f"of camera {number}, {wrong}"
+    return _what_is_wrong_with_crop(document.get("crop"))
+
+
+def _what_is_wrong_with_camera(camera: Any, lens: str) -> str:
+    if not isinstance(camera, dict):
+        return f"expected a mapping, got a {type(camera).__name__}"
+    pose, fov = camera.get("camera_to_world"), camera.get("fov")
+    if isinstance(pose, list) and all(isinstance(row, list) for row in pose):
+        pose = list(chain.from_iterable(pose))
+    if not _are_numbers(pose, 16):
+        return f"camera_to_world is a list of 16 numbers, got {shortened(pose)}"
+    if lens in ("perspective", "fisheye") and not (_is_number(fov) and 0 < fov < 180):
+        return f"fov is an angle between 0 and 180 degrees, got {shortened(fov)}"
+    return ""
+
+
+def _what_is_wrong_with_crop(crop: Any) -> str:
+    if crop is None:
+        return ""
+    color = crop.get("crop_bg_color") if isinstance(crop, dict) else None
+    if not isinstance(color, dict) or not all(_is_number(color.get(channel)) for channel in "rgb"):
+        return "crop has crop_bg_color (numbers r, g and b), crop_center, crop_scale and crop_rot"
+    for name in ("crop_center", "crop_scale"):
+        if not _are_numbers(crop.get(name), 3):
+            return f"{name} is a list of 3 numbers, got {shortened(crop.get(name))}"
+    turns = crop.get("crop_rot", [0.0] * 3)
+    # The host takes no whole numbers here.
+    if not _are_numbers(turns, 3) or not all(isinstance(turn, float) for turn in turns):
+        return f"crop_rot is a list of 3 numbers with decimal points, such as 0.0, got {shortened(turns)}"
+    return ""
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(map(_is_number, values))
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST

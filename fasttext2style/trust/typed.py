@@ -1,0 +1,22 @@
+"""Paths and numbers as people type them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+LARGEST_SEED = 2**63
+
+
+def expanded(path: Path | str) -> Path:
+    """With the home folder in place of ~, as a shell has it: ~nobody-here stays, and is missed where it is looked for.
+
+    `Path.expanduser` raises RuntimeError there.
+    """
+    return Path(os.path.expanduser(path))
+
+
+def check_seed(seed: int, option: str = "--seed", limit: int = LARGEST_SEED) -> None:
+    """Raises ValueError for a number with which a generator cannot begin."""
+    if not 0 <= seed < limit:
+        raise ValueError(f"{option} is a whole number from 0 to 2^{limit.bit_length() - 1} - 1, got {seed}.")
