@@ -70,6 +70,10 @@ def test_what_can_be_rendered_is_left_alone(tmp_path, document):
             for value in ([1.0] * 7, [math.nan] * 16, "pose", None, ABSENT, [["a"]], [[1.0] * 8])
         ),
         *(
+            (_with(camera_to_world=value), "of camera 1, camera_to_world holds no rotation")
+            for value in ([0.0] * 16, [1.0] * 16, [-1.0, *POSE[1:]], [1e20] * 16)
+        ),
+        *(
             (_with(fov=value), "of camera 1, fov is an angle between 0 and 180 degrees")
             for value in (0, 180, -50, math.nan, "wide", ABSENT)
         ),

@@ -112,20 +112,11 @@ def test_a_pose_of_whole_numbers_is_one(model):
     assert torch.equal(model.get_outputs_for_camera(camera)["rgb"], expected)
 
 
-@pytest.mark.parametrize("lens", [CameraType.PERSPECTIVE, CameraType.FISHEYE])
-@pytest.mark.parametrize("broken", ["place", "rotation", "no field of view", "all of it"])
-def test_a_camera_that_sees_nothing_is_refused(model, lens, broken, capsys):
-    """Once the picture of it was empty, or an error of the linear algebra."""
-    camera = _camera(lens, 32, 32, 30.0, 30.0)
-    if broken == "place":
-        camera.camera_to_worlds[0, 0, 3] = math.nan
-    elif broken == "rotation":
-        camera.camera_to_worlds[:] = 0.0
-    else:
-        camera.fx[:] = camera.fy[:] = math.inf if broken == "no field of view" else 1e-15
-    with pytest.raises(SystemExit):
-        model.get_outputs_for_camera(camera)
-    assert "Look at camera_to_world and fov in the camera path" in " ".join(capsys.readouterr().out.split())
+def test_a_page_that_looks_from_nowhere_ends_no_viewer(model):
+    """Pages tell of such a camera before they have one; what is raised would end the viewer's thread for good."""
+    camera = _camera(CameraType.PERSPECTIVE, 32, 32, 30.0, 30.0)
+    camera.camera_to_worlds[0, :, :3] = math.nan
+    assert model.get_outputs_for_camera(camera)["rgb"].shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize("lens", [CameraType.OMNIDIRECTIONALSTEREO_L, CameraType.VR180_L, CameraType.ORTHOPHOTO])

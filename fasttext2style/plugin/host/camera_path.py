@@ -20,6 +20,8 @@ WITHOUT_H264 = frozenset((".gif", ".webm", ".ogv", ".png", ".jpg", ".jpeg", ".we
 """Endings of files into which ffmpeg does not put the video that nerfstudio asks it for."""
 LENSES = ("perspective", "fisheye", "equirectangular", "omnidirectional", "vr180")
 """Others nerfstudio takes for the first."""
+LEAST_TURN = 1e-6
+"""Determinant of a rotation from which on one can look along it."""
 LARGEST = 1e30
 """Beyond it numbers are no places; NaN lies nowhere."""
 
@@ -95,9 +97,17 @@ def _what_is_wrong_with_camera(camera: Any, lens: str) -> str:
         pose = list(chain.from_iterable(pose))
     if not _are_numbers(pose, 16):
         return f"camera_to_world is a list of 16 numbers, got {shortened(pose)}"
+    if not _turns(pose) >= LEAST_TURN:
+        return f"camera_to_world holds no rotation, got {pose}"
     if lens in ("perspective", "fisheye") and not (_is_number(fov) and 0 < fov < 180):
         return f"fov is an angle between 0 and 180 degrees, got {shortened(fov)}"
     return ""
+
+
+def _turns(pose: list[float]) -> float:
+    """Determinant of the rotation in a row-major 4 x 4 matrix: 1, or the cube of its scale."""
+    (a, b, c), (d, e, f), (g, h, i) = (pose[row : row + 3] for row in (0, 4, 8))
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
 def _what_is_wrong_with_crop(crop: Any) -> str:
@@ -116,7 +126,7 @@ def _what_is_wrong_with_crop(crop: Any) -> str:
     return ""
 
 
-def _are_numbers(values: Any, count: int) -> bool:
+def _are_numbers(values: Any, count: int) -> TypeGuard[list[float]]:
     return isinstance(values, list) and len(values) == count and all(map(_is_number, values))
 
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from fasttext2style.envmaps.around import seen_behind
 from fasttext2style.history.delta import Delta
 from fasttext2style.plugin.host.checkpoints import GROUPS, check_gaussians
-from fasttext2style.plugin.host.convert import check_camera, to_scene_cameras
+from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.densification import splatfacto_densification
 from fasttext2style.plugin.host.lenses import is_pinhole, render_lens
 from fasttext2style.plugin.host.lpips_metric import LpipsMetric
@@ -177,7 +177,6 @@ class SceneModel(SplatfactoModel):
     def get_outputs_for_camera(self, camera: HostCameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
         """As nerfstudio, which calls this from commands that would show a traceback."""
         with errors_in_words():
-            check_camera(camera)
             return super().get_outputs_for_camera(camera, obb_box)
 
     def get_outputs(self, camera: HostCameras) -> dict[str, Tensor | list]:
