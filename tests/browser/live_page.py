@@ -59,6 +59,10 @@ class LivePage:
         self._came = time.monotonic()
         """When it came."""
         self._glanced = (0.0, np.zeros((1, 1, 3), np.float32))
+        self._complaints: list[str] = []
+        """What the page wrote to its console as warnings and errors."""
+        self.page.on("console", lambda line: line.type in ("warning", "error") and self._complaints.append(line.text))
+        self.page.on("pageerror", lambda error: self._complaints.append(str(error)))
         self.page.on("websocket", lambda socket: socket.on("framereceived", self._look_at_size))
         self.page.goto(address)
         self._wait_until_open()
@@ -70,8 +74,15 @@ class LivePage:
 
     def _wait_until_open(self) -> None:
         self.page.get_by_text("Point at the object").first.wait_for(timeout=180_000)
-        self.wait_for(lambda: float(self.picture().std()) > 8, 180, "a first render")
+        self.wait_for(lambda: self._lost_its_context() or float(self.picture().std()) > 8, 180, "a first render")
+        if self._lost_its_context():
+            # In software that happens to a busy machine; nothing of the page draws any more, as a person would see.
+            self._complaints.clear()
+            self.reload()
         self.settled()
+
+    def _lost_its_context(self) -> bool:
+        return any("Context Lost" in line or "WebGL context" in line for line in self._complaints)
 
     def close(self) -> None:
         if not self.page.is_closed():
@@ -199,7 +210,8 @@ class LivePage:
                 return time.monotonic() - started
             self.page.wait_for_timeout(100)
         self.keep("failed")
-        raise AssertionError(f"waited {seconds:.0f} s for {what}; see {SCREENSHOTS / 'failed.png'}")
+        said = f"; the page complained of {self._complaints[-5:]}" if self._complaints else ""
+        raise AssertionError(f"waited {seconds:.0f} s for {what}; see {SCREENSHOTS / 'failed.png'}{said}")
 
     # --- what one does ------------------------------------------------------------------------------------------------
 
