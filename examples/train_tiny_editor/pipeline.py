@@ -14,6 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from fasttext2style.editors.diffusion.folder import SHOWN
+
 LENGTH = 16
 """Tokens of an instruction, begin and end included; longer ones are cut."""
 WIDTH = 96
@@ -132,6 +134,6 @@ def save(pipeline: StableDiffusionInstructPix2PixPipeline, folder: Path) -> None
     config.pop("block_out_channels", None)
     (folder / "vae" / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     # What the package reads beside it (editors/diffusion/folder.py).
-    (folder / "shown.json").write_text('{"object_alone": true}\n')
+    (folder / SHOWN).write_text('{"object_alone": true}\n')
     for path in folder.rglob("*.*"):
         path.chmod(0o644)

@@ -125,7 +125,7 @@ class ImageEditor(Protocol):
     It may have three more. `native_size: int` is the side in pixels at which it edits best: then `load_editor` shows it
     the object, cropped and resized to that many pixels squared, instead of the picture as it comes. `key_views: int`
     says that so many views, the first of each batch, are seen by all others: then every batch starts with the same.
-    `object_alone: bool` says that it was trained on objects before plain black: then, where the request has a mask,
+    `object_alone: bool` says that it edits an object best before plain black: then, where the request has a mask,
     everything else is black for it. A large editor fits the object into what it sees around it; a small one is helped
     by being told what to paint.
     """

@@ -245,7 +245,7 @@ def _cropped(request: EditRequest, boxes: list[Box], height: int, width: int) ->
 
 
 def _part(view: Float[Tensor, "height width channels"], box: Box) -> Float[Tensor, "h w channels"]:
-    """What a box shows; beyond the picture masks are 0, and all else is as at the picture's edge."""
+    """What a box shows; beyond the picture colours are as at its edge, masks and depths 0."""
     height, width, channels = view.shape
     x0, y0, x1, y1 = box
     inside = view[max(y0, 0) : y1, max(x0, 0) : x1]

@@ -72,13 +72,14 @@ class LivePage:
         self.page.reload()
         self._wait_until_open()
 
-    def _wait_until_open(self) -> None:
+    def _wait_until_open(self, once_more: bool = True) -> None:
         self.page.get_by_text("Point at the object").first.wait_for(timeout=180_000)
         self.wait_for(lambda: self._lost_its_context() or float(self.picture().std()) > 8, 180, "a first render")
-        if self._lost_its_context():
+        if once_more and self._lost_its_context():
             # In software that happens to a busy machine; nothing of the page draws any more, as a person would see.
             self._complaints.clear()
-            self.reload()
+            self.page.reload()
+            return self._wait_until_open(once_more=False)
         self.settled()
 
     def _lost_its_context(self) -> bool:

@@ -29,7 +29,7 @@ EDITORS = {
 """Class name in model_index.json -> our class, which is made from a pipeline."""
 
 SHOWN = "shown.json"
-"""File beside model_index.json, of models that were trained on objects before plain black: {"object_alone": true}."""
+"""File beside model_index.json, of models that edit an object best before plain black: {"object_alone": true}."""
 
 TINY = Path(__file__).parents[1] / "tiny"
 """The packaged model."""
