@@ -24,7 +24,7 @@ class OnData:
 
     data: DataPath
     """Folder of a run, whose views and object are taken; a folder in MagicBrush's format (edit_turns.json,
-    or Hugging Face's Parquet files where the package datasets is installed); or the word toy."""
+    or Hugging Face's Parquet files, with fasttext2style[parquet]); or the word toy."""
     prompt: tuple[str, ...] = ()
     """Instructions, of a run only; by default the run's own."""
     caption: tuple[str, ...] = ()

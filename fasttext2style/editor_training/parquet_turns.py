@@ -1,4 +1,4 @@
-"""MagicBrush in Hugging Face's layout: Parquet files, read by the package datasets where it is installed.
+"""MagicBrush in Hugging Face's layout: Parquet files, read by pyarrow where it is installed.
 
     data/train-00000-of-00001.parquet    a row per edit, with the columns
         source_img, mask_img, target_img    pictures, within the file; target_img may be missing or empty
@@ -10,10 +10,9 @@ Where there are files of several splits, those of train are read. Nothing is fet
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from fasttext2style.editor_training.turns import Turn, decoded
@@ -21,6 +20,8 @@ from fasttext2style.scene.files.starts import not_what_it_is_called, read_start
 from fasttext2style.trust.sizes import check_is_file
 
 PICTURES = ("source_img", "mask_img", "target_img")
+ROWS_AT_ONCE = 16
+"""Some megabytes each."""
 COLUMNS = "expected the columns source_img, mask_img, instruction and, if known, target_img"
 
 
@@ -34,14 +35,14 @@ def parquet_turns(folder: Path) -> Iterator[Turn]:
     """All rows of a folder, one by one.
 
     Raises:
-        ValueError: the package datasets is missing, a file or a picture that is damaged, columns that are missing.
+        ValueError: pyarrow is missing, a file or a picture that is damaged, columns that are missing.
     """
     try:
-        import datasets  # pyright: ignore[reportMissingImports]: no dependency of ours
+        import pyarrow.parquet
     except ImportError as error:
         raise ValueError(
-            f"{folder} is in Hugging Face's layout, which the package datasets reads, and that cannot be imported "
-            f'({error}): pip install "datasets<5" "pyarrow<24", which go with numpy 1 and 2.'
+            f"{folder} is in Hugging Face's layout, which pyarrow reads, and that cannot be imported ({error}): "
+            'pip install "fasttext2style[parquet]"'
         ) from error
     number = 0
     for path in parquet_files(folder):
@@ -49,25 +50,23 @@ def parquet_turns(folder: Path) -> Iterator[Turn]:
         start = read_start(path)
         if not start.startswith(b"PAR1"):
             raise ValueError(f"{path} is {not_what_it_is_called(start) or 'no Parquet file; ' + COLUMNS}.")
-        for row, cells in enumerate(_rows(datasets, path)):
+        for row, cells in enumerate(_rows(pyarrow.parquet.ParquetFile, path)):
             yield _turn(cells, f"{path}, row {row}", f"{number} ({path.name}, row {row})")
             number += 1
 
 
-def _rows(datasets: Any, path: Path) -> Iterator[dict[str, Any]]:
-    """As they are in the file, pictures as bytes. What is opened leaves locks in its cache, which is not the user's."""
-    with TemporaryDirectory() as cache:
-        try:
-            rows = datasets.Dataset.from_parquet(str(path), cache_dir=cache, streaming=True)
-            names = rows.column_names
+def _rows(opened: Callable[[Path], Any], path: Path) -> Iterator[dict[str, Any]]:
+    """As they are in the file: pictures as bytes, and the name that they had."""
+    try:
+        with opened(path) as file:
+            names = file.schema_arrow.names
             if not {"source_img", "mask_img", "instruction"} <= set(names):
                 raise ValueError(f"{COLUMNS}, got {', '.join(names)[:200]}")
-            for name in PICTURES:
-                if name in names:
-                    rows = rows.cast_column(name, datasets.Image(decode=False))
-            yield from rows.select_columns([name for name in (*PICTURES, "instruction") if name in names])
-        except Exception as error:  # a damaged file fails in as many ways as there are damages
-            raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}") from error
+            wanted = [name for name in (*PICTURES, "instruction") if name in names]
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted):
+                yield from batch.to_pylist()
+    except Exception as error:  # a damaged file fails in as many ways as there are damages
+        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}") from error
 
 
 def _turn(cells: dict[str, Any], where: str, name: str) -> Turn:
@@ -77,8 +76,8 @@ def _turn(cells: dict[str, Any], where: str, name: str) -> Turn:
     pictures = {}
     for column in PICTURES:
         cell = cells.get(column)
-        content = None if cell is None else cell["bytes"]
-        if content is None and (cell is not None or column != "target_img"):
+        content = cell.get("bytes") if isinstance(cell, dict) else cell
+        if not isinstance(content, bytes) and (cell is not None or column != "target_img"):
             # The name of a file would lead out of the data set.
             raise ValueError(f"{where}: {column} holds no picture; {COLUMNS}, pictures as bytes.")
         pictures[column] = None if content is None else decoded(BytesIO(content), f"{where}: {column}")

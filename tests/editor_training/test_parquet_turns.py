@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import socket
 import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -20,9 +21,16 @@ from fasttext2style.editor_training.settings import ToyConfig
 from fasttext2style.editor_training.tuning import cases_of_data
 
 NAME = "train-00000-of-00001.parquet"
-needs_datasets = pytest.mark.skipif(
-    importlib.util.find_spec("datasets") is None, reason='pip install "datasets<5" "pyarrow<24"'
-)
+# What datasets 4.8 writes.
+PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+COLUMNS = {
+    "img_id": pa.string(),
+    "turn_index": pa.int64(),
+    "source_img": PICTURE,
+    "mask_img": PICTURE,
+    "instruction": pa.string(),
+    "target_img": PICTURE,
+}
 
 
 def png(image: np.ndarray) -> bytes:
@@ -39,26 +47,23 @@ def pictures(size: int = 8) -> dict[str, bytes]:
     return {"source_img": png(picture), "mask_img": png(painted), "target_img": png(target)}
 
 
-def parquet(folder: Path, *rows: dict, name: str = NAME, without: str = "", typed: bool = True) -> Path:
-    """A file as `push_to_hub` writes it, each row with these changes; typed: what is a picture is said in it."""
-    import datasets
-
+def parquet(folder: Path, *rows: dict, name: str = NAME, without: str = "", plain: bool = False) -> Path:
+    """A file as `push_to_hub` writes it, each row with these changes; plain: pictures as bytes alone, without names."""
     known = {"img_id": "7", "turn_index": 1, "instruction": "make it red"}
     known |= {column: {"bytes": content, "path": f"7-{column}.png"} for column, content in pictures().items()}
-    lists = {column: [(known | row)[column] for row in rows] for column in known if column != without}
-    made = datasets.Dataset.from_dict(lists)
-    for column in pictures() if typed else ():
-        if column != without:
-            made = made.cast_column(column, datasets.Image())
+    lists = {column: [(known | row)[column] for row in rows] for column in COLUMNS if column != without}
+    if plain:
+        lists |= {column: [cell["bytes"] for cell in lists[column]] for column in pictures() if column != without}
+    types = {column: pa.binary() if plain and kind == PICTURE else kind for column, kind in COLUMNS.items()}
+    table = pa.table({column: pa.array(cells, types[column]) for column, cells in lists.items()})
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    made.to_parquet(str(folder / "data" / name))
+    pq.write_table(table, folder / "data" / name)
     return folder
 
 
-@needs_datasets
-@pytest.mark.parametrize("typed", [True, False])
-def test_rows_come_to_what_the_folder_comes_to(tmp_path, typed):
-    rows = read_magic_brush(parquet(tmp_path / "rows", {}, {"instruction": "make it blue"}, typed=typed), 8)
+@pytest.mark.parametrize("plain", [False, True])
+def test_rows_come_to_what_the_folder_comes_to(tmp_path, plain):
+    rows = read_magic_brush(parquet(tmp_path / "rows", {}, {"instruction": "make it blue"}, plain=plain), 8)
     folder = read_magic_brush(magic_folder(tmp_path / "folder"), 8)
     assert rows.instructions == ("make it red", "make it blue") == rows.captions
     assert rows.names == (f"0 ({NAME}, row 0)", f"1 ({NAME}, row 1)")
@@ -71,7 +76,6 @@ def test_rows_come_to_what_the_folder_comes_to(tmp_path, typed):
         assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[0])
 
 
-@needs_datasets
 def test_the_files_of_train_are_read_in_order_and_no_others(tmp_path):
     """Numbers of cases go on from file to file, those of rows begin anew."""
     parquet(tmp_path, {"instruction": "three"}, name="train-00001-of-00002.parquet")
@@ -86,14 +90,12 @@ def test_the_files_of_train_are_read_in_order_and_no_others(tmp_path):
     assert cases_of_data(str(tmp_path), ToyConfig(), 8).instructions == ("four",)
 
 
-@needs_datasets
 @pytest.mark.parametrize("without", [{"without": "target_img"}, {}])
 def test_targets_may_be_missing(tmp_path, without):
     changes = {} if without else {"target_img": None}
     assert read_magic_brush(parquet(tmp_path, changes, **without), 8).targets is None
 
 
-@needs_datasets
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -113,11 +115,10 @@ def test_targets_may_be_missing(tmp_path, without):
 )
 def test_a_row_that_is_wrong_is_refused_with_file_and_row(tmp_path, row, message):
     with pytest.raises(ValueError, match=message) as told:
-        read_magic_brush(parquet(tmp_path, {}, row, typed=False), 8)
+        read_magic_brush(parquet(tmp_path, {}, row), 8)
     assert NAME in str(told.value) and len(str(told.value).splitlines()) == 1
 
 
-@needs_datasets
 def test_pictures_as_large_as_are_allowed_are_read(tmp_path, monkeypatch):
     parquet(tmp_path, {})
     monkeypatch.setattr(turns, "LARGEST_PIXELS", 64)
@@ -127,26 +128,39 @@ def test_pictures_as_large_as_are_allowed_are_read(tmp_path, monkeypatch):
         read_magic_brush(tmp_path, 8)
 
 
-@needs_datasets
-def test_reading_asks_nobody_and_leaves_nothing_in_the_cache(tmp_path, monkeypatch):
-    import datasets
-
+def test_reading_asks_nobody_and_leaves_nothing_beside(tmp_path, monkeypatch):
     def asked(*_):
         raise AssertionError("a connection was opened")
 
     monkeypatch.setattr(socket.socket, "connect", asked)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     read_magic_brush(parquet(tmp_path, {}), 8)
     assert {path.name for path in tmp_path.rglob("*")} == {"data", NAME}
 
 
-@needs_datasets
+@pytest.mark.parametrize(("column", "kind"), [("instruction", pa.int64()), ("source_img", pa.string())])
+def test_a_column_of_another_type_is_refused(tmp_path, column, kind):
+    table = pq.read_table(parquet(tmp_path, {}) / "data" / NAME)
+    place = table.column_names.index(column)
+    pq.write_table(table.set_column(place, column, pa.array([7], pa.int64()).cast(kind)), tmp_path / "data" / NAME)
+    with pytest.raises(ValueError, match=f"row 0: {column} (should be text|holds no picture)"):
+        read_magic_brush(tmp_path, 8)
+
+
+def test_a_file_that_breaks_off_is_refused(tmp_path):
+    path = parquet(tmp_path, {}, {}) / "data" / NAME
+    content = path.read_bytes()
+    for length in range(4, len(content), len(content) // 7):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=f"{NAME} cannot be read") as told:
+            read_magic_brush(tmp_path, 8)
+        assert len(str(told.value).splitlines()) == 1
+
+
 def test_missing_columns_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"expected the columns source_img, mask_img.*got .*source_img"):
         read_magic_brush(parquet(tmp_path, {}, without="mask_img"), 8)
 
 
-@needs_datasets
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -167,8 +181,8 @@ def test_files_of_something_else_are_refused_by_name(tmp_path, content, message)
 def test_where_the_package_is_missing_it_is_named(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / NAME).write_bytes(b"PAR1")
-    monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ValueError, match=r'the package datasets reads.*pip install "datasets<5" "pyarrow<24"') as told:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ValueError, match=r'pyarrow reads.*pip install "fasttext2style\[parquet\]"') as told:
         cases_of_data(str(tmp_path), ToyConfig(), 8)
     assert len(str(told.value).splitlines()) == 1
 

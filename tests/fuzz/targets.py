@@ -15,6 +15,8 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from PIL import Image
 from safetensors import safe_open
@@ -272,6 +274,21 @@ def _magic_brush(folder: Path) -> None:
     write_magic_brush(folder, EditCases(pictures, masks, ("make it red", "make it blue"), pictures.flip(1)))
 
 
+def _parquet(folder: Path) -> list[bytes]:
+    """In Hugging Face's layout, as pyarrow writes it by default and compressed by other methods."""
+    _magic_brush(folder)
+    (folder / "edit_turns.json").unlink()
+    row: dict = {"instruction": "make it red"}
+    for column, name in {"source_img": "input", "mask_img": "mask1", "target_img": "output1"}.items():
+        row[column] = {"bytes": (folder / f"images/0/0-{name}.png").read_bytes(), "path": None}
+    found = []
+    for settings in ({}, {"compression": "none"}, {"compression": "zstd", "use_dictionary": False}):
+        stream = BytesIO()
+        pq.write_table(pa.Table.from_pylist([row, row]), stream, **settings)
+        found.append(stream.getvalue())
+    return found
+
+
 def _file_of_magic_brush(name: str) -> Callable[[Path], list[bytes]]:
     def seeds(folder: Path) -> list[bytes]:
         _magic_brush(folder)
@@ -423,6 +440,7 @@ TARGETS = {
     "MagicBrush, picture": Target(
         "images/0/0-mask1.png", _file_of_magic_brush("images/0/0-mask1.png"), _read_magic_brush
     ),
+    "MagicBrush, Parquet": Target("train-0.parquet", _parquet, _read_magic_brush),
     "captions": Target("words.json", _sidecar, open_folder),
     "picture": Target("rounds/round_0001/edited/view_0002.png", _pictures, _read_picture),
     "config": Target("config.yml", lambda _: [_CONFIG.encode()], _read_config),

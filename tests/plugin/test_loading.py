@@ -7,13 +7,21 @@ import ast
 import os
 import subprocess
 import sys
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import fasttext2style
 from fasttext2style.terminal.console import errors_in_words
 from fasttext2style.toy.scene import toy_scene, write_dataset
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 pytestmark = pytest.mark.bare
 PACKAGE = Path(fasttext2style.__file__).parent
@@ -29,17 +37,42 @@ def _python(program, cwd):
     return done.stdout
 
 
-@pytest.mark.slow  # and on a bare machine in every CI
-def test_everything_loads_and_a_capture_is_styled_without_a_screen(tmp_path):
-    """Every module, and every library that one of them names, also those that are imported late, inside functions; then
-    a run: reconstructed from its points, styled, written down."""
+def _statements() -> set[str]:
+    """All imports of libraries, also those inside functions."""
     statements = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
             if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.module != "__future__"):
                 statements.add(ast.unparse(node))
     assert {"import imageio_ffmpeg", "import open_clip"} <= statements, "these are imported late"
-    (tmp_path / "libraries.py").write_text("\n".join(sorted(statements)))
+    return statements
+
+
+def test_every_library_is_asked_for_by_name():
+    """What is imported, also late, is in the standard library, or some package that is asked for, or that one of these
+    asks for, brings it; "dev", which the tests have, asks for all of it."""
+    project = tomllib.loads(PACKAGE.with_name("pyproject.toml").read_text(encoding="utf8"))["project"]
+    wanted, asked = project["dependencies"] + project["optional-dependencies"]["dev"], set()
+    while wanted:
+        one = Requirement(wanted.pop())
+        name = canonicalize_name(one.name)
+        if name not in asked and (one.marker is None or one.marker.evaluate({"extra": ""})):
+            asked.add(name)
+            wanted.extend(requires(name) or [])
+    imported = {statement.split()[1].split(".")[0] for statement in _statements()} - {
+        *sys.stdlib_module_names,
+        PACKAGE.name,
+    }
+    bring = packages_distributions()
+    missing = {name for name in imported if asked.isdisjoint(map(canonicalize_name, bring.get(name, [name])))}
+    assert len(imported) > 20 and not missing
+
+
+@pytest.mark.slow  # and on a bare machine in every CI
+def test_everything_loads_and_a_capture_is_styled_without_a_screen(tmp_path):
+    """Every module, and every library that one of them names, also those that are imported late, inside functions; then
+    a run: reconstructed from its points, styled, written down."""
+    (tmp_path / "libraries.py").write_text("\n".join(sorted(_statements())))
     write_dataset(toy_scene(width=48, height=48), tmp_path / "capture")
     command = [
         *["ns-train", "fasttext2style", "--data", "capture", "--encoder", "tiny", "--prompt", "a bear made of gold"],
