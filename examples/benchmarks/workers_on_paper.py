@@ -103,7 +103,7 @@ class CountedCrew:
             ends = self._over("back", worker, ends, views * costs.bytes_back)
         self._begun[worker] = (ends, outcome)
 
-    def wait(self) -> list[tuple[int, EditResult | Failed]]:
+    def wait(self, patient: bool = True) -> list[tuple[int, EditResult | Failed]]:
         if not self._begun:
             later = min(self._free_at)
             self.waited += max(0.0, later - self.now)

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from fasttext2style.editors.editor import OnStep
 from fasttext2style.evaluation.timing import Stopwatch, peak_memory_gib
+from fasttext2style.rounds.ahead import EditsAhead
 from fasttext2style.rounds.batches import Batches
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import Kind, Round, RoundsFolder
@@ -85,6 +86,7 @@ class EditRounds:
         self._round_plan, self._refines_only = self.plan, False
         self._round_length = self.plan.steps_per_round
         self._editor = ViewEditor(tools.editor, config.edit, task, subject, views)
+        self._ahead = EditsAhead(self._editor, subject, folder, task.seed, on_edit_step)
         self._on_edit_step = on_edit_step
         self._optimizers: Mapping[str, torch.optim.Optimizer] = {}
         self._scene = subject.fingerprint()
@@ -92,8 +94,7 @@ class EditRounds:
         self._residuals: dict[int, float] = {}
         self._renders: list[tuple[Kind, int, Tensor]] = []
         """Pictures before and after a round that are to be written yet."""
-        self._edits_so_far = 0
-        self._most_views = self.plan.batch
+        self._edits_so_far, self._most_views = 0, self.plan.batch
         self._manifest: dict[str, Any] = {}
         self._snapshot: dict[str, Tensor] = {}
         self._watch, self._round_started = Stopwatch(), time.perf_counter()
@@ -127,10 +128,13 @@ class EditRounds:
         if last.manifest["scene"] != self._scene:
             raise ValueError(f"{last.folder} belongs to another scene than the one that was loaded.")
         self._snapshot = load_tensors(last.snapshot)
-        load_random_states(self._snapshot)
         if last.number > 0:
+            last.check_views(len(self.views.cameras))
+            if not refinement_steps:
+                self._ahead.begin_again(last)
             self._restore(last)
             self._write_page()
+        load_random_states(self._snapshot)
         if refinement_steps:
             self.refine(refinement_steps)
 
@@ -146,9 +150,11 @@ class EditRounds:
         done = last.manifest["steps_done"]
         self.round, self.step, self._refines_only = last.number, done, True
         # Steps count as refinement from where the round, or an earlier refinement of it, took over from training.
-        self._round_plan = replace(self.plan, steps=min(last.manifest["plan"]["steps"], done))
+        self._round_plan = replace(self.plan, steps=min(last.manifest["plan"]["steps"], done), overlap=0.0)
         self._round_length = done + steps
         self._manifest = last.manifest
+        self._manifest.pop("ahead", None)  # further training leaves it behind
+        self._ahead.take()
         self.subject.re_anchor()
         self.targets.begin_round()
         self.targets.asked(last.manifest["round_views"])
@@ -157,7 +163,7 @@ class EditRounds:
 
     def plan_round(self, steps: int) -> None:
         """Give the next round this many training steps, whatever the schedule says; called between rounds."""
-        self._round_plan = replace(self.plan, steps=steps)
+        self._round_plan = replace(self.plan, steps=steps, overlap=0.0)  # who asks for rounds may not ask for another
         self._round_length = self._round_plan.steps_per_round
 
     def _read_target(self, view: int, number: int) -> Target:
@@ -230,6 +236,10 @@ class EditRounds:
             self._edit()
         elif self.step == self._round_plan.steps:
             self._measure()  # what the round reached without refinement
+        if self._round_plan.looks_ahead_at(self.step) and self.round < self.plan.rounds:
+            with self._watch.phase("editing"):
+                self._manifest["ahead"] = self._ahead.begin(self.round, self.step, self._choose())
+        self._ahead.look()
         self._batch, self._boxes = self._batches.next()
         return edits
 
@@ -269,8 +279,7 @@ class EditRounds:
             self.subject.write_files(folder)
         measured.metrics["outside"] |= self.subject.kept_metrics(self.folder.rounds()[0].snapshot)
         finished = self._write_manifest(snapshot.name)
-        for older in set(folder.glob("snapshot_*.safetensors")) - {snapshot}:
-            older.unlink()
+        finished.remove_older_snapshots()
         self._write_page()
         self.round, self.step, self._refines_only = self.round + 1, 0, False
         self._round_plan, self._round_length = self.plan, self.plan.steps_per_round
@@ -290,21 +299,16 @@ class EditRounds:
 
     def _edit(self) -> None:
         """Choose views, have them edited, keep the pictures, train on them."""
-        chosen = choose_views(
-            self.config.schedule.choice,
-            self.plan.views,
-            self._edits_so_far,
-            self.views.coverage,
-            self.views.cameras.directions.cpu(),
-            self._residuals,
-            self.task.seed,
-        )
+        ahead = self._ahead.take()
+        chosen = ahead.views if ahead else self._choose()
         seed = derived_seed(self.task.seed, self.round, self.step)
+        keep_before = partial(self._keep_render, "before")
         with self._watch.phase("editing"):
             self.targets.let_go(chosen)
-            result = self._editor.edit(
-                chosen, self.round, seed, self._on_edit_step, partial(self._keep_render, "before")
-            )
+            if ahead is None:
+                result = self._editor.edit(chosen, self.round, seed, self._on_edit_step, keep_before)
+            else:
+                result = ahead.result(keep_before)
             self._write_renders(at_least=0)
         self._edits_so_far += 1
         with self._watch.phase("writing"):
@@ -315,6 +319,17 @@ class EditRounds:
             {"step": self.step, "views": chosen, "seed": seed, "failed": result.failed, "editor": result.info}
         )
         self._begin_pass()
+
+    def _choose(self) -> list[int]:
+        return choose_views(
+            self.config.schedule.choice,
+            self.plan.views,
+            self._edits_so_far,
+            self.views.coverage,
+            self.views.cameras.directions.cpu(),
+            self._residuals,
+            self.task.seed,
+        )
 
     def _keep_edited(self, result: EditedViews, some: range) -> None:
         """The pictures of some views; those that were edited are trained towards as they will be read."""

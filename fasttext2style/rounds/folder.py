@@ -30,7 +30,7 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from fasttext2style.rounds.manifest import FORMAT, check_complete, read_manifest
+from fasttext2style.rounds.manifest import FORMAT, check_complete, check_views, read_manifest
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.trust.sizes import check_is_file
 
@@ -73,6 +73,17 @@ class Round:
     def check_complete(self) -> None:
         """Raises ValueError if its manifest lacks what the page shows and the next round begins with."""
         check_complete(self.folder / "manifest.json", self.number, self.manifest)
+
+    def check_views(self, count: int) -> None:
+        """Raises ValueError if it is of a capture with more than so many views."""
+        check_views(self.folder / "manifest.json", self.number, self.manifest, count)
+
+    def remove_older_snapshots(self) -> None:
+        """Those that its manifest, written anew, names no more."""
+        named = {self.manifest["snapshot"], self.manifest.get("ahead", {}).get("snapshot")}
+        for path in (*self.folder.glob("snapshot_*.safetensors"), *self.folder.glob("ahead_*.safetensors")):
+            if path.name not in named:
+                path.unlink()
 
     @property
     def snapshot(self) -> Path:

@@ -68,6 +68,12 @@ _SNAPSHOT = (
     "the name of a .safetensors file in the round's folder",
     lambda value: isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_]{1,100}\.safetensors", value) is not None,
 )
+_AHEAD = {
+    "ahead": (
+        "which views of the next round were seen ahead, and the file of that moment",
+        lambda value: is_mapping(value) and _are_views(value.get("views")) and _SNAPSHOT[1](value.get("snapshot")),
+    )
+}
 _OF_ROUND_0 = {"snapshot": _SNAPSHOT, "scene": TEXT}
 _OF_ROUNDS = _OF_ROUND_0 | {
     "instruction": TEXT,
@@ -102,7 +108,7 @@ def read_manifest(path: Path, number: int) -> dict[str, Any]:
     try:
         manifest = read_document(path)
         if manifest.get("format") == FORMAT and manifest.get("round") == number:
-            check_fields(manifest, _OF_ROUNDS if number else _OF_ROUND_0, complete=False)
+            check_fields(manifest, _OF_ROUNDS | _AHEAD if number else _OF_ROUND_0, complete=False)
             late = [view for view, edited in manifest.get("edited_in", {}).items() if not 1 <= edited <= number]
             if late:
                 raise ValueError(f"view {late[0]} cannot have been edited in another round than 1 to {number}")
@@ -121,6 +127,16 @@ def check_complete(path: Path, number: int, manifest: dict[str, Any]) -> None:
     except ValueError as error:
         back = _way_back(path, number)
         raise ValueError(f"{path} is damaged ({error}). Put it back from a backup, or {back}.") from error
+
+
+def check_views(path: Path, number: int, manifest: dict[str, Any], count: int) -> None:
+    """Raises ValueError unless all views that the next round begins with are among those of the capture."""
+    views = [*manifest["round_views"], *map(int, manifest["edited_in"]), *manifest.get("ahead", {}).get("views", ())]
+    if max(views, default=0) >= count:
+        raise ValueError(
+            f"{path} speaks of view {max(views)}, and the capture has {count} views. Load the capture that the rounds "
+            f"were made of, or {_way_back(path, number)}."
+        )
 
 
 def _way_back(path: Path, number: int) -> str:

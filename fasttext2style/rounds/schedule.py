@@ -58,6 +58,10 @@ class Schedule:
     """Train on square patches of this side in pixels, at random places of random views, `batch` of them a step
     (Instruct-NeRF2NeRF: 16 of 32); 0 trains on the box around the object. Rays that a radiance field renders cost
     alike wherever they are, so there only this is offered."""
+    overlap: float = 0.0
+    """Edit the next round's views during this last share of a round's steps, 0 to 1: `--workers` do so while this
+    process trains. The views are as they were when that share began, so the targets lag behind by as much; 0 waits for
+    the round's end. Only where edits begin rounds (edit_every 0)."""
     reset_adam: bool = True
     """Begin each round with fresh moments: a jump of the targets under moments that have converged makes steps of
     several times the learning rate. False where few targets change at a time."""
@@ -75,6 +79,13 @@ class Schedule:
                     if getattr(self, name) < 0]  # fmt: skip
         if negative:
             raise ValueError(f"schedule.{negative[0]} must be 0 or more, got {getattr(self, negative[0])}.")
+        if not 0 <= self.overlap <= 1:
+            raise ValueError(f"schedule.overlap is a share of a round's steps, 0 to 1, got {self.overlap}.")
+        if self.overlap and self.edit_every:
+            raise ValueError(
+                f"schedule.overlap {self.overlap} is for rounds that edit at their start alone; these edit every "
+                f"{self.edit_every} steps: set one of schedule.overlap and schedule.edit_every to 0."
+            )
         if self.edit_every and not self.views:
             raise ValueError(
                 "schedule.edit_every edits some views at a time: say how many with schedule.views (1, for example)."
@@ -96,7 +107,7 @@ class Schedule:
             only_edited = self.train_on == "newest" or (self.train_on == "round" and not self.edit_every)
             trained_on = views if only_edited else shown_views
             steps = self.epochs * math.ceil(trained_on / min(batch, trained_on))
-        return Plan(self.rounds, steps, self.refinement_steps, views, self.edit_every, batch)
+        return Plan(self.rounds, steps, self.refinement_steps, views, self.edit_every, batch, self.overlap)
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,7 @@ class Plan:
     views: int
     edit_every: int
     batch: int
+    overlap: float = 0.0
 
     @property
     def steps_per_round(self) -> int:
@@ -123,6 +135,10 @@ class Plan:
         if step == 0:
             return True
         return self.edit_every > 0 and step < self.steps and step % self.edit_every == 0
+
+    def looks_ahead_at(self, step: int) -> bool:
+        """Whether the next round's views are seen, and begin to be edited, before this step of a round."""
+        return self.overlap > 0 and step == self.steps_per_round - math.ceil(self.overlap * self.steps_per_round)
 
     def refines_at(self, step: int) -> bool:
         """Whether this step of a round belongs to its refinement."""

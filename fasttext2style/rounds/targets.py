@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jaxtyping import Float, UInt8
@@ -18,6 +18,8 @@ from fasttext2style.rounds.workers import AT_ONCE, Workers, joined_info, setting
 from fasttext2style.terminal.console import warn
 from fasttext2style.trust.text import check_text
 
+OnRender = Callable[[int, UInt8[Tensor, "height width 3"]], object]
+"""Called with a view and how it looks."""
 TrainOn = Literal["newest", "round", "latest", "dataset"]
 
 
@@ -75,6 +77,91 @@ class EditedViews:
     """The editor's account of itself, for the manifest."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A batch of views as they were rendered for the editor."""
+
+    views: list[int]
+    images: Tensor
+    """[views, height, width, 3], in [0, 1] or in 8 bits."""
+    depth: Float[Tensor, "views height width 1"] | None
+    masks: UInt8[Tensor, "views height width 1"]
+
+
+class Editing:
+    """Views that are being edited: waited for, or looked after now and then.
+
+    Args:
+        editor: who edits.
+        pieces: the views, by requests.
+        requests: of these pieces; made when somebody can take the next one.
+        masks: of all views, when all requests are made.
+        on_step: called with (done, total) denoising steps while somebody waits.
+        seen: the views as they were rendered, where that was long before.
+    """
+
+    def __init__(
+        self,
+        editor: Workers,
+        pieces: list[list[int]],
+        requests: Iterable[EditRequest],
+        masks: list[UInt8[Tensor, "height width 1"]],
+        on_step: OnStep | None,
+        seen: Sequence[Seen] = (),
+    ) -> None:
+        self.views = [view for piece in pieces for view in piece]
+        self._pieces, self._masks, self._seen, self._waits = pieces, masks, seen, False
+        self._on_step = on_step
+        told = None if on_step is None else self._tell
+        self._looks = editor.edit_meanwhile(requests, len(self.views), told, lambda: self._waits)
+        self._edited: dict[int, UInt8[Tensor, "views height width 3"]] = {}
+        self._infos: dict[int, dict] = {}
+        self._failed: dict[int, str] = {}
+        self._error: ValueError | None = None
+
+    def look(self) -> None:
+        """Take what has come, and hand out more, without waiting; what went wrong is raised by `result`."""
+        try:
+            for ended in self._looks:
+                if ended is None:
+                    return
+                place, answer = ended
+                self._edited[place], self._infos[place] = to_bytes(answer.images), answer.info
+                self._failed |= {self._pieces[place][index]: reason for index, reason in answer.failed.items()}
+        except ValueError as error:
+            self._error = error
+
+    def result(self, on_render: OnRender = lambda view, picture: None) -> EditedViews:
+        """All of them, when all are there; `on_render` gets each view as it was seen, where that was long before.
+
+        Raises:
+            ValueError: the editor failed on every view.
+        """
+        self._waits = True
+        for piece in self._seen:
+            for view, picture in zip(piece.views, piece.images):
+                on_render(view, picture)
+        with closing(self._looks):
+            self.look()
+        if self._error is not None:
+            raise self._error
+        if len(self._failed) == len(self.views):
+            reasons = "; ".join(dict.fromkeys(self._failed.values()))
+            raise ValueError(f"The editor edited none of {len(self.views)} views: {reasons}.")
+        places = range(len(self._pieces))
+        return EditedViews(
+            self.views,
+            [picture for place in places for picture in self._edited[place]],
+            self._masks,
+            dict(sorted(self._failed.items())),
+            joined_info([self._infos[place] for place in places]),
+        )
+
+    def _tell(self, done: int, total: int) -> None:
+        if self._waits and self._on_step is not None:
+            self._on_step(done, total)
+
+
 class ViewEditor:
     """Has views of a subject edited: renders them, asks, and notes which came back spoilt.
 
@@ -99,7 +186,7 @@ class ViewEditor:
         round_number: int,
         seed: int,
         on_step: OnStep | None = None,
-        on_render: Callable[[int, UInt8[Tensor, "height width 3"]], object] = lambda view, picture: None,
+        on_render: OnRender = lambda view, picture: None,
     ) -> EditedViews:
         """The chosen views as they are now, edited; of many, a batch of the editor at a time, unless it compares all.
 
@@ -113,28 +200,21 @@ class ViewEditor:
 
         def requests() -> Iterator[EditRequest]:
             for piece in pieces:
-                request, regions = self._request(piece, round_number, seed)
-                for view, picture in zip(piece, to_bytes(request.images)):
+                seen = self._see(piece, round_number)
+                for view, picture in zip(piece, to_bytes(seen.images)):
                     on_render(view, picture)
-                masks.extend(regions)
-                yield request
+                masks.extend(seen.masks)
+                yield self._request(seen, seed)
 
-        edited, infos, failed = {}, {}, {}
-        with closing(self._editor.edit_all(requests(), len(chosen), on_step)) as answers:
-            for place, result in answers:
-                edited[place], infos[place] = to_bytes(result.images), result.info
-                failed |= {pieces[place][index]: reason for index, reason in result.failed.items()}
-        if len(failed) == len(chosen):
-            reasons = "; ".join(dict.fromkeys(failed.values()))
-            raise ValueError(f"The editor edited none of {len(chosen)} views: {reasons}.")
-        places = range(len(pieces))
-        return EditedViews(
-            chosen,
-            [picture for place in places for picture in edited[place]],
-            masks,
-            dict(sorted(failed.items())),
-            joined_info([infos[place] for place in places]),
-        )
+        return Editing(self._editor, pieces, requests(), masks, on_step).result()
+
+    def edit_ahead(self, chosen: list[int], round_number: int, seed: int, on_step: OnStep | None = None) -> Editing:
+        """The chosen views as they are now, which are kept in 8 bits, being edited for a round to come."""
+        pieces = self._pieces(chosen)
+        seen = [self._see(piece, round_number, in_bytes=True) for piece in pieces]
+        masks = [mask for piece in seen for mask in piece.masks]
+        requests = (self._request(replace(piece, images=piece.images.float() / 255), seed) for piece in seen)
+        return Editing(self._editor, pieces, requests, masks, on_step, seen)
 
     def _pieces(self, chosen: list[int]) -> list[list[int]]:
         editor = self._editor
@@ -144,23 +224,27 @@ class ViewEditor:
             warn(idle)
         return [chosen[start : start + at_once] for start in range(0, len(chosen), at_once)]
 
-    def _request(
-        self, chosen: list[int], round_number: int, seed: int
-    ) -> tuple[EditRequest, UInt8[Tensor, "views height width 1"]]:
-        """What the editor is asked for some views, and the regions that it may change."""
-        config, task, views, capabilities = self._config, self._task, self._views, self._editor.capabilities
-        with_depth = "depth" in capabilities
-        renders, originals = self._subject.render(chosen, with_depth), views.originals[chosen].float() / 255
+    def _see(self, chosen: list[int], round_number: int, in_bytes: bool = False) -> Seen:
+        """How some views look, and the regions of them that may change."""
+        with_depth = "depth" in self._editor.capabilities
+        renders = self._subject.render(chosen, with_depth)
         # What is to fill a hole is not there yet in the first round: the editor sees the hole itself.
-        images = originals if MODES[task.mode].removes and round_number == 1 else renders[..., :3]
-        masks = views.masks(chosen, self._subject.coverage(chosen))
-        request = EditRequest(
-            images=images,
+        sees_original = MODES[self._task.mode].removes and round_number == 1
+        images = self._views.originals[chosen].float() / 255 if sees_original else renders[..., :3]
+        masks = self._views.masks(chosen, self._subject.coverage(chosen))
+        depth = renders[..., 3:].clone() if with_depth else None
+        return Seen(chosen, to_bytes(images) if in_bytes else images, depth, masks)
+
+    def _request(self, seen: Seen, seed: int) -> EditRequest:
+        """What the editor is asked for some views."""
+        config, task, views = self._config, self._task, self._views
+        return EditRequest(
+            images=seen.images,
             instruction=task.instruction,
-            condition=self._condition(chosen, masks),
-            mask=None if views.everything else masks.float() / 255,
-            depth=renders[..., 3:] if with_depth else None,
-            detail=originals if config.detail and task.mode == "restyle" else None,
+            condition=self._condition(seen.views, seen.masks),
+            mask=None if views.everything else seen.masks.float() / 255,
+            depth=seen.depth,
+            detail=views.originals[seen.views].float() / 255 if config.detail and task.mode == "restyle" else None,
             mode=task.mode,
             negative=config.negative,
             strength=config.strength,
@@ -169,9 +253,8 @@ class ViewEditor:
             image_guidance=config.image_guidance,
             seed=seed,
             shared_noise=config.shared_noise,
-            view_ids=tuple(chosen),
+            view_ids=tuple(seen.views),
         )
-        return request, masks
 
     def _condition(
         self, chosen: list[int], masks: UInt8[Tensor, "views height width 1"]

@@ -16,7 +16,7 @@ from fasttext2style.rounds.packed import Packed
 from fasttext2style.workers.choice import WorkersChoice
 from fasttext2style.workers.hiring import hire
 from fasttext2style.workers.in_process import InProcess
-from fasttext2style.workers.pieces import Crew, Done, NothingDone, do_pieces
+from fasttext2style.workers.pieces import Crew, Done, NothingDone, watch_pieces
 
 AT_ONCE = 16
 """Views that are rendered, edited and made into 8 bits before the next ones, of an editor that names no batch size:
@@ -65,6 +65,13 @@ class Workers(ImageEditor, Protocol):
         """
         ...
 
+    def edit_meanwhile(
+        self, requests: Iterable[EditRequest], views: int, on_step: OnStep | None, is_patient: Callable[[], bool]
+    ) -> Generator[tuple[int, EditResult] | None, None, None]:
+        """`edit_all` for who has something else to do: while not `is_patient`, None comes whenever one would have to
+        wait. An editor in this process begins when somebody waits for it."""
+        ...
+
 
 class Crewed:
     """`Workers` of any kind: a crew does what the editor that `about` describes would do."""
@@ -82,6 +89,11 @@ class Crewed:
         self, requests: Iterable[EditRequest], views: int, on_step: OnStep | None = None
     ) -> Generator[tuple[int, EditResult], None, None]:
         return edit_pieces(self._crew, requests, views, on_step)
+
+    def edit_meanwhile(
+        self, requests: Iterable[EditRequest], views: int, on_step: OnStep | None, is_patient: Callable[[], bool]
+    ) -> Generator[tuple[int, EditResult] | None, None, None]:
+        return watch_edits(self._crew, requests, views, on_step, is_patient)
 
     def edit(self, request: EditRequest, on_step: OnStep | None = None) -> EditResult:
         with closing(edit_pieces(self._crew, [request], len(request.images), on_step)) as answers:
@@ -144,10 +156,24 @@ def edit_pieces(
 
     Views that were done again stand in the answer's info, `done_again`, by their ids, with what had happened.
     """
+    with closing(watch_edits(crew, requests, views, on_step)) as looks:
+        for ended in looks:
+            if ended is not None:
+                yield ended
+
+
+def watch_edits(
+    crew: Crew,
+    requests: Iterable[EditRequest],
+    views: int,
+    on_step: OnStep | None = None,
+    is_patient: Callable[[], bool] = lambda: True,
+) -> Generator[tuple[int, EditResult] | None, None, None]:
+    """`edit_pieces`; while not `is_patient`, None comes whenever one would have to wait."""
     try:
-        with closing(do_pieces(crew, requests, views, on_step)) as pieces:
-            for place, done in pieces:
-                yield place, _answer(crew, done)
+        with closing(watch_pieces(crew, requests, views, on_step, is_patient=is_patient)) as looks:
+            for ended in looks:
+                yield None if ended is None else (ended[0], _answer(crew, ended[1]))
     except NothingDone as nothing:
         raise ValueError(f"The editor edited none of the first {nothing.parts} views: {nothing.reasons}") from None
 

@@ -33,7 +33,9 @@ class InProcess:
     def begin(self, worker: int, piece: Any, rows: list[int], on_step: OnStep | None) -> None:
         self._begun = (piece if len(rows) == len(piece.part_ids) else piece.select(rows)), on_step
 
-    def wait(self) -> list[tuple[int, Any]]:
+    def wait(self, patient: bool = True) -> list[tuple[int, Any]]:
+        if not patient:
+            return []
         assert self._begun is not None, "only what was begun can be waited for"
         (request, on_step), self._begun = self._begun, None
         return [(0, do_or_say_why(self._tool, request, on_step))]

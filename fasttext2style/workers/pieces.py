@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -104,9 +105,9 @@ class Crew(Protocol):
         """Have a free worker do some parts of a piece; `on_step` is called during `wait`."""
         ...
 
-    def wait(self) -> list[tuple[int, Any]]:
+    def wait(self, patient: bool = True) -> list[tuple[int, Any]]:
         """Wait a moment, or until somebody has ended: worker and answer, or `Failed`. A worker that died is replaced
-        meanwhile.
+        meanwhile. Without patience only a look at who has ended; whoever works in this process has not even begun.
 
         Raises:
             ValueError: there is nobody to wait for, nor will there be.
@@ -134,10 +135,28 @@ def do_pieces(
         NothingDone: the first piece failed as a whole, and it `needs_one`.
         ValueError: no worker is left.
     """
+    with closing(watch_pieces(crew, requests, parts, on_step, needs_one)) as looks:
+        for ended in looks:
+            if ended is not None:
+                yield ended
+
+
+def watch_pieces(
+    crew: Crew,
+    requests: Iterable[Any],
+    parts: int,
+    on_step: OnStep | None = None,
+    needs_one: bool = True,
+    is_patient: Callable[[], bool] = lambda: True,
+) -> Generator[tuple[int, Done] | None, None, None]:
+    """`do_pieces` for who has something else to do: while not `is_patient`, None comes whenever one would wait."""
     work = _Work(crew, iter(requests), parts, on_step, needs_one)
     try:
         while work.hand_out():
-            yield from work.take_in()
+            patient = is_patient()
+            yield from work.take_in(patient)
+            if not patient:
+                yield None
     except _Ended as ended:
         raise ended.error from None
     finally:
@@ -198,13 +217,13 @@ class _Work:
             self._waiting.append(ahead)  # whoever ends first need not wait for it to be made
         return bool(self._busy or self._waiting) or not self._all_taken
 
-    def take_in(self) -> Iterator[tuple[int, Done]]:
-        """Wait; the pieces that are whole now.
+    def take_in(self, patient: bool) -> Iterator[tuple[int, Done]]:
+        """Wait, or only look; the pieces that are whole now.
 
         Raises:
             NothingDone: a whole piece failed before anything came out well.
         """
-        for worker, outcome in self._crew.wait():
+        for worker, outcome in self._crew.wait(patient):
             task = self._busy.pop(worker)
             self._shares.pop(worker, None)
             piece = task.piece

@@ -147,11 +147,11 @@ class RayCrew:
             ref = self._actors[worker].do.remote(self._count_begun, piece, rows)
         self._begun[worker] = _Begun(ref, self._count_begun, on_step)
 
-    def wait(self) -> list[tuple[int, Any]]:
+    def wait(self, patient: bool = True) -> list[tuple[int, Any]]:
         with self._connected():
-            return self._ended()
+            return self._ended(POLL_SECONDS if patient else 0.0)
 
-    def _ended(self) -> list[tuple[int, Any]]:
+    def _ended(self, timeout: float) -> list[tuple[int, Any]]:
         for worker, outcome in self._loaded(0.0):
             if not isinstance(outcome, Loaded):
                 warn(f"A worker could not be replaced: {outcome}")
@@ -165,11 +165,11 @@ class RayCrew:
                 raise ValueError(
                     f"No worker was ready after {START_SECONDS / 60:.0f} minutes. What is complete is kept."
                 )
-            time.sleep(POLL_SECONDS)
+            time.sleep(timeout)
             return []
         self._since = time.monotonic()
         refs = {begun.ref: worker for worker, begun in self._begun.items()}
-        ready, _ = ray.wait(list(refs), timeout=POLL_SECONDS)
+        ready, _ = ray.wait(list(refs), timeout=timeout)
         self._ask_how_far()
         return [(refs[ref], self._outcome(refs[ref])) for ref in ready]
 

@@ -12,6 +12,7 @@ from fasttext2style.rounds.field_subject import FieldSubject
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.modes import Task
 from fasttext2style.rounds.schedule import Schedule
+from fasttext2style.rounds.snapshot import load_tensors
 from fasttext2style.rounds.subject import Subject
 from fasttext2style.rounds.targets import EditConfig
 from fasttext2style.rounds.tools import Tools
@@ -187,3 +188,16 @@ def test_empty_masks_are_refused():
     nothing = torch.zeros(10, 32, 32, 1, dtype=torch.uint8)
     with pytest.raises(ValueError, match="empty"):
         FieldSubject(Slides(), capture_cameras(32), torch.zeros(10, 32, 32, 3, dtype=torch.uint8), nothing)
+
+
+def test_a_field_whose_rounds_overlap_resumes_as_if_nothing_had_been(tmp_path):
+    plan = Schedule(rounds=3, steps=8, overlap=0.5, patch=8, batch=32, train_on="dataset")
+    whole, half = _rounds(tmp_path / "whole", schedule=plan), _rounds(tmp_path / "half", schedule=plan)
+    whole.start(), half.start()
+    _run(whole), _run(half, 11)
+    again = _rounds(tmp_path / "half", schedule=plan)
+    again.resume()
+    assert torch.equal(_run(again).subject.parameters["slides"], whole.subject.parameters["slides"])
+    early = load_tensors(next((tmp_path / "whole" / "round_0001").glob("ahead_*")))["model.slides"]
+    late = load_tensors(whole.folder.rounds()[1].snapshot)["model.slides"]
+    assert not torch.equal(early, late)

@@ -45,8 +45,8 @@ def _hired(choice: WorkersChoice, editor: str, **settings):
     return hire_editors(choice, partial(load_editor, editor, batch_size=BATCH, **settings), "cpu", editor)
 
 
-def _rounds(folder: Path, editor: ImageEditor, on_edit_step=None):
-    config = RoundsConfig(Schedule(rounds=2, steps=3), EditConfig(steps=3))
+def _rounds(folder: Path, editor: ImageEditor, on_edit_step=None, overlap=0.0):
+    config = RoundsConfig(Schedule(rounds=2, steps=3, overlap=overlap), EditConfig(steps=3))
     rounds = ball_rounds(folder, editor, config=config, on_edit_step=on_edit_step)
     rounds.start()
     return run(rounds)
@@ -102,6 +102,18 @@ def test_two_workers_give_the_bits_of_one_and_leave_nothing(tmp_path, capsys):
     assert home.exists() == was_there and not list(Path("/tmp").glob("ft2s_ray_*"))
     said = capsys.readouterr().out
     assert "Starting Ray" in said and "2 workers" in said
+
+
+def test_workers_edit_the_next_rounds_views_beside_the_training(tmp_path):
+    """The same bits as in one process, which edits them when they are wanted."""
+    theirs = _rounds(tmp_path / "one", load_editor("tests.rounds.editors:Noisy", batch_size=BATCH), overlap=1.0)
+    workers = _hired(read_workers("2"), "tests.rounds.editors:Noisy", seconds=0.2)
+    config = RoundsConfig(Schedule(rounds=2, steps=3, overlap=1.0), EditConfig(steps=3))
+    ours = ball_rounds(tmp_path / "two", workers, config=config)
+    ours.start()
+    run(ours, after_step=lambda: time.sleep(1.0))
+    workers.close()
+    _assert_same(ours, theirs, (tmp_path / "two", tmp_path / "one"))
 
 
 @pytest.mark.parametrize("of", ["SIGKILL", "memory"])

@@ -27,7 +27,9 @@ class Several:
         self._order.append(worker)
         self._members[worker].begin(0, piece, rows, on_step)
 
-    def wait(self):
+    def wait(self, patient=True):
+        if not patient:
+            return []
         worker = self._order.pop()
         return [(worker, outcome) for _, outcome in self._members[worker].wait()]
 
