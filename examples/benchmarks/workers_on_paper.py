@@ -4,9 +4,10 @@
 
 `workers/pieces.py` deals out the pieces of a round to workers whose edits take as long as was measured on one GPU, give
 or take, while the run's process renders, packs and fetches one piece after the other over one network card. Some
-workers die and load their editor again. Prints one row per number of workers, with what each part of a round takes and
-what everybody waits for; writes workers_on_paper.json. The numbers put in have their sources beside them; whoever has
-others gives them as options.
+workers die and load their editor again. Prints one row per number of workers, with what each part of a round takes,
+what everybody waits for, and what a round takes where rounds overlap wholly (workers edit the next one's views, the
+run's process trains and looks after them between steps); writes workers_on_paper.json. The numbers put in have their
+sources beside them; whoever has others gives them as options.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,11 +27,15 @@ import torch
 
 from fasttext2style.editors.editor import EditRequest, EditResult, OnStep
 from fasttext2style.evaluation.report import versions
-from fasttext2style.rounds.workers import edit_pieces
+from fasttext2style.rounds.workers import watch_edits
 from fasttext2style.workers.pieces import Failed
 
 EDIT_SECONDS = {1: 0.72, 4: 0.26, 16: 0.22}
 """Of a view, by views at once: InstructPix2Pix's size, fp16, 512x512, 20 steps, one H200 (docs/measurements.md)."""
+
+
+STEPS = 2500
+"""Of a round's training."""
 
 
 @dataclass
@@ -52,7 +58,7 @@ class Costs:
     """Bytes a second of the head's network card, each way: 10 Gbit/s. Workers on the head's own machine need none."""
     here: int = 8
     """Workers on the head's own machine."""
-    train: float = 2500 * 0.038
+    train: float = STEPS * 0.038
     """Of a round: steps of four boxes, H200."""
     after: float = 0.25
     """Of a view, when the round ends: rendered, compared, one .png written. Assumed, from the above."""
@@ -105,11 +111,15 @@ class CountedCrew:
 
     def wait(self, patient: bool = True) -> list[tuple[int, EditResult | Failed]]:
         if not self._begun:
+            if not patient:
+                return []
             later = min(self._free_at)
             self.waited += max(0.0, later - self.now)
             self.now = max(self.now, later)
             return []
         worker = min(self._begun, key=lambda one: self._begun[one][0])
+        if not patient and self._begun[worker][0] > self.now:
+            return []
         ends, outcome = self._begun.pop(worker)
         self.waited += max(0.0, ends - self.now)
         self.now = max(self.now, ends)
@@ -146,12 +156,15 @@ def main() -> None:
     rows = [average(options.views, count, options.batch, costs, options.seeds) for count in options.workers]
     alone = rows[0]
     print(f"A round of {options.views} views, seconds")
-    print("| workers | batch | editing | workers busy | run's process busy | writing | training | end | all | faster |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| workers | batch | editing | workers busy | run busy | writing | training | end | all | overlapping | faster |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(
             f"| {row['workers']} | {row['batch']} | {row['editing']:.1f} | {row['busy']:.0%} | {row['own']:.0%} "
             f"| {row['writing']:.0f} | {row['training']:.0f} | {row['end']:.0f} | {row['all']:.0f} "
+            f"| {row['all_overlapping']:.0f} "
             f"| {alone['editing'] / row['editing']:.1f} times the editing, {alone['all'] / row['all']:.2f} the round |"
         )
     options.out.mkdir(parents=True, exist_ok=True)
@@ -162,13 +175,14 @@ def main() -> None:
 def average(views: int, count: int, batch: int, costs: Costs, seeds: int) -> dict[str, Any]:
     """One round, over some seeds."""
     batch = batch or max(1, min(8, -(-views // count)))
-    editing, busy, own, deaths = 0.0, 0.0, 0.0, 0
+    editing, busy, own, deaths, both = 0.0, 0.0, 0.0, 0, 0.0
     for seed in range(seeds):
         crew = edited(views, count, batch, costs, seed)
         editing += crew.now / seeds
         busy += crew.busy / (count * crew.now) / seeds
         own += 1 / seeds - crew.waited / crew.now / seeds
         deaths += crew.deaths
+        both += edited(views, count, batch, costs, seed, STEPS).now / seeds
     parts = {"writing": views * costs.write, "training": costs.train, "end": views * costs.after}
     return {
         "workers": count,
@@ -179,11 +193,14 @@ def average(views: int, count: int, batch: int, costs: Costs, seeds: int) -> dic
         "deaths_a_round": deaths / seeds,
         **parts,
         "all": editing + sum(parts.values()),
+        # The run's own GPU is the only worker there is, or one of them is not.
+        "all_overlapping": editing + sum(parts.values()) if count == 1 else both + parts["writing"] + parts["end"],
     }
 
 
-def edited(views: int, count: int, batch: int, costs: Costs, seed: int) -> CountedCrew:
-    """A crew that has edited all views once."""
+def edited(views: int, count: int, batch: int, costs: Costs, seed: int, steps: int = 0) -> CountedCrew:
+    """A crew that has edited all views once; beside so many training steps of the run's process, which looks after it
+    between them."""
 
     def requests() -> Iterator[EditRequest]:
         for start in range(0, views, batch):
@@ -191,7 +208,16 @@ def edited(views: int, count: int, batch: int, costs: Costs, seed: int) -> Count
             yield EditRequest(torch.zeros(len(ids), 1, 1, 3), "make it red", view_ids=ids)
 
     crew = CountedCrew(count, costs, batch, seed)
-    answers = dict(edit_pieces(crew, requests(), views))
+    waits, answers = steps == 0, {}
+    with closing(watch_edits(crew, requests(), views, is_patient=lambda: waits)) as looks:
+        for _ in range(steps):
+            for ended in looks:
+                if ended is None:
+                    break
+                answers[ended[0]] = ended[1]
+            crew.now += costs.train / steps
+        waits = True
+        answers |= dict(ended for ended in looks if ended is not None)
     assert sum(len(answer.images) for answer in answers.values()) == views
     return crew
 
