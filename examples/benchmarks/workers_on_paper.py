@@ -157,7 +157,7 @@ def main() -> None:
     alone = rows[0]
     print(f"A round of {options.views} views, seconds")
     print(
-        "| workers | batch | editing | workers busy | run busy | writing | training | end | all | overlapping | faster |"
+        "| workers | batch | editing | workers busy | run busy | writes | trains | end | all | overlapping | faster |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
