@@ -67,6 +67,11 @@ class EditsAhead:
         editing, self._editing = self._editing, None
         return editing
 
+    def drop(self) -> None:
+        """The round will begin otherwise."""
+        if (editing := self.take()) is not None:
+            editing.close()
+
     def _see(self, number: int, chosen: list[int]) -> None:
         self._editing = self._editor.edit_ahead(chosen, number, derived_seed(self._seed, number, 0), self._on_step)
         self._editing.look()

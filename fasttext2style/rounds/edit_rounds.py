@@ -154,7 +154,7 @@ class EditRounds:
         self._round_length = done + steps
         self._manifest = last.manifest
         self._manifest.pop("ahead", None)  # further training leaves it behind
-        self._ahead.take()
+        self._ahead.drop()
         self.subject.re_anchor()
         self.targets.begin_round()
         self.targets.asked(last.manifest["round_views"])

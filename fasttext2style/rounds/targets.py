@@ -157,6 +157,10 @@ class Editing:
             joined_info([self._infos[place] for place in places]),
         )
 
+    def close(self) -> None:
+        """Nobody wants them any more: whoever edits is free for others."""
+        self._looks.close()
+
     def _tell(self, done: int, total: int) -> None:
         if self._waits and self._on_step is not None:
             self._on_step(done, total)
