@@ -48,11 +48,15 @@ def _statements() -> set[str]:
     return statements
 
 
-def test_every_library_is_asked_for_by_name():
+@pytest.mark.parametrize("who", ["the tests", "users"])
+def test_every_library_is_asked_for_by_name(who):
     """What is imported, also late, is in the standard library, or some package that is asked for, or that one of these
-    asks for, brings it; "dev", which the tests have, asks for all of it."""
+    asks for, brings it. The tests have "dev", users may have all other extras."""
     project = tomllib.loads(PACKAGE.with_name("pyproject.toml").read_text(encoding="utf8"))["project"]
-    wanted, asked = project["dependencies"] + project["optional-dependencies"]["dev"], set()
+    extras = project["optional-dependencies"]
+    chosen = ["dev"] if who == "the tests" else extras.keys() - {"dev"}
+    wanted = project["dependencies"] + [line for extra in chosen for line in extras[extra]]
+    asked = set()
     while wanted:
         one = Requirement(wanted.pop())
         name = canonicalize_name(one.name)
