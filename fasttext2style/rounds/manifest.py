@@ -30,6 +30,10 @@ def _are_views(value: Any) -> bool:
     return isinstance(value, list) and all(is_count(view) for view in value)
 
 
+def _are_chosen(value: Any) -> bool:
+    return _are_views(value) and 0 < len(set(value)) == len(value)
+
+
 def _are_edits(value: Any) -> bool:
     return isinstance(value, list) and all(
         is_mapping(edit) and isinstance(edit.get("failed"), dict | list) for edit in value
@@ -71,7 +75,7 @@ _SNAPSHOT = (
 _AHEAD = {
     "ahead": (
         "which views of the next round were seen ahead, and the file of that moment",
-        lambda value: is_mapping(value) and _are_views(value.get("views")) and _SNAPSHOT[1](value.get("snapshot")),
+        lambda value: is_mapping(value) and _are_chosen(value.get("views")) and _SNAPSHOT[1](value.get("snapshot")),
     )
 }
 _OF_ROUND_0 = {"snapshot": _SNAPSHOT, "scene": TEXT}

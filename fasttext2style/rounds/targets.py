@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from jaxtyping import Float, UInt8
@@ -84,7 +84,8 @@ class Seen:
     views: list[int]
     images: Tensor
     """[views, height, width, 3], in [0, 1] or in 8 bits."""
-    depth: Float[Tensor, "views height width 1"] | None
+    depth: Tensor | None
+    """[views, height, width, 1], in 32 bits, or in 16 beside pictures in 8."""
     masks: UInt8[Tensor, "views height width 1"]
 
 
@@ -217,7 +218,7 @@ class ViewEditor:
         pieces = self._pieces(chosen)
         seen = [self._see(piece, round_number, in_bytes=True) for piece in pieces]
         masks = [mask for piece in seen for mask in piece.masks]
-        requests = (self._request(replace(piece, images=piece.images.float() / 255), seed) for piece in seen)
+        requests = (self._request(piece, seed) for piece in seen)
         return Editing(self._editor, pieces, requests, masks, on_step, seen)
 
     def _pieces(self, chosen: list[int]) -> list[list[int]]:
@@ -236,18 +237,20 @@ class ViewEditor:
         sees_original = MODES[self._task.mode].removes and round_number == 1
         images = self._views.originals[chosen].float() / 255 if sees_original else renders[..., :3]
         masks = self._views.masks(chosen, self._subject.coverage(chosen))
-        depth = renders[..., 3:].clone() if with_depth else None
-        return Seen(chosen, to_bytes(images) if in_bytes else images, depth, masks)
+        depth = renders[..., 3:] if with_depth else None
+        if in_bytes:
+            return Seen(chosen, to_bytes(images), None if depth is None else depth.half(), masks)
+        return Seen(chosen, images, depth, masks)
 
     def _request(self, seen: Seen, seed: int) -> EditRequest:
         """What the editor is asked for some views."""
         config, task, views = self._config, self._task, self._views
         return EditRequest(
-            images=seen.images,
+            images=seen.images if seen.images.is_floating_point() else seen.images.float() / 255,
             instruction=task.instruction,
             condition=self._condition(seen.views, seen.masks),
             mask=None if views.everything else seen.masks.float() / 255,
-            depth=seen.depth,
+            depth=None if seen.depth is None else seen.depth.float(),
             detail=views.originals[seen.views].float() / 255 if config.detail and task.mode == "restyle" else None,
             mode=task.mode,
             negative=config.negative,

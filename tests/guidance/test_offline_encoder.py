@@ -130,6 +130,12 @@ def test_every_pixel_of_a_grey_picture_feels_where_red_lies():
         ("turn the bear into ice", "ice", (), "bear"),
         ("blue tiger stripes", "tiger stripes", ("blue",), ""),
         ("a checkerboard pattern", "checkerboard", (), ""),
+        ("please paint the bear red", "", ("red",), "bear"),
+        ("I want it to be made of wood", "wood", (), ""),
+        ("can you make it wooden, please?", "wooden", (), ""),
+        ("give the bear zebra stripes", "zebra stripes", (), "bear"),
+        ("transform the bear into marble", "marble", (), "bear"),
+        ("paint splashes", "paint splashes", (), ""),
         ("", "", (), ""),
     ],
 )
@@ -144,6 +150,41 @@ def test_a_name_with_a_colour_in_it_stays_whole():
 
 def test_other_scripts_are_seen():
     assert foreign("斑马") and foreign("зебра") and not foreign("a café bear") and not foreign("")
+
+
+@needs_extra
+@pytest.mark.parametrize(
+    ("sentence", "means"),
+    [
+        ("a cute red bear", "a red bear"),
+        ("please make the bear red", "a red bear"),
+        ("the bear should be red", "a red bear"),
+        ("paint the bear red", "a red bear"),
+        ("a really red bear", "a red bear"),
+        ("change the colour of the bear to blue", "blue"),
+        ("dye it blue, please", "blue"),
+        ("a bear made of the finest gold", "made of gold"),
+        ("please turn it into a zebra", "a zebra"),
+        ("give it a zebra pattern", "a zebra"),
+    ],
+)
+def test_words_that_show_nothing_change_nothing(sentence, means):
+    """Which MiniLM alone would take for a look: "paint the" for splashes of paint."""
+    one, other = encoder().embed_texts([sentence, means])
+    assert float(one @ other) > 0.98
+
+
+@needs_extra
+def test_a_word_that_is_not_known_is_named_also_where_a_colour_takes_its_place():
+    coverage = encoder().coverage("red justice")
+    assert coverage.known == ("red",) and coverage.unknown == ("justice",)
+    assert encoder().explain("red justice").startswith("Encoder offline: 'red' moves the colours")
+
+
+@needs_extra
+def test_looks_that_are_known_stay_whole_beside_colours():
+    sentences = ["a red zebra", "blue tiger stripes", "golden scales", "knitted from red wool"]
+    assert [encoder().parts(it).look for it in sentences] == ["zebra", "tiger stripes", "scales", "wool"]
 
 
 # --- what was trained

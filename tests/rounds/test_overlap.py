@@ -114,6 +114,20 @@ def test_the_next_rounds_views_are_as_they_were_when_the_overlap_began(tmp_path,
     assert shown.is_file() and torch.equal(to_bytes(second.images)[3], to_bytes(seen[before_step])[3])
 
 
+def test_an_editor_that_sees_depth_sees_that_of_then(tmp_path):
+    class Deep(Painter):
+        capabilities = frozenset({"depth"})
+
+    editor = Deep()
+    rounds = started(tmp_path, editor, schedule(rounds=2))
+    seen = []
+    run(rounds, STEPS, after_step=lambda: seen.append(rounds.subject.render(rounds.views.shown, with_depth=True)))
+    rounds.begin_step()
+    depth, then = editor.requests[1].depth, seen[2][..., 3:]
+    assert depth.dtype == torch.float32
+    assert torch.allclose(depth, then, rtol=1e-3), "in 16 bits it waits"
+
+
 def test_without_overlap_nothing_is_kept_ahead(tmp_path):
     rounds = run(started(tmp_path, plan=schedule(0.0)))
     assert not list(tmp_path.rglob("ahead_*")) and "ahead" not in rounds.folder.rounds()[1].manifest
@@ -301,6 +315,8 @@ def test_edits_amid_a_round_leave_nothing_to_overlap():
     [
         ({"snapshot": "../../scene.safetensors", "views": [0]}, "ahead should be"),
         ({"snapshot": "ahead_000003.safetensors", "views": "all"}, "ahead should be"),
+        ({"snapshot": "ahead_000003.safetensors", "views": []}, "ahead should be"),
+        ({"snapshot": "ahead_000003.safetensors", "views": [0, 0]}, "ahead should be"),
         ({"snapshot": "gone.safetensors", "views": [0]}, "gone.safetensors is missing"),
         ({"snapshot": "ahead_000003.safetensors", "views": [10]}, "speaks of view 10, and the capture has 10 views"),
     ],

@@ -192,7 +192,7 @@ class OfflineEncoder:
         words = tuple(dict.fromkeys(words_of(text)))
         if foreign(text):
             return Coverage(known=(), unknown=tuple(dict.fromkeys(re.findall(r"\w+", text.lower()))))
-        parts = self.parts(text)
+        parts = parts_of(text, self._coloured_names)
         said = {word for colour in parts.colours for word in colour.split()} | set(parts.look.split())
         known = {word for word in words if word in said and self._knows(word)}
         if (rest := [word for word in parts.look.split() if word not in known]) and len(parts.look.split()) > 1:
@@ -207,8 +207,18 @@ class OfflineEncoder:
         )
 
     def parts(self, text: str) -> Parts:
-        """What names the look, its colours, and what wears it."""
-        return parts_of(text, self._coloured_names)
+        """What names the look, its colours, and what wears it; of a look that is not known as a whole the words that
+        are. Where none is, a sentence with a colour means that colour: "a cute red bear" is red."""
+        parts = parts_of(text, self._coloured_names)
+        words = parts.look.split()
+        if len(words) + len(parts.colours) < 2 or self.understood([parts.look])[0].confidence >= KNOWN:
+            return parts
+        known = [word for word in words if self._knows(word)]
+        if not known and not parts.colours:
+            return parts
+        if not known and {"gold", "golden"} & set(parts.colours):
+            known = ["gold"]
+        return parts._replace(look=" ".join(known))
 
     def explain(self, text: str) -> str:
         """One line: which part of the sentence moves what."""

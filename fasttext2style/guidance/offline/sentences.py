@@ -40,13 +40,13 @@ FILLERS = frozenset(
     """a an the is are and or its it this that some all any very fully entirely completely wholly whole made covered
     turn turned make carved cast painted built knitted woven photo photograph picture image render rendering closeup
     close up view style styled look looks looking like texture textured pattern patterned print printed surface skin
-    coated full lots many much of in on with from to by as my our your one two big small large little new old nice
-    pure solid real shiny glossy matte polished fresh decorated wrapped dressed beautiful colored coloured color
-    colour colors colours stripes striped spots spotted shape shaped""".split()  # noqa: SIM905
+    be should must please coated full lots many much of in on with from to by as my our your one two big small large
+    little new old nice pure solid real shiny glossy matte polished fresh decorated wrapped dressed beautiful
+    colored coloured color colour colors colours stripes striped spots spotted shape shaped""".split()  # noqa: SIM905
 )
 """Words that say nothing by themselves."""
 
-EMPTY_ENDS = ("pattern", "texture", "surface", "style", "look")
+EMPTY_ENDS = ("please", "pattern", "texture", "surface", "style", "look")
 """Of these the last word of a look makes it less known: "checkerboard" is, "checkerboard pattern" is half of it."""
 
 WEARERS = frozenset(
@@ -57,6 +57,15 @@ WEARERS = frozenset(
     slab scene room floor""".split()  # noqa: SIM905
 )
 """Things that a scene may show: beside another look they only wear it."""
+
+ASKING = frozenset(
+    """please can could would will you i we want wish need like to let make turn paint dye tint stain colour color spray
+    give change transform convert render style stylize restyle cover wrap coat dress put show have get""".split()  # noqa: SIM905
+)
+"""Words that a wish begins with; "paint splashes" is none."""
+
+ASKED = frozenset("a an the it its this that these those them him her my our your everything".split())  # noqa: SIM905
+"""Words that what is asked for begins with."""
 
 
 class Parts(NamedTuple):
@@ -83,7 +92,7 @@ def foreign(text: str) -> bool:
 
 def parts_of(text: str, named: frozenset[str] = frozenset()) -> Parts:
     """Take a sentence apart; `named` are things with a colour in their name ("red fox"), which stay whole."""
-    words = words_of(text)
+    words = _wish(words_of(text))
     wearer, look = _split(words)
     kept, colours, shade = [], [], ""
     phrase = " ".join(word for word in look if word not in ("a", "an", "the"))
@@ -106,6 +115,14 @@ def parts_of(text: str, named: frozenset[str] = frozenset()) -> Parts:
     if not kept and {"gold", "golden"} & set(colours):  # alone they mean the metal
         kept = ["gold"]
     return Parts(" ".join(kept), tuple(colours), " ".join(wearer))
+
+
+def _wish(words: list[str]) -> list[str]:
+    """Without what only asks for it: "please paint the bear red" is about the bear red."""
+    for number, word in enumerate(words):
+        if word not in ASKING:
+            return words[number:] if word in ASKED or word in WEARERS else words
+    return words
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:
