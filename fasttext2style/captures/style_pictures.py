@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -102,7 +101,7 @@ def style_picture_of(content: bytes, name: str) -> StylePicture:
     return _read(io.BytesIO(content), Path(name), len(content))
 
 
-def _read(stream: BinaryIO, path: Path, size: int) -> StylePicture:
+def _read(stream: io.BufferedIOBase, path: Path, size: int) -> StylePicture:
     if size > LARGEST_FILE:
         raise ValueError(f"The style picture {path} has {size:,} bytes; at most {LARGEST_FILE:,} are read.")
     try:

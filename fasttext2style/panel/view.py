@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 import viser
@@ -17,6 +17,7 @@ Pose = dict[str, list[float]]
 """Of a camera: position, look_at and up, in the scene's coordinates."""
 
 
+@runtime_checkable
 class View(Protocol):
     """Shows a scene in every tab of a page of viser."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -12,6 +12,7 @@ from fasttext2style.workers.in_process import do_or_say_why
 from fasttext2style.workers.pieces import Failed, Tool
 
 
+@runtime_checkable
 class Packed(Protocol):
     """A request on its way to a worker."""
 
