@@ -101,7 +101,7 @@ def style_picture_of(content: bytes, name: str) -> StylePicture:
     return _read(io.BytesIO(content), Path(name), len(content))
 
 
-def _read(stream: io.BufferedIOBase, path: Path, size: int) -> StylePicture:
+def _read(stream: io.BufferedReader | io.BytesIO, path: Path, size: int) -> StylePicture:
     if size > LARGEST_FILE:
         raise ValueError(f"The style picture {path} has {size:,} bytes; at most {LARGEST_FILE:,} are read.")
     try:

@@ -53,7 +53,7 @@ class Tab:
         handle = self._server.gui._gui_input_handle_from_id[element["id"]]
         if stays:
             self.until(lambda: handle.value == value, f"{label} to be {value!r}")
-            self.until(lambda: self._heard_to_the_end == self._heard, f"the callbacks of {label} to end")
+            self.let_callbacks_end()
 
     def press(self, label: str) -> None:
         """Press a button."""
@@ -102,6 +102,10 @@ class Tab:
             said = [text for text in self.texts.values() if len(text) < 1000]
             assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}: {said}"
             time.sleep(0.005)
+
+    def let_callbacks_end(self) -> None:
+        """Those of all that was said so far and has come."""
+        self.until(lambda: self._heard_to_the_end == self._heard, "callbacks to end")
 
     def _count_messages(self, server: viser.ViserServer) -> None:
         """viser takes messages in a pool of threads: a value is set before its callbacks are called."""

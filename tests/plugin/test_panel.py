@@ -69,6 +69,7 @@ class Live:
     def asked(self, count: int = 1) -> list[Job]:
         """What was asked for since the last time."""
         self.tab.until(lambda: len(self.session.status.waiting) >= count, f"{count} jobs")
+        self.tab.let_callbacks_end()
         asked = list(self.session._jobs)
         self.session.stop()
         return asked
