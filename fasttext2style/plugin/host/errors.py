@@ -22,6 +22,11 @@ def host_in_words(doing: str, hint: str) -> Iterator[None]:
     except (ValueError, OSError, ImportError):
         raise
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
-        raise ValueError(f"{doing} ({what}; {place.filename}, line {place.lineno}). {hint}") from error
+        raise ValueError(f"{doing} ({as_host_said(error)}). {hint}") from error
+
+
+def as_host_said(error: BaseException) -> str:
+    """Kind, words and place of an error, in one line."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    return f"{what}; {place.filename}, line {place.lineno}"

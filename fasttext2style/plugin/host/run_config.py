@@ -22,9 +22,9 @@ from fasttext2style.plugin.host.start_checks import (
     check_rates,
     check_seen,
     check_tracker,
-    check_viewer,
     scene_of_checkpoint,
 )
+from fasttext2style.plugin.host.visitors import check_address
 from fasttext2style.recipes.written import write_run_recipe
 from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs
 from fasttext2style.terminal.console import errors_in_words, say
@@ -82,7 +82,7 @@ class RunConfig(_Checked, TrainerConfig):
         if not self.is_new and (self.get_base_dir() / ".lock").exists():
             WriteLock(self.get_base_dir()).release()
         if self.is_viewer_enabled():
-            check_viewer(self.viewer)
+            check_address(self.viewer.websocket_host, self.viewer.websocket_port)
         for tracker in ("wandb", "comet"):
             if self.vis.endswith(tracker):
                 check_tracker(tracker)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.configs.base_config import MachineConfig
 from rich.errors import MarkupError
 from rich.markup import render
 
@@ -97,23 +96,7 @@ def check_output_folder(folder: Path) -> None:
         ) from error
 
 
-# --- viewer and trackers ------------------------------------------------------------------------------------------
-
-
-def check_viewer(viewer: ViewerConfig) -> None:
-    """Raises ValueError for an address at which nothing can listen, or a port that another program has."""
-    host, port = viewer.websocket_host, viewer.websocket_port
-    try:
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port or 0))
-    except OverflowError:
-        raise ValueError(f"--viewer.websocket-port is a number from 1 to 65535, got {port}.") from None
-    except OSError as error:
-        raise ValueError(
-            f"The viewer cannot listen at {host}:{port or 'any port'} ({error.strerror or error}). Name another port, "
-            "or leave --viewer.websocket-port out to get a free one; as host, 127.0.0.1 is this machine alone."
-        ) from error
+# --- trackers -----------------------------------------------------------------------------------------------------
 
 
 def check_tracker(tracker: Literal["wandb", "comet"]) -> None:
