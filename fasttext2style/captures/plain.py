@@ -213,6 +213,8 @@ def _the_rest(transforms: Transforms) -> dict[str, Any]:
         rest["orientation_override"] = meta["orientation_override"]
     if "applied_transform" in meta:
         rest["applied_transform"] = table(meta["applied_transform"], (3, 4), 4, f"applied_transform in {path}")[:3]
+        if np.linalg.matrix_rank(np.array(rest["applied_transform"])[:, :3]) < 3:
+            raise ValueError(f"applied_transform in {path} is no rotation: correct it, or take it out.")
     elif (transforms.folder / "colmap" / "sparse" / "0").exists():
         rest["applied_transform"] = OLD_COLMAP
     if "applied_scale" in meta:

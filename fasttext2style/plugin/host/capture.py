@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from fasttext2style.captures.photographs import read_head, scaled_size, turned_a
 from fasttext2style.captures.plain import places
 from fasttext2style.plugin.host.chatter import host_is_quiet
 from fasttext2style.plugin.host.convert import to_scene_cameras
-from fasttext2style.plugin.host.data_parser import SceneDataParser, with_our_parser
+from fasttext2style.plugin.host.data_parser import SceneDataParser, check_settings, with_our_parser
 from fasttext2style.plugin.host.datamanager import SceneDatamanagerConfig
 from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.terminal.console import warn
@@ -64,19 +66,16 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
     settings.data = data
     if isinstance(settings, NerfstudioDataParserConfig):
         settings.load_3D_points = reconstructs
-    parser = settings.setup()
+        check_settings(settings)
+    with _parser_in_words(data):
+        parser = settings.setup()
     if isinstance(parser, SceneDataParser):
         parser.capture = check_capture(data, downscale_factor=parser.config.downscale_factor)
         parser.notes += parser.capture.notes
         if reconstructs:
             _check_parallax(data, places(parser.capture.meta))
-    hint = "Was it made for another data parser? `nerfstudio-data` at the end of the command names that of nerfstudio."
-    doing = f"nerfstudio's parser cannot read the capture {data}"
-    try:
-        with host_in_words(doing, hint), host_is_quiet():
-            train, held_out = (parser.get_dataparser_outputs(split=split) for split in ("train", "val"))
-    except OSError as error:
-        raise ValueError(f"{doing}: it looks for {error.filename} ({error.strerror}). {hint}") from error
+    with _parser_in_words(data):
+        train, held_out = (parser.get_dataparser_outputs(split=split) for split in ("train", "val"))
     for name, outputs in (("training", train), ("evaluation", held_out)):
         if not outputs.image_filenames:
             raise ValueError(
@@ -100,6 +99,17 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
     has_masks = config.object_masks is not None or train.mask_filenames is not None
     notes = tuple(parser.notes) if isinstance(parser, SceneDataParser) else ()
     return Capture(train, max(width for width, _ in scaled), max(height for _, height in scaled), has_masks, notes)
+
+
+@contextmanager
+def _parser_in_words(data: Path) -> Iterator[None]:
+    doing = f"nerfstudio's parser cannot read the capture {data}"
+    hint = "Was it made for another data parser? `nerfstudio-data` at the end of the command names that of nerfstudio."
+    try:
+        with host_in_words(doing, hint), host_is_quiet():
+            yield
+    except OSError as error:
+        raise ValueError(f"{doing}: it looks for {error.filename} ({error.strerror}). {hint}") from error
 
 
 def _check_object_masks(

@@ -11,12 +11,10 @@ from pathlib import Path
 from types import TracebackType
 
 from fasttext2style.plugin.host.checkpoints import checkpoints_in, read_checkpoint
-from fasttext2style.plugin.host.errors import as_host_said
+from fasttext2style.plugin.host.errors import as_host_said, is_of_a_library
 from fasttext2style.plugin.host.host_commands import COMMANDS, named_config
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.terminal.console import say
-
-PACKAGE = str(Path(__file__).parents[2])
 
 
 def tell_in_words() -> None:
@@ -69,10 +67,7 @@ def _is_of_others(config: Path) -> bool:
 def _told(command: str, error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return str(error)
-    raised_in = error.__traceback__
-    while raised_in is not None and raised_in.tb_next is not None:
-        raised_in = raised_in.tb_next
-    if isinstance(error, ValueError) and raised_in and raised_in.tb_frame.f_code.co_filename.startswith(PACKAGE):
+    if isinstance(error, ValueError) and not is_of_a_library(error):
         return str(error)
     return (
         f"{command} cannot do it ({as_host_said(error)}). An option that does not fit the run is the usual reason: "
