@@ -25,6 +25,8 @@ def load_torch_file(path: Path, mmap: bool = False) -> Any:
             raise ValueError("it is no file, but a pipe or a device")
         size = path.stat().st_size
         _check_stored(path, size)
+        # What is no archive of torch's is refused in its words, and not in those about how it is read.
+        mmap = mmap and zipfile.is_zipfile(path)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
         for tensor in _tensors_in(state):
             _check_dense(tensor, size)

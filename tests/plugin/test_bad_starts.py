@@ -116,6 +116,9 @@ BAD_STARTS = {
     ),
     "no such strength": ([*ROUNDS, "--pipeline.rounds.edit.strength", "0.9", "0.2"], "low <= high"),
     "nothing to refine": ([*ROUNDS, *PLY, "--refine", "10"], "no round to refine"),
+    "no name of an editor": ([*ROUNDS, "--editor", ""], "The name of the editor is empty"),
+    "no name of an encoder": ([*STYLE, "--encoder", ""], "The name of the encoder is empty"),
+    "nothing is logged at once": ([*STYLE, "--logging.max-buffer-size", "0"], "max-buffer-size is 1 or more, got 0"),
     # The machine.
     "two devices": ([*STYLE, "--machine.num-devices", "2"], "one device"),
     "another device": ([*STYLE, "--machine.device-type", "mps"], "is cuda or cpu here"),
@@ -139,6 +142,8 @@ BAD_STARTS = {
     "no such run": ([*STYLE, "--load-dir", "{}/nowhere"], "No checkpoint step-*.ckpt in"),
     "a run without checkpoint": ([*STYLE, "--load-dir", "{}/empty"], "No checkpoint step-*.ckpt in"),
     "no such checkpoint": ([*STYLE, "--load-checkpoint", "{}/step-000000001.ckpt"], "does not exist"),
+    "a folder for a checkpoint": ([*STYLE, "--load-checkpoint", "{}/good"], "good is a folder; expected a step-*.ckpt"),
+    "text for a checkpoint": ([*STYLE, "--load-checkpoint", "{}/text.txt"], "a checkpoint (UnpicklingError: "),
     "a damaged checkpoint": ([*STYLE, "--load-dir", "{}/damaged"], "cannot be read as a checkpoint"),
     "a run of nerfacto": ([*STYLE, "--load-dir", "{}/nerfacto"], "holds no Gaussians"),
     "rounds of nerfacto": ([*ROUNDS, "--load-dir", "{}/nerfacto"], "holds no Gaussians"),
@@ -167,6 +172,7 @@ BAD_STARTS = {
     "a scene of nothing": ([*SCENE, "--data", "{}/nowhere"], "does not exist"),
     # The object.
     "no such file": ([*STYLE, *PLY, "--object-file", "{}/nothing.npy"], "does not exist"),
+    "a folder for a selection": ([*STYLE, *PLY, "--object-file", "{}/empty"], "empty is a folder; expected a .npy"),
     "a file of another scene": ([*STYLE, *PLY, "--object-file", "{}/short.npy"], "7 weights, but"),
     "a file of another run": ([*STYLE, "--load-dir", "{}/good", "--object-file", "{}/short.npy"], "7 weights, but"),
     "no selection": ([*STYLE, *PLY, "--object-file", "{}/table.npy"], "weights should be numbers"),

@@ -19,6 +19,7 @@ from fasttext2style.scene.files.atomic import check_folder, check_place
 
 WITH_H264 = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".avi", ".ts", ".flv"))
 """Endings of files into which ffmpeg puts the video that nerfstudio asks it for."""
+NOTHING = Path()
 OF_RAYS = ("pointcloud", "poisson", "marching-cubes")
 """Exports that draw rays from a data manager of pixels, or have a network of distances."""
 
@@ -35,8 +36,8 @@ def check_command(words: Sequence[str]) -> None:
 
 
 def named_config(words: Sequence[str]) -> Path:
-    """The config.yml that the command opens."""
-    return _asked(words[1:], load_config=Path()).load_config
+    """The config.yml that the command opens; `NOTHING` if it names none."""
+    return _asked(words[1:], load_config=NOTHING).load_config
 
 
 def needs_two_views(words: Sequence[str]) -> bool:

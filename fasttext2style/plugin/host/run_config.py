@@ -11,7 +11,7 @@ from nerfstudio.engine.trainer import TrainerConfig
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.plug_ins import names_come_from_others
 from fasttext2style.plugin.host.capture import Capture, read_capture
-from fasttext2style.plugin.host.checkpoints import check_same_coordinates, checkpoint_path
+from fasttext2style.plugin.host.checkpoints import check_same_coordinates, checkpoint_path, checkpoints_in
 from fasttext2style.plugin.host.pipelines import ScenePipelineConfig
 from fasttext2style.plugin.host.start_checks import (
     COPIES_OF_A_RECONSTRUCTION,
@@ -88,6 +88,8 @@ class RunConfig(_Checked, TrainerConfig):
                 check_tracker(tracker)
         # Files, by their first bytes.
         scene = self.named_scene()
+        if not self.is_new:
+            self.check_replaces_nothing()
         # The capture: all photographs are opened; making them would cost more than any network.
         networks = self._networks_timed(watch) if self.makes_capture() else None
         capture = self.named_capture(scene)
@@ -134,6 +136,8 @@ class RunConfig(_Checked, TrainerConfig):
         check_seed(self.machine.seed, "--machine.seed", limit=2**32)
         check_seed(getattr(self.pipeline, "seed", 0), "--pipeline.seed")
         self.pipeline.datamanager.check()
+        if self.logging.max_buffer_size < 1:
+            raise ValueError(f"--logging.max-buffer-size is 1 or more, got {self.logging.max_buffer_size}.")
         if self.start_paused and not self.is_viewer_enabled():
             raise ValueError(
                 f"--start-paused waits for a button in the viewer, but --vis is {self.vis}: add --vis viewer."
@@ -151,6 +155,17 @@ class RunConfig(_Checked, TrainerConfig):
         """
         path = checkpoint_path(self)
         return None if path is None else scene_of_checkpoint(path, self.pipeline.model.sh_degree)
+
+    def check_replaces_nothing(self) -> None:
+        """Raises ValueError when another run, that this one does not go on with, has its checkpoints in the folder."""
+        models, loaded = self.get_checkpoint_dir(), checkpoint_path(self)
+        kept = checkpoints_in(models)
+        if kept and (loaded is None or loaded.resolve().parent != models.resolve()):
+            raise ValueError(
+                f"The run {self.get_base_dir()} is there already, and {kept[-1].name} of it would be lost. Leave "
+                "--timestamp out (and --load-config, which repeats a run in its own folder): a new run gets a folder "
+                f"of its own. To go on with that one, add --load-dir {models}."
+            )
 
     def makes_capture(self) -> bool:
         """Whether there are no photographs, so that views have to be rendered first."""

@@ -194,9 +194,8 @@ def _check_object_file(path: Path, scene: NamedScene | None) -> None:
             "reconstructed: name the scene with --load-dir or --load-ply, or choose the object in another way."
         )
     if not path.is_file():
-        raise ValueError(
-            f"--object-file {path} does not exist; expected a .npy or .npz of {scene.gaussians:,} weights."
-        )
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ValueError(f"--object-file {path} {what}; expected a .npy or .npz of {scene.gaussians:,} weights.")
     weights = len(Selection.load(path))
     if weights != scene.gaussians:
         raise ValueError(

@@ -12,18 +12,20 @@ from types import TracebackType
 
 from fasttext2style.plugin.host.checkpoints import checkpoints_in, read_checkpoint
 from fasttext2style.plugin.host.errors import as_host_said, is_of_a_library
-from fasttext2style.plugin.host.host_commands import COMMANDS, named_config
+from fasttext2style.plugin.host.host_commands import COMMANDS, NOTHING, named_config
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.terminal.console import say
 
 
 def tell_in_words() -> None:
-    """For this process; other commands, ns-train among them, keep the hook that there is."""
+    """For this process; other commands keep the hook that there is, ns-train but for a --load-config that is none."""
     usual = sys.excepthook
 
     def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        command = Path(sys.argv[0]).stem
-        if command not in COMMANDS or _is_of_others(config := named_config(sys.argv)):
+        command, config = Path(sys.argv[0]).stem, named_config(sys.argv)
+        if command == "ns-train" and config != NOTHING and (wrong := _wrong_with(config)):
+            say(f"\nError: {wrong}", style="bold red")
+        elif command not in COMMANDS or _is_of_others(config):
             usual(kind, error, trace)
         elif isinstance(error, KeyboardInterrupt):
             say("Interrupted.")
@@ -35,10 +37,8 @@ def tell_in_words() -> None:
 
 def wrong_with_run(config: Path) -> str:
     """Why nerfstudio cannot open the run of a config.yml, in words; empty if it can."""
-    example = "such as outputs/bear/fasttext2style/2026-01-31_120000/config.yml"
-    if not config.is_file():
-        what = "is a folder" if config.is_dir() else "does not exist"
-        return f"--load-config {config} {what}: give the config.yml of a run, {example}."
+    if wrong := _wrong_with(config):
+        return wrong
     try:
         folder = read_config(config).get_checkpoint_dir()
         checkpoints = checkpoints_in(folder)
@@ -53,6 +53,18 @@ def wrong_with_run(config: Path) -> str:
         read_checkpoint(checkpoints[-1])
     except (ValueError, OSError) as error:
         return str(error)
+    return ""
+
+
+def _wrong_with(config: Path) -> str:
+    if not config.is_file():
+        what = "is a folder" if config.is_dir() else "does not exist"
+        example = "outputs/bear/fasttext2style/2026-01-31_120000/config.yml"
+        return f"--load-config {config} {what}: give the config.yml of a run, such as {example}."
+    try:
+        read_config(config)
+    except ValueError as error:
+        return "" if _is_of_others(config) else str(error)
     return ""
 
 
