@@ -27,7 +27,7 @@ from fasttext2style.plugin.host.start_checks import (
 from fasttext2style.plugin.host.visitors import check_address
 from fasttext2style.recipes.written import write_run_recipe
 from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs
-from fasttext2style.terminal.console import errors_in_words, say
+from fasttext2style.terminal.console import errors_in_words, interrupts_in_words, say
 from fasttext2style.trust.lock import WriteLock
 from fasttext2style.trust.own_runs import note_written
 from fasttext2style.trust.text import check_text
@@ -233,7 +233,7 @@ class RunConfig(_Checked, TrainerConfig):
 
         Paths are made absolute, so that ns-render and its kin find the run from any folder.
         """
-        with errors_in_words():
+        with interrupts_in_words("nothing was begun"), errors_in_words():
             self._started = self.check_start()
             self.make_paths_absolute()
             path = self.get_base_dir() / "config.yml"
