@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig, DataparserOutputs
+from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from torch import Tensor
 
@@ -66,15 +67,15 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
     settings.data = data
     if isinstance(settings, NerfstudioDataParserConfig):
         settings.load_3D_points = reconstructs
-        check_settings(settings)
-    with _parser_in_words(data):
+    check_settings(settings)
+    with _parser_in_words(data, settings):
         parser = settings.setup()
     if isinstance(parser, SceneDataParser):
         parser.capture = check_capture(data, downscale_factor=parser.config.downscale_factor)
         parser.notes += parser.capture.notes
         if reconstructs:
             _check_parallax(data, places(parser.capture.meta))
-    with _parser_in_words(data):
+    with _parser_in_words(data, settings):
         train, held_out = (parser.get_dataparser_outputs(split=split) for split in ("train", "val"))
     for name, outputs in (("training", train), ("evaluation", held_out)):
         if not outputs.image_filenames:
@@ -90,6 +91,9 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
                 "command, which reads files of instant-ngp, too, or have it split the photographs in another way "
                 "(--eval-mode)."
             )
+        _check_lenses(data, outputs)
+    if reconstructs and not isinstance(parser, SceneDataParser):
+        _check_parallax(data, train.cameras.camera_to_worlds.numpy())
     sides = torch.cat([train.cameras.width, train.cameras.height], dim=-1).reshape(-1, 2).tolist()
     sizes = [(int(width), int(height)) for width, height in sides]
     if config.object_masks is not None:
@@ -102,12 +106,23 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
 
 
 @contextmanager
-def _parser_in_words(data: Path) -> Iterator[None]:
+def _parser_in_words(data: Path, settings: DataParserConfig) -> Iterator[None]:
     doing = f"nerfstudio's parser cannot read the capture {data}"
     hint = "Was it made for another data parser? `nerfstudio-data` at the end of the command names that of nerfstudio."
+    if isinstance(settings, ColmapDataParserConfig):
+        hint += (
+            " Of `colmap`, --colmap-path names the folder of the model, such as sparse/0, --images-path that of the "
+            "photographs; --load-3D-points False does without its points."
+        )
     try:
         with host_in_words(doing, hint), host_is_quiet():
-            yield
+            try:
+                yield
+            except EOFError as error:
+                raise ValueError(
+                    f"nerfstudio's parser would make smaller photographs of {data}, and asks first, where nobody "
+                    "answers: leave --downscale-factor out, or give the command in a terminal."
+                ) from error
     except OSError as error:
         raise ValueError(f"{doing}: it looks for {error.filename} ({error.strerror}). {hint}") from error
 
@@ -120,6 +135,18 @@ def _check_object_masks(
     turns = [turned_as(read_head(path), size) or 1 for path, size in zip(photographs, sizes)]
     check_masks(masks, sizes, turns)
     check_some_white(masks)
+
+
+def _check_lenses(data: Path, outputs: DataparserOutputs) -> None:
+    """Other parsers than ours hand on whatever their files say."""
+    cameras = outputs.cameras
+    for what, values in (("focal length", torch.cat([cameras.fx, cameras.fy])), ("pose", cameras.camera_to_worlds)):
+        bad = ~values.isfinite() if what == "pose" else ~(values.isfinite() & (values > 0))
+        if bool(bad.any()):
+            raise ValueError(
+                f"Of the cameras of {data} one has a {what} with {values[bad][0]:.4g} in it: correct it in the files "
+                "that the capture is read from (angles of view are in radians), or make them again."
+            )
 
 
 def _check_parallax(data: Path, poses: np.ndarray) -> None:
