@@ -143,7 +143,7 @@ BAD_STARTS = {
     "a run without checkpoint": ([*STYLE, "--load-dir", "{}/empty"], "No checkpoint step-*.ckpt in"),
     "no such checkpoint": ([*STYLE, "--load-checkpoint", "{}/step-000000001.ckpt"], "does not exist"),
     "a folder for a checkpoint": ([*STYLE, "--load-checkpoint", "{}/good"], "good is a folder; expected a step-*.ckpt"),
-    "text for a checkpoint": ([*STYLE, "--load-checkpoint", "{}/text.txt"], "a checkpoint (UnpicklingError: "),
+    "text for a checkpoint": ([*STYLE, "--load-checkpoint", "{}/text.txt"], "begins with b'no scene, no weights'"),
     "a damaged checkpoint": ([*STYLE, "--load-dir", "{}/damaged"], "cannot be read as a checkpoint"),
     "a run of nerfacto": ([*STYLE, "--load-dir", "{}/nerfacto"], "holds no Gaussians"),
     "rounds of nerfacto": ([*ROUNDS, "--load-dir", "{}/nerfacto"], "holds no Gaussians"),
