@@ -24,7 +24,7 @@ from fasttext2style.captures.plain import places
 from fasttext2style.plugin.host.chatter import host_is_quiet
 from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.data_parser import SceneDataParser, check_settings, with_our_parser
-from fasttext2style.plugin.host.datamanager import SceneDatamanagerConfig
+from fasttext2style.plugin.host.datamanager import SMALLEST_SIDE, SceneDatamanagerConfig
 from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.terminal.console import warn
 
@@ -100,6 +100,11 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
         _check_object_masks(config.object_masks, train, held_out, sizes)
     limit = config.longest_side(device)
     scaled = [scaled_size(*size, config.camera_res_scale_factor, limit) for size in sizes]
+    if config.camera_res_scale_factor < 1 and max(map(max, scaled)) < SMALLEST_SIDE:
+        raise ValueError(
+            f"Views of {max(map(max, scaled))} pixels are too small: --pipeline.datamanager.camera-res-scale-factor "
+            f"{config.camera_res_scale_factor} leaves no more of {max(map(max, sizes))}; {SMALLEST_SIDE} are needed."
+        )
     has_masks = config.object_masks is not None or train.mask_filenames is not None
     notes = tuple(parser.notes) if isinstance(parser, SceneDataParser) else ()
     return Capture(train, max(width for width, _ in scaled), max(height for _, height in scaled), has_masks, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from contextlib import nullcontext
@@ -56,6 +57,11 @@ class SceneDatamanagerConfig(FullImageDatamanagerConfig):
             raise ValueError(
                 f"--pipeline.datamanager.max-image-size is 0 (chosen) or {SMALLEST_SIDE} pixels or more, got "
                 f"{self.max_image_size}."
+            )
+        if not 0 < self.camera_res_scale_factor < math.inf:
+            raise ValueError(
+                "--pipeline.datamanager.camera-res-scale-factor is a finite number above 0, got "
+                f"{self.camera_res_scale_factor}."
             )
 
     def setup(self, **kwargs) -> SceneDatamanager:

@@ -18,6 +18,7 @@ from fasttext2style.plugin.host.start_checks import (
     NamedScene,
     check_disk,
     check_machine,
+    check_model,
     check_output_folder,
     check_rates,
     check_seen,
@@ -76,6 +77,7 @@ class RunConfig(_Checked, TrainerConfig):
         # Settings alone.
         self.check_settings()
         check_rates(self.optimizers)
+        check_model(self.pipeline.model)
         check_machine(self.machine)
         # The machine.
         check_output_folder(self.get_base_dir())

@@ -75,6 +75,19 @@ def check_rates(optimizers: Mapping[str, Any]) -> None:
             raise ValueError(f"The learning rate of {name} must be 0 or more, got {settings['optimizer'].lr}.")
 
 
+def check_model(model: Any) -> None:
+    """Raises ValueError for numbers of splatfacto's, as far as a model has them, that would end a run or its scene."""
+    degree, share = getattr(model, "sh_degree", 0), getattr(model, "ssim_lambda", 0.0)
+    if degree not in range(4):
+        raise ValueError(f"--pipeline.model.sh-degree is 0, 1, 2 or 3, got {degree}.")
+    if not 0 <= share <= 1:
+        raise ValueError(f"--pipeline.model.ssim-lambda is a share from 0 to 1, got {share}.")
+    for name in ("sh_degree_interval", "resolution_schedule", "refine_every", "reset_alpha_every", "num_random"):
+        if getattr(model, name, 1) < 1:
+            option = name.replace("_", "-")
+            raise ValueError(f"--pipeline.model.{option} is 1 or more, got {getattr(model, name)}.")
+
+
 def check_output_folder(folder: Path) -> None:
     """Make the folder of a run, write into it, and leave everything as it was.
 
