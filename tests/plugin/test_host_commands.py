@@ -224,8 +224,12 @@ def test_an_interrupt_is_a_word_and_other_runs_keep_their_tracebacks(tmp_path, m
         ("ns-viewer", "ours.yml", KeyboardInterrupt()),
         ("ns-viewer", "theirs.yml", ValueError(1)),
         ("ns-train", "ours.yml", ValueError(2)),
+        ("of_somebody.py", "ours.yml", ValueError(3)),
     ):
         monkeypatch.setattr(sys, "argv", [program, "--load-config", str(tmp_path / name)])
         sys.excepthook(type(error), error, None)
-    assert [str(error) for error in passed] == ["1", "2"]
-    assert capsys.readouterr().out == "Interrupted.\n"
+    assert [str(error) for error in passed] == ["1", "2", "3"]
+    # What an option of that name is elsewhere is not our business.
+    monkeypatch.setattr(sys, "argv", ["of_somebody.py", "--load-config"])
+    sys.excepthook(ValueError, ValueError(4), None)
+    assert str(passed[-1]) == "4" and capsys.readouterr().out == "Interrupted.\n"

@@ -22,10 +22,18 @@ def tell_in_words() -> None:
     usual = sys.excepthook
 
     def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        command, config = Path(sys.argv[0]).stem, named_config(sys.argv)
-        if command == "ns-train" and config != NOTHING and (wrong := _wrong_with(config)):
-            say(f"\nError: {wrong}", style="bold red")
-        elif command not in COMMANDS or _is_of_others(config):
+        command = Path(sys.argv[0]).stem
+        if command not in (*COMMANDS, "ns-train"):
+            usual(kind, error, trace)
+            return
+        config = named_config(sys.argv)
+        if command == "ns-train":
+            wrong = "" if config == NOTHING or isinstance(error, KeyboardInterrupt) else _wrong_with(config)
+            if wrong:
+                say(f"\nError: {wrong}", style="bold red")
+            else:
+                usual(kind, error, trace)
+        elif _is_of_others(config):
             usual(kind, error, trace)
         elif isinstance(error, KeyboardInterrupt):
             say("Interrupted.")
