@@ -9,32 +9,32 @@ import pytest
 from PIL import Image
 
 from fasttext2style.captures import plain
-from tests.plugin.hosts import make_capture
+from tests.captures.small import HEIGHT, WIDTH, small_capture
 
 
 @pytest.fixture
 def capture(tmp_path) -> Path:
-    """Photographs of 48 pixels, and those of 24 of the first four."""
-    folder = make_capture(tmp_path / "capture")
+    """Photographs, and smaller ones of the first four."""
+    folder = tmp_path / "capture"
+    small_capture(folder)
     (folder / "images_2").mkdir()
     for path in sorted((folder / "images").iterdir())[:4]:
-        Image.open(path).resize((24, 24)).save(folder / "images_2" / path.name)
+        Image.open(path).resize((WIDTH // 2, HEIGHT // 2)).save(folder / "images_2" / path.name)
     return folder
 
 
 def test_a_folder_of_some_smaller_ones_is_left_alone(capture, monkeypatch):
     """A copy that was cut short, while those that it was made of are there."""
-    monkeypatch.setattr(plain, "LARGEST", 24)
-    assert {head.size for head in plain.plain_capture(capture).heads} == {(48, 48)}
+    monkeypatch.setattr(plain, "LARGEST", WIDTH // 2)
+    assert {head.size for head in plain.plain_capture(capture).heads} == {(WIDTH, HEIGHT)}
     for path in (capture / "images").iterdir():
         if not (capture / "images_2" / path.name).exists():
-            shutil.copy(path, capture / "images_2")
-            Image.open(path).resize((24, 24)).save(capture / "images_2" / path.name)
-    assert {head.size for head in plain.plain_capture(capture).heads} == {(24, 24)}
+            Image.open(path).resize((WIDTH // 2, HEIGHT // 2)).save(capture / "images_2" / path.name)
+    assert {head.size for head in plain.plain_capture(capture).heads} == {(WIDTH // 2, HEIGHT // 2)}
 
 
 def test_some_smaller_ones_that_were_asked_for_are_named(capture):
-    with pytest.raises(ValueError, match=r"6 of the 10 smaller photographs are missing.*images_2/frame_04.*Leave it"):
+    with pytest.raises(ValueError, match=r"2 of the 6 smaller photographs are missing.*images_2/04.*Leave it"):
         plain.plain_capture(capture, 2)
 
 

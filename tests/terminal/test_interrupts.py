@@ -1,45 +1,12 @@
-"""Ctrl-C is a word wherever a command of ours is, and no traceback."""
-
-from __future__ import annotations
-
-import sys
+"""Ctrl-C is a word."""
 
 import pytest
 
-from fasttext2style import cli
-from fasttext2style.commands.words import Words
-from fasttext2style.plugin.host.run_config import RunConfig
-from fasttext2style.plugin.scene.trainer import SceneTrainer
 from fasttext2style.terminal.console import interrupts_in_words
 
 
-def _interrupted(*arguments: object) -> None:
-    raise KeyboardInterrupt
-
-
-def test_what_is_kept_is_said(capsys):
-    with pytest.raises(SystemExit) as end, interrupts_in_words("3 of 4 are kept"):
+@pytest.mark.parametrize(("kept", "said"), [("", "Interrupted."), ("3 of 4 are kept", "Interrupted: 3 of 4 are kept.")])
+def test_what_is_kept_is_said(capsys, kept, said):
+    with pytest.raises(SystemExit) as end, interrupts_in_words(kept):
         raise KeyboardInterrupt
-    assert end.value.code == 130 and capsys.readouterr().out == "\nInterrupted: 3 of 4 are kept.\n"
-
-
-def test_a_command_of_ours_ends_in_a_word(monkeypatch, capsys):
-    monkeypatch.setattr(Words, "run", _interrupted)
-    monkeypatch.setattr(sys, "argv", ["ft2s", "words"])
-    with pytest.raises(SystemExit) as end:
-        cli.entrypoint()
-    assert end.value.code == 130 and capsys.readouterr().out == "\nInterrupted.\n"
-
-
-def test_ns_train_ends_in_a_word_while_it_looks_and_while_it_sets_up(monkeypatch, capsys):
-    """nerfstudio would show tracebacks, and end the second with exit code 0."""
-    monkeypatch.setattr(RunConfig, "check_start", _interrupted)
-    config = RunConfig()
-    for part in (config.save_config, SceneTrainer.__new__(SceneTrainer).setup):
-        monkeypatch.setattr(SceneTrainer, "config", config, raising=False)
-        with pytest.raises(SystemExit) as end:
-            part()
-        assert end.value.code == 130
-    assert capsys.readouterr().out == (
-        "\nInterrupted: nothing was begun.\n\nInterrupted: the run was being set up, its scene is as it was.\n"
-    )
+    assert end.value.code == 130 and capsys.readouterr().out == f"\n{said}\n"
