@@ -42,13 +42,13 @@ def test_the_fuzzer_sees_what_a_library_takes(monkeypatch):
         fuzz("greedy", 1)
 
 
-@pytest.mark.parametrize("pause, said", [(0.1, "over 0.5 s"), (0, "over 0.05 s of computing")])
+@pytest.mark.parametrize("pause, said", [(0.1, "over 2 s"), (0, "over 0.2 s of computing")])
 def test_the_fuzzer_sees_what_hangs(monkeypatch, pause, said):
     def slow(folder):
         while (folder / "file").read_bytes() != b"abc":
             time.sleep(pause)
 
-    monkeypatch.setattr(fuzzer, "SECONDS", 0.05)
+    monkeypatch.setattr(fuzzer, "SECONDS", 0.2)
     monkeypatch.setitem(TARGETS, "slow", Target("file", lambda _: [b"abc"], slow))
     with pytest.raises(AssertionError, match=f"Hangs: {said}"):
         fuzz("slow", 20)
