@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fasttext2style.editor_training.cases import EditCases
     from fasttext2style.guidance.encoder import TextImageEncoder
 
+USUAL_CASES = 24
+"""That are measured, where nobody says how many."""
 DataPath = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 
 
@@ -43,6 +45,8 @@ class OnData:
         from fasttext2style.editor_training.cases import cases_of_views
         from fasttext2style.editor_training.tuning import cases_of_data
 
+        if at_most < 0:
+            raise ValueError(f"--at-most is 1 or more, or 0 for the usual number; got {at_most}.")
         if not (expanded(self.data) / "config.yml").is_file():
             if self.prompt or self.caption:
                 raise ValueError(
@@ -57,7 +61,7 @@ class OnData:
             raise ValueError('This run has no sentence of its own: add --prompt "turn the bear into gold".')
         if self.caption and len(self.caption) != len(prompts):
             raise ValueError(f"{len(prompts)} instructions need as many captions, got {len(self.caption)}")
-        return cases_of_views(views.images, views.masks, prompts, side, self.caption)
+        return cases_of_views(views.images, views.masks, prompts, side, self.caption, views.names)
 
     def loaded_encoder(self) -> TextImageEncoder | None:
         import torch
@@ -115,8 +119,9 @@ class Evaluate(OnData):
     """LoRA files; each gets a row."""
     output: Path | None = None
     """Folder of the comparison; by default editor_evaluation in the data's folder (of toy: in outputs)."""
-    at_most: int = 24
-    """Views or cases."""
+    at_most: int = 0
+    """Views of the run, or cases of the data set; 0 takes 24, and all of toy. Measured are those of them that no LoRA
+    was trained on, as far as its training.json says; where there are none, all."""
     seed: int = 0
     """Of the noise that edits start from."""
     batch: int = 8
@@ -125,15 +130,16 @@ class Evaluate(OnData):
     """How edits are made; no noise is drawn on the way."""
 
     def run(self) -> None:
-        from fasttext2style.editor_training.tuning import compare, compared_editors
+        from fasttext2style.editor_training.tuning import TOY, compare, compared_editors
         from fasttext2style.editors.settings import values_of
 
         self.sampling.check()
-        editors, side = compared_editors(
+        editors, trainings, side = compared_editors(
             self.editor, values_of(self.editor_settings), self.lora, self.sampling, self.seed, self.batch
         )
-        cases = self.cases(side, self.at_most)
-        compare(editors, cases, self.loaded_encoder(), self.output or self.default_output("editor_evaluation"))
+        cases = self.cases(side, self.at_most or (0 if self.data == TOY else USUAL_CASES))
+        output = self.output or self.default_output("editor_evaluation")
+        compare(editors, trainings, cases, self.loaded_encoder(), output)
 
 
 @dataclass

@@ -35,7 +35,7 @@ class EditCases:
     captions: tuple[str, ...] = ()
     """What the pictures should show afterwards, for encoders; empty: the instructions."""
     names: tuple[str, ...] = ()
-    """For people; empty: 0, 1, 2 ..."""
+    """For people, and by which a picture is known again; empty: 0, 1, 2 ..."""
 
     def __post_init__(self) -> None:
         count = len(self.images)
@@ -96,6 +96,7 @@ def cases_of_views(
     instructions: Sequence[str],
     side: int,
     captions: Sequence[str] = (),
+    names: Sequence[str] = (),
 ) -> EditCases:
     """Each view that shows the object, with each instruction: cropped as edit rounds crop, about side x side pixels.
 
@@ -103,30 +104,32 @@ def cases_of_views(
         masks: how much of each pixel shows the object.
         side: the editor's native size.
         captions: one per instruction; none: the instructions.
+        names: of the views; none: view 0, view 1, ...
 
     Raises:
         ValueError: no view shows the object, or it fills every crop.
     """
     size, kept = native_crop_size(images.shape[1], images.shape[2], side), []
-    for view, (image, mask) in enumerate(zip(images, masks)):
+    names = names or [f"view {view}" for view in range(len(images))]
+    for name, image, mask in zip(names, images, masks):
         if bool((mask > SEEN).any()):
             x0, y0, x1, y1 = object_box(mask[..., 0], MARGIN)
             crop = resized(mask[y0:y1, x0:x1], *size)
             if _wrong_mask(crop) is None:
-                kept.append((str(view), resized(image[y0:y1, x0:x1], *size), crop))
+                kept.append((name, resized(image[y0:y1, x0:x1], *size), crop))
     if not kept:
         raise ValueError(
             f"None of {len(images)} views shows the object with something beside it; there is nothing to learn where "
             "an edit should stop. Select another object."
         )
-    names, crops, crop_masks = zip(*kept)
+    kept_names, crops, crop_masks = zip(*kept)
     lots = [
         EditCases(
             torch.stack(crops),
             torch.stack(crop_masks),
             (instruction,) * len(kept),
             captions=(caption,) * len(kept),
-            names=tuple(f"view {name}" for name in names),
+            names=kept_names,
         )
         for instruction, caption in zip(instructions, captions or instructions)
     ]

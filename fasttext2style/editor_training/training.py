@@ -1,7 +1,8 @@
 """The loop around epochs: measured on held-out cases, kept after each, resumed as if nothing had happened.
 
 In the folder: lora.safetensors (after the last complete epoch; diffusers loads it), checkpoint.pt (what resuming
-needs), training.json (settings, all epochs), index.html with curves, samples/ and tensorboard/.
+needs), training.json (settings, names of the pictures that were trained on, all epochs), index.html with curves,
+samples/ and tensorboard/.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from fasttext2style.editor_training.reinforcement import PpoLearner
 from fasttext2style.editor_training.rewards import Reward
 from fasttext2style.editor_training.settings import TrainingConfig
 from fasttext2style.editor_training.supervised import SupervisedLearner
+from fasttext2style.editor_training.trained_on import BOOK, pictures_of
 from fasttext2style.editors.diffusion.lora import load_lora_state, lora_state, save_lora
 from fasttext2style.editors.diffusion.processes import Processes
 from fasttext2style.evaluation.report import write_report
@@ -185,8 +187,13 @@ class EditorTraining:
         self.history = history
         if self.writes:
             write_report(
-                self.folder / "training.json",
-                {"editor": self.policy.name, "settings": json.loads(self._settings()), "epochs": self.history},
+                self.folder / BOOK,
+                {
+                    "editor": self.policy.name,
+                    "settings": json.loads(self._settings()),
+                    "trained_on": pictures_of(self.cases),
+                    "epochs": self.history,
+                },
             )
         if on_epoch is not None:
             on_epoch(record, rollouts)

@@ -21,6 +21,7 @@ from fasttext2style.editor_training.page import write_sample_sheet, write_traini
 from fasttext2style.editor_training.policy import EditorPolicy, Rollouts
 from fasttext2style.editor_training.settings import SamplingConfig, ToyConfig, TrainingConfig
 from fasttext2style.editor_training.toy_cases import toy_cases
+from fasttext2style.editor_training.trained_on import BOOK, Pictures, rows_among, trained_on, unseen_by_all
 from fasttext2style.editor_training.training import EditorTraining
 from fasttext2style.editors.diffusion.lora import ATTENTION, CONVOLUTIONS
 from fasttext2style.editors.diffusion.processes import Processes
@@ -43,7 +44,7 @@ def cases_of_data(data: str, toy: ToyConfig, side: int, at_most: int = 0) -> Edi
     """
     if data == TOY:
         toy.check()
-        return toy_cases(at_most or toy.cases, toy.data_seed, toy.size, toy.kinds)
+        return toy_cases(min(at_most or toy.cases, toy.cases), toy.data_seed, toy.size, toy.kinds)
     folder = Path(data).expanduser()
     if is_magic_brush(folder):
         return read_magic_brush(folder, side, at_most)
@@ -110,15 +111,32 @@ def tune(
 
 
 def compare(
-    editors: Mapping[str, Editor], cases: EditCases, encoder: TextImageEncoder | None, output: Path
+    editors: Mapping[str, Editor],
+    trainings: Mapping[str, Pictures | None],
+    cases: EditCases,
+    encoder: TextImageEncoder | None,
+    output: Path,
 ) -> dict[str, Any]:
-    """Measure editors side by side: comparison.json, comparison.md and comparison.png in the folder, and on screen."""
-    report, pictures = compare_editors(editors, cases, encoder)
-    table = comparison_table(report)
+    """Measure editors side by side: comparison.json, comparison.md and comparison.png in the folder, and on screen.
+
+    Args:
+        trainings: of each editor that was trained, what on, if that is known. Measured are the cases that none of them
+            had; all, where there are none, and the report says how many each of them had.
+    """
+    measured = unseen_by_all(cases, trainings.values())
+    report, pictures = compare_editors(editors, measured, encoder)
+    report |= {
+        "names": list(measured.names),
+        "left_out": len(cases) - len(measured),
+        "trained_on": {
+            name: None if known is None else len(rows_among(measured, known)) for name, known in trainings.items()
+        },
+    }
+    table = comparison_table(report) + _splits(report)
     write_report(output / "comparison.json", report)
     with atomic_write(output / "comparison.md") as stream:
         stream.write(table.encode())
-    write_png(output / "comparison.png", comparison_sheet(cases, pictures))
+    write_png(output / "comparison.png", comparison_sheet(measured, pictures))
     say(table)
     say(f"Table, JSON and pictures: {output}")
     return report
@@ -126,21 +144,45 @@ def compare(
 
 def compared_editors(
     editor: str, settings: Mapping[str, Any], loras: tuple[Path, ...], sampling: SamplingConfig, seed: int, batch: int
-) -> tuple[dict[str, Editor], int]:
-    """The editor as it is, and with each LoRA; and its native size.
+) -> tuple[dict[str, Editor], dict[str, Pictures | None], int]:
+    """The editor as it is, and with each LoRA; what each LoRA was trained on; and the editor's native size.
 
     Raises:
-        ValueError: a LoRA that cannot be had, or two of one name.
+        ValueError: a LoRA that cannot be had, or two of one name, or one whose training.json is damaged.
     """
-    untuned = policy_of(editor, settings, sampling)
-    found = {editor: edits_of(untuned, seed, batch)}
+    trainings: dict[str, Pictures | None] = {}
     for lora in loras:
         name = f"{lora.parent.name}/{lora.name}"
-        if name in found:
+        if name in trainings:
             raise ValueError(f"Two LoRAs are called {name}; put them into folders of different names")
+        trainings[name] = trained_on(lora)
+    untuned = policy_of(editor, settings, sampling)
+    found = {editor: edits_of(untuned, seed, batch)}
+    for name, lora in zip(trainings, loras):
         policy = policy_of(editor, {**settings, "lora": str(lora)}, sampling)
         found[name] = edits_of(policy, seed, batch)
-    return found, untuned.native_size
+    return found, trainings, untuned.native_size
+
+
+def _splits(report: Mapping[str, Any]) -> str:
+    """Below the table: what of the measured cases the editors had been trained on."""
+    if not report["trained_on"]:
+        return ""
+    lines, count = [], report["cases"]
+    if report["left_out"]:
+        total = count + report["left_out"]
+        lines.append(f"Measured are {count} of {total} cases; a LoRA of the table was trained on the others.")
+    for name, among in report["trained_on"].items():
+        if among is None:
+            lines.append(f"What {name} was trained on is not known: no {BOOK} beside it says so.")
+        elif among:
+            lines.append(
+                f"{name} was trained on {among} of the {count} cases measured, where it may look better than "
+                "elsewhere: take more cases (--at-most), or other data."
+            )
+        else:
+            lines.append(f"{name} was trained on none of the {count} cases measured.")
+    return "\n" + "\n\n".join(lines) + "\n"
 
 
 def _run(training: EditorTraining) -> None:

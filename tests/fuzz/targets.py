@@ -25,6 +25,7 @@ from safetensors.torch import save
 from fasttext2style.captures.style_pictures import read_style_picture
 from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editor_training.magic_brush import read_magic_brush, write_magic_brush
+from fasttext2style.editor_training.trained_on import trained_on
 from fasttext2style.envmaps.files import read_panorama, write_panorama
 from fasttext2style.envmaps.folder import open_folder
 from fasttext2style.history.checkpoint import applied_of_checkpoint
@@ -441,6 +442,11 @@ TARGETS = {
         "images/0/0-mask1.png", _file_of_magic_brush("images/0/0-mask1.png"), _read_magic_brush
     ),
     "MagicBrush, Parquet": Target("train-0.parquet", _parquet, _read_magic_brush),
+    "what an editor was trained on": Target(
+        "training.json",
+        lambda _: [json.dumps({"editor": "tiny", "trained_on": {"1.0": "9f86d081884c7d65"}, "epochs": []}).encode()],
+        lambda folder: trained_on(folder / "lora.safetensors"),
+    ),
     "captions": Target("words.json", _sidecar, open_folder),
     "picture": Target("rounds/round_0001/edited/view_0002.png", _pictures, _read_picture),
     "config": Target("config.yml", lambda _: [_CONFIG.encode()], _read_config),

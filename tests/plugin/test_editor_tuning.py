@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -53,6 +54,18 @@ def test_a_runs_views_come_with_the_object_in_them(run_folder):
     outside = views.images[(views.masks < 0.05).expand_as(views.images)].view(-1, 3)
     assert len(inside) > 100 and inside.std(dim=1).mean() < 0.05
     assert outside[:, 1].sum() > 1.5 * outside[:, 0].sum()
+
+
+def test_a_view_has_the_name_of_its_photograph_however_many_are_taken(run_folder):
+    """By which a picture that an editor was trained on is known when it is measured."""
+    few, more = object_views(run_folder, at_most=3), object_views(run_folder, at_most=5)
+    names = [Path(name) for name in more.names]
+    assert {name.parent.name for name in names} == {"capture"} and len(set(names)) == 5
+    assert {name.name for name in names} <= {path.name for path in run_folder.parents[3].glob("capture/**/*")}
+    assert few.names != more.names[:3]
+    for view, name in enumerate(few.names):
+        if name in more.names:
+            assert torch.equal(few.images[view], more.images[more.names.index(name)])
 
 
 def test_an_editor_is_tuned_on_a_run_and_rounds_take_its_lora(run_folder, capsys):

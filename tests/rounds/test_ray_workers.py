@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -23,6 +25,7 @@ from fasttext2style.rounds.schedule import Schedule
 from fasttext2style.rounds.targets import EditConfig
 from fasttext2style.rounds.workers import hire_editors
 from fasttext2style.workers.choice import WorkersChoice, read_workers
+from fasttext2style.workers.ray_folder import PREFIX
 from tests.rounds.balls import ball_rounds, parameters, run
 
 pytestmark = pytest.mark.workers
@@ -104,16 +107,39 @@ def test_two_workers_give_the_bits_of_one_and_leave_nothing(tmp_path, capsys):
     assert "Starting Ray" in said and "2 workers" in said
 
 
-def test_workers_edit_the_next_rounds_views_beside_the_training(tmp_path):
-    """The same bits as in one process, which edits them when they are wanted."""
+def test_workers_edit_the_next_rounds_views_beside_the_training(tmp_path, monkeypatch):
+    """The same bits as in one process, which edits them when they are wanted; and some are there before the second
+    round begins, although nobody waited for them."""
+    import ray
+
     theirs = _rounds(tmp_path / "one", load_editor("tests.rounds.editors:Noisy", batch_size=BATCH), overlap=1.0)
     workers = _hired(read_workers("2"), "tests.rounds.editors:Noisy", seconds=0.2)
     config = RoundsConfig(Schedule(rounds=2, steps=3, overlap=1.0), EditConfig(steps=3))
     ours = ball_rounds(tmp_path / "two", workers, config=config)
     ours.start()
-    run(ours, after_step=lambda: time.sleep(1.0))
+    waits, asks, looking, came, after_steps = workers._crew.wait, ray.wait, [], [], []
+
+    def wait(patient=True):
+        looking.append(not patient)
+        ended = waits(patient)
+        if looking.pop():
+            came.extend(ended)
+        return ended
+
+    def ask(refs, *, timeout):
+        assert timeout == 0 or not any(looking), "who trains does not wait for workers"
+        return asks(refs, timeout=timeout)
+
+    def after_step():
+        after_steps.append(len(came))
+        time.sleep(1.0)
+
+    monkeypatch.setattr(workers._crew, "wait", wait)
+    monkeypatch.setattr(ray, "wait", ask)
+    run(ours, after_step=after_step)
     workers.close()
     _assert_same(ours, theirs, (tmp_path / "two", tmp_path / "one"))
+    assert after_steps[2] > 0, "after the third step, the last before the second round begins"
 
 
 @pytest.mark.parametrize("of", ["SIGKILL", "memory"])
@@ -186,35 +212,45 @@ def test_a_machine_that_goes_in_the_middle_of_a_round_takes_no_view_with_it(tmp_
 
 
 INTERRUPTED = """
-from functools import partial
+import time
 from pathlib import Path
-from tests.rounds.balls import ball_rounds
-from tests.rounds.test_ray_workers import _hired, read_workers
-rounds = ball_rounds(Path({folder!r}), _hired(read_workers("2"), "tests.rounds.editors:Noisy", seconds=120.0),
+from tests.rounds.balls import ball_rounds, run
+from tests.rounds.test_ray_workers import EditConfig, RoundsConfig, Schedule, _hired, read_workers
+def after_step():
+    print("TRAINING", flush=True)
+    time.sleep(60)
+rounds = ball_rounds(Path({folder!r}), _hired(read_workers("2"), "tests.rounds.editors:Noisy", seconds={seconds}),
+                     config=RoundsConfig(Schedule(rounds=2, steps=3, overlap=1.0), EditConfig(steps=3)),
                      on_edit_step=lambda done, total: print("EDITING", flush=True))
 rounds.start()
-rounds.begin_step()
+run(rounds, after_step=after_step)
 """
 
 
-def test_ctrl_c_in_the_middle_of_an_edit_ends_workers_and_ray(tmp_path):
+@pytest.mark.parametrize(("amid", "seconds"), [("EDITING", 20.0), ("TRAINING", 4.0)])
+def test_ctrl_c_amid_an_edit_or_an_overlap_ends_workers_and_ray(tmp_path, amid, seconds):
     """As a terminal does it: every process of the group gets the signal."""
-    script = INTERRUPTED.format(folder=str(tmp_path / "rounds"))
+    script = INTERRUPTED.format(folder=str(tmp_path / "rounds"), seconds=seconds)
+    temporary = Path(tempfile.mkdtemp(dir="/tmp"))  # short: sockets lie in it
     # Who runs these tests in the background has SIGINT ignored, and children inherit that.
     process = subprocess.Popen(
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
         start_new_session=True,
         text=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdout is not None
     try:
-        assert any("EDITING" in line for line in process.stdout)
+        assert any(amid in line for line in process.stdout)
         started = psutil.Process(process.pid).children(recursive=True)
         assert sum("ray::Worker" in one.name() for one in started) == 2
+        assert len(list(temporary.glob(f"{PREFIX}*"))) == 1
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) != 0
         _assert_gone(started)
+        assert not list(temporary.glob(f"{PREFIX}*"))
     finally:
         process.kill()
+        shutil.rmtree(temporary, ignore_errors=True)
