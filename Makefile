@@ -1,10 +1,10 @@
 # make demo : sets everything up and styles an object of the embedded scene (no GPU, no downloads beyond packages)
-# make test : sets everything up and runs lint, types, layers and the tests (those in a browser need Chromium, those of
-#             nerfstudio's ns-export libraries of a desktop: it says so); make test TESTS="-k ply" hands options to pytest
+# make test : sets everything up and runs the tests (those in a browser need Chromium, those of nerfstudio's ns-export
+#             libraries of a desktop: it says so); make test TESTS="-k ply" hands options to pytest; make lint the rest
 # make pretend-cuda : the CUDA path on a machine without a GPU (tests/pretend_cuda/README.md); make test does it, too
 # make fuzz : 100,000 damaged files for every reader, going on from those that are refused at a new place; 300 a second
 # make coverage : the tests once more, slower, with the lines that none of them runs
-# make bench: the benchmarks of the README's table
+# make bench: the benchmarks of docs/measurements.md
 # make mutants ROOM=history : would that room's tests notice if its code were wrong? (tests/mutants/README.md)
 PYTHON ?= python3
 VENV   ?= .venv

@@ -17,47 +17,7 @@
 
   // --- the looks ---
   const style = document.createElement("style");
-  style.textContent = `
-    code, p { overflow-wrap: anywhere; }
-    [role=tab] { padding-left: 0.5em !important; padding-right: 0.5em !important; }
-    button.mantine-Button-root { padding-left: 0.3em; padding-right: 0.3em; }
-    .mantine-Paper-root:has(> [aria-hidden=false] > div:empty) { border-color: transparent; }
-    .mantine-Paper-root > [aria-hidden=false] > div:empty { padding: 2px !important; }
-    .mantine-Flex-root > div:first-child:has(label:empty) { display: none; }
-    .ft2s-hidden { display: none !important; }
-    .ft2s-top { position: sticky; top: 0; z-index: 10; margin: 0 !important; border: none !important; }
-    .ft2s-top > .mantine-Paper-root { display: none; }
-    .ft2s-top > [aria-hidden=false] { padding-top: 0 !important; }
-    .ft2s-row { display: flex; flex-wrap: wrap; padding: 0 0.6em 0.7em !important; }
-    .ft2s-row > * { flex: 1 1 100%; min-width: 0; padding: 0 0.3em !important; }
-    .ft2s-row > :first-child { height: 4.1em; max-width: none !important; overflow: hidden auto; }
-    .ft2s-row > :first-child * { font-size: 0.94em; line-height: 1.35; }
-    .ft2s-row > :nth-child(2) { height: 8px; }
-    .ft2s-row > :has(> button) { flex: 1 1 0; margin: 0.3em 2px 0 !important; padding: 0 !important; }
-    .ft2s-row button { font-size: 12px; height: 2.4em !important; padding: 0 !important; }
-    [role=tabpanel] p { font-size: 14px; line-height: 1.4; }
-    div:has(> * > img[width="31%"]) { max-width: none !important; }
-    :has(> img[width="31%"]) { white-space: nowrap; margin: 0 -20px 0 -2px !important; }
-    img[width="31%"] { width: 5.82rem; border-radius: 3px; }
-    img[width="31%"] ~ img[width="31%"] { margin-left: 5px; }
-    .ft2s-quiet { background: #3b4252 !important; color: #ddd !important; }
-    .ft2s-row [aria-pressed=true] { background: var(--mantine-primary-color-filled); color: #000; }
-    div:has(> * > .ft2s-object) { height: 4.4em; overflow: hidden auto; }
-    img[width="40"] { float: left; margin: 0.1em 0.6em 0 0; border-radius: 3px; }
-    .ft2s-half { display: inline-block; width: calc(50% - 0.9em); margin: 0 0 0.5em 0.6em !important; }
-    .ft2s-bottom { max-height: 50vh !important; overflow: hidden auto !important; }
-    @media (max-width: 36em) { .ft2s-scene { height: 50vh !important; } }
-    @media (min-width: 36em) {
-      [role=tooltip] { left: auto !important; right: 21rem !important; }
-      [role=tooltip] > [class*=arrow] { display: none; }
-    }
-    .ft2s-over { position: fixed; z-index: 5; pointer-events: none; }
-    .ft2s-label { position: fixed; z-index: 6; pointer-events: none; background: #000a; color: #fff; border-radius: 4px;
-      padding: 2px 8px; font: 13px sans-serif; }
-    .ft2s-help { position: fixed; inset: 0; z-index: 300; background: #000a; display: flex; align-items: center;
-      justify-content: center; font: 15px sans-serif; }
-    .ft2s-help table { background: #222; color: #eee; padding: 16px 24px; border-radius: 8px; border-spacing: 16px 5px; }
-    .ft2s-help kbd { background: #444; border-radius: 4px; padding: 1px 7px; }`;
+  style.textContent = LOOKS; // page.css
   document.head.append(style);
   // Nothing here scrolls sideways; but a browser does it all the same when what has the focus reaches over the edge.
   addEventListener("scroll", (event) => {

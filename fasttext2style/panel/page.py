@@ -1,6 +1,6 @@
 """What is done on the page that viser 0.2.7 knows nothing of: keys, drawing over the scene, a divider that is dragged.
 
-viser reads markdown as MDX, so a markdown element can run a script; ours (`page.js`) is put there as it is, and what
+viser reads markdown as MDX, so a markdown element can run a script; ours (`page.js`, its looks `page.css`) is put there as it is, and what
 it has to say comes back through a text field. No file of viser is changed, and none of its code replaced.
 """
 
@@ -20,6 +20,12 @@ Message = dict[str, Any]
 """Of page.js: "kind" says what it is about."""
 
 
+def page_script() -> str:
+    """page.js with page.css in it."""
+    script, looks = (Path(__file__).with_name(name).read_text(encoding="ascii") for name in ("page.js", "page.css"))
+    return script.replace("LOOKS", json.dumps(looks))
+
+
 class Page:
     """The script in every tab.
 
@@ -29,7 +35,7 @@ class Page:
     """
 
     def __init__(self, server: viser.ViserServer, order: float) -> None:
-        script = base64.b64encode((Path(__file__).parent / "page.js").read_bytes()).decode()
+        script = base64.b64encode(page_script().encode("ascii")).decode()
         # Base64, for MDX would read braces and angles.
         server.gui.add_markdown(f'{{(() => {{ new Function(atob("{script}"))(); }})()}}', order=order)
         self._channel = server.gui.add_text(CHANNEL, "", order=order)

@@ -4,15 +4,14 @@ That these are the elements of viser's page is for `test_live_editing.py`, which
 """
 
 import json
-from pathlib import Path
 
 import pytest
 
-from fasttext2style.panel import page as script_of_the_page
+from fasttext2style.panel.page import page_script
 
 pytestmark = pytest.mark.browser
 
-SCRIPT = Path(script_of_the_page.__file__).with_name("page.js")
+SCRIPT = page_script()
 BUTTONS = ("Select by words", "Apply", "Undo", "Redo", "Stop", "Pause", "Restyle")
 HTML = f"""<canvas data-engine="three" width="400" height="200" style="position: fixed; left: 0; top: 0"></canvas>
 <div style="position: fixed; left: 500px">
@@ -47,7 +46,7 @@ def tab(browser):
 def page(tab):
     tab.goto("about:blank")
     tab.set_content(HTML)
-    tab.add_script_tag(path=SCRIPT)
+    tab.add_script_tag(content=SCRIPT)
     return tab
 
 
@@ -67,7 +66,7 @@ def test_what_a_second_tab_says_is_never_what_the_first_one_said(tab):
     for _ in range(2):
         tab.goto("about:blank")
         tab.set_content(HTML)
-        tab.add_script_tag(path=SCRIPT)
+        tab.add_script_tag(content=SCRIPT)
         tab.mouse.click(100, 100)
         _said(tab)
         said.append(tab.evaluate("said[0]"))
@@ -271,7 +270,7 @@ def test_a_page_that_draws_slowly_rests_until_it_is_touched(tab, apart, rests):
         window.requestAnimationFrame = (frame) => asked.push(frame);
         window.later = []; window.setTimeout = (what, ms, ...rest) => later.push(() => what(...rest));
     }""")
-    tab.evaluate(SCRIPT.read_text())
+    tab.evaluate(SCRIPT)
     tab.evaluate("window.loop = () => { drawn += 1; requestAnimationFrame(loop); }; requestAnimationFrame(loop);")
     advance = "(ms) => { clock += ms; asked.splice(0).forEach((frame) => frame(clock)); return drawn; }"
     for _ in range(30):
