@@ -1,7 +1,8 @@
 """What is done on the page that viser 0.2.7 knows nothing of: keys, drawing over the scene, a divider that is dragged.
 
-viser reads markdown as MDX, so a markdown element can run a script; ours (`page.js`, its looks `page.css`) is put there as it is, and what
-it has to say comes back through a text field. No file of viser is changed, and none of its code replaced.
+viser reads markdown as MDX, so a markdown element can run a script; ours (`page.js`, its looks `page.css`) is put there
+as it is, and what it has to say comes back through a text field. No file of viser is changed, and none of its code
+replaced.
 """
 
 from __future__ import annotations
