@@ -224,9 +224,11 @@ class RunConfig(_Checked, TrainerConfig):
             path = self.get_base_dir() / "config.yml"
             with atomic_write(path) as stream:
                 stream.write(yaml.dump(self).encode("utf8"))
+            written = (path, write_run_recipe(self, path.parent))
             if not names_come_from_others():  # with another number of rounds, say, it is still what they wrote
-                note_written(path)
-            write_run_recipe(self, path.parent)
+                for file in written:
+                    if file is not None:
+                        note_written(file)
             say(f"Run and settings: {path}")
 
     def make_paths_absolute(self) -> None:
