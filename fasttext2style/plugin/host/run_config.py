@@ -25,13 +25,14 @@ from fasttext2style.plugin.host.start_checks import (
     check_viewer,
     scene_of_checkpoint,
 )
+from fasttext2style.recipes.paths import make_absolute
 from fasttext2style.recipes.written import write_run_recipe
 from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs
 from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.trust.lock import WriteLock
 from fasttext2style.trust.own_runs import note_written
 from fasttext2style.trust.text import check_text
-from fasttext2style.trust.typed import check_seed, expanded
+from fasttext2style.trust.typed import check_seed
 
 LEAST_STEPS = 10
 """Of a reconstruction: densification and SH degrees come at tenths and sixths of its steps."""
@@ -216,11 +217,12 @@ class RunConfig(_Checked, TrainerConfig):
         """Check everything, then make the run's folder with config.yml and recipe.yaml, which repeats it: a run that is
         refused leaves none.
 
-        Paths are made absolute, so that ns-render and its kin find the run from any folder.
+        Paths are made absolute first, so that ns-render and its kin find the run from any folder.
         """
         with errors_in_words():
+            make_absolute(self)
             self._started = self.check_start()
-            self.make_paths_absolute()
+            self.keep_inputs()
             path = self.get_base_dir() / "config.yml"
             with atomic_write(path) as stream:
                 stream.write(yaml.dump(self).encode("utf8"))
@@ -231,14 +233,8 @@ class RunConfig(_Checked, TrainerConfig):
                         note_written(file)
             say(f"Run and settings: {path}")
 
-    def make_paths_absolute(self) -> None:
-        for name in ("output_dir", "data", "load_dir", "load_checkpoint", "load_config"):
-            if getattr(self, name, None) is not None:
-                setattr(self, name, expanded(getattr(self, name)).absolute())
-        datamanager = self.pipeline.datamanager
-        for name in ("data", "object_masks"):
-            if getattr(datamanager, name, None) is not None:
-                setattr(datamanager, name, expanded(getattr(datamanager, name)).absolute())
+    def keep_inputs(self) -> None:
+        """Take into the run's folder what the run would miss if it were changed or gone."""
 
     def __getstate__(self) -> dict[str, Any]:
         """For yaml and copies: settings alone."""
