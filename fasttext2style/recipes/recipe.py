@@ -23,6 +23,7 @@ from fasttext2style.recipes.plain_yaml import read_yaml
 from fasttext2style.recipes.settings import DATAPARSER, TOP, Setting, nearest, read_settings, type_hints
 from fasttext2style.recipes.values import bare, shown, typed
 from fasttext2style.trust.documents import read_yaml_text
+from fasttext2style.trust.text import one_line
 
 _HEAD = {
     "about": str,
@@ -116,7 +117,7 @@ def parse_recipe(text: str, name: str = "the recipe") -> Recipe:
     recipe = _checked(document, name, mistakes)
     if mistakes or recipe is None:
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise ValueError(f"{name} has {count}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+        raise ValueError(f"{name} has {count}:\n" + "\n".join(f"  {one_line(mistake)}" for mistake in mistakes))
     return recipe
 
 

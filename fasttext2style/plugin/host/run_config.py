@@ -31,7 +31,7 @@ from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs
 from fasttext2style.terminal.console import errors_in_words, say
 from fasttext2style.trust.lock import WriteLock
 from fasttext2style.trust.own_runs import note_written
-from fasttext2style.trust.text import check_text
+from fasttext2style.trust.text import check_text, one_line
 from fasttext2style.trust.typed import check_seed
 
 LEAST_STEPS = 10
@@ -209,9 +209,8 @@ class RunConfig(_Checked, TrainerConfig):
 
     def print_to_terminal(self) -> None:
         """Say what begins. All settings stand in config.yml: nerfstudio would print them here, 266 lines."""
-        say(
-            f"{self.method_name}: {self.pipeline.model.prompt}" if self.pipeline.model.prompt else f"{self.method_name}"
-        )
+        prompt = self.pipeline.model.prompt
+        say(one_line(f"{self.method_name}: {prompt}" if prompt else f"{self.method_name}"))
 
     def save_config(self) -> None:
         """Check everything, then make the run's folder with config.yml and recipe.yaml, which repeats it: a run that is

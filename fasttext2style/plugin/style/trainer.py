@@ -43,6 +43,7 @@ from fasttext2style.selection.choice import SEGMENTER
 from fasttext2style.selection.segmenters.load import load_segmenter
 from fasttext2style.styling.steps import with_enough_memory
 from fasttext2style.terminal.console import errors_in_words, say, warn
+from fasttext2style.trust.text import one_line
 from fasttext2style.trust.typed import expanded
 
 if TYPE_CHECKING:
@@ -174,9 +175,9 @@ class StyleTrainerConfig(RunConfig):
         if not self.live and self.pipeline.prompt:
             warning = check_prompt(encoder, self.pipeline.prompt, objective.negatives)
             if warning:
-                warn(warning)
+                warn(one_line(warning))
             if isinstance(encoder, ExplainsItself):
-                say(encoder.explain(self.pipeline.prompt))
+                say(one_line(encoder.explain(self.pipeline.prompt)))
         if objective.content != "none":
             # Only to see that its weights can be had, and that the encoder shows what is compared.
             black = torch.zeros(1, encoder.resolution, encoder.resolution, 3, device=device)
