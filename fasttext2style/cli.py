@@ -55,7 +55,9 @@ def entrypoint() -> None:
     """The console script `ft2s`."""
     words = sys.argv[1:]
     if words[:1] in (["run"], ["live"]):
-        # What follows the recipe or the scene is ns-train's.
+        # What follows the recipe or the scene is ns-train's, but --trust is not.
+        if words[0] == "run" and "--trust" in words:
+            words = ["run", "--trust", *(word for word in words[1:] if word != "--trust")]
         named = next((at for at, word in enumerate(words[1:], 1) if not word.startswith("-")), len(words))
         if words[named + 1 :]:
             words = [*words[: named + 1], "--", *words[named + 1 :]]

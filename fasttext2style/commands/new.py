@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fasttext2style.commands.guide.options import Answers
 from fasttext2style.terminal.console import say
+from fasttext2style.trust.text import one_line
 
 
 @dataclass(kw_only=True)
@@ -38,4 +39,4 @@ class New(Answers):
 
             run_recipe(composed.recipe)
         else:
-            say(shlex.join(["ns-train", *composed.recipe.words()]), wrap=False)
+            say(one_line(shlex.join(["ns-train", *composed.recipe.words()]), 100_000), wrap=False)

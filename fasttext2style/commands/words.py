@@ -36,11 +36,12 @@ class Words:
         from fasttext2style.guidance.offline.explain import explained
         from fasttext2style.guidance.prompts import check_prompt
         from fasttext2style.terminal.console import say, warn
+        from fasttext2style.trust.text import one_line
 
         encoder = load_encoder(self.encoder)
         refused = 0
         for sentence in self.sentences:
-            say(sentence)
+            say(one_line(sentence))
             try:
                 warning = check_prompt(encoder, sentence)
             except ValueError as error:

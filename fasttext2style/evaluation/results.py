@@ -22,6 +22,7 @@ from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.files.on_disk import SceneOnDisk
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.terminal.console import say, warn
+from fasttext2style.trust.text import one_line
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _drifts(outcome: Outcome, loaded: SceneOnDisk) -> dict[str, Drift]:
 def _tell(outcome: Outcome, report: dict[str, Any], headline: str) -> None:
     folder = outcome.folder / "results"
     if headline:
-        say(f"\n{headline}")
+        say(f"\n{one_line(headline)}")
     tell_verdict(report["outside"])
     warning = halo_warning(report["outside"]["outside_mask"], str(folder / "outside.png"))
     if warning:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,7 @@ from fasttext2style.guidance.local_colors import local_colors
 from fasttext2style.guidance.prompts import embed_prompt
 from fasttext2style.guidance.text_loss import Compared, load_text_losses
 from fasttext2style.trust.text import check_text
+from fasttext2style.trust.typed import OrPath
 
 
 @dataclass
@@ -66,7 +68,7 @@ class TextStyleConfig:
     content_weight: float = 1.0
     """Weight of the content loss. Beside nll: structure 1, trunk 0.1 to 0.3, lpips 0.3; several times more undo the
     style. The paper's factor for vgg is not given."""
-    content_weights: str = ""
+    content_weights: Annotated[str, OrPath()] = ""
     """File with torchvision's weights for content vgg (vgg16) or lpips (squeezenet1_1), when there is no download."""
 
     def check(self) -> None:

@@ -23,6 +23,7 @@ from fasttext2style.recipes.plain_yaml import read_yaml
 from fasttext2style.recipes.settings import DATAPARSER, TOP, Setting, nearest, read_settings, type_hints
 from fasttext2style.recipes.values import bare, shown, typed
 from fasttext2style.trust.documents import read_yaml_text
+from fasttext2style.trust.text import one_line
 
 _HEAD = {
     "about": str,
@@ -71,11 +72,15 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not given & {f"--{name}", f"--{path}"}:
                 words += [f"--{name}={value}"] if str(value).startswith("-") else [f"--{name}", str(value)]
-        words += _not_given(self.settings, given)
+        words += _words(_not_given(self.settings, given))
         words += before
         if parser in ("", self.dataparser) and self.dataparser:
-            return [*words, self.dataparser, *_not_given(self.dataparser_settings, _flags_of(after)), *after]
+            return [*words, self.dataparser, *_words(_not_given(self.dataparser_settings, _flags_of(after))), *after]
         return [*words, parser, *after] if parser else words
+
+    def settings_left(self, options: Sequence[str]) -> list[Setting]:
+        """Those that options do not overrule."""
+        return _not_given(self.settings, _flags_of(options))
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -112,7 +117,7 @@ def parse_recipe(text: str, name: str = "the recipe") -> Recipe:
     recipe = _checked(document, name, mistakes)
     if mistakes or recipe is None:
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise ValueError(f"{name} has {count}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+        raise ValueError(f"{name} has {count}:\n" + "\n".join(f"  {one_line(mistake)}" for mistake in mistakes))
     return recipe
 
 
@@ -187,9 +192,13 @@ def _checked_dataparser(value: Any, known: dict[str, Any]) -> tuple[str, list[Se
     return name, settings, wrong
 
 
-def _not_given(settings: Sequence[Setting], given: set[str]) -> list[str]:
-    """Words of those settings that options do not name."""
-    return [word for entry in settings if not given & {*entry.field.flags} for word in entry.words]
+def _not_given(settings: Sequence[Setting], given: set[str]) -> list[Setting]:
+    """Those settings that options do not name."""
+    return [entry for entry in settings if not given & {*entry.field.flags}]
+
+
+def _words(settings: Sequence[Setting]) -> list[str]:
+    return [word for entry in settings for word in entry.words]
 
 
 def _flags_of(words: Sequence[str]) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from fasttext2style.guidance.anchors import needle_penalty, opacity_anchor, posi
 from fasttext2style.guidance.image_losses import LpipsContent
 from fasttext2style.rounds.views import LEAST_CROP
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.trust.typed import OrPath
 
 CHARBONNIER_EPSILON = 1e-3
 """In [0, 1] colours: a quarter of an 8-bit step, below which differences are noise."""
@@ -39,7 +40,7 @@ class LossConfig:
     """Weight of LPIPS inside the region. The papers add it to L1 as it is; others give it up to 3 times as much."""
     lpips: Literal["auto", "on", "off"] = "auto"
     """"auto" leaves LPIPS out, and says so, when the weights of its network are not given, cached or reachable."""
-    lpips_weights: str = ""
+    lpips_weights: Annotated[str, OrPath()] = ""
     """File with torchvision's squeezenet1_1 weights, for machines without a connection."""
     preservation_weight: float = 1.0
     """Weight of the L1 distance to the original renders outside the region; of a NeRF to the photographs."""

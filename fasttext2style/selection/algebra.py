@@ -17,6 +17,7 @@ from torch import Tensor
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.selection.neighbours import bodies, widths_of
 from fasttext2style.selection.selection import Selection
+from fasttext2style.trust.text import one_line
 
 
 def union(one: Selection, other: Selection) -> Selection:
@@ -129,14 +130,15 @@ def largest_component(gaussians: Gaussians, selection: Selection) -> Selection:
 
 
 def _same_scene(one: Selection, other: Selection) -> tuple[Float[Tensor, " gaussians"], Float[Tensor, " gaussians"]]:
+    names = [one_line(selection.origin) for selection in (one, other)]
     if len(one) != len(other):
         raise ValueError(
-            f"Selections of one scene can be combined; these are of scenes with {len(one):,} ({one.origin}) and "
-            f"{len(other):,} Gaussians ({other.origin}). Run `ft2s select` for both on the same scene."
+            f"Selections of one scene can be combined; these are of scenes with {len(one):,} ({names[0]}) and "
+            f"{len(other):,} Gaussians ({names[1]}). Run `ft2s select` for both on the same scene."
         )
     if one.scene_mark is not None and other.scene_mark is not None and not one.scene_mark.same_scene(other.scene_mark):
         raise ValueError(
-            f"These selections ({one.origin}; {other.origin}) were made for two scenes of {len(one):,} Gaussians. "
+            f"These selections ({'; '.join(names)}) were made for two scenes of {len(one):,} Gaussians. "
             "Run `ft2s select` for both on the same scene."
         )
     return one.weights, other.weights.to(one.weights)

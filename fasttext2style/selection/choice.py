@@ -13,6 +13,10 @@ from typing import Annotated, Literal
 import tyro
 
 from fasttext2style.trust.text import check_text
+from fasttext2style.trust.typed import OrPath
+
+SEGMENTER = OrPath(("encoder", "tiny", "clipseg", "grounded-sam", "sam3"), "segmenter")
+"""What the name of a segmenter is, besides those of `load_segmenter`: a folder."""
 
 Kind = Literal[
     "auto", "1", "2", "3", "text", "clicks", "masks", "rectangle", "box", "sphere", "color", "file", "everything"
@@ -43,7 +47,7 @@ class ObjectChoice:
     whole scene. The others by the options of their names."""
     text: Annotated[str, tyro.conf.arg(aliases=["--object-text"])] = ""
     """What to select, such as "the bear"; implies "text"."""
-    segmenter: Annotated[str, tyro.conf.arg(aliases=["--object-segmenter"])] = "clipseg"
+    segmenter: Annotated[str, SEGMENTER, tyro.conf.arg(aliases=["--object-segmenter"])] = "clipseg"
     """What finds it: clipseg, grounded-sam, sam3, or a model of one of these kinds by hub name or folder; "encoder" is
     embedded, rough, and knows colours and materials (`ft2s words`); or one of your own as module:attribute."""
     click: Annotated[list[Click], tyro.conf.UseAppendAction, tyro.conf.arg(aliases=["--object-click"])] = field(

@@ -14,6 +14,7 @@ from torch import Tensor
 from fasttext2style.scene.files.atomic import atomic_write
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.trust.sizes import read_arrays
+from fasttext2style.trust.text import one_line
 from fasttext2style.trust.typed import expanded
 
 MARK_SAMPLES = 256
@@ -127,7 +128,7 @@ class Selection:
         mark = SceneMark.of(scene)
         if not self.scene_mark.same_scene(mark):
             raise ValueError(
-                f"This selection ({self.origin}) was made for another scene of {count:,} Gaussians: only "
+                f"This selection ({one_line(self.origin)}) was made for another scene of {count:,} Gaussians: only "
                 f"{self.scene_mark.share_in_place(mark):.0%} of them lie where they lay. Run `ft2s select` on this "
                 "scene, or choose the selection's own scene."
             )
@@ -140,11 +141,12 @@ class Selection:
         """
         if self.count == 0:
             raise ValueError(
-                f"Nothing is selected ({self.origin}: 0 of {len(self):,} Gaussians). "
+                f"Nothing is selected ({one_line(self.origin)}: 0 of {len(self):,} Gaussians). "
                 "Move or enlarge the shape, lower the threshold, or check that the masks show the object in white."
             )
         if self.count == len(self):
-            return f"All {len(self):,} Gaussians are selected ({self.origin}): the edit may change the whole scene"
+            origin = one_line(self.origin)
+            return f"All {len(self):,} Gaussians are selected ({origin}): the edit may change the whole scene"
         return None
 
     def save(self, path: Path | str) -> None:

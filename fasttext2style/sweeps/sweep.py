@@ -15,6 +15,7 @@ from fasttext2style.sweeps.keeping import found_again, keep
 from fasttext2style.sweeps.trial import Studio, Trial, Tried
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.terminal.progress import PhaseProgress
+from fasttext2style.trust.text import one_line
 from fasttext2style.workers.pieces import Crew, do_pieces
 
 
@@ -86,11 +87,11 @@ class Sweep:
             return
         self.steps[trial.number] = step
         about = "".join(f" (done again: {reason})" for reason in again)
-        say(f'"{trial.prompt}"{self.seed_of(trial)}: {step.seconds:.0f} s, {in_numbers(step)}{about}')
+        say(f'"{one_line(trial.prompt)}"{self.seed_of(trial)}: {step.seconds:.0f} s, {in_numbers(step)}{about}')
 
     def _give_up(self, trial: Trial, reason: str) -> None:
         self.failed[trial.number] = reason
-        warn(f'"{trial.prompt}"{self.seed_of(trial)} was given up: {reason}')
+        warn(f'"{one_line(trial.prompt)}"{self.seed_of(trial)} was given up: {reason}')
 
     def seed_of(self, trial: Trial) -> str:
         """In words, where there are several."""

@@ -1,7 +1,7 @@
 """Which runs this user has written on this machine: those of others may name code, and it is not run unsaid.
 
-A file in the user's folder of states holds the sha256 of each config.yml that was written: a run that was copied, moved
-or renamed is known again, one that was changed by a single character is not.
+A file in the user's folder of states holds the sha256 of each config.yml and recipe.yaml that was written: a run that
+was copied, moved or renamed is known again, one that was changed by a single character is not.
 """
 
 from __future__ import annotations

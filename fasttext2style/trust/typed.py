@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 LARGEST_SEED = 2**63
+
+
+@dataclass(frozen=True)
+class OrPath:
+    """Says of a setting, by Annotated, that its text is a file or folder if there is one of that name."""
+
+    names: tuple[str, ...] = ()
+    """They mean something else, also where there is a file of such a name."""
+    kind: str = ""
+    """Of `PlugIns`, whose installed names do so, too."""
 
 
 def expanded(path: Path | str) -> Path:

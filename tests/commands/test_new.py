@@ -292,6 +292,33 @@ def test_estimates_agree_with_what_was_measured(words, seconds):
     assert taken.seconds == pytest.approx(seconds, abs=1)
 
 
+@pytest.mark.parametrize(
+    "words, seconds",
+    [
+        (["--reconstruction-steps", "7000"], 71),
+        (["--load-dir", "x"], 11),
+        (["--live", "True", "--reconstruction-steps", "7000"], 67),
+        (["--reconstruction-steps", "7001"], None),
+        ([], None),
+    ],
+)
+def test_on_a_gpu_an_estimate_is_what_an_h200_took_and_says_so(words, seconds):
+    """As far as the table goes: `bear`, reconstructed in 7,000 steps, the embedded encoder."""
+    taken = estimate(parse_line(["fasttext2style", "--encoder", "tiny", *words, "--data", "bear"]), 96, 512, 512, True)
+    assert taken.seconds == (None if seconds is None else pytest.approx(seconds, abs=1))
+    said = "time not measured yet" if seconds is None else f"about {seconds} s on an H200 (other GPUs differ)"
+    assert taken.time == said
+
+
+def test_on_a_gpu_it_is_said_that_others_than_the_h200_differ(place, monkeypatch, capsys):
+    monkeypatch.setattr(Guide, "on_cuda", True)
+    composed = _compose(monkeypatch, _lines(SENTENCE | {"effort": "quick"}))
+    assert composed.recipe.time == "about 69 s on an H200 (other GPUs differ)"
+    said = capsys.readouterr().out
+    assert "As measured on one NVIDIA H200; other GPUs differ (docs/measurements.md)." in said
+    assert "\nAbout 69 s on an H200 (other GPUs differ); " in said
+
+
 @pytest.mark.parametrize("words", [["fasttext2style", "--encoder", "ViT-B-32"], ["fasttext2style-ip2p"]])
 def test_what_nobody_measured_is_not_estimated(words):
     for on_cuda in (False, True):

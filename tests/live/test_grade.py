@@ -45,6 +45,17 @@ def test_sliders_are_seen_at_once_and_become_one_step(session):
     assert session.do(jobs.Redo()) and same(bits(session), dark)
 
 
+def test_a_step_took_as_long_as_sliders_moved_until_it_was_written(session, monkeypatch):
+    clock = 1_000_000.0
+    monkeypatch.setattr("fasttext2style.live.grade.time.monotonic", lambda: clock)
+    assert session.do(ApplyGrade(RED)), session.status.message
+    clock += 7.25
+    assert session.do(ApplyGrade(DARK)), session.status.message
+    clock += 0.5
+    session.scene.settle()
+    assert session.scene.history.steps[-1].seconds == 7.8
+
+
 def test_whatever_is_done_next_settles_it_first(session):
     start = bits(session)
     session.do(ApplyGrade(DARK))

@@ -239,6 +239,16 @@ def test_what_is_selected_goes_back_to_its_original_look(session):
     assert same(bits(session), before)
 
 
+def test_only_objects_that_share_gaussians_with_what_is_selected_are_touched(session):
+    far = SelectRows(BALL + 100, BALL + 150)
+    _do(session, BALL_ROWS, Paint("blue"), far, Paint("red"))
+    _do(session, SelectRows(BALL + 20, BALL + 60), RestoreSelected())
+    assert "nothing was done to what is selected" in session.status.message
+    _do(session, SelectRows(BALL // 2, BALL + 60))
+    assert not session.do(RestoreSelected())
+    assert "touches blue thing." in session.status.message, session.status.message
+
+
 def test_what_looks_as_it_was_captured_is_not_called_by_a_colour_that_it_had_since(session):
     scene = session.scene
     scene.select(Selection((torch.arange(300) < BALL).float(), "the red and white thing and its base"), "selecting it")

@@ -102,6 +102,18 @@ def test_rounds_are_steps_and_undo_is_bitwise(session, tmp_path, mode):
         assert session.do(jobs.Redo()) and same(bits(session), moment)
 
 
+@pytest.mark.parametrize("mode, share", [("restyle", 0.1), ("replace", 1.0), ("remove", 1.0)])
+def test_a_modes_rate_is_that_of_form_and_not_of_colour(tmp_path, mode, share):
+    """As in ns-train: restyling, places and sizes learn at a tenth of the rates that were set."""
+    session = _session(sunk_ball() if mode == "remove" else ball_on_floor(), tmp_path / "scene")
+    live = _live(tmp_path, mode, Eraser if mode == "remove" else Painter, steps=1)
+    assert session.do(EditRound(live, "make it red")), session.status.message
+    rates = {name: it.param_groups[0]["lr"] for name, it in live._series.optimizers.items()}
+    assert rates.keys() == RATES.keys()
+    for name, rate in RATES.items():
+        assert rates[name] == pytest.approx(rate * (1.0 if name.startswith("features") else share)), name
+
+
 def test_after_an_undo_rounds_begin_anew_from_what_is_seen(session, tmp_path):
     live = _live(tmp_path)
     session.do(EditRound(live, "make it red"))

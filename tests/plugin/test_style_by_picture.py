@@ -9,6 +9,7 @@ from PIL import Image
 
 from fasttext2style.guidance import load, open_clip_encoder
 from fasttext2style.history.history import History
+from fasttext2style.recipes.paths import make_absolute
 from fasttext2style.recipes.recipe import read_recipe
 from fasttext2style.scene.files.ply import write_ply
 from tests.plugin.hosts import BALL, ball_on_floor, make_capture, style_config, train
@@ -104,8 +105,9 @@ def test_what_cannot_work_is_refused_before_anything_is_read(capture, tmp_path, 
 def test_weights_that_are_named_from_here_are_found_from_everywhere(capture, tmp_path, monkeypatch):
     monkeypatch.chdir(capture)
     config = _config(capture, tmp_path)
+    (capture / "weights.pth").touch()
     config.pipeline.feature_weights = "weights.pth"
-    config.make_paths_absolute()
+    make_absolute(config)
     assert config.pipeline.feature_weights == str(capture / "weights.pth")
 
 

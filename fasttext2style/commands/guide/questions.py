@@ -301,11 +301,12 @@ class Guide:
         elif live:
             efforts.pop("quick")
         taken = self._estimates(efforts, look)
-        measured = "As measured on two CPU cores at 2.7 GHz (docs/measurements.md)."
+        where = "one NVIDIA H200; other GPUs differ" if self.on_cuda else "two CPU cores at 2.7 GHz"
+        is_measured = any(entry.seconds is not None for entry in taken.values())
         question = Question(
             "--effort",
             "How long may it take until the viewer opens?" if live else "How long may it take?",
-            "Nobody has measured this yet." if taken["usual"].seconds is None else measured,
+            f"As measured on {where} (docs/measurements.md)." if is_measured else "Nobody has measured this yet.",
             choices={name: f"{entry.time}, {entry.disk} on the disk" for name, entry in taken.items()},
             default="usual",
         )
@@ -341,7 +342,9 @@ class Guide:
         if not self.answers.start:
             return False
         free = shutil.disk_usage(".").free
-        self.asker.say(f"\n{taken.time.capitalize()}; {taken.disk} on the disk, where {free / 1e9:,.1f} GB are free.")
+        self.asker.say(
+            f"\n{taken.time[0].upper()}{taken.time[1:]}; {taken.disk} on the disk, where {free / 1e9:,.1f} GB are free."
+        )
         enough = free > taken.bytes
         question = Question(
             "--no-run",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fasttext2style.captures.checks import CaptureLook, look_at_capture
+from fasttext2style.recipes.paths import found
 from fasttext2style.recipes.values import typed
 from fasttext2style.trust.typed import expanded
 
@@ -69,7 +70,9 @@ def editor(answer: str) -> str:
     from fasttext2style.editors.load import editor_is_here
 
     editor_is_here(answer)
-    return answer
+    from fasttext2style.plugin.rounds.editing import EDITOR
+
+    return found(answer, EDITOR)
 
 
 def new_file(answer: str) -> Path:

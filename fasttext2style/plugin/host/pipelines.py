@@ -39,6 +39,8 @@ from fasttext2style.styling.growth import GrowthConfig
 from fasttext2style.styling.styler import StylerConfig
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.terminal.question import can_ask, is_yes
+from fasttext2style.trust.text import one_line
+from fasttext2style.trust.typed import OrPath
 
 LONGEST_VIDEO = 600.0
 """Seconds; its pictures are held until it is written."""
@@ -63,7 +65,7 @@ class ObjectPipelineConfig(ScenePipelineConfig):
     """Any open_clip model name; "tiny": the embedded encoder, which needs no download and knows about 120 words;
     "offline": things, patterns and materials by installed packages; "auto": the best of these that is on this machine;
     or one of your own as module:attribute."""
-    encoder_weights: Annotated[str, tyro.conf.arg(aliases=["--encoder-weights"])] = ""
+    encoder_weights: Annotated[str, OrPath(), tyro.conf.arg(aliases=["--encoder-weights"])] = ""
     """open_clip tag or local file of the encoder's weights; empty takes the model's default ones."""
     object: ObjectChoice = field(default_factory=ObjectChoice)
     """Which Gaussians are the object."""
@@ -175,9 +177,9 @@ class ObjectPipeline(VanillaPipeline):
             named = named_among(encoder, self.config.prompt, scene, cameras, candidates)
             selection = candidates[named.number]
             if named.said:
-                say(named.said)
+                say(one_line(named.said))
         warning = selection.check_usable()
-        say(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({selection.origin}).")
+        say(f"Object: {selection.count:,} of {len(scene):,} Gaussians ({one_line(selection.origin)}).")
         for doubt in [warning] if warning else doubts(scene, cameras, selection.weights):
             warn(doubt)
         self._show(folder / "object.png", scene, cameras, selection, candidates)

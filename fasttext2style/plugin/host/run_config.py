@@ -26,13 +26,14 @@ from fasttext2style.plugin.host.start_checks import (
     scene_of_checkpoint,
 )
 from fasttext2style.plugin.host.visitors import check_address
+from fasttext2style.recipes.paths import make_absolute
 from fasttext2style.recipes.written import write_run_recipe
 from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs
 from fasttext2style.terminal.console import errors_in_words, interrupts_in_words, say
 from fasttext2style.trust.lock import WriteLock
 from fasttext2style.trust.own_runs import note_written
-from fasttext2style.trust.text import check_text
-from fasttext2style.trust.typed import check_seed, expanded
+from fasttext2style.trust.text import check_text, one_line
+from fasttext2style.trust.typed import check_seed
 
 LEAST_STEPS = 10
 """Of a reconstruction: densification and SH degrees come at tenths and sixths of its steps."""
@@ -225,35 +226,31 @@ class RunConfig(_Checked, TrainerConfig):
 
     def print_to_terminal(self) -> None:
         """Say what begins. All settings stand in config.yml: nerfstudio would print them here, 266 lines."""
-        say(
-            f"{self.method_name}: {self.pipeline.model.prompt}" if self.pipeline.model.prompt else f"{self.method_name}"
-        )
+        prompt = self.pipeline.model.prompt
+        say(one_line(f"{self.method_name}: {prompt}" if prompt else f"{self.method_name}"))
 
     def save_config(self) -> None:
         """Check everything, then make the run's folder with config.yml and recipe.yaml, which repeats it: a run that is
         refused leaves none.
 
-        Paths are made absolute, so that ns-render and its kin find the run from any folder.
+        Paths are made absolute first, so that ns-render and its kin find the run from any folder.
         """
         with interrupts_in_words("nothing was begun"), errors_in_words():
+            make_absolute(self)
             self._started = self.check_start()
-            self.make_paths_absolute()
+            self.keep_inputs()
             path = self.get_base_dir() / "config.yml"
             with atomic_write(path) as stream:
                 stream.write(yaml.dump(self).encode("utf8"))
+            written = (path, write_run_recipe(self, path.parent))
             if not names_come_from_others():  # with another number of rounds, say, it is still what they wrote
-                note_written(path)
-            write_run_recipe(self, path.parent)
+                for file in written:
+                    if file is not None:
+                        note_written(file)
             say(f"Run and settings: {path}")
 
-    def make_paths_absolute(self) -> None:
-        for name in ("output_dir", "data", "load_dir", "load_checkpoint", "load_config"):
-            if getattr(self, name, None) is not None:
-                setattr(self, name, expanded(getattr(self, name)).absolute())
-        datamanager = self.pipeline.datamanager
-        for name in ("data", "object_masks"):
-            if getattr(datamanager, name, None) is not None:
-                setattr(datamanager, name, expanded(getattr(datamanager, name)).absolute())
+    def keep_inputs(self) -> None:
+        """Take into the run's folder what the run would miss if it were changed or gone."""
 
     def __getstate__(self) -> dict[str, Any]:
         """For yaml and copies: settings alone."""

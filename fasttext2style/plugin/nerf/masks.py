@@ -16,6 +16,7 @@ from fasttext2style.plugin.host.datamanager import SceneDatamanager
 from fasttext2style.rounds.views import to_bytes
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.selection.choice import SEGMENTER
 from fasttext2style.selection.segmenters.load import load_segmenter
 
 
@@ -27,7 +28,7 @@ class MaskConfig:
     """A run of ours of the same capture, made of Gaussians: its object (ft2s select RUN) is edited."""
     text: Annotated[str, tyro.conf.arg(aliases=["--mask-text"])] = ""
     """What is edited, in words, found in each photograph by the segmenter."""
-    segmenter: str = "encoder"
+    segmenter: Annotated[str, SEGMENTER] = "encoder"
     """What finds it: "encoder" (the embedded one, rough, needs no download), or as in `ft2s select --by text`."""
 
     def check(self, object_masks: Path | None) -> None:

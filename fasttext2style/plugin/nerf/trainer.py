@@ -20,7 +20,6 @@ from fasttext2style.plugin.rounds.resumable import ResumableConfig
 from fasttext2style.rounds.tools import Tools
 from fasttext2style.styling.steps import with_enough_memory
 from fasttext2style.terminal.console import say
-from fasttext2style.trust.typed import expanded
 
 LIKELY_BYTES = 80e6 if ON_CUDA else 12e6
 """Of a checkpoint that is yet to be trained, with the moments of Adam."""
@@ -86,12 +85,6 @@ class NerfTrainerConfig(ResumableConfig):
         if not self.pipeline.prompt:
             return None
         return Tools(*self.pipeline.load_editing(self.machine.device_type))
-
-    def make_paths_absolute(self) -> None:
-        super().make_paths_absolute()
-        masks = self.pipeline.masks
-        if masks.run is not None:
-            masks.run = expanded(masks.run).absolute()
 
 
 class NerfTrainer(RoundsTraining):

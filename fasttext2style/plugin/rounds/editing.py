@@ -17,17 +17,21 @@ from fasttext2style.rounds.losses import PerceptualLoss, load_perceptual_loss
 from fasttext2style.rounds.modes import ModeName
 from fasttext2style.rounds.workers import Workers, hire_editors
 from fasttext2style.terminal.console import warn
+from fasttext2style.trust.typed import OrPath
 from fasttext2style.workers.choice import read_workers
+
+EDITOR = OrPath(("tiny",), "editor")
+"""What the name of an editor is, besides those of `load_editor`: a folder."""
 
 
 @dataclass
 class EditingConfig:
     """Settings of rounds of edits."""
 
-    editor: Annotated[str, tyro.conf.arg(aliases=["--editor"])] = "timbrooks/instruct-pix2pix"
+    editor: Annotated[str, EDITOR, tyro.conf.arg(aliases=["--editor"])] = "timbrooks/instruct-pix2pix"
     """What edits the pictures: a hub id or a local folder in diffusers' format, "tiny" (embedded, needs no download,
     knows a few colours and materials), or module:attribute of your own."""
-    editor_settings: dict[str, str] = field(default_factory=dict)
+    editor_settings: Annotated[dict[str, str], OrPath()] = field(default_factory=dict)
     """Further settings of the editor, as names and values: batch_size 4 dtype fp16 offload True."""
     editor_lora: Annotated[Path | None, tyro.conf.arg(aliases=["--editor-lora"])] = None
     """A LoRA that the editor is loaded with, such as `ft2s editor train` writes; its hash stands in each manifest."""

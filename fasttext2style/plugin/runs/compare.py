@@ -12,6 +12,7 @@ from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.plugin.runs.evaluate import evaluated, open_to_measure
 from fasttext2style.scene.files.atomic import check_folder
 from fasttext2style.terminal.console import say
+from fasttext2style.trust.text import one_line
 
 
 def compare_runs(paths: Sequence[Path], output: Path | None, settings: EvaluationSettings) -> Path:
@@ -35,7 +36,7 @@ def compare_runs(paths: Sequence[Path], output: Path | None, settings: Evaluatio
     found = {}
     for letter in ascii_uppercase[: len(runs)]:
         run = runs.pop(0)  # its scene need not stay in memory while the next one is measured
-        found[f"{letter}: {run.config.method_name}"] = evaluated(run, settings, Stopwatch())
+        found[f"{letter}: {one_line(str(run.config.method_name))}"] = evaluated(run, settings, Stopwatch())
     table = write_comparison(folder, found)
     say(table)
     say(f"Side by side: {folder / 'comparison.png'}")

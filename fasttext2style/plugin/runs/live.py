@@ -17,6 +17,7 @@ from fasttext2style.recipes.methods import default_config
 from fasttext2style.recipes.recipe import parse_recipe
 from fasttext2style.recipes.written import recipe_of
 from fasttext2style.scene.files.scenes import lies_in_rows
+from fasttext2style.trust.text import one_line
 from fasttext2style.trust.typed import expanded
 
 
@@ -53,8 +54,8 @@ def _take_over(config: Any, run: TrainerConfig, folder: Path) -> None:
     theirs: Any = run.pipeline.datamanager
     if not hasattr(theirs, "dataparser"):
         raise ValueError(
-            f"{folder} is a run of {run.method_name} that names no capture: expected one of fasttext2style, "
-            "fasttext2style-ip2p, fasttext2style-scene or splatfacto, or the .ply of its scene."
+            f"{folder} is a run of {one_line(str(run.method_name))} that names no capture: expected one of "
+            "fasttext2style, fasttext2style-ip2p, fasttext2style-scene or splatfacto, or the .ply of its scene."
         )
     config.load_dir = folder / run.relative_model_dir
     config.data = config.pipeline.datamanager.data = run.data or theirs.data or theirs.dataparser.data

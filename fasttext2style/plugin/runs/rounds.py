@@ -19,6 +19,7 @@ from fasttext2style.rounds.gaussian_subject import scene_of_round
 from fasttext2style.rounds.page import write_page
 from fasttext2style.terminal.console import say
 from fasttext2style.trust.lock import WriteLock
+from fasttext2style.trust.text import one_line
 
 
 def resume_run(folder: Path, rounds: int | None = None, refine: int = 0, workers: str | None = None) -> None:
@@ -34,8 +35,8 @@ def resume_run(folder: Path, rounds: int | None = None, refine: int = 0, workers
     config = _read_config(folder)
     if getattr(config, "live", False):
         raise ValueError(
-            f"{folder} is a live session. Continue it with:  ns-train {config.method_name} --live True --load-dir "
-            f"{quote(str(folder / config.relative_model_dir))} ..."
+            f"{folder} is a live session. Continue it with:  ns-train {one_line(str(config.method_name))} --live True "
+            f"--load-dir {quote(str(folder / config.relative_model_dir))} ..."
         )
     config.run_folder = folder
     if workers is not None:

@@ -24,6 +24,7 @@ from fasttext2style.plugin.host.model import SceneModel
 from fasttext2style.plugin.host.old_runs import read_config
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.trust.text import one_line
 from fasttext2style.trust.typed import expanded
 
 
@@ -139,12 +140,12 @@ class Run(OpenedRun):
     def accepted(self, pipeline: Any) -> VanillaPipeline:
         if isinstance(getattr(pipeline, "model", None), NerfactoModel):
             raise ValueError(
-                f"{self.folder} is a run of {self.config.method_name}, a NeRF, which has no Gaussians. What takes it: "
-                "ft2s rounds, evaluate and compare, and nerfstudio's ns-render, ns-eval and ns-viewer."
+                f"{self.folder} is a run of {one_line(str(self.config.method_name))}, a NeRF, which has no Gaussians. "
+                "What takes it: ft2s rounds, evaluate and compare, and nerfstudio's ns-render, ns-eval and ns-viewer."
             )
         if not isinstance(pipeline, VanillaPipeline) or not isinstance(pipeline.model, SceneModel):
             raise ValueError(
-                f"{self.folder} is a run of {self.config.method_name}; expected one of fasttext2style, "
+                f"{self.folder} is a run of {one_line(str(self.config.method_name))}; expected one of fasttext2style, "
                 "fasttext2style-ip2p or fasttext2style-scene. Take its scene over with: ns-train fasttext2style "
                 f"--load-dir {quote(str(self.folder))} ..."
             )

@@ -16,6 +16,7 @@ from fasttext2style.selection.choose import changed, choose, loaded
 from fasttext2style.selection.doubts import doubts
 from fasttext2style.terminal.console import say, warn
 from fasttext2style.trust.lock import WriteLock
+from fasttext2style.trust.text import one_line
 
 
 def select(
@@ -58,15 +59,15 @@ def select(
     selection = changed(settings, scene, selection)
     if selection.count == 0:
         raise ValueError(
-            f"Nothing is left of {selection.origin}; nothing was written. Choose more, or check that masks show the "
-            "object in white."
+            f"Nothing is left of {one_line(selection.origin)}; nothing was written. Choose more, or check that "
+            "masks show the object in white."
         )
     if output.resolve().is_relative_to(run.folder.resolve()):
         with WriteLock(run.folder):
             selection.save(output)
     else:
         selection.save(output)
-    say(f"{selection.count:,} of {len(scene):,} Gaussians: {selection.origin}")
+    say(f"{selection.count:,} of {len(scene):,} Gaussians: {one_line(selection.origin)}")
     for doubt in doubts(scene, cameras, selection.weights):
         warn(doubt)
     say(f"Use it with: --object-file {output}")

@@ -26,7 +26,7 @@ from fasttext2style.styling.growth import ObjectGrowth
 from fasttext2style.styling.steps import ObjectSteps
 from fasttext2style.styling.styler import ObjectStyler
 from fasttext2style.terminal.console import warn
-from fasttext2style.trust.typed import expanded
+from fasttext2style.trust.typed import OrPath
 
 if TYPE_CHECKING:
     from fasttext2style.history.history import History
@@ -42,7 +42,7 @@ class StylePipelineConfig(ObjectPipelineConfig):
     style_image: Annotated[Path | None, tyro.conf.arg(aliases=["--style-image"])] = None
     """A picture that says how the object should look, alone or beside --prompt: a material, a painting. It is kept in
     the folder of the run."""
-    feature_weights: Annotated[str, tyro.conf.arg(aliases=["--feature-weights"])] = ""
+    feature_weights: Annotated[str, OrPath(("encoder",)), tyro.conf.arg(aliases=["--feature-weights"])] = ""
     """What compares the object with --style-image: a file of torchvision's vgg16 or squeezenet1_1 weights, or "encoder"
     for the encoder's own features. Empty takes vgg16 or squeezenet1_1 from torch's cache if they are there, else the
     encoder; nothing is downloaded."""
@@ -82,8 +82,6 @@ class StylePipelineConfig(ObjectPipelineConfig):
 
     def keep_picture(self, folder: Path) -> None:
         """Keep the picture in the folder of a run, and mean that one from now on: the other may change or go."""
-        if self.feature_weights not in ("", "encoder"):
-            self.feature_weights = str(expanded(self.feature_weights).absolute())
         picture = self.read_picture()
         if picture is not None and self.style_image is not None:
             kept = folder.absolute() / "style_image" / f"{self.style_image.stem}.png"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
@@ -39,9 +39,11 @@ from fasttext2style.plugin.host.start_checks import (
 from fasttext2style.plugin.scene.trainer import SceneTrainer
 from fasttext2style.plugin.style.pipeline import StylePipeline, StylePipelineConfig
 from fasttext2style.scene.files.scenes import in_rows
+from fasttext2style.selection.choice import SEGMENTER
 from fasttext2style.selection.segmenters.load import load_segmenter
 from fasttext2style.styling.steps import with_enough_memory
 from fasttext2style.terminal.console import errors_in_words, say, warn
+from fasttext2style.trust.text import one_line
 from fasttext2style.trust.typed import expanded
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class StyleTrainerConfig(RunConfig):
     live: bool = False
     """Open the scene in the viewer and wait: point at an object, type, press Apply, undo, as often as you like. Ctrl-C
     saves and ends."""
-    segmenter: str = "encoder"
+    segmenter: Annotated[str, SEGMENTER] = "encoder"
     """What finds an object by a text in a live session: "encoder" (the embedded one, rough, needs no download), or a
     segmentation model as in `ft2s select --by text`."""
     load_ply: Path | None = None
@@ -173,19 +175,16 @@ class StyleTrainerConfig(RunConfig):
         if not self.live and self.pipeline.prompt:
             warning = check_prompt(encoder, self.pipeline.prompt, objective.negatives)
             if warning:
-                warn(warning)
+                warn(one_line(warning))
             if isinstance(encoder, ExplainsItself):
-                say(encoder.explain(self.pipeline.prompt))
+                say(one_line(encoder.explain(self.pipeline.prompt)))
         if objective.content != "none":
             # Only to see that its weights can be had, and that the encoder shows what is compared.
             black = torch.zeros(1, encoder.resolution, encoder.resolution, 3, device=device)
             load_content_loss(objective.content, encoder, objective.content_weights, device)(black, black)
 
-    def make_paths_absolute(self) -> None:
-        if self.environment is not None:
-            self.environment = expanded(self.environment).absolute()
+    def keep_inputs(self) -> None:
         if self.load_ply is not None:
-            self.load_ply = expanded(self.load_ply).absolute()
             given = self.get_base_dir() / "given.ply"
             # A file of rows: reports and histories compare with what was loaded one by one.
             why = "" if self.has_scene else in_rows(self.load_ply, given)
@@ -194,7 +193,6 @@ class StyleTrainerConfig(RunConfig):
                 self.load_ply, self.drop_invalid = given, False
         if isinstance(self.pipeline, StylePipelineConfig):
             self.pipeline.keep_picture(self.get_base_dir())
-        super().make_paths_absolute()
 
 
 class StyleTrainer(SceneTrainer):

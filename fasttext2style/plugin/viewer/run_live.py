@@ -31,6 +31,7 @@ from fasttext2style.plugin.viewer.viewer import LiveViewer
 from fasttext2style.recipes.recipe import parse_recipe
 from fasttext2style.recipes.written import recipe_of
 from fasttext2style.terminal.console import say
+from fasttext2style.trust.text import one_line
 
 
 def run_live(trainer: Trainer, history: History, action: Action, prompt: str, segmenter: str) -> None:
@@ -57,7 +58,7 @@ def run_live(trainer: Trainer, history: History, action: Action, prompt: str, se
     finally:
         shown.close()
     say(f"Saved: {path}")
-    say(f"To continue:  {command_to_continue(trainer.config, path)}", wrap=False)
+    say(one_line(f"To continue:  {command_to_continue(trainer.config, path)}", 100_000), wrap=False)
     trainer.shutdown()
 
 
