@@ -93,13 +93,9 @@ def _splats(folder: Path) -> list[bytes]:
     return [(folder / "whole.splat").read_bytes()]
 
 
-def _sogs(folder: Path) -> list[bytes]:
-    """Its meta.json: the pictures lie beside it, and a damaged zip is seen by its checksums before it is read."""
-    pixels = np.full((8, 8, 4), 200, np.uint8)
-    pixels[..., 3] = 253
-    stream = BytesIO()
-    Image.fromarray(pixels).save(stream, format="WEBP", lossless=True, exact=True)
-    (folder / "picture.webp").write_bytes(stream.getvalue())
+def _sog_metas(folder: Path) -> list[bytes]:
+    """Of both versions; what they name lies beside them."""
+    (folder / "picture.webp").write_bytes(_webps(folder)[0])
     ends = {"mins": [-1, -1, -1], "maxs": [1, 1, 1], "files": ["a.webp", "a.webp"]}
     listed = {"codebook": [*range(256)], "files": ["a.webp"]}
     second = {"version": 2, "count": COUNT, "means": ends, "scales": listed, "sh0": listed, "quats": listed}
@@ -109,11 +105,32 @@ def _sogs(folder: Path) -> list[bytes]:
     return [json.dumps(meta).encode() for meta in (second, first)]
 
 
-def _read_sog(folder: Path) -> None:
-    with zipfile.ZipFile(folder / "packed.sog", "w") as pack:
+def _webps(_: Path) -> list[bytes]:
+    pixels = np.full((8, 8, 4), 200, np.uint8)
+    pixels[..., 3], found = 253, []
+    for lossless in (True, False):
+        stream = BytesIO()
+        Image.fromarray(pixels).save(stream, format="WEBP", lossless=lossless, exact=True)
+        found.append(stream.getvalue())
+    return found
+
+
+def _sog_pictures(folder: Path) -> list[bytes]:
+    (folder / "meta.json").write_bytes(_sog_metas(folder)[0])
+    return _webps(folder)
+
+
+def _sogs(folder: Path) -> list[bytes]:
+    (folder / "meta.json").write_bytes(_sog_metas(folder)[0])
+    return [_packed_sog(folder, method).read_bytes() for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
+
+
+def _packed_sog(folder: Path, method: int = zipfile.ZIP_STORED) -> Path:
+    """With checksums that fit, which a damaged zip has not."""
+    with zipfile.ZipFile(folder / "packed.sog", "w", method) as pack:
         pack.write(folder / "meta.json", "meta.json")
         pack.write(folder / "picture.webp", "a.webp")
-    read_scene(folder / "packed.sog")
+    return folder / "packed.sog"
 
 
 def _read_spz(folder: Path) -> None:
@@ -407,7 +424,9 @@ TARGETS = {
     "ply, row by row": Target("scene.ply", _plys, lambda folder: _read_on_disk(folder / "scene.ply")),
     "compressed ply": Target("scene.ply", _packed_plys, lambda folder: read_scene(folder / "scene.ply")),
     "spz": Target("scene.bin", _spzs, _read_spz),
-    "sog": Target("meta.json", _sogs, _read_sog),
+    "sog": Target("scene.sog", _sogs, lambda folder: read_scene(folder / "scene.sog")),
+    "sog, meta.json": Target("meta.json", _sog_metas, lambda folder: read_scene(_packed_sog(folder))),
+    "sog, picture": Target("picture.webp", _sog_pictures, lambda folder: read_scene(_packed_sog(folder))),
     "splat": Target("scene.splat", _splats, lambda folder: read_scene(folder / "scene.splat")),
     "points": Target("points.ply", _point_plys, lambda folder: read_points(folder / "points.ply")),
     "selection": Target("object.npz", _selections, lambda folder: Selection.load(folder / "object.npz")),
