@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 
 LARGEST_ARRAY = 200 * 10**6
 """Bytes of an array that is unpacked from a file: weights of 50 million Gaussians."""
-MOST_UNPACKED, SMALL = 32, 50 * 10**6
+MOST_UNPACKED, SMALL = 32, 32 * 10**6
 """Bytes that one byte of a packed file becomes at most, where it becomes more than so many: of a scene of noise two, of
 one without view dependence four, of pictures one. Zeros would become a thousand, or ten thousand."""
 _SMALL_READ = 1 << 20
