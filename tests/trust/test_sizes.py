@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fasttext2style.captures import photographs
 from fasttext2style.captures.masks import read_mask
 from fasttext2style.captures.photographs import read_photograph, why_pixels_are_unreadable
 from fasttext2style.captures.style_pictures import read_style_picture
@@ -34,6 +35,7 @@ from fasttext2style.selection.selection import Selection
 from fasttext2style.trust import documents, sizes
 from fasttext2style.trust.documents import check_density, read_document
 from fasttext2style.trust.torch_files import load_torch_file
+from tests.fuzz.fuzzer import _most_memory
 
 READERS = {
     ".ply": (read_ply, read_points, map_vertices, SceneOnDisk),
@@ -191,6 +193,29 @@ def test_of_a_picture_no_more_is_asked_than_the_file_has(tmp_path: Path, what: s
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 3 * len(content) + 200e6, f"{peak / 1e6:.0f} MB"
+
+
+def test_a_photograph_as_large_as_is_allowed_is_read(tmp_path: Path, monkeypatch):
+    assert photographs.LARGEST_PIXELS == 160_000_000, "the limit that is stated"
+    path = tmp_path / "large.png"
+    Image.new("RGB", (8, 8), "white").save(path)
+    readers = (PICTURES["photograph"], PICTURES["mask"], photographs.read_head, PICTURES["photograph, quickly"])
+    monkeypatch.setattr(photographs, "LARGEST_PIXELS", 64)
+    assert [reader(path) is not None for reader in readers] == [True, True, True, False]
+    monkeypatch.setattr(photographs, "LARGEST_PIXELS", 63)
+    for reader in readers[:3]:
+        with pytest.raises(ValueError, match=r"large.png.* more than 63 pixels, which are read at most: scale it down"):
+            reader(path)
+    assert "more than 63 pixels" in str(readers[3](path))
+
+
+def test_a_photograph_of_a_hundred_million_pixels_is_held_once(tmp_path: Path):
+    """4 bytes a pixel; here a tenth of that."""
+    path = tmp_path / "large.png"
+    Image.new("RGB", (4000, 2500)).save(path)
+    before = _most_memory(begins_anew=True)
+    read_photograph(path, (4000, 2500), (8, 8))
+    assert _most_memory() - before < 60e6
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
