@@ -27,7 +27,7 @@ from fasttext2style.commands.views import Views
 from fasttext2style.commands.words import Words
 from fasttext2style.plugin.host.chatter import silence_known_warnings
 from fasttext2style.plugin.host.quick_start import frames_without_source
-from fasttext2style.terminal.console import errors_in_words
+from fasttext2style.terminal.console import errors_in_words, interrupts_in_words
 
 Command = (
     Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
@@ -60,7 +60,7 @@ def entrypoint() -> None:
         if words[named + 1 :]:
             words = [*words[: named + 1], "--", *words[named + 1 :]]
     silence_known_warnings()
-    with errors_in_words(), frames_without_source():
+    with interrupts_in_words(), errors_in_words(), frames_without_source():
         command = tyro.cli(
             Command,
             args=words,

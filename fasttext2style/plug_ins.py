@@ -66,6 +66,8 @@ class PlugIns:
             NotTrusted: it would have to be imported, and others named it.
             ValueError: it cannot be imported, or is nothing that can be called.
         """
+        if not name.strip():
+            raise ValueError(f"The name of the {self.kind} is empty: leave its option out, or give one.")
         entry = self.installed().get(name)
         if entry is None and (":" not in name or Path(name).exists()):
             return None

@@ -70,10 +70,15 @@ def _become(words: list[str], cwd: str, output: str, errors: str, environment: d
         fcntl.ioctl(1, termios.TIOCSCTTY, 0)
         os.dup2(1, 0)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
-    if program == "python":
-        assert words[1] == "-m"
-        sys.argv = words[2:]
-        runpy.run_module(words[2], run_name="__main__", alter_sys=True)
-    else:
-        (script,) = entry_points(group="console_scripts", name=program)
-        sys.exit(script.load()())
+    try:
+        if program == "python":
+            assert words[1] == "-m"
+            sys.argv = words[2:]
+            runpy.run_module(words[2], run_name="__main__", alter_sys=True)
+        else:
+            (script,) = entry_points(group="console_scripts", name=program)
+            sys.exit(script.load()())
+    except Exception:
+        # multiprocessing would print a traceback of its own, whatever hook there is.
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)

@@ -124,7 +124,7 @@ def test_a_colon_parts_a_module_or_the_weights(text, expected):
         (load_text_losses, "colour_parts:nothing", "text loss 'colour_parts:nothing' cannot be imported"),
         (load_text_losses, "nil", "no text loss 'nil'. Did you mean nll.*module:attribute"),
         (load_text_losses, "nll+nll", "twice"),
-        (load_text_losses, "", "no text loss ''"),
+        (load_text_losses, "", "name of the text loss is empty"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_words(outside, load, name, words):

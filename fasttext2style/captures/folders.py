@@ -21,6 +21,10 @@ def what_it_is(data: Path) -> str:
     """Goes on a sentence that begins with the name of `data`, a file or folder: what it is, and what to do with it."""
     if data.is_file():
         return _about_a_file(data)
+    own = data / "transforms.json"
+    if own.is_symlink() or own.exists():
+        what = f"a link to {own.readlink()}, where no file is" if own.is_symlink() else "no file"
+        return f"holds a transforms.json that is {what}: put the file itself there."
     start = "holds no transforms.json"
     for found, then in _KINDS:
         hit = found(data)
@@ -98,6 +102,10 @@ _KINDS: tuple[tuple[Callable[[Path], Path | None], str], ...] = (
         _there_is("*.xml"),
         ", but {name}: if that is Metashape's, `ns-process-data metashape --xml {found} --data PHOTOS --output-dir "
         "FOLDER` makes a capture of it.",
+    ),
+    (
+        _there_is("*.json"),
+        ", but {name}: if that is in nerfstudio's format, give --data {found}.",
     ),
     (
         _with_ending(FILMS),

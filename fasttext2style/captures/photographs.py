@@ -286,7 +286,8 @@ def advice(path: Path, error: BaseException, start: bytes | None = None) -> str:
     start = read_start(path) if start is None else start
     if start[4:8] == b"ftyp" and start[8:12] in HEIC:  # also where a phone calls it .jpg
         return f"a HEIC; {FOREIGN['.heic']}"
-    return not_what_it_is_called(start) or f"no picture that can be read{what_to_do and '; '}{what_to_do or ''}"
+    unread = f"no picture that can be read; {what_to_do}" if what_to_do else "no picture that can be read"
+    return not_what_it_is_called(start) or unread
 
 
 def _pixels(size: tuple[int, int]) -> str:

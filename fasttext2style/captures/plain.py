@@ -50,7 +50,7 @@ class PlainCapture:
         return [head.path for head in self.heads]
 
 
-def plain_capture(data: Path, downscale_factor: int | None = None) -> PlainCapture:
+def plain_capture(data: Path, downscale_factor: float | None = None) -> PlainCapture:
     """Read a transforms.json and the headers of all that it names.
 
     Args:
@@ -67,14 +67,14 @@ def plain_capture(data: Path, downscale_factor: int | None = None) -> PlainCaptu
         raise ValueError(one_line(str(error))) from error
 
 
-def _read(data: Path, downscale_factor: int | None) -> PlainCapture:
+def _read(data: Path, downscale_factor: float | None) -> PlainCapture:
     transforms = read_transforms(data)
     model = camera_model(transforms)
     poses = [pose(transforms, index) for index in range(len(transforms.frames))]
     check_far_away(transforms, np.array(poses))
     names = [transforms.files.locate(frame["file_path"]) for frame in transforms.frames]
-    factor = _downscale_factor(transforms, names) if downscale_factor is None else downscale_factor
-    heads = _heads(transforms, [_downscaled(transforms.folder, path, "images_", factor) for path in names])
+    factor = _downscale_factor(transforms, names) if downscale_factor is None else _whole(downscale_factor)
+    heads = _heads(transforms, [_downscaled(transforms.folder, path, "images_", factor) for path in names], factor)
     frames, turns = [], []
     for index, head in enumerate(heads):
         given = intrinsics(transforms, index, model, (head.width * factor, head.height * factor))
@@ -100,8 +100,23 @@ def places(meta: dict[str, Any]) -> np.ndarray:
     return np.array([frame["transform_matrix"] for frame in meta["frames"]])
 
 
-def _heads(transforms: Transforms, paths: list[Path]) -> list[Head]:
+def _whole(factor: float) -> int:
+    """The factor that was asked for; ns-render hands on 2 as 2.0."""
+    if not 1 <= factor < 1000 or factor != int(factor):
+        raise ValueError(
+            "--downscale-factor is a whole number from 1 on (2 takes the photographs of images_2), got "
+            f"{factor}: leave it out to have it chosen."
+        )
+    return int(factor)
+
+
+def _heads(transforms: Transforms, paths: list[Path], factor: int) -> list[Head]:
     missing = [path for path in paths if not path.is_file()]
+    if missing and factor > 1:
+        raise ValueError(
+            f"{len(missing)} of the {len(paths)} smaller photographs are missing that --downscale-factor {factor} "
+            f"takes, first {missing[0]}{_what_is_there(missing[0])}. Leave it out, or restore them."
+        )
     if missing:
         raise ValueError(
             f"{len(missing)} of the {len(paths)} photographs named in {transforms.path} are missing, first "
@@ -143,9 +158,11 @@ def _as_the_photograph_is(camera: dict[str, Any], head: Head, factor: int) -> di
 
 
 def _downscale_factor(transforms: Transforms, names: list[Path]) -> int:
-    """1, or the power of 2 at which the first photograph is small enough, as far as folders of such ones are there."""
-    first = names[0]
-    smaller = [factor for factor in (2, 4, 8) if _downscaled(transforms.folder, first, "images_", factor).is_file()]
+    """1, or the power of 2 at which the first photograph is small enough, as far as folders of all of them go."""
+    first, folder = names[0], transforms.folder
+    smaller = [
+        factor for factor in (2, 4, 8) if all(_downscaled(folder, name, "images_", factor).is_file() for name in names)
+    ]
     if not first.is_file():
         return smaller[0] if smaller else 1
     heads, _ = read_heads([first])
@@ -196,6 +213,8 @@ def _the_rest(transforms: Transforms) -> dict[str, Any]:
         rest["orientation_override"] = meta["orientation_override"]
     if "applied_transform" in meta:
         rest["applied_transform"] = table(meta["applied_transform"], (3, 4), 4, f"applied_transform in {path}")[:3]
+        if np.linalg.matrix_rank(np.array(rest["applied_transform"])[:, :3]) < 3:
+            raise ValueError(f"applied_transform in {path} is no rotation: correct it, or take it out.")
     elif (transforms.folder / "colmap" / "sparse" / "0").exists():
         rest["applied_transform"] = OLD_COLMAP
     if "applied_scale" in meta:

@@ -12,6 +12,7 @@ from fasttext2style.plugin.host.chatter import silence_known_warnings
 from fasttext2style.plugin.host.ffmpeg import offer_ffmpeg
 from fasttext2style.plugin.host.old_runs import read_runs_of_0_1
 from fasttext2style.plugin.host.torch_compat import allow_learning_rates_in_checkpoints
+from fasttext2style.plugin.host.tracebacks import tell_in_words
 from fasttext2style.plugin.nerf.method import fasttext2style_nerf
 from fasttext2style.plugin.rounds.method import fasttext2style_ip2p
 from fasttext2style.plugin.scene.method import fasttext2style_scene
@@ -23,3 +24,4 @@ silence_known_warnings()
 allow_learning_rates_in_checkpoints()
 offer_ffmpeg()
 read_runs_of_0_1()
+tell_in_words()

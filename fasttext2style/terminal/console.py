@@ -56,6 +56,17 @@ def errors_in_words() -> Iterator[None]:
         raise SystemExit(1) from error
 
 
+@contextmanager
+def interrupts_in_words(kept: str = "") -> Iterator[None]:
+    """Show a Ctrl-C as a word, and what is kept; exit code 130. For outermost places alone: what lies below may have
+    something to keep first."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"\nInterrupted{kept and ': '}{kept}.")
+        raise SystemExit(130) from None
+
+
 def _somebody_reads() -> bool:
     """Whether what is printed still goes somewhere; `head`, for one, ends when it has seen enough."""
     try:

@@ -25,13 +25,26 @@ def load_torch_file(path: Path, mmap: bool = False) -> Any:
             raise ValueError("it is no file, but a pipe or a device")
         size = path.stat().st_size
         _check_stored(path, size)
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        is_archive = zipfile.is_zipfile(path)
+        if not is_archive:
+            _check_old_format(path)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and is_archive)
         for tensor in _tensors_in(state):
             _check_dense(tensor, size)
     except Exception as error:  # a damaged file fails in as many ways as there are damages
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(reason if type(error) is ValueError else f"{type(error).__name__}: {reason}") from error
     return state
+
+
+def _check_old_format(path: Path) -> None:
+    """torch itself would take anything for a pickle, and tell how to run what it holds."""
+    with open(path, "rb") as stream:
+        start = stream.read(20)
+    if start.startswith(b"PK"):
+        raise ValueError("it is cut short, or damaged")
+    if not start.startswith(b"\x80"):
+        raise ValueError(f"torch.save wrote no file that begins with {start!r}" if start else "it is empty")
 
 
 def _check_stored(path: Path, size: int) -> None:

@@ -250,6 +250,7 @@ PHOTOGRAPHS = [
         "refused: nobody knows which value is white",
         ("00.tiff", "mode F", "save it with 8 or 16 bits"),
     ),
+    Case("PDF, SVG", _renamed(".pdf", b"%PDF-1.4"), "refused", ("02.pdf (no picture that can be read). ",)),
     Case(
         "HEIC, camera raw, EXR, a film",
         _renamed(".heic", b"\0\0\0\x18ftypheic"),
@@ -535,6 +536,12 @@ LISTS = [
         expected=lambda capture: len(capture.meta["applied_transform"]) == 3,
     ),
     Case("applied_transform of anything else", _set(applied_transform=[1]), "refused", ("applied_transform", "rows")),
+    Case(
+        "applied_transform of zeros, or flat",
+        _set(applied_transform=np.zeros((3, 4)).tolist()),
+        "refused",
+        ("applied_transform", "no rotation", "take it out"),
+    ),
 ]  # fmt: skip
 
 TRAINING_MASKS = [
@@ -762,6 +769,7 @@ FOLDERS = [
         "refused: how its scene is given",
         ("--load-ply", "iteration_30000/point_cloud.ply"),
     ),
+    Case("its file under another name", _instead("Transforms.json"), "refused: what to give", ("Transforms.json",)),
     Case("nothing of these", _instead(photographs=False), "refused", ("Give --data a folder", "ns-process-data")),
 ]  # fmt: skip
 

@@ -77,7 +77,7 @@ class InstructPix2PixEditor:
         name: str = "InstructPix2Pix",
         revision: str = "",
     ):
-        self.name, self.revision = name, revision
+        self.name, self.revision, self._tokens_told = name, revision, 0
         self.device = torch.device(device)
         self.config = config or InstructPix2PixConfig()
         self.key_views = self.config.key_views
@@ -222,7 +222,8 @@ class InstructPix2PixEditor:
             texts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
         )
         used = max(len(ids) for ids in tokenizer(texts).input_ids)
-        if used > tokenizer.model_max_length:
+        if used > max(tokenizer.model_max_length, self._tokens_told):
+            self._tokens_told = used  # once, and not with every batch of views
             logger.warning(
                 "The instruction has %d tokens, %s reads the first %d", used, self.name, tokenizer.model_max_length
             )

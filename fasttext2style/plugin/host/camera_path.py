@@ -1,4 +1,4 @@
-"""What `ns-render camera-path` is asked for, looked at before a run of ours is opened.
+"""The file of `ns-render camera-path`, looked at before a run of ours is opened.
 
 nerfstudio looks at it late and shows a traceback, or writes a video of nothing over the one that was there.
 """
@@ -6,48 +6,17 @@ nerfstudio looks at it late and shows a traceback, or writes a video of nothing 
 from __future__ import annotations
 
 import json
-import math
-from argparse import ArgumentParser
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, TypeGuard
 
-from fasttext2style.scene.files.atomic import check_place
-
-WITHOUT_H264 = frozenset((".gif", ".webm", ".ogv", ".png", ".jpg", ".jpeg", ".webp"))
-"""Endings of files into which ffmpeg does not put the video that nerfstudio asks it for."""
 LENSES = ("perspective", "fisheye", "equirectangular", "omnidirectional", "vr180")
 """Others nerfstudio takes for the first."""
 LEAST_TURN = 1e-6
 """Determinant of a rotation from which on one can look along it."""
 LARGEST = 1e30
 """Beyond it numbers are no places; NaN lies nowhere."""
-
-
-def check_render(words: Sequence[str]) -> None:
-    """Look at a command line; only of `ns-render camera-path`, which names a file that the host reads unchecked.
-
-    Raises:
-        ValueError: a camera path that cannot be rendered, or a place where nothing can be written.
-    """
-    if Path(words[0]).stem != "ns-render" or list(words[1:2]) != ["camera-path"]:
-        return
-    # Its own parser, tyro, has accepted them all.
-    parser = ArgumentParser(add_help=False, allow_abbrev=False)
-    for name, default in (("camera-path-filename", "camera_path.json"), ("output-path", "renders/output.mp4")):
-        parser.add_argument(f"--{name}", f"--{name.replace('-', '_')}", type=Path, default=Path(default))
-    parser.add_argument("--output-format", "--output_format", default="video")
-    parser.add_argument("--downscale-factor", "--downscale_factor", type=float, default=1.0)
-    asked, _ = parser.parse_known_args(words[2:])
-    if not 0 < asked.downscale_factor < math.inf:
-        raise ValueError(f"--downscale-factor is more than 0, got {asked.downscale_factor}.")
-    if asked.output_format == "video" and asked.output_path.suffix.lower() in WITHOUT_H264:
-        raise ValueError(f"The video is written as .mp4, got --output-path {asked.output_path}.")
-    # Of a folder's name a file or a folder beside it is made.
-    check_place(asked.output_path.absolute().parent / "rendered")
-    check_camera_path(asked.camera_path_filename)
 
 
 def check_camera_path(path: Path) -> None:

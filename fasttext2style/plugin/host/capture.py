@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig, DataparserOutputs
+from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 from torch import Tensor
 
@@ -20,8 +23,8 @@ from fasttext2style.captures.photographs import read_head, scaled_size, turned_a
 from fasttext2style.captures.plain import places
 from fasttext2style.plugin.host.chatter import host_is_quiet
 from fasttext2style.plugin.host.convert import to_scene_cameras
-from fasttext2style.plugin.host.data_parser import SceneDataParser, with_our_parser
-from fasttext2style.plugin.host.datamanager import SceneDatamanagerConfig
+from fasttext2style.plugin.host.data_parser import SceneDataParser, check_settings, with_our_parser
+from fasttext2style.plugin.host.datamanager import SMALLEST_SIDE, SceneDatamanagerConfig
 from fasttext2style.plugin.host.errors import host_in_words
 from fasttext2style.terminal.console import warn
 
@@ -64,19 +67,16 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
     settings.data = data
     if isinstance(settings, NerfstudioDataParserConfig):
         settings.load_3D_points = reconstructs
-    parser = settings.setup()
+    check_settings(settings)
+    with _parser_in_words(data, settings):
+        parser = settings.setup()
     if isinstance(parser, SceneDataParser):
         parser.capture = check_capture(data, downscale_factor=parser.config.downscale_factor)
         parser.notes += parser.capture.notes
         if reconstructs:
             _check_parallax(data, places(parser.capture.meta))
-    hint = "Was it made for another data parser? `nerfstudio-data` at the end of the command names that of nerfstudio."
-    doing = f"nerfstudio's parser cannot read the capture {data}"
-    try:
-        with host_in_words(doing, hint), host_is_quiet():
-            train, held_out = (parser.get_dataparser_outputs(split=split) for split in ("train", "val"))
-    except OSError as error:
-        raise ValueError(f"{doing}: it looks for {error.filename} ({error.strerror}). {hint}") from error
+    with _parser_in_words(data, settings):
+        train, held_out = (parser.get_dataparser_outputs(split=split) for split in ("train", "val"))
     for name, outputs in (("training", train), ("evaluation", held_out)):
         if not outputs.image_filenames:
             raise ValueError(
@@ -91,15 +91,45 @@ def read_capture(config: SceneDatamanagerConfig, device: str, reconstructs: bool
                 "command, which reads files of instant-ngp, too, or have it split the photographs in another way "
                 "(--eval-mode)."
             )
+        _check_lenses(data, outputs)
+    if reconstructs and not isinstance(parser, SceneDataParser):
+        _check_parallax(data, train.cameras.camera_to_worlds.numpy())
     sides = torch.cat([train.cameras.width, train.cameras.height], dim=-1).reshape(-1, 2).tolist()
     sizes = [(int(width), int(height)) for width, height in sides]
     if config.object_masks is not None:
         _check_object_masks(config.object_masks, train, held_out, sizes)
     limit = config.longest_side(device)
     scaled = [scaled_size(*size, config.camera_res_scale_factor, limit) for size in sizes]
+    if config.camera_res_scale_factor < 1 and max(map(max, scaled)) < SMALLEST_SIDE:
+        raise ValueError(
+            f"Views of {max(map(max, scaled))} pixels are too small: --pipeline.datamanager.camera-res-scale-factor "
+            f"{config.camera_res_scale_factor} leaves no more of {max(map(max, sizes))}; {SMALLEST_SIDE} are needed."
+        )
     has_masks = config.object_masks is not None or train.mask_filenames is not None
     notes = tuple(parser.notes) if isinstance(parser, SceneDataParser) else ()
     return Capture(train, max(width for width, _ in scaled), max(height for _, height in scaled), has_masks, notes)
+
+
+@contextmanager
+def _parser_in_words(data: Path, settings: DataParserConfig) -> Iterator[None]:
+    doing = f"nerfstudio's parser cannot read the capture {data}"
+    hint = "Was it made for another data parser? `nerfstudio-data` at the end of the command names that of nerfstudio."
+    if isinstance(settings, ColmapDataParserConfig):
+        hint += (
+            " Of `colmap`, --colmap-path names the folder of the model, such as sparse/0, --images-path that of the "
+            "photographs; --load-3D-points False does without its points."
+        )
+    try:
+        with host_in_words(doing, hint), host_is_quiet():
+            try:
+                yield
+            except EOFError as error:
+                raise ValueError(
+                    f"nerfstudio's parser would make smaller photographs of {data}, and asks first, where nobody "
+                    "answers: leave --downscale-factor out, or give the command in a terminal."
+                ) from error
+    except OSError as error:
+        raise ValueError(f"{doing}: it looks for {error.filename} ({error.strerror}). {hint}") from error
 
 
 def _check_object_masks(
@@ -110,6 +140,18 @@ def _check_object_masks(
     turns = [turned_as(read_head(path), size) or 1 for path, size in zip(photographs, sizes)]
     check_masks(masks, sizes, turns)
     check_some_white(masks)
+
+
+def _check_lenses(data: Path, outputs: DataparserOutputs) -> None:
+    """Other parsers than ours hand on whatever their files say."""
+    cameras = outputs.cameras
+    for what, values in (("focal length", torch.cat([cameras.fx, cameras.fy])), ("pose", cameras.camera_to_worlds)):
+        bad = ~values.isfinite() if what == "pose" else ~(values.isfinite() & (values > 0))
+        if bool(bad.any()):
+            raise ValueError(
+                f"Of the cameras of {data} one has a {what} with {values[bad][0]:.4g} in it: correct it in the files "
+                "that the capture is read from (angles of view are in radians), or make them again."
+            )
 
 
 def _check_parallax(data: Path, poses: np.ndarray) -> None:

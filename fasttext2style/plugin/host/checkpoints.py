@@ -32,7 +32,8 @@ def checkpoint_path(config: TrainerConfig) -> Path | None:
     """
     if config.load_checkpoint is not None:
         if not config.load_checkpoint.is_file():
-            raise ValueError(f"--load-checkpoint {config.load_checkpoint} does not exist; expected a step-*.ckpt file.")
+            what = "is a folder" if config.load_checkpoint.is_dir() else "does not exist"
+            raise ValueError(f"--load-checkpoint {config.load_checkpoint} {what}; expected a step-*.ckpt file.")
         return config.load_checkpoint
     if config.load_dir is None:
         return None

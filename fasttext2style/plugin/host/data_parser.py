@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +34,28 @@ def with_our_parser(config: DataParserConfig) -> DataParserConfig:
     config = copy(config)
     config._target = SceneDataParser
     return config
+
+
+def check_settings(config: Any) -> None:
+    """Raises ValueError for settings of any data parser with which it would make no capture, or one without size."""
+    for name in ("scale_factor", "scene_scale"):
+        value = getattr(config, name, 1.0)
+        if not 0 < value < math.inf:
+            raise ValueError(f"--{name.replace('_', '-')} is a finite number above 0, got {value}.")
+    points = getattr(config, "ply_path", None)
+    if points is not None and not points.is_file():
+        raise ValueError(f"--ply-path {points} does not exist; expected a .ply of points, or leave it out.")
+    mode = getattr(config, "eval_mode", "")
+    if mode == "interval" and config.eval_interval < 2:
+        raise ValueError(
+            f"--eval-interval is 2 or more (8 holds out every eighth photograph), got {config.eval_interval}; "
+            "--eval-mode all trains on all."
+        )
+    if mode == "fraction" and not 0 < config.train_split_fraction <= 1:
+        raise ValueError(
+            "--train-split-fraction is above 0 and up to 1 (0.9 holds out every tenth photograph), got "
+            f"{config.train_split_fraction}."
+        )
 
 
 class SceneDataParser(Nerfstudio):

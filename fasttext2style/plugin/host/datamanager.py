@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from contextlib import nullcontext
@@ -18,12 +19,12 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 
 from fasttext2style.captures.masks import masks_of
 from fasttext2style.captures.photographs import on_background, pillow_is_quiet
-from fasttext2style.plugin.host.camera_path import check_render
 from fasttext2style.plugin.host.chatter import host_is_quiet, rich_is_quiet
 from fasttext2style.plugin.host.convert import to_scene_cameras
 from fasttext2style.plugin.host.data_parser import with_our_parser
 from fasttext2style.plugin.host.dataset import SceneDataset
 from fasttext2style.plugin.host.errors import host_in_words
+from fasttext2style.plugin.host.host_commands import check_command, needs_two_views
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.terminal.console import console, errors_in_words, say
 
@@ -57,12 +58,23 @@ class SceneDatamanagerConfig(FullImageDatamanagerConfig):
                 f"--pipeline.datamanager.max-image-size is 0 (chosen) or {SMALLEST_SIDE} pixels or more, got "
                 f"{self.max_image_size}."
             )
+        if not 0 < self.camera_res_scale_factor < math.inf:
+            raise ValueError(
+                "--pipeline.datamanager.camera-res-scale-factor is a finite number above 0, got "
+                f"{self.camera_res_scale_factor}."
+            )
 
     def setup(self, **kwargs) -> SceneDatamanager:
         """Also under ns-render and its kin, which would show a traceback."""
         with errors_in_words():
-            check_render(sys.argv)
-            return super().setup(**kwargs)
+            check_command(sys.argv)
+            datamanager = super().setup(**kwargs)
+            if needs_two_views(sys.argv) and len(datamanager.eval_dataset) < 2:
+                raise ValueError(
+                    f"{self.data} has one held-out view, and ns-render interpolate goes from one to the next: add "
+                    "--pose-source train."
+                )
+            return datamanager
 
 
 class SceneDatamanager(FullImageDatamanager[SceneDataset]):

@@ -187,7 +187,10 @@ class SceneModel(SplatfactoModel):
         may read or change them before anyone else does.
         """
         if not isinstance(camera, HostCameras):
-            raise TypeError(f"get_outputs takes nerfstudio Cameras, got {type(camera).__name__}.")
+            raise ValueError(
+                f"Gaussians are seen by whole cameras, and were asked for a {type(camera).__name__}: ns-export takes "
+                "gaussian-splat or cameras here, ns-render no --render-nearest-camera."
+            )
         if camera.shape[0] != 1:
             raise ValueError(f"get_outputs renders one camera at a time, got {camera.shape[0]}.")
         if not is_pinhole(camera):

@@ -57,7 +57,7 @@ def read_config(path: Path) -> TrainerConfig:
             f"installed here? Its scene can still be used: --load-dir {path.parent}."
         ) from error
     if not isinstance(config, TrainerConfig):
-        raise ValueError(f"{path} holds a {type(config).__name__}, expected nerfstudio's TrainerConfig.")
+        raise ValueError(f"{path} holds a {type(config).__name__}, expected the config.yml of a run.")
     return config
 
 

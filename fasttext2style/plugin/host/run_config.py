@@ -11,23 +11,24 @@ from nerfstudio.engine.trainer import TrainerConfig
 from fasttext2style.evaluation.timing import Stopwatch
 from fasttext2style.plug_ins import names_come_from_others
 from fasttext2style.plugin.host.capture import Capture, read_capture
-from fasttext2style.plugin.host.checkpoints import check_same_coordinates, checkpoint_path
+from fasttext2style.plugin.host.checkpoints import check_same_coordinates, checkpoint_path, checkpoints_in
 from fasttext2style.plugin.host.pipelines import ScenePipelineConfig
 from fasttext2style.plugin.host.start_checks import (
     COPIES_OF_A_RECONSTRUCTION,
     NamedScene,
     check_disk,
     check_machine,
+    check_model,
     check_output_folder,
     check_rates,
     check_seen,
     check_tracker,
-    check_viewer,
     scene_of_checkpoint,
 )
+from fasttext2style.plugin.host.visitors import check_address
 from fasttext2style.recipes.written import write_run_recipe
 from fasttext2style.scene.files.atomic import atomic_write, remove_left_overs
-from fasttext2style.terminal.console import errors_in_words, say
+from fasttext2style.terminal.console import errors_in_words, interrupts_in_words, say
 from fasttext2style.trust.lock import WriteLock
 from fasttext2style.trust.own_runs import note_written
 from fasttext2style.trust.text import check_text
@@ -76,18 +77,21 @@ class RunConfig(_Checked, TrainerConfig):
         # Settings alone.
         self.check_settings()
         check_rates(self.optimizers)
+        check_model(self.pipeline.model)
         check_machine(self.machine)
         # The machine.
         check_output_folder(self.get_base_dir())
         if not self.is_new and (self.get_base_dir() / ".lock").exists():
             WriteLock(self.get_base_dir()).release()
         if self.is_viewer_enabled():
-            check_viewer(self.viewer)
+            check_address(self.viewer.websocket_host, self.viewer.websocket_port)
         for tracker in ("wandb", "comet"):
             if self.vis.endswith(tracker):
                 check_tracker(tracker)
         # Files, by their first bytes.
         scene = self.named_scene()
+        if not self.is_new:
+            self.check_replaces_nothing()
         # The capture: all photographs are opened; making them would cost more than any network.
         networks = self._networks_timed(watch) if self.makes_capture() else None
         capture = self.named_capture(scene)
@@ -134,6 +138,8 @@ class RunConfig(_Checked, TrainerConfig):
         check_seed(self.machine.seed, "--machine.seed", limit=2**32)
         check_seed(getattr(self.pipeline, "seed", 0), "--pipeline.seed")
         self.pipeline.datamanager.check()
+        if self.logging.max_buffer_size < 1:
+            raise ValueError(f"--logging.max-buffer-size is 1 or more, got {self.logging.max_buffer_size}.")
         if self.start_paused and not self.is_viewer_enabled():
             raise ValueError(
                 f"--start-paused waits for a button in the viewer, but --vis is {self.vis}: add --vis viewer."
@@ -151,6 +157,17 @@ class RunConfig(_Checked, TrainerConfig):
         """
         path = checkpoint_path(self)
         return None if path is None else scene_of_checkpoint(path, self.pipeline.model.sh_degree)
+
+    def check_replaces_nothing(self) -> None:
+        """Raises ValueError when another run, that this one does not go on with, has its checkpoints in the folder."""
+        models, loaded = self.get_checkpoint_dir(), checkpoint_path(self)
+        kept = checkpoints_in(models)
+        if kept and (loaded is None or loaded.resolve().parent != models.resolve()):
+            raise ValueError(
+                f"The run {self.get_base_dir()} is there already, and {kept[-1].name} of it would be lost. Leave "
+                "--timestamp out (and --load-config, which repeats a run in its own folder): a new run gets a folder "
+                f"of its own. To go on with that one, add --load-dir {models}."
+            )
 
     def makes_capture(self) -> bool:
         """Whether there are no photographs, so that views have to be rendered first."""
@@ -218,7 +235,7 @@ class RunConfig(_Checked, TrainerConfig):
 
         Paths are made absolute, so that ns-render and its kin find the run from any folder.
         """
-        with errors_in_words():
+        with interrupts_in_words("nothing was begun"), errors_in_words():
             self._started = self.check_start()
             self.make_paths_absolute()
             path = self.get_base_dir() / "config.yml"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.configs.base_config import MachineConfig
 from rich.errors import MarkupError
 from rich.markup import render
 
@@ -76,6 +75,19 @@ def check_rates(optimizers: Mapping[str, Any]) -> None:
             raise ValueError(f"The learning rate of {name} must be 0 or more, got {settings['optimizer'].lr}.")
 
 
+def check_model(model: Any) -> None:
+    """Raises ValueError for numbers of splatfacto's, as far as a model has them, that would end a run or its scene."""
+    degree, share = getattr(model, "sh_degree", 0), getattr(model, "ssim_lambda", 0.0)
+    if degree not in range(4):
+        raise ValueError(f"--pipeline.model.sh-degree is 0, 1, 2 or 3, got {degree}.")
+    if not 0 <= share <= 1:
+        raise ValueError(f"--pipeline.model.ssim-lambda is a share from 0 to 1, got {share}.")
+    for name in ("sh_degree_interval", "resolution_schedule", "refine_every", "reset_alpha_every", "num_random"):
+        if getattr(model, name, 1) < 1:
+            option = name.replace("_", "-")
+            raise ValueError(f"--pipeline.model.{option} is 1 or more, got {getattr(model, name)}.")
+
+
 def check_output_folder(folder: Path) -> None:
     """Make the folder of a run, write into it, and leave everything as it was.
 
@@ -97,23 +109,7 @@ def check_output_folder(folder: Path) -> None:
         ) from error
 
 
-# --- viewer and trackers ------------------------------------------------------------------------------------------
-
-
-def check_viewer(viewer: ViewerConfig) -> None:
-    """Raises ValueError for an address at which nothing can listen, or a port that another program has."""
-    host, port = viewer.websocket_host, viewer.websocket_port
-    try:
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port or 0))
-    except OverflowError:
-        raise ValueError(f"--viewer.websocket-port is a number from 1 to 65535, got {port}.") from None
-    except OSError as error:
-        raise ValueError(
-            f"The viewer cannot listen at {host}:{port or 'any port'} ({error.strerror or error}). Name another port, "
-            "or leave --viewer.websocket-port out to get a free one; as host, 127.0.0.1 is this machine alone."
-        ) from error
+# --- trackers -----------------------------------------------------------------------------------------------------
 
 
 def check_tracker(tracker: Literal["wandb", "comet"]) -> None:
@@ -211,9 +207,8 @@ def _check_object_file(path: Path, scene: NamedScene | None) -> None:
             "reconstructed: name the scene with --load-dir or --load-ply, or choose the object in another way."
         )
     if not path.is_file():
-        raise ValueError(
-            f"--object-file {path} does not exist; expected a .npy or .npz of {scene.gaussians:,} weights."
-        )
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ValueError(f"--object-file {path} {what}; expected a .npy or .npz of {scene.gaussians:,} weights.")
     weights = len(Selection.load(path))
     if weights != scene.gaussians:
         raise ValueError(

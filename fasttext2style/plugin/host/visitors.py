@@ -5,7 +5,9 @@ The page that it serves is a little different from viser's, too: see sharp_page.
 
 from __future__ import annotations
 
+import errno
 import http
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,23 @@ from nerfstudio.configs.base_config import ViewerConfig
 
 from fasttext2style.plugin.host.sharp_page import sharp
 from fasttext2style.trust.visitors import names_of, refusal
+
+
+def check_address(host: str, port: int | None, may_be_taken: bool = False) -> None:
+    """Raises ValueError for an address at which nothing can listen, or (unless it may be) that another program has."""
+    try:
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port or 0))
+    except OverflowError:
+        raise ValueError(f"--viewer.websocket-port is a number from 1 to 65535, got {port}.") from None
+    except OSError as error:
+        if may_be_taken and error.errno == errno.EADDRINUSE:
+            return
+        raise ValueError(
+            f"The viewer cannot listen at {host}:{port or 'any port'} ({error.strerror or error}). Name another port, "
+            "or leave --viewer.websocket-port out to get a free one; as host, 127.0.0.1 is this machine alone."
+        ) from error
 
 
 @contextmanager

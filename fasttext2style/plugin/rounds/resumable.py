@@ -28,6 +28,9 @@ class ResumableConfig(RunConfig):
     def has_scene(self) -> bool:
         return bool(RoundsFolder(self.get_base_dir() / "rounds").rounds())
 
+    def check_replaces_nothing(self) -> None:
+        """It goes on with the rounds that are there."""
+
     def check_steps(self) -> None:
         if self.max_num_iterations:
             raise ValueError(

@@ -64,6 +64,8 @@ def open_to_measure(path: Path, settings: EvaluationSettings) -> Run | FieldRun:
     Raises:
         ValueError: no run, or settings that do not fit it.
     """
+    if settings.max_views < 1:
+        raise ValueError(f"--max-views is 1 or more, got {settings.max_views}.")
     choice, run = read_workers(settings.workers, typed=True), open_any_run(path)
     if isinstance(run, FieldRun) and settings.before is not None:
         raise ValueError("A NeRF is compared with what it was before its first round: leave --before out.")

@@ -30,7 +30,7 @@ from fasttext2style.plugin.host.run_config import LEAST_STEPS, RunConfig, Starte
 from fasttext2style.plugin.host.start_checks import NamedScene
 from fasttext2style.plugin.host.visitors import own_pages_only
 from fasttext2style.selection.glued import glued_to_a_lens
-from fasttext2style.terminal.console import errors_in_words, say
+from fasttext2style.terminal.console import errors_in_words, interrupts_in_words, say
 from fasttext2style.terminal.progress import PhaseProgress
 from fasttext2style.trust.lock import WriteLock
 
@@ -75,7 +75,8 @@ class SceneTrainer(Trainer):
             super().__init__(config, local_rank, world_size)
 
     def setup(self, test_mode: Literal["test", "val", "inference"] = "val") -> None:
-        with errors_in_words():
+        # The host would show a traceback, and end as if all were well.
+        with interrupts_in_words("the run was being set up, its scene is as it was"), errors_in_words():
             started = self.config.take_started()
             self.lock = started.lock
             self.prepare(started)

@@ -65,8 +65,8 @@ def check_place(path: Path) -> Path:
     return path
 
 
-def check_folder(folder: Path) -> Path:
-    """As `check_place`, of a folder for files, which may be there or not.
+def check_folder(folder: Path, option: str = "--output") -> Path:
+    """As `check_place`, of a folder for files, which may be there or not; `option` names it.
 
     Raises:
         ValueError: nothing can be written there.
@@ -76,7 +76,7 @@ def check_folder(folder: Path) -> Path:
         try_folder(folder.absolute())
     except OSError as error:
         raise ValueError(
-            f"The folder {folder} cannot be written ({error.strerror or error}): give another --output."
+            f"The folder {folder} cannot be written ({error.strerror or error}): give another {option}."
         ) from error
     return folder
 
