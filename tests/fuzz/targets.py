@@ -1,6 +1,6 @@
 """What is fuzzed: each reader of files with a few whole files to begin with.
 
-Photographs and transforms.json have tests of their own in tests/captures, LoRAs in tests/editors/test_lora.py.
+Headers of photographs have tests of their own in tests/captures, LoRAs in tests/editors/test_lora.py.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
 
+from fasttext2style.captures.checks import check_capture
 from fasttext2style.captures.style_pictures import read_style_picture
 from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editor_training.magic_brush import read_magic_brush, write_magic_brush
@@ -47,6 +48,7 @@ from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.selection.selection import SceneMark, Selection
 from fasttext2style.trust.objects import Known, load_objects
 from fasttext2style.trust.torch_files import load_torch_file
+from tests.captures.small import small_capture
 from tests.history.scenes import random_state
 
 COUNT = 6
@@ -402,6 +404,14 @@ def _variants(content: bytes) -> list[bytes]:
     return [content, *(save(it, metadata=about) for it in found)]
 
 
+# --- captures --------------------------------------------------------------------------------------------------------
+
+
+def _captures(folder: Path) -> list[bytes]:
+    small_capture(folder)
+    return [(folder / "transforms.json").read_bytes()]
+
+
 # --- camera paths ----------------------------------------------------------------------------------------------------
 
 
@@ -486,6 +496,7 @@ TARGETS = {
     "MagicBrush, Parquet": Target("train-0.parquet", _parquet, _read_magic_brush),
     "captions": Target("words.json", _sidecar, open_folder),
     "picture": Target("rounds/round_0001/edited/view_0002.png", _pictures, _read_picture),
+    "capture": Target("transforms.json", _captures, lambda folder: check_capture(folder, read_pixels=False)),
     "camera path": Target("path.json", _camera_paths, _read_camera_path),
     "config": Target("config.yml", lambda _: [_CONFIG.encode()], _read_config),
     "recipe": Target("recipe.yaml", lambda _: [_RECIPE.encode()], _read_recipe),
