@@ -22,10 +22,11 @@ from fasttext2style.captures.photographs import (
     Head,
     advice,
     in_colors,
+    in_mode,
+    opened,
     read_head,
     read_heads,
 )
-from fasttext2style.trust.sizes import BoundedReader, check_is_file
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"))
 CUT_OUT = ("LA", "La", "PA", "RGBA", "RGBa", "P")
@@ -136,11 +137,10 @@ def read_mask(
         ValueError: it cannot be read, or has another shape than its photograph.
     """
     try:
-        check_is_file(path)
-        with BoundedReader(path) as stream, Image.open(stream) as image:
+        with opened(path) as image:
             image.load()
             whiteness = Image.fromarray(_whiteness(image))
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"The mask {path} cannot be read: {advice(path, error)}.") from error
     turn = _turn(read_head(path), size, turn)
     if turn in TURNS:
@@ -169,12 +169,12 @@ def _whiteness(image: Image.Image) -> np.ndarray:
         if alpha.min() < alpha.max():
             # A cut-out: what it shows may have any colour.
             return alpha
-    values = np.asarray(colors.convert("RGB").convert("L"))
+    values = np.asarray(in_mode(in_mode(colors, "RGB"), "L"))
     return _spread(values) if values.max() <= 1 else values
 
 
 def _spread(labels: np.ndarray) -> np.ndarray:
-    return np.where(labels > 0, 255, 0).astype(np.uint8)
+    return np.where(labels > 0, np.uint8(255), np.uint8(0))
 
 
 def _is(mask: Path, photograph: Path) -> bool:

@@ -21,6 +21,8 @@ from PIL import Image
 from fasttext2style.scene.files.starts import not_what_it_is_called, read_start
 from fasttext2style.trust.sizes import BoundedReader, check_is_file
 
+LARGEST_PIXELS = 160 * 10**6
+"""Of a photograph or mask; the largest cameras have 151 million (Phase One IQ4: 14204 x 10652)."""
 ORIENTATION_TAG = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -75,6 +77,26 @@ class Head:
         return (self.height, self.width) if self.orientation >= 5 else self.size
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """A picture of a capture, of which nothing but the header was read.
+
+    Raises:
+        ValueError: more than `LARGEST_PIXELS`, or a pipe; and `UNREADABLE`.
+    """
+    too_many = f"it has more than {LARGEST_PIXELS:,} pixels, which are read at most: scale it down"
+    check_is_file(path)
+    with BoundedReader(path) as stream:
+        try:
+            image = Image.open(stream)
+        except Image.DecompressionBombError:  # Pillow's own limit, somewhat higher
+            raise ValueError(too_many) from None
+        with image:
+            if image.width * image.height > LARGEST_PIXELS:
+                raise ValueError(too_many)
+            yield image
+
+
 def read_head(path: Path) -> Head:
     """Open a picture, and read nothing but its header.
 
@@ -82,11 +104,8 @@ def read_head(path: Path) -> Head:
         ValueError: it cannot be opened, or its pixels have no colours that could be trained on.
     """
     try:
-        check_is_file(path)
-        with BoundedReader(path) as stream, Image.open(stream) as image:
+        with opened(path) as image:
             head = _head(path, image)
-    except Image.DecompressionBombError:
-        raise ValueError(f"{path} has more than {_most_pixels():,} pixels: scale it down") from None
     except UNREADABLE as error:
         raise ValueError(f"{path} ({advice(path, error)})") from error
     if head.mode not in MODES:
@@ -108,12 +127,9 @@ def read_heads(paths: Iterable[Path]) -> tuple[list[Head], list[str]]:
 def why_pixels_are_unreadable(path: Path) -> str | None:
     """None for a picture that can be decoded; JPEGs at their smallest scale, which takes about a millisecond."""
     try:
-        check_is_file(path)
-        with BoundedReader(path) as stream, Image.open(stream) as image:
+        with opened(path) as image:
             image.draft("RGB", (64, 64))
             image.load()
-    except Image.DecompressionBombError:
-        return f"{path} has more than {_most_pixels():,} pixels: scale it down"
     except UNREADABLE as error:
         return f"{path} ({advice(path, error)})"
     return None
@@ -157,11 +173,10 @@ def read_photograph(
         ValueError: it cannot be read, or has another size.
     """
     try:
-        check_is_file(path)
-        with BoundedReader(path) as stream, Image.open(stream) as image:
+        with opened(path) as image:
             head = _head(path, image)
             pixels = in_colors(image)
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"The photograph {path} cannot be read: {advice(path, error)}.") from error
     turn = turned_as(head, size)
     if turn is None:
@@ -184,7 +199,13 @@ def in_colors(image: Image.Image) -> Image.Image:
     transparent = "transparency" in image.info and image.mode in ("1", "L", "P", "RGB")
     if image.mode in ("La", "RGBa"):
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
-    return image.convert("RGBA" if transparent else MODES[image.mode])
+    return in_mode(image, "RGBA" if transparent else MODES[image.mode])
+
+
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """`Image.convert` copies what has the mode already, too: half a gigabyte of the largest photographs."""
+    image.load()
+    return image if image.mode == mode else image.convert(mode)
 
 
 def on_background(
@@ -224,10 +245,6 @@ def pillow_is_quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield
-
-
-def _most_pixels() -> int:
-    return 2 * (Image.MAX_IMAGE_PIXELS or 0)
 
 
 def orientation(image: Image.Image) -> int:

@@ -17,11 +17,10 @@ from typing import Any
 
 from fasttext2style.editor_training.turns import Turn, decoded
 from fasttext2style.scene.files.starts import not_what_it_is_called, read_start
-from fasttext2style.trust.sizes import check_is_file
+from fasttext2style.trust.parquet_pages import unpacked_size
+from fasttext2style.trust.sizes import check_is_file, most_unpacked
 
 PICTURES = ("source_img", "mask_img", "target_img")
-ROWS_AT_ONCE = 16
-"""Some megabytes each."""
 COLUMNS = "expected the columns source_img, mask_img, instruction and, if known, target_img"
 
 
@@ -63,10 +62,21 @@ def _rows(opened: Callable[[Path], Any], path: Path) -> Iterator[dict[str, Any]]
             if not {"source_img", "mask_img", "instruction"} <= set(names):
                 raise ValueError(f"{COLUMNS}, got {', '.join(names)[:200]}")
             wanted = [name for name in (*PICTURES, "instruction") if name in names]
-            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted):
+            _check_size(path, wanted)
+            # Row by row: all may share one great cell of a dictionary.
+            for batch in file.iter_batches(batch_size=1, columns=wanted):
                 yield from batch.to_pylist()
     except Exception as error:  # a damaged file fails in as many ways as there are damages
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}") from error
+
+
+def _check_size(path: Path, wanted: list[str]) -> None:
+    needed, most = unpacked_size(path, wanted), most_unpacked(path.stat().st_size)
+    if needed > most:
+        raise ValueError(
+            f"it would be unpacked to {needed:,} bytes, of a file of its size at most {most:,} are read: keep pictures "
+            "as PNG or JPEG, which are packed already"
+        )
 
 
 def _turn(cells: dict[str, Any], where: str, name: str) -> Turn:

@@ -18,6 +18,9 @@ from numpy.lib import format as npy
 
 LARGEST_ARRAY = 200 * 10**6
 """Bytes of an array that is unpacked from a file: weights of 50 million Gaussians."""
+MOST_UNPACKED, SMALL = 32, 32 * 10**6
+"""Bytes that one byte of a packed file becomes at most, where it becomes more than so many: of a scene of noise two, of
+one without view dependence four, of pictures one. Zeros would become a thousand, or ten thousand."""
 _SMALL_READ = 1 << 20
 """Bytes."""
 _ENTRIES = 64
@@ -27,6 +30,11 @@ _ENTRIES = 64
 def bytes_left(stream: IO[bytes]) -> int:
     """Of a file on the disk, from where the stream stands."""
     return max(0, os.fstat(stream.fileno()).st_size - stream.tell())
+
+
+def most_unpacked(size: int) -> int:
+    """Bytes that a packed file of this size may be unpacked to."""
+    return max(SMALL, MOST_UNPACKED * size)
 
 
 class BoundedReader(io.BufferedReader):
@@ -81,11 +89,22 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> Mapping[str, np.ndarray]:
             arrays = {}
             for name in names:
                 if name in found:
-                    with archive.open(found[name]) as entry:
+                    with open_entry(archive, found[name]) as entry:
                         arrays[name] = _array(entry, found[name].file_size, f"{name} in {path}")
             if not arrays:
                 raise ValueError(f"{path} has {sorted(found)[:8]}, not {names[0]}")
             return arrays
+
+
+def open_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> IO[bytes]:
+    """To be read in pieces, or as many bytes as it promises: asked for all, zipfile unpacks more before it looks.
+
+    Raises:
+        ValueError: packed by one of the methods that zipfile unpacks without a limit.
+    """
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{entry.filename} is packed by method {entry.compress_type}, expected deflate (8) or none")
+    return archive.open(entry)
 
 
 def _array(stream: IO[bytes], size: int, where: str) -> np.ndarray:

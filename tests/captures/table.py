@@ -311,6 +311,12 @@ PHOTOGRAPHS = [
         "found, if one picture alone has the name, and said",
         expected=lambda capture: "are taken from where they seem to be" in capture.notes[0],
     ),
+    Case(
+        "more than 160 million pixels (cameras have 151 at most)",
+        _bytes(b"P6 13000 13000 255\n"),
+        "refused",
+        ("02.png", "more than 160,000,000 pixels", "scale it down"),
+    ),
     Case("HEIC under the name of a JPEG", _bytes(b"\0\0\0\x24ftypheic"), "refused", ("02.png", "HEIC", "JPEG")),
     Case(
         "pointers of git-lfs, pages of the web, empty files in their place",

@@ -1,6 +1,6 @@
 """What is fuzzed: each reader of files with a few whole files to begin with.
 
-Camera paths are read by nerfstudio; photographs and transforms.json have tests of their own in tests/captures.
+Headers of photographs have tests of their own in tests/captures, LoRAs in tests/editors/test_lora.py.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save
 
+from fasttext2style.captures.checks import check_capture
 from fasttext2style.captures.style_pictures import read_style_picture
 from fasttext2style.editor_training.cases import EditCases
 from fasttext2style.editor_training.magic_brush import read_magic_brush, write_magic_brush
@@ -35,6 +36,7 @@ from fasttext2style.history.state import SceneState
 from fasttext2style.history.steps import SavedSteps
 from fasttext2style.live.desk import FORMAT, read_desk
 from fasttext2style.live.texts import edit_text, selections_text
+from fasttext2style.plugin.host.camera_path import check_camera_path
 from fasttext2style.recipes.plain_yaml import read_yaml
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene, scene_of_round
@@ -47,6 +49,7 @@ from fasttext2style.scene.files.scenes import read_scene
 from fasttext2style.selection.selection import SceneMark, Selection
 from fasttext2style.trust.objects import Known, load_objects
 from fasttext2style.trust.torch_files import load_torch_file
+from tests.captures.small import small_capture
 from tests.history.scenes import random_state
 
 COUNT = 6
@@ -94,13 +97,9 @@ def _splats(folder: Path) -> list[bytes]:
     return [(folder / "whole.splat").read_bytes()]
 
 
-def _sogs(folder: Path) -> list[bytes]:
-    """Its meta.json: the pictures lie beside it, and a damaged zip is seen by its checksums before it is read."""
-    pixels = np.full((8, 8, 4), 200, np.uint8)
-    pixels[..., 3] = 253
-    stream = BytesIO()
-    Image.fromarray(pixels).save(stream, format="WEBP", lossless=True, exact=True)
-    (folder / "picture.webp").write_bytes(stream.getvalue())
+def _sog_metas(folder: Path) -> list[bytes]:
+    """Of both versions; what they name lies beside them."""
+    (folder / "picture.webp").write_bytes(_webps(folder)[0])
     ends = {"mins": [-1, -1, -1], "maxs": [1, 1, 1], "files": ["a.webp", "a.webp"]}
     listed = {"codebook": [*range(256)], "files": ["a.webp"]}
     second = {"version": 2, "count": COUNT, "means": ends, "scales": listed, "sh0": listed, "quats": listed}
@@ -110,11 +109,32 @@ def _sogs(folder: Path) -> list[bytes]:
     return [json.dumps(meta).encode() for meta in (second, first)]
 
 
-def _read_sog(folder: Path) -> None:
-    with zipfile.ZipFile(folder / "packed.sog", "w") as pack:
+def _webps(_: Path) -> list[bytes]:
+    pixels = np.full((8, 8, 4), 200, np.uint8)
+    pixels[..., 3], found = 253, []
+    for lossless in (True, False):
+        stream = BytesIO()
+        Image.fromarray(pixels).save(stream, format="WEBP", lossless=lossless, exact=True)
+        found.append(stream.getvalue())
+    return found
+
+
+def _sog_pictures(folder: Path) -> list[bytes]:
+    (folder / "meta.json").write_bytes(_sog_metas(folder)[0])
+    return _webps(folder)
+
+
+def _sogs(folder: Path) -> list[bytes]:
+    (folder / "meta.json").write_bytes(_sog_metas(folder)[0])
+    return [_packed_sog(folder, method).read_bytes() for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
+
+
+def _packed_sog(folder: Path, method: int = zipfile.ZIP_STORED) -> Path:
+    """With checksums that fit, which a damaged zip has not."""
+    with zipfile.ZipFile(folder / "packed.sog", "w", method) as pack:
         pack.write(folder / "meta.json", "meta.json")
         pack.write(folder / "picture.webp", "a.webp")
-    read_scene(folder / "packed.sog")
+    return folder / "packed.sog"
 
 
 def _read_spz(folder: Path) -> None:
@@ -385,6 +405,37 @@ def _variants(content: bytes) -> list[bytes]:
     return [content, *(save(it, metadata=about) for it in found)]
 
 
+# --- captures --------------------------------------------------------------------------------------------------------
+
+
+def _captures(folder: Path) -> list[bytes]:
+    small_capture(folder)
+    return [(folder / "transforms.json").read_bytes()]
+
+
+# --- camera paths ----------------------------------------------------------------------------------------------------
+
+
+def _camera_paths(_: Path) -> list[bytes]:
+    pose = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, -1.4, 0.0, 1.0, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0]
+    crop = {"crop_bg_color": {"r": 0, "g": 0, "b": 0}, "crop_center": [0, 0, 0], "crop_scale": [1, 1, 1]}
+    path = {"render_width": 16, "render_height": 12, "seconds": 1, "crop": crop | {"crop_rot": [0.0, 0.5, 0.0]}}
+    lenses = ("perspective", "fisheye", "equirectangular", "vr180")
+    cameras = [{"camera_to_world": pose, "fov": 50, "aspect": 1}]
+    return [json.dumps(path | {"camera_type": lens, "camera_path": cameras}).encode() for lens in lenses]
+
+
+def _read_camera_path(folder: Path) -> None:
+    """What is accepted, nerfstudio reads; it takes seconds to import."""
+    from nerfstudio.cameras.camera_paths import get_path_from_json
+    from nerfstudio.scripts.render import get_crop_from_json
+
+    check_camera_path(folder / "path.json")
+    document = json.loads((folder / "path.json").read_bytes())
+    get_crop_from_json(document)
+    get_path_from_json(document)
+
+
 # --- settings --------------------------------------------------------------------------------------------------------
 
 _CONFIG = """!!python/object:tests.fuzz.targets.Target
@@ -408,7 +459,9 @@ TARGETS = {
     "ply, row by row": Target("scene.ply", _plys, lambda folder: _read_on_disk(folder / "scene.ply")),
     "compressed ply": Target("scene.ply", _packed_plys, lambda folder: read_scene(folder / "scene.ply")),
     "spz": Target("scene.bin", _spzs, _read_spz),
-    "sog": Target("meta.json", _sogs, _read_sog),
+    "sog": Target("scene.sog", _sogs, lambda folder: read_scene(folder / "scene.sog")),
+    "sog, meta.json": Target("meta.json", _sog_metas, lambda folder: read_scene(_packed_sog(folder))),
+    "sog, picture": Target("picture.webp", _sog_pictures, lambda folder: read_scene(_packed_sog(folder))),
     "splat": Target("scene.splat", _splats, lambda folder: read_scene(folder / "scene.splat")),
     "points": Target("points.ply", _point_plys, lambda folder: read_points(folder / "points.ply")),
     "selection": Target("object.npz", _selections, lambda folder: Selection.load(folder / "object.npz")),
@@ -449,6 +502,8 @@ TARGETS = {
     ),
     "captions": Target("words.json", _sidecar, open_folder),
     "picture": Target("rounds/round_0001/edited/view_0002.png", _pictures, _read_picture),
+    "capture": Target("transforms.json", _captures, lambda folder: check_capture(folder, read_pixels=False)),
+    "camera path": Target("path.json", _camera_paths, _read_camera_path),
     "config": Target("config.yml", lambda _: [_CONFIG.encode()], _read_config),
     "recipe": Target("recipe.yaml", lambda _: [_RECIPE.encode()], _read_recipe),
 }

@@ -42,6 +42,7 @@ def _with(**changes) -> dict:
     [
         GOOD,
         _of(camera_type=ABSENT),
+        _of(render_width=10_000, render_height=5_000, seconds=86_400),
         _of(camera_type="Fisheye"),
         _of(camera_type="equirectangular", camera_path=[{"camera_to_world": POSE}]),
         _of(crop=None),
@@ -62,6 +63,11 @@ def test_what_can_be_rendered_is_left_alone(tmp_path, document):
         ({}, "seconds is a number above 0, got None"),
         *((_of(seconds=value), "seconds is a number above 0") for value in (0, -1, math.nan, "1", True, 10**400)),
         *((_of(render_width=value), "render_width is a number of 1 or more") for value in (0, -4, 0.5, "x", ABSENT)),
+        *((_of(seconds=value), "seconds is at most 86,400, a day") for value in (86_401, 1e9, 1e29)),
+        *(
+            (_of(render_width=width, render_height=height), "a picture has at most 50,000,000 pixels, got")
+            for width, height in ((60_000, 60_000), (200_000, 200_000), (1e29, 1e29), (10_000, 5_001))
+        ),
         (_of(camera_type="pinhole"), "camera_type is one of perspective, fisheye"),
         *((_of(camera_path=value), "camera_path holds no camera") for value in ([], None, ABSENT, {})),
         (_of(camera_path=[GOOD["camera_path"][0], 3]), "of camera 1, expected a mapping, got a int"),
@@ -91,13 +97,26 @@ def test_what_is_no_camera_path_is_said(tmp_path, document, message):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{hello", "no JSON"), (b"", "no JSON"), (b"\xff\xfe\x00", "no JSON"), (b"[" * 100_000, "no JSON")],
-    ids=["text", "empty", "bytes", "brackets"],
+    [
+        (b"{hello", "no JSON"),
+        (b"", "no JSON"),
+        (b"\xff\xfe\x00", "no JSON"),
+        (b"[" * 100_000, "many brackets"),
+        (b"[" + b"[]," * 3_000_000 + b"[]]", "more than the 8,388,608 bytes"),
+    ],
+    ids=["text", "empty", "bytes", "brackets", "30 megabytes of brackets"],
 )
 def test_a_file_that_is_no_json_is_said(tmp_path, content, message):
     (tmp_path / "path.json").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         check_camera_path(tmp_path / "path.json")
+
+
+def test_pixels_are_counted_as_they_are_rendered(tmp_path):
+    (tmp_path / "path.json").write_text(json.dumps(_of(render_width=20_000, render_height=10_000)))
+    check_camera_path(tmp_path / "path.json", downscale_factor=2.0)
+    with pytest.raises(ValueError, match=r"at most 50,000,000 pixels, got 10,050\.3 x 5,025\.13"):
+        check_camera_path(tmp_path / "path.json", downscale_factor=1.99)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,14 @@ COMMANDS = {
     "evaluate": ("evaluate", "{}"),
     "reset": ("rounds", "reset", "{}", "--to", "0"),
     "resume": ("rounds", "resume", "{}"),
+    "views": ("views", "{}"),
+    "grade": ("grade", "{}", "--saturation", "0.5"),
+    "envmap set": ("envmap", "set", "{}", "--sky", "sunset"),
+    "envmap edit": ("envmap", "edit", "{}", "--prompt", "a snowy night"),
+    "compare": ("compare", "{}", "{}/../other"),
+    "live": ("live", "{}"),
+    "editor train": ("editor", "train", "{}", "--prompt", "turn it into gold", "--editor", "tiny"),
+    "editor evaluate": ("editor", "evaluate", "{}", "--prompt", "turn it into gold", "--editor", "tiny"),
 }
 
 
@@ -57,7 +65,7 @@ def test_no_command_runs_what_a_config_says(tmp_path, monkeypatch, capsys, comma
     touched, run = tmp_path / "touched", tmp_path / "run"
     run.mkdir()
     (run / "config.yml").write_text(f"!!python/object/apply:os.system ['touch {touched}']")
-    assert ft2s(monkeypatch, *(str(run) if word == "{}" else word for word in COMMANDS[command])) == 1
+    assert ft2s(monkeypatch, *(word.replace("{}", str(run)) for word in COMMANDS[command])) == 1
     assert "config.yml cannot be read: " in capsys.readouterr().out.replace("\n", " ")
     assert not touched.exists()
 

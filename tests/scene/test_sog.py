@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from random_scene import random_gaussians
 
 from fasttext2style.scene.files.scenes import read_scene, survey
 from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.trust import sizes
 
 LIST = np.linspace(-4, 4, 256).round(4).tolist()
 BANDS = 2
@@ -132,13 +134,29 @@ def test_version_1_lies_between_a_least_and_a_largest_value(tmp_path):
     assert len(found) == len(scene)
 
 
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_scenes_are_not_packed_as_tightly_as_what_is_refused(tmp_path, monkeypatch, is_plain):
+    """Bytes of pixels for one of the file: one of noise 1.5, a cloud of points of one size and colour 11."""
+    monkeypatch.setattr(sizes, "SMALL", 0)
+    scene = random_gaussians(4_000, BANDS)
+    if is_plain:
+        same = {name: torch.zeros_like(getattr(scene, name)) for name in ("log_scales", "sh_dc", "sh_rest")}
+        order = scene.means[:, 0].argsort()
+        scene = replace(scene, means=scene.means[order], quats=scene.quats[:1].expand(4_000, 4), **same)
+    write_sog(tmp_path / "a.sog", scene)
+    assert len(read_scene(tmp_path / "a.sog")) == 4_000
+    monkeypatch.setattr(sizes, "MOST_UNPACKED", 5 if is_plain else 1)
+    with pytest.raises(ValueError, match=r"it promises 4,000 Gaussians in pictures of 225,024 bytes; of a file of"):
+        read_scene(tmp_path / "a.sog")
+
+
 BAD = {
     "no zip": (b"nothing", "not a whole .sog"),
     "cut short": (None, "not a whole .sog"),
     "version 3": ({"version": 3}, "version 3; 1 and 2 are read"),
     "no Gaussians": ({"count": 0}, "holds no Gaussians"),
     "more than its pictures hold": ({"count": 500}, "holds 16 of 500"),
-    "a million million": ({"count": 10**12}, "counts 1000000000000"),
+    "a million million": ({"count": 10**12}, "holds 16 of 1,000,000,000,000 Gaussians"),
     "no number": ({"count": "many"}, "counts many"),
     "a short list": ({"scales": {"codebook": [1.0], "files": ["scales.webp"]}}, "1 values, expected 256"),
     "no list": ({"scales": {"files": ["scales.webp"]}}, "codebook"),

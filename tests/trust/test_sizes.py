@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fasttext2style.captures import photographs
 from fasttext2style.captures.masks import read_mask
 from fasttext2style.captures.photographs import read_photograph, why_pixels_are_unreadable
 from fasttext2style.captures.style_pictures import read_style_picture
@@ -34,10 +35,12 @@ from fasttext2style.selection.selection import Selection
 from fasttext2style.trust import documents, sizes
 from fasttext2style.trust.documents import check_density, read_document
 from fasttext2style.trust.torch_files import load_torch_file
+from tests.fuzz.fuzzer import _most_memory
 
 READERS = {
     ".ply": (read_ply, read_points, map_vertices, SceneOnDisk),
     ".spz": (read_scene,),
+    ".sog": (read_scene,),
     ".npz": (Selection.load,),
     ".npy": (Selection.load,),
 }
@@ -78,9 +81,9 @@ def npz(**entries: bytes) -> bytes:
     return stream.getvalue()
 
 
-def zeros(megabytes: int) -> bytes:
+def zeros(megabytes: int, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("weights.npy", "w") as entry:
+    with zipfile.ZipFile(stream, "w", method) as archive, archive.open("weights.npy", "w") as entry:
         entry.write(npy((megabytes * 250_000,)))
         for _ in range(megabytes):
             entry.write(bytes(10**6))
@@ -90,6 +93,30 @@ def zeros(megabytes: int) -> bytes:
 def two_gigabytes(start: bytes) -> bytes:
     """Packed without ever being there: a gzip may have several members."""
     return gzip.compress(start) + 200 * gzip.compress(bytes(10**7))
+
+
+def sog(pictures: bytes, count: int = 1) -> bytes:
+    """Each of its pictures is the same one."""
+    ends = {"mins": [-1, -1, -1], "maxs": [1, 1, 1], "files": ["a.webp", "a.webp"]}
+    listed = {"codebook": [*range(256)], "files": ["a.webp"]}
+    meta = {"version": 2, "count": count, "means": ends, "scales": listed, "sh0": listed, "quats": listed}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("meta.json", json.dumps(meta))
+        archive.writestr("a.webp", pictures)
+    return stream.getvalue()
+
+
+def webp(side: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (side, side)).save(stream, "WEBP", lossless=True)
+    return stream.getvalue()
+
+
+def saying(size: int, instead_of: int, content: bytes) -> bytes:
+    """The directory of an archive, which comes last, says another size."""
+    before, _, after = content.rpartition(struct.pack("<I", instead_of))
+    return before + struct.pack("<I", size) + after
 
 
 LIARS = {
@@ -113,6 +140,10 @@ LIARS = {
         ".spz", lambda: gzip.compress(struct.pack("<IIIBBBB", 0x5053474E, 3, 2**32 - 1, 3, 12, 0, 0))),
     "two gigabytes of zeros, which are Gaussians, in two megabytes": (
         ".spz", lambda: two_gigabytes(struct.pack("<IIIBBBB", 0x5053474E, 3, 10**8, 0, 12, 0, 0))),
+    "pictures of 17 million pixels of one colour": (".sog", lambda: sog(webp(4096), 4096 * 4096)),
+    "the same, for one Gaussian": (".sog", lambda: sog(webp(4096))),
+    "300 megabytes in place of a picture": (
+        ".sog", lambda: saying(100, 3 * 10**8, sog(bytes(3 * 10**8)))),
     "300 megabytes of zeros in 300 kilobytes": (".npz", lambda: zeros(300)),
     "many dimensions": (".npy", lambda: npy((10**9,) * 4)),
     "objects": (".npy", lambda: npy((5,), "|O", b"cos\nsystem\n(S'true'\ntR." + bytes(40))),
@@ -162,6 +193,38 @@ def test_of_a_picture_no_more_is_asked_than_the_file_has(tmp_path: Path, what: s
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 3 * len(content) + 200e6, f"{peak / 1e6:.0f} MB"
+
+
+def test_a_photograph_as_large_as_is_allowed_is_read(tmp_path: Path, monkeypatch):
+    assert photographs.LARGEST_PIXELS == 160_000_000, "the limit that is stated"
+    path = tmp_path / "large.png"
+    Image.new("RGB", (8, 8), "white").save(path)
+    readers = (PICTURES["photograph"], PICTURES["mask"], photographs.read_head, PICTURES["photograph, quickly"])
+    monkeypatch.setattr(photographs, "LARGEST_PIXELS", 64)
+    assert [reader(path) is not None for reader in readers] == [True, True, True, False]
+    monkeypatch.setattr(photographs, "LARGEST_PIXELS", 63)
+    for reader in readers[:3]:
+        with pytest.raises(ValueError, match=r"large.png.* more than 63 pixels, which are read at most: scale it down"):
+            reader(path)
+    assert "more than 63 pixels" in str(readers[3](path))
+
+
+def test_a_photograph_of_a_hundred_million_pixels_is_held_once(tmp_path: Path):
+    """4 bytes a pixel; here a tenth of that."""
+    path = tmp_path / "large.png"
+    Image.new("RGB", (4000, 2500)).save(path)
+    before = _most_memory(begins_anew=True)
+    read_photograph(path, (4000, 2500), (8, 8))
+    assert _most_memory() - before < 60e6
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_python_unpacks_without_a_limit_is_not_unpacked(tmp_path: Path, method: int):
+    """Whatever the directory says: 45 bytes of bzip2 are 45 megabytes."""
+    path = tmp_path / "object.npz"
+    path.write_bytes(zeros(1, method))
+    with pytest.raises(ValueError, match=rf"weights.npy is packed by method {method}, expected deflate \(8\) or none"):
+        Selection.load(path)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])

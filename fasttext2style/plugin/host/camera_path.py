@@ -5,47 +5,54 @@ nerfstudio looks at it late and shows a traceback, or writes a video of nothing 
 
 from __future__ import annotations
 
-import json
 from itertools import chain
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, TypeGuard
 
+from fasttext2style.trust.documents import read_document
+
 LENSES = ("perspective", "fisheye", "equirectangular", "omnidirectional", "vr180")
 """Others nerfstudio takes for the first."""
 LEAST_TURN = 1e-6
 """Determinant of a rotation from which on one can look along it."""
+MOST_PIXELS = 50 * 10**6
+"""Of a picture; 8K has 33 million."""
+MOST_SECONDS = 24 * 60 * 60
 LARGEST = 1e30
 """Beyond it numbers are no places; NaN lies nowhere."""
 
 
-def check_camera_path(path: Path) -> None:
-    """Raises ValueError for a file that is no camera path, or one of which nothing can be seen."""
+def check_camera_path(path: Path, downscale_factor: float = 1.0) -> None:
+    """Raises ValueError for a file that is no camera path, or one of which nothing, or too much, would be rendered.
+
+    Args:
+        downscale_factor: by which its width and height are divided.
+    """
     try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
+        document = read_document(path)
+    except ValueError as error:
         raise ValueError(
-            f"The camera path {path} cannot be read ({error.strerror or error}): give --camera-path-filename the .json "
-            "that the viewer writes."
+            f"The camera path {path} cannot be read ({error}): give --camera-path-filename the .json that the viewer "
+            "writes."
         ) from error
-    except (ValueError, RecursionError) as error:
-        wrong = f"it is no JSON ({error})"
-    else:
-        wrong = _what_is_wrong(document)
-    if wrong:
+    if wrong := _what_is_wrong(document, downscale_factor):
         raise ValueError(
             f"The camera path {path} cannot be rendered: {wrong}. Mend it, or write it again with the viewer."
         )
 
 
-def _what_is_wrong(document: Any) -> str:
-    if not isinstance(document, dict):
-        return f"expected a mapping, got a {type(document).__name__}"
+def _what_is_wrong(document: dict[str, Any], downscale_factor: float) -> str:
     for name in ("seconds", "render_width", "render_height"):
         least = 0 if name == "seconds" else 1
         value = document.get(name)
         if not _is_number(value) or value <= 0 or value < least:
             return f"{name} is a number {'of 1 or more' if least else 'above 0'}, got {shortened(value)}"
+    if document["seconds"] > MOST_SECONDS:
+        return f"seconds is at most {MOST_SECONDS:,}, a day, got {shortened(document['seconds'])}"
+    sides = [document[name] / downscale_factor for name in ("render_width", "render_height")]
+    if sides[0] * sides[1] > MOST_PIXELS:
+        return f"a picture has at most {MOST_PIXELS:,} pixels, got {sides[0]:,.6g} x {sides[1]:,.6g}"
     lens = document.get("camera_type", LENSES[0])
     if not isinstance(lens, str) or lens.lower() not in LENSES:
         return f"camera_type is one of {', '.join(LENSES)}, got {shortened(lens)}"

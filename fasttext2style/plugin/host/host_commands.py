@@ -104,7 +104,7 @@ def _check_render(words: Sequence[str]) -> None:
             raise ValueError(f"The video is written as .mp4, got --output-path {asked.output_path}.")
         check_place(asked.output_path.with_suffix(".mp4") if added else asked.output_path)
     if kind == "camera-path":
-        check_camera_path(asked.camera_path_filename)
+        check_camera_path(asked.camera_path_filename, asked.downscale_factor)
 
 
 def _check_outputs(asked: Namespace, is_dataset: bool) -> None:

@@ -96,7 +96,6 @@ def _reset(folder: Path, books: RoundsFolder, to: int) -> Path | None:
 
 def _read_config(folder: Path) -> RoundsTrainerConfig | NerfTrainerConfig:
     path = folder / "config.yml"
-    # A config.yml is a pickle in disguise (nerfstudio's own format): open only runs that you trust.
     config = read_config(path) if path.is_file() else None
     if not isinstance(config, RoundsTrainerConfig | NerfTrainerConfig):
         raise ValueError(

@@ -19,7 +19,7 @@ from jaxtyping import Float32, UInt8
 from fasttext2style.scene.files.compact import SPLAT_ROW, SPZ_COLOR_SCALE, SPZ_MAGIC
 from fasttext2style.scene.files.values import OPAQUE, THINNEST, quats_of_smallest_three
 from fasttext2style.scene.gaussians import SH_C0, Gaussians
-from fasttext2style.trust.sizes import check_is_file
+from fasttext2style.trust.sizes import check_is_file, most_unpacked
 
 SPZ_HEADER = struct.Struct("<IIIBBBB")
 STREAMS_HEADER = struct.Struct("<IIIBBBBI12x")
@@ -30,9 +30,6 @@ WINDOW = 1 << 27
 """Bytes that unpacking may look back: Zstandard's own limit."""
 SPZ_REST = {0: 0, 1: 3, 2: 8, 3: 15}
 """SH degree -> coefficients beyond the constant."""
-MOST_UNPACKED, SMALL = 32, 50 * 10**6
-"""Bytes that one byte of a gzip becomes at most, where it becomes more than so many: of a scene of noise two, of one
-without view dependence four. Zeros would become a thousand."""
 
 
 def read_spz(path: Path | str) -> Gaussians:
@@ -145,7 +142,7 @@ def _widths(
     if count == 0:
         raise ValueError(f"{path} holds no Gaussians; was everything pruned or cropped away?")
     widths = (6 if version == 1 else 9, 1, 3, 3, 4 if version >= 3 else 3, 3 * SPZ_REST[degree])
-    if count * sum(widths) > max(SMALL, MOST_UNPACKED * path.stat().st_size):
+    if count * sum(widths) > most_unpacked(path.stat().st_size):
         raise ValueError(f"{path} promises {count:,} Gaussians, more than {path.stat().st_size:,} bytes can hold")
     return widths
 

@@ -7,7 +7,6 @@ specification (developer.playcanvas.com, "The SOG Format") and splat-transform (
 from __future__ import annotations
 
 import io
-import json
 import math
 import zipfile
 from collections.abc import Mapping
@@ -21,17 +20,15 @@ from PIL import Image
 
 from fasttext2style.scene.files.values import OPAQUE, quats_of_smallest_three
 from fasttext2style.scene.gaussians import Gaussians
-from fasttext2style.trust.documents import check_density
+from fasttext2style.trust.documents import LARGEST, is_count, parsed_document
+from fasttext2style.trust.sizes import most_unpacked, open_entry
 
 REST = {1: 3, 2: 8, 3: 15}
 """Bands -> coefficients of spherical harmonics beyond the constant."""
 ACROSS = 64
 """Entries of spherical harmonics in a row of their picture."""
-LARGEST_META, LARGEST_PICTURE = 50 * 10**6, 10**9
-"""Bytes that are unpacked."""
-MOST_PIXELS = 10**8
-DAMAGED = (OSError, zipfile.BadZipFile, KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
-"""What reading a damaged one raises; and RuntimeError, NotImplementedError of an encrypted or unusual zip."""
+CHANNELS = 4
+"""Bytes of a pixel, as it is decoded. A Gaussian has five, with spherical harmonics six."""
 
 
 def read_sog(path: Path | str) -> Gaussians:
@@ -43,10 +40,10 @@ def read_sog(path: Path | str) -> Gaussians:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as pack, np.errstate(all="ignore"):
-            return _Sog(pack).gaussians()
+            return _Sog(pack, most_unpacked(path.stat().st_size)).gaussians()
     except _Unknown as error:
         raise ValueError(f"{path} {error}") from None
-    except (*DAMAGED, RuntimeError, NotImplementedError, Image.DecompressionBombError, SyntaxError) as error:
+    except Exception as error:  # a damaged file fails in as many ways as there are damages
         raise ValueError(
             f"{path} is not a whole .sog ({type(error).__name__}: {error}); copy or export it again"
         ) from error
@@ -57,33 +54,45 @@ class _Unknown(ValueError):
 
 
 class _Sog:
-    def __init__(self, pack: zipfile.ZipFile) -> None:
-        self.pack = pack
+    def __init__(self, pack: zipfile.ZipFile, most: int) -> None:
+        """`most`: bytes that its pictures may be unpacked to, all together."""
+        self.pack, self.most = pack, most
         names = [name for name in pack.namelist() if name.rpartition("/")[2] == "meta.json"]
         if not names:
             raise _Unknown(
                 f"holds no meta.json, so it is no .sog (it has {len(pack.namelist())} files); export it again"
             )
         self.folder = names[0].removesuffix("meta.json")
-        content = self._unpacked(names[0], LARGEST_META)
-        check_density(content)
-        self.meta: dict[str, Any] = json.loads(content)
+        self.meta = parsed_document(self._unpacked(names[0], LARGEST))
         version = self.meta.get("version", 1)
         if version not in (1, 2):
             raise _Unknown(f"is a .sog of version {str(version)[:20]}; 1 and 2 are read: export it as .ply")
         self.has_lists = version == 2
         count = self.meta["count"] if self.has_lists else self.meta["means"]["shape"][0]
-        if not isinstance(count, int) or not 0 <= count <= MOST_PIXELS:
+        if not is_count(count):
             raise ValueError(f"it counts {str(count)[:40]} Gaussians")
         if count == 0:
             raise _Unknown("holds no Gaussians; was everything pruned or cropped away?")
         self.count = count
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """By the headers of the pictures, before any is decoded."""
+        parts = [self.meta[part] for part in ("means", "scales", "sh0", "quats")]
+        names = [name for part in (*parts, self.meta.get("shN") or {"files": ()}) for name in part["files"][:2]]
+        needed = 0
+        for name in names:
+            with self._opened(name) as image:
+                needed += CHANNELS * image.width * image.height
+        if needed > self.most:
+            raise ValueError(
+                f"it promises {self.count:,} Gaussians in pictures of {needed:,} bytes; of a file of its size at most "
+                f"{self.most:,} are read"
+            )
 
     def gaussians(self) -> Gaussians:
-        means, scales, colors = (self.meta[part] for part in ("means", "scales", "sh0"))
-        low, high = (self._pixels(means, number)[: self.count, :3].astype(np.float32) for number in (0, 1))
-        places = self._between(means, (low + 256 * high) / np.float32(65535))
-        places = np.sign(places) * np.expm1(np.abs(places))
+        scales, colors = self.meta["scales"], self.meta["sh0"]
+        places = self._places(self.meta["means"])
         sizes = self._values(scales, self._pixels(scales, 0)[: self.count, :3])
         shown = self._pixels(colors, 0)[: self.count]
         if self.has_lists:
@@ -100,6 +109,11 @@ class _Sog:
             sh_dc=_tensor(sh_dc),
             sh_rest=_tensor(self._sh_rest()),
         )
+
+    def _places(self, meta: Mapping[str, Any]) -> Float32[np.ndarray, "gaussians 3"]:
+        low, high = (self._pixels(meta, number)[: self.count, :3].astype(np.float32) for number in (0, 1))
+        places = self._between(meta, (low + 256 * high) / np.float32(65535))
+        return np.sign(places) * np.expm1(np.abs(places))
 
     def _sh_rest(self) -> Float32[np.ndarray, "gaussians rest 3"]:
         meta = self.meta.get("shN")
@@ -135,15 +149,19 @@ class _Sog:
         return pixels
 
     def _picture(self, name: str) -> UInt8[np.ndarray, "height width 4"]:
-        with Image.open(io.BytesIO(self._unpacked(self.folder + name, LARGEST_PICTURE)), formats=("WEBP",)) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError(f"{name} has {image.width} x {image.height} pixels")
+        with self._opened(name) as image:
             return np.asarray(image.convert("RGBA"))
 
+    def _opened(self, name: str) -> Image.Image:
+        """Its pixels are decoded when they are asked for."""
+        return Image.open(io.BytesIO(self._unpacked(self.folder + name, self.most)), formats=("WEBP",))
+
     def _unpacked(self, name: str, most: int) -> bytes:
-        if self.pack.getinfo(name).file_size > most:
-            raise ValueError(f"{name} is larger than {most:,} bytes")
-        return self.pack.read(name)
+        entry = self.pack.getinfo(name)
+        if entry.file_size > most:
+            raise ValueError(f"{name} has {entry.file_size:,} bytes, at most {most:,} are read")
+        with open_entry(self.pack, entry) as stream:
+            return stream.read(entry.file_size)
 
 
 def _numbers(values: Any) -> Float32[np.ndarray, "..."]:
