@@ -1,6 +1,7 @@
 """What is fuzzed: each reader of files with a few whole files to begin with.
 
-Headers of photographs have tests of their own in tests/captures, LoRAs in tests/editors/test_lora.py.
+Headers of photographs have tests of their own in tests/captures, LoRAs in tests/editors/test_lora.py, camera paths in
+tests/plugin/test_damaged_camera_paths.py.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ from fasttext2style.history.state import SceneState
 from fasttext2style.history.steps import SavedSteps
 from fasttext2style.live.desk import FORMAT, read_desk
 from fasttext2style.live.texts import edit_text, selections_text
-from fasttext2style.plugin.host.camera_path import check_camera_path
 from fasttext2style.recipes.plain_yaml import read_yaml
 from fasttext2style.rounds.folder import RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene, scene_of_round
@@ -413,29 +413,6 @@ def _captures(folder: Path) -> list[bytes]:
     return [(folder / "transforms.json").read_bytes()]
 
 
-# --- camera paths ----------------------------------------------------------------------------------------------------
-
-
-def _camera_paths(_: Path) -> list[bytes]:
-    pose = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, -1.4, 0.0, 1.0, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0]
-    crop = {"crop_bg_color": {"r": 0, "g": 0, "b": 0}, "crop_center": [0, 0, 0], "crop_scale": [1, 1, 1]}
-    path = {"render_width": 16, "render_height": 12, "seconds": 1, "crop": crop | {"crop_rot": [0.0, 0.5, 0.0]}}
-    lenses = ("perspective", "fisheye", "equirectangular", "vr180")
-    cameras = [{"camera_to_world": pose, "fov": 50, "aspect": 1}]
-    return [json.dumps(path | {"camera_type": lens, "camera_path": cameras}).encode() for lens in lenses]
-
-
-def _read_camera_path(folder: Path) -> None:
-    """What is accepted, nerfstudio reads; it takes seconds to import."""
-    from nerfstudio.cameras.camera_paths import get_path_from_json
-    from nerfstudio.scripts.render import get_crop_from_json
-
-    check_camera_path(folder / "path.json")
-    document = json.loads((folder / "path.json").read_bytes())
-    get_crop_from_json(document)
-    get_path_from_json(document)
-
-
 # --- settings --------------------------------------------------------------------------------------------------------
 
 _CONFIG = """!!python/object:tests.fuzz.targets.Target
@@ -503,7 +480,6 @@ TARGETS = {
     "captions": Target("words.json", _sidecar, open_folder),
     "picture": Target("rounds/round_0001/edited/view_0002.png", _pictures, _read_picture),
     "capture": Target("transforms.json", _captures, lambda folder: check_capture(folder, read_pixels=False)),
-    "camera path": Target("path.json", _camera_paths, _read_camera_path),
     "config": Target("config.yml", lambda _: [_CONFIG.encode()], _read_config),
     "recipe": Target("recipe.yaml", lambda _: [_RECIPE.encode()], _read_recipe),
 }

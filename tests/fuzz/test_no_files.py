@@ -29,10 +29,11 @@ def _of(file, read):
     return Target(file, lambda _: [], read)
 
 
+PARTS = ("applied steps", "config", "recipe", "sog, meta.json", "sog, picture")
+"""What is read of another file, or is no file by itself."""
 READERS = {
-    **{name: target for name, target in TARGETS.items() if name not in ("applied steps", "config", "recipe")},
+    **{name: target for name, target in TARGETS.items() if name not in PARTS},
     "spz": replace(TARGETS["spz"], file="scene.spz", read=lambda folder: read_scene(folder / "scene.spz")),
-    "sog": replace(TARGETS["sog"], file="scene.sog", read=lambda folder: read_scene(folder / "scene.sog")),
     "recipe of somebody": _of("recipe.yaml", lambda folder: read_recipe(folder / "recipe.yaml")),
     "whose run it is": _of("config.yml", _own),
     "photograph": _of("a.png", lambda folder: read_head(folder / "a.png")),
