@@ -35,7 +35,7 @@ def trained_on(lora: Path) -> Pictures | None:
         ValueError: it is damaged.
     """
     book = (lora if lora.is_dir() else lora.parent) / BOOK
-    if not book.is_file():
+    if not book.exists():
         return None
     try:
         found = read_document(book).get("trained_on")
