@@ -10,7 +10,7 @@ from fasttext2style.captures.photographs import pillow_is_quiet, why_pixels_are_
 from fasttext2style.captures.plain import PlainCapture, plain_capture
 
 
-def check_capture(data: Path, read_pixels: bool = True, downscale_factor: float | None = None) -> PlainCapture:
+def check_capture(data: Path, read_pixels: bool = True, downscale_factor: float | int | None = None) -> PlainCapture:
     """Check a capture in nerfstudio's format: `transforms.json`, its frames, and every photograph and mask.
 
     Args:

@@ -50,7 +50,7 @@ class PlainCapture:
         return [head.path for head in self.heads]
 
 
-def plain_capture(data: Path, downscale_factor: float | None = None) -> PlainCapture:
+def plain_capture(data: Path, downscale_factor: float | int | None = None) -> PlainCapture:
     """Read a transforms.json and the headers of all that it names.
 
     Args:
@@ -67,7 +67,7 @@ def plain_capture(data: Path, downscale_factor: float | None = None) -> PlainCap
         raise ValueError(one_line(str(error))) from error
 
 
-def _read(data: Path, downscale_factor: float | None) -> PlainCapture:
+def _read(data: Path, downscale_factor: float | int | None) -> PlainCapture:
     transforms = read_transforms(data)
     model = camera_model(transforms)
     poses = [pose(transforms, index) for index in range(len(transforms.frames))]

@@ -76,7 +76,7 @@ def test_where_nothing_is_left_all_is_measured_and_who_was_trained_on_it_is_said
 # --- how many ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cases", [2, 25])
+@pytest.mark.parametrize("cases", [2, pytest.param(25, marks=pytest.mark.slow)])
 def test_toy_has_as_many_cases_as_it_was_told(tmp_path, cases):
     """And at most so many as are asked for."""
     toy = ToyConfig(cases=cases, size=16)

@@ -9,7 +9,7 @@ from tests.fuzz import fuzzer
 from tests.fuzz.fuzzer import fuzz
 from tests.fuzz.targets import TARGETS, Target
 
-COUNT = 200
+COUNT = 120
 
 
 @pytest.mark.parametrize("target", TARGETS)

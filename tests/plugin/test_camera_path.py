@@ -145,6 +145,7 @@ def test_a_command_that_can_render_nothing_ends_before_the_run_is_opened(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["path.json"]
 
 
+@pytest.mark.slow  # a run, for what the test above says without one
 def test_ns_render_says_it_and_keeps_the_video_that_was_there(tmp_path):
     run = train(scene_config(make_capture(tmp_path / "capture"), tmp_path / "outputs", steps=10)).base_dir
     (tmp_path / "video.mp4").write_bytes(b"of yesterday")

@@ -124,6 +124,7 @@ def run(tmp_path_factory) -> Path:
 FAR_BOX = ["--obb-center", "9", "9", "9", "--obb-rotation", "0", "0", "0", "--obb-scale", "1", "1", "1"]
 
 
+@pytest.mark.slow  # renders and exports; what is asked is checked without, above
 @pytest.mark.parametrize(
     ("words", "message"),
     [

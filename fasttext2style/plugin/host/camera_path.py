@@ -80,7 +80,7 @@ def _what_is_wrong_with_camera(camera: Any, lens: str) -> str:
     return ""
 
 
-def _turns(pose: list[float]) -> float:
+def _turns(pose: list[float | int]) -> float:
     """Determinant of the rotation in a row-major 4 x 4 matrix: 1, or the cube of its scale."""
     (a, b, c), (d, e, f), (g, h, i) = (pose[row : row + 3] for row in (0, 4, 8))
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
@@ -102,7 +102,7 @@ def _what_is_wrong_with_crop(crop: Any) -> str:
     return ""
 
 
-def _are_numbers(values: Any, count: int) -> TypeGuard[list[float]]:
+def _are_numbers(values: Any, count: int) -> TypeGuard[list[float | int]]:
     return isinstance(values, list) and len(values) == count and all(map(_is_number, values))
 
 
