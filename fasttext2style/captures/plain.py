@@ -100,7 +100,7 @@ def places(meta: dict[str, Any]) -> np.ndarray:
     return np.array([frame["transform_matrix"] for frame in meta["frames"]])
 
 
-def _whole(factor: float) -> int:
+def _whole(factor: float | int) -> int:
     """The factor that was asked for; ns-render hands on 2 as 2.0."""
     if not 1 <= factor < 1000 or factor != int(factor):
         raise ValueError(
