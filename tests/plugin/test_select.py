@@ -201,7 +201,10 @@ def test_what_makes_no_sense_is_said(ft2s_select, capsys, tmp_path):
         (["--by", "sphere", "--views", -3], "--views counts those in the picture"),
         (["--by", "sphere", "-o", tmp_path / "other.npy" / "a.npz"], "cannot be written (File exists)"),
         (["--combine", "union", "--existing", tmp_path / "none.npz"], "none.npz does not exist; expected"),
-        (["--text", "the ball", "--segmenter", ""], "There is no segmenter ''"),
+        (
+            ["--text", "the ball", "--segmenter", ""],
+            "The name of the segmenter is empty: leave its option out, or give one",
+        ),
     ]:
         with pytest.raises(SystemExit):
             ft2s_select(*arguments)
