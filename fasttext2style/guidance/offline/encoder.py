@@ -33,7 +33,16 @@ from fasttext2style.guidance.offline.palette import (
     palette_of,
     unmixed,
 )
-from fasttext2style.guidance.offline.sentences import COLOURS, FILLERS, SHADES, Parts, foreign, parts_of, words_of
+from fasttext2style.guidance.offline.sentences import (
+    COLOURS,
+    FILLERS,
+    SHADES,
+    Parts,
+    foreign,
+    metal_of,
+    parts_of,
+    words_of,
+)
 from fasttext2style.guidance.offline.text_tower import TextTower
 from fasttext2style.guidance.oklab import oklab_of
 
@@ -211,14 +220,12 @@ class OfflineEncoder:
         are. Where none is, a sentence with a colour means that colour: "a cute red bear" is red."""
         parts = parts_of(text, self._coloured_names)
         words = parts.look.split()
-        if len(words) + len(parts.colours) < 2 or self.understood([parts.look])[0].confidence >= KNOWN:
+        if not words or len(words) + len(parts.colours) < 2 or self.understood([parts.look])[0].confidence >= KNOWN:
             return parts
-        known = [word for word in words if self._knows(word)]
+        known = " ".join(word for word in words if self._knows(word))
         if not known and not parts.colours:
             return parts
-        if not known and {"gold", "golden"} & set(parts.colours):
-            known = ["gold"]
-        return parts._replace(look=" ".join(known))
+        return parts._replace(look=known or metal_of(parts.colours))
 
     def explain(self, text: str) -> str:
         """One line: which part of the sentence moves what."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 COLOURS: dict[str, tuple[str, ...]] = {
@@ -112,9 +113,12 @@ def parts_of(text: str, named: frozenset[str] = frozenset()) -> Parts:
         kept.pop(0)
     while len(kept) > 1 and kept[-1] in EMPTY_ENDS:
         kept.pop()
-    if not kept and {"gold", "golden"} & set(colours):  # alone they mean the metal
-        kept = ["gold"]
-    return Parts(" ".join(kept), tuple(colours), " ".join(wearer))
+    return Parts(" ".join(kept) or metal_of(colours), tuple(colours), " ".join(wearer))
+
+
+def metal_of(colours: Iterable[str]) -> str:
+    """The look of colours beside which no other is named: gold means the metal."""
+    return "gold" if {"gold", "golden"} & set(colours) else ""
 
 
 def _wish(words: list[str]) -> list[str]:
