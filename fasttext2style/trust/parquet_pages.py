@@ -21,6 +21,7 @@ TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, _, STRUCT = range(1
 """Thrift's types."""
 ROW_GROUPS, COLUMNS, ABOUT_COLUMN, NAMES = (4, LIST), (1, LIST), (3, STRUCT), (3, LIST)
 PACKED_COLUMN, FIRST_PAGE, FIRST_DICTIONARY = (7, I64), (9, I64), (11, I64)
+ENDS = "it ends within its footer, or the header of a page"
 UNPACKED_PAGE, PACKED_PAGE = (2, I32), (3, I32)
 """Fields of parquet.thrift; sizes of a page are without its header."""
 
@@ -79,7 +80,11 @@ def _value(stream: BufferedIOBase, kind: int) -> Any:
     if kind in (TRUE, FALSE, BYTE):
         return _byte(stream)
     if kind in (BINARY, DOUBLE):
-        return stream.read(8 if kind == DOUBLE else _unsigned(stream))
+        length = 8 if kind == DOUBLE else _unsigned(stream)
+        content = stream.read(length)
+        if len(content) < length:
+            raise ValueError(ENDS)
+        return content
     if kind in (LIST, SET):
         head = _byte(stream)
         count = head >> 4 if head >> 4 < 15 else _unsigned(stream)
@@ -107,5 +112,5 @@ def _unsigned(stream: BufferedIOBase) -> int:
 def _byte(stream: BufferedIOBase) -> int:
     byte = stream.read(1)
     if not byte:
-        raise ValueError("it ends within the header of a page")
+        raise ValueError(ENDS)
     return byte[0]

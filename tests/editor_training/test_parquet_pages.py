@@ -91,3 +91,13 @@ def test_files_packed_as_tightly_as_is_allowed_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(sizes, "SMALL", sizes.SMALL - 1)
     with pytest.raises(ValueError, match=re.escape("are read: keep pictures as PNG or JPEG")):
         read_magic_brush(tmp_path, 8)
+
+
+@pytest.mark.parametrize("kind", [3, 5, 7, 8, 12])
+def test_a_list_without_end_ends_with_the_file(tmp_path, kind):
+    """2^61 bytes, numbers, doubles, texts or structs in a footer of ten bytes."""
+    footer = bytes([0x49, 0xF0 | kind]) + b"\xff" * 8 + b"\x1f"
+    path = tmp_path / "endless.parquet"
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(ValueError, match="it ends within its footer"):
+        unpacked_size(path, ["source_img"])
