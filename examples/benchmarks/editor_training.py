@@ -2,6 +2,7 @@
 
     python examples/benchmarks/editor_training.py bar --seeds 1 2 3       # 2.6 minutes of CPU time a seed
     python examples/benchmarks/editor_training.py tables --seeds 1
+    python examples/benchmarks/editor_training.py advantages --seeds 1 2 3
 
 Expected, stated before the first run: on held-out toy pictures the reward rises in three seeds of three, by more than
 the seeds' gains spread (standard deviation); the change outside the mask falls by at least a quarter; the colour asked
@@ -12,7 +13,13 @@ docs/editor_training.md tells what came out.
 expectation is not met. "tables" trains the paper's rows, fewer epochs each, and writes tables.json, tables.md and
 tables.png: Table 1 (as it is, supervised LoRA, reinforced LoRA, DRaFT, returns its input), Table 2 (attention, MAE,
 both); what "bar" trained into the same folder stands beside them. In the paper's rows reward, attention-only LoRA and
-credit are the paper's, learning rate and clip are not. Interrupted, both go on.
+credit are the paper's, learning rate and clip are not. Interrupted, all go on.
+
+"advantages" compares, for whole edits, what rewards are held against: the group's (GRPO) or the instruction's (DDPO),
+and the group's with the same noise outside the mask for all its samples (RC-GRPO-Editing). Expected, stated before the
+first run, of the gains in held-out reward over three seeds: groups gain more than instructions for both rewards, by
+more than the larger spread; shared noise leaves less than a third of the gain of a reward outside, and adds to that of
+a text's likeness. Writes advantages.json.
 """
 
 from __future__ import annotations
@@ -39,6 +46,7 @@ from fasttext2style.editor_training.toy_cases import toy_cases
 from fasttext2style.editor_training.training import EditorTraining
 from fasttext2style.editor_training.tuning import policy_of
 from fasttext2style.evaluation.report import write_png, write_report
+from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import load_encoder
 
 LEAST_FALL, LARGEST_LOSS = 0.25, 0.1
@@ -62,20 +70,31 @@ ROWS = {
     "MAE only": replace(PAPER, reward=("mae=-1",)),
     "attention and MAE": replace(PAPER, reward=("attention=1", "mae=-1")),
 }
+COMPARED = {
+    f"{reward.partition('=')[0]}, {name}": replace(
+        OTHERS,
+        reward=(reward,),
+        learning=replace(LEARNING, credit="sample", updates=3, advantages=against),
+        sampling=replace(SAMPLING, shared_outside=shared),
+    )
+    for reward in ("outside=-1", "text=1")
+    for name, against, shared in (("group", "group", False), ("prompt", "prompt", False), ("shared", "group", True))
+}
+"""What is compared by "advantages"."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=["bar", "tables"])
+    parser.add_argument("what", choices=["bar", "tables", "advantages"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--epochs", type=int, help="in place of 12, or of 8 in the tables")
+    parser.add_argument("--epochs", type=int, help="in place of 12, or of 8 in the tables and of advantages")
     parser.add_argument("--out", type=Path, default=Path("outputs/editor_training"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     trained_on, held_out = split_cases(toy_cases(CASES, DATA_SEED), OURS.held_out)
-    work = bar if options.what == "bar" else tables
-    return work(options, trained_on, held_out)
+    work = {"bar": bar, "tables": tables, "advantages": advantages}
+    return work[options.what](options, trained_on, held_out)
 
 
 def bar(options: argparse.Namespace, trained_on: EditCases, held_out: EditCases) -> int:
@@ -91,10 +110,16 @@ def bar(options: argparse.Namespace, trained_on: EditCases, held_out: EditCases)
     return 0 if verdict["met"] else 1
 
 
-def trained(config: TrainingConfig, trained_on: EditCases, held_out: EditCases, folder: Path) -> dict[str, Any]:
+def trained(
+    config: TrainingConfig,
+    trained_on: EditCases,
+    held_out: EditCases,
+    folder: Path,
+    encoder: TextImageEncoder | None = None,
+) -> dict[str, Any]:
     """Train, and tell what the held-out pictures say before and after."""
     policy = policy_of("tiny", {}, config.sampling, config.rank, config.seed, config.lora_on)
-    training = EditorTraining(policy, trained_on, held_out, config, folder)
+    training = EditorTraining(policy, trained_on, held_out, config, folder, encoder)
     if training.checkpoint.exists():
         training.resume()
     history = training.run()
@@ -148,6 +173,30 @@ def tables(options: argparse.Namespace, trained_on: EditCases, held_out: EditCas
         {"rows": rows, "reports": reports, "mean_and_spread": mean_and_spread(reports)},
     )
     print((options.out / "tables.md").read_text())
+    return 0
+
+
+def advantages(options: argparse.Namespace, trained_on: EditCases, held_out: EditCases) -> int:
+    """Gains in held-out reward of each row, mean and standard deviation over the seeds."""
+    configs = {name: replace(config, epochs=options.epochs or 8) for name, config in COMPARED.items()}
+    found: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in configs}
+    encoder = load_encoder("tiny")
+    for seed in options.seeds:
+        for name, config in configs.items():
+            folder = options.out / f"seed_{seed}" / name.replace(", ", "_")
+            found[name][seed] = trained(replace(config, seed=seed), trained_on, held_out, folder, encoder)
+            print(f"{name}, seed {seed}: {json.dumps(found[name][seed]['change'])}", flush=True)
+        gains = {
+            name: [run["after"]["reward"] - run["before"]["reward"] for run in runs.values()]
+            for name, runs in found.items()
+        }
+        table = {
+            name: {"mean": statistics.mean(of), "spread": statistics.stdev(of) if len(of) > 1 else 0.0, "gains": of}
+            for name, of in gains.items()
+        }
+        rows = {name: settings_of(config) for name, config in configs.items()}
+        write_report(options.out / "advantages.json", {"rows": rows, "gains": table, "runs": found})
+    print(json.dumps(table, indent=1))
     return 0
 
 
