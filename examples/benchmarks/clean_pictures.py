@@ -33,7 +33,7 @@ import torch
 import tyro
 from jaxtyping import Float, Int
 from PIL import Image
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 from torch.nn import functional
 
@@ -140,7 +140,7 @@ def line(name: str, rows: list[dict]) -> str:
 def neighbours(subject: Subject) -> Int[Tensor, "gaussians 8"]:
     """Of each Gaussian of the object, the nearest others of it."""
     means = subject.edit().gaussians(()).means
-    return torch.from_numpy(cKDTree(means.numpy()).query(means.numpy(), NEIGHBOURS + 1)[1][:, 1:])
+    return torch.from_numpy(KDTree(means.numpy()).query(means.numpy(), NEIGHBOURS + 1)[1][:, 1:])
 
 
 def styled(
