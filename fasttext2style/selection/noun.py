@@ -33,6 +33,8 @@ _STYLE = re.compile(
     r"becom(?:es?|ing))\b|[,;:.]",
     re.I,
 )
+_ADDED = {"with", "wearing"}
+"""What follows is only a part of the look."""
 _ARTICLES = {"a", "an", "the", "my", "our", "his", "her", "their", "please"}
 _NO_NAMES = {"it", "this", "that", "them", "everything", "object", "thing", "something", "all"}
 
@@ -41,9 +43,12 @@ def noun_phrase(sentence: str) -> str:
     """What a sentence calls the object, "bear" or "blue crate"; "" if it does not.
 
     Adjectives belong to the name only where the look is said elsewhere: "a blue crate made of gold" names a blue crate,
-    "a blue bear" wants a bear to be blue, and "paint the crate blue" a crate.
+    "a blue bear" wants a bear to be blue, and "paint the crate blue" a crate. "A red bear with stripes" is wished for,
+    "the red bear with stripes" is there.
     """
     phrase, *style = _STYLE.split(sentence.strip(), maxsplit=1)
+    if style and style[0] and style[0].lower() in _ADDED and phrase.lower().startswith(("a ", "an ")):
+        style = []
     words = [word for word in phrase.lower().split() if word != "please"]
     verb = words.pop(0) if words and words[0] in _VERBS else ""
     words = [word for word in words if word not in _ARTICLES]

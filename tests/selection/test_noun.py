@@ -21,6 +21,8 @@ from fasttext2style.selection.noun import named_among, noun_phrase
         ("a red bear", "bear"),
         ("a shiny red bear", "bear"),
         ("remove the red ball", "red ball"),
+        ("a red bear with zebra stripes", "bear"),
+        ("the red bear with zebra stripes", "red bear"),
         ("make it red", ""),
         ("paint it blue, with dots", ""),
         ("turn it into ice", ""),
