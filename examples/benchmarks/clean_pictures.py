@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 from unittest import mock
 
 import torch
@@ -72,6 +73,8 @@ class Settings:
     steps: int = 40
     rate: float = 0.04
     seed: int = 0
+    encoder: str = "offline"
+    sentences: tuple[str, ...] = SENTENCES
     only: tuple[str, ...] = ()
     """Names of what is left out or put in; by default all."""
 
@@ -85,8 +88,8 @@ class Way:
     hues_held: bool = True
     smooth: float = 0.0
     """Weight of the smoothness prior."""
-    hue_alone: bool = False
-    """Of the smoothness prior."""
+    of: Literal["colours", "hues", "changes"] = "colours"
+    """What is to be smooth."""
 
 
 WAYS = {
@@ -98,15 +101,18 @@ WAYS = {
     "no jitter": Way({"patches_per_view": 0, "perspective": 0.0}),
     "smooth colours, 1000": Way({}, smooth=1000.0),
     "smooth colours, 100": Way({}, smooth=100.0),
-    "smooth hues, 1000": Way({}, smooth=1000.0, hue_alone=True),
-    "smooth hues, 100": Way({}, smooth=100.0, hue_alone=True),
+    "smooth colours, 300": Way({}, smooth=300.0),
+    "smooth changes, 100": Way({}, smooth=100.0, of="changes"),
+    "smooth changes, 300": Way({}, smooth=300.0, of="changes"),
+    "smooth hues, 1000": Way({}, smooth=1000.0, of="hues"),
+    "smooth hues, 100": Way({}, smooth=100.0, of="hues"),
 }
 
 
 def main(settings: Settings) -> None:
     torch.set_num_threads(1)
     settings.out.mkdir(parents=True, exist_ok=True)
-    subject, encoder = Subject.of(settings.run, settings.front), ft.load_encoder("offline")
+    subject, encoder = Subject.of(settings.run, settings.front), ft.load_encoder(settings.encoder)
     near = neighbours(subject)
     rows: dict[str, dict[str, dict]] = {}
     pictures: dict[str, list[Tensor]] = {}
@@ -115,7 +121,7 @@ def main(settings: Settings) -> None:
     print(line("untouched", [untouched]), flush=True)
     for name in settings.only or WAYS:
         rows[name], pictures[name] = {}, []
-        for sentence in SENTENCES:
+        for sentence in settings.sentences:
             facts, picture = styled(subject, encoder, sentence, WAYS[name], near, settings)
             rows[name][sentence] = facts
             pictures[name].append(picture)
@@ -164,7 +170,7 @@ def styled(
         for step in range(settings.steps):
             losses, info = styler.losses()
             if way.smooth:
-                losses["smooth"] = way.smooth * roughness(edit.gaussians(("features_dc",)), near, way.hue_alone)
+                losses["smooth"] = way.smooth * roughness(edit, near, way.of)
             training.take(losses, info, step)
         training.close()
     seconds, after = time.process_time() - started, edit.merged()
@@ -175,11 +181,13 @@ def styled(
     return facts, picture
 
 
-def roughness(gaussians: ft.Gaussians, near: Int[Tensor, "gaussians 8"], hue_alone: bool) -> Float[Tensor, ""]:
+def roughness(edit: ft.EditableObject, near: Int[Tensor, "gaussians 8"], of: str) -> Float[Tensor, ""]:
     """Mean squared distance of a colour from the mean of its neighbours', in [0, 1] colours."""
-    colors = SH_C0 * gaussians.sh_dc
-    if hue_alone:
+    colors = SH_C0 * edit.gaussians(("features_dc",)).sh_dc
+    if of == "hues":
         colors = colors - colors.mean(dim=1, keepdim=True)
+    if of == "changes":
+        colors = colors - SH_C0 * edit.original.sh_dc
     return (colors - colors[near].mean(dim=1)).square().sum(dim=1).mean()
 
 
