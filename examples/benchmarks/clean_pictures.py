@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Literal
 from unittest import mock
 
+import numpy as np
 import torch
 import tyro
 from jaxtyping import Float, Int
@@ -146,7 +147,8 @@ def line(name: str, rows: list[dict]) -> str:
 def neighbours(subject: Subject) -> Int[Tensor, "gaussians 8"]:
     """Of each Gaussian of the object, the nearest others of it."""
     means = subject.edit().gaussians(()).means
-    return torch.from_numpy(KDTree(means.numpy()).query(means.numpy(), NEIGHBOURS + 1)[1][:, 1:])
+    found = np.asarray(KDTree(means.numpy()).query(means.numpy(), NEIGHBOURS + 1)[1])
+    return torch.from_numpy(found[:, 1:])
 
 
 def styled(
