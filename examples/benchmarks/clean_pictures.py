@@ -89,6 +89,8 @@ class Way:
     hues_held: bool = True
     smooth: float = 0.0
     """Weight of the smoothness prior."""
+    more: float = 0.0
+    """Weight of one on colours, besides."""
     of: Literal["colours", "hues", "changes"] = "colours"
     """What is to be smooth."""
 
@@ -105,6 +107,8 @@ WAYS = {
     "smooth colours, 300": Way({}, smooth=300.0),
     "smooth changes, 100": Way({}, smooth=100.0, of="changes"),
     "smooth changes, 300": Way({}, smooth=300.0, of="changes"),
+    "smooth hues, 3000": Way({}, smooth=3000.0, of="hues"),
+    "smooth hues, 1000, and colours, 100": Way({}, smooth=1000.0, more=100.0, of="hues"),
     "smooth hues, 1000": Way({}, smooth=1000.0, of="hues"),
     "smooth hues, 100": Way({}, smooth=100.0, of="hues"),
 }
@@ -173,6 +177,8 @@ def styled(
             losses, info = styler.losses()
             if way.smooth:
                 losses["smooth"] = way.smooth * roughness(edit, near, way.of)
+            if way.more:
+                losses["smoother"] = way.more * roughness(edit, near, "colours")
             training.take(losses, info, step)
         training.close()
     seconds, after = time.process_time() - started, edit.merged()

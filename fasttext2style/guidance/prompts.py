@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.guidance.encoder import HasNegatives, TextImageEncoder
+from fasttext2style.guidance.offline.sentences import negated_words
 
 TEMPLATES = (
     "{}.",
@@ -29,6 +30,14 @@ JUNK_TEXTS = ("random noise", "blurry colorful artifacts", "a glitched, corrupte
 
 TOO_SIMILAR = 0.9
 """Cosine between a drawn negative and the prompt above which the negative would pull against the prompt itself."""
+
+LOOKS = (
+    "gold", "silver", "rust", "wood", "ice", "marble", "brick", "moss", "zebra stripes", "leopard print", "polka dots",
+    "strawberries", "lava", "red", "dark blue",
+)  # fmt: skip
+"""Examples for who asked for what an encoder does not know."""
+
+NEGATIVES_OPTION = "--pipeline.styler.objective.negatives"
 
 
 @dataclass(frozen=True)
@@ -75,28 +84,48 @@ def check_prompt(encoder: TextImageEncoder, prompt: str, negatives: tuple[str, .
     """
     words = _words(prompt)
     if not words:
-        raise ValueError(f"The prompt {prompt!r} is empty. Say how the object should look, such as 'made of gold'.")
-    coverage = encoder.coverage(prompt)
+        wrong = "has no letters" if prompt.strip() else "is empty"
+        raise ValueError(f"The prompt {prompt!r} {wrong}. Say how the object should look, such as 'made of gold'.")
+    coverage, unwanted = encoder.coverage(prompt), negated_words(prompt)
+    if unwanted and not set(coverage.known) - set(unwanted):
+        raise ValueError(
+            f"The prompt {prompt!r} only says how the object should not look. Say how it should; what it should not "
+            f"look like can be named in {NEGATIVES_OPTION}."
+        )
     if not coverage.known:
-        examples = ", ".join(_known_words_of_the_bank(encoder)[:20])
         raise ValueError(
             f"Encoder {encoder.name} knows no word of the prompt {prompt!r} that says how something looks. It knows, "
-            f"for example: {examples}. A real CLIP knows every word: --encoder ViT-B-32."
+            f"for example: {', '.join(_looks_known(encoder))}. A real CLIP knows every word: --encoder ViT-B-32."
         )
     if clash := [negative for negative in negatives if _words(negative) == words]:
         raise ValueError(
             f"The negative text {clash[0]!r} is the prompt itself. Name what the object should not look like."
         )
-    if not coverage.unknown:
-        return ""
-    quoted = ", ".join(f"'{word}'" for word in coverage.unknown)
-    return f"Encoder {encoder.name} does not know {quoted} and can only guess; '{' '.join(coverage.known)}' counts."
+    warnings = []
+    if unwanted:
+        counted = "counts as if it were wanted" if set(unwanted) & set(coverage.known) else "is left out"
+        warnings.append(
+            f"Encoder {encoder.name} knows no \"not\": '{' '.join(unwanted)}' {counted}. What the object "
+            f"should not look like can be named in {NEGATIVES_OPTION}."
+        )
+    if coverage.unknown:
+        quoted = ", ".join(f"'{word}'" for word in coverage.unknown)
+        warnings.append(
+            f"Encoder {encoder.name} does not know {quoted} and can only guess; '{' '.join(coverage.known)}' counts."
+        )
+    return " ".join(warnings)
 
 
 @lru_cache(maxsize=1)
 def word_bank() -> tuple[str, ...]:
     """10,000 English words, the most frequent first; examples/make_word_bank.py made them."""
     return tuple((files("fasttext2style.guidance") / "words.txt").read_text(encoding="utf-8").split())
+
+
+def _looks_known(encoder: TextImageEncoder) -> list[str]:
+    """Some looks that an encoder knows; of the frequent words that it knows most name none."""
+    known = [look for look in LOOKS if not encoder.coverage(look).unknown and encoder.coverage(look).known]
+    return known or list(_known_words_of_the_bank(encoder)[:20])
 
 
 def _known_words_of_the_bank(encoder: TextImageEncoder) -> tuple[str, ...]:

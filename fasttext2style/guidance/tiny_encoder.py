@@ -7,7 +7,6 @@ text looks like the text. Images are [views, height, width, 3], sRGB in [0, 1]; 
 
 from __future__ import annotations
 
-import re
 import zlib
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch.nn import functional
 from fasttext2style.guidance.encoder import Coverage
 from fasttext2style.guidance.local_colors import Palette
 from fasttext2style.guidance.offline.palette import painted_in
-from fasttext2style.guidance.offline.sentences import parts_of
+from fasttext2style.guidance.offline.sentences import parts_of, words_of
 from fasttext2style.guidance.oklab import oklab_of
 from fasttext2style.guidance.tiny_words import PACKAGED_WEIGHTS, read_vocabulary
 
@@ -207,11 +206,6 @@ class TextTower(nn.Module):
         indices = torch.tensor(known, device=device)
         remembered = (indices >= 0) & (torch.rand(len(known), generator=generator).to(device) >= forgotten)
         return vectors + self.words(indices.clamp(min=0)) * remembered[:, None]
-
-
-def words_of(text: str) -> list[str]:
-    """Lower-case words of letters: "A gold-plated bear!" is a, gold, plated, bear."""
-    return re.findall(r"[a-z]+", text.lower())
 
 
 def grams_of(word: str) -> list[int]:

@@ -166,6 +166,9 @@ def test_other_scripts_are_seen():
         ("a bear made of the finest gold", "made of gold"),
         ("please turn it into a zebra", "a zebra"),
         ("give it a zebra pattern", "a zebra"),
+        ("a silver bear, not gold", "a silver bear"),
+        ("not gold but silver", "silver"),
+        ("a marble bear without stripes", "a marble bear"),
     ],
 )
 def test_words_that_show_nothing_change_nothing(sentence, means):

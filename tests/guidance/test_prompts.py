@@ -86,14 +86,32 @@ def test_without_negatives_junk_remains():
 
 
 def test_an_empty_prompt_is_refused():
-    for prompt in ("", "  ", "..."):
-        with pytest.raises(ValueError, match=r"is empty"):
+    for prompt, why in (
+        ("", "is empty"),
+        ("  ", "is empty"),
+        ("...", "has no letters"),
+        ("\U0001f42f", "has no letters"),
+    ):
+        with pytest.raises(ValueError, match=why):
             embed_prompt(LetterEncoder(), prompt)
+
+
+def test_what_is_not_wanted_is_no_wish():
+    for prompt in ("not gold", "no gold, never wood", "don't paint it gold", "it isn’t gold"):
+        with pytest.raises(ValueError, match=r"only says how the object should not look.*objective\.negatives"):
+            embed_prompt(LetterEncoder(("wood", "gold")), prompt)
+    counted = embed_prompt(LetterEncoder(("wood", "gold", "stone")), "wood not gold", num_negatives=1).warning
+    assert "knows no \"not\": 'gold' counts as if it were wanted" in counted
+    for prompt in ("a nothing", "notable gold", "forget-me-not gold"):
+        assert 'not":' not in embed_prompt(LetterEncoder(), prompt, num_negatives=1).warning
 
 
 def test_a_prompt_without_a_known_word_lists_words_that_are():
     with pytest.raises(ValueError, match=r"knows no word.*wood.*--encoder ViT-B-32"):
         embed_prompt(LetterEncoder(("wood", "gold")), "xylophone")
+    # Frequent words that an encoder knows are no examples: they need not name a look.
+    with pytest.raises(ValueError, match=r"for example: gold, wood\."):
+        embed_prompt(LetterEncoder(("the", "house", "wood", "gold")), "xylophone")
 
 
 def test_unknown_words_are_named_in_a_warning():

@@ -42,8 +42,8 @@ FILLERS = frozenset(
     turn turned make carved cast painted built knitted woven photo photograph picture image render rendering closeup
     close up view style styled look looks looking like texture textured pattern patterned print printed surface skin
     be should must please coated full lots many much of in on with from to by as my our your one two big small large
-    little new old nice pure solid real shiny glossy matte polished fresh decorated wrapped dressed beautiful
-    colored coloured color colour colors colours stripes striped spots spotted shape shaped""".split()  # noqa: SIM905
+    but instead rather little new old nice pure solid real shiny glossy matte polished fresh decorated wrapped dressed
+    beautiful colored coloured color colour colors colours stripes striped spots spotted shape shaped""".split()  # noqa: SIM905
 )
 """Words that say nothing by themselves."""
 
@@ -80,9 +80,23 @@ class Parts(NamedTuple):
     """The thing that wears it, for messages."""
 
 
+_NEGATED = re.compile(
+    r"(?<![-\w])(?:not|no|without|never|neither|nor|\w+n['’]t)\b.*?"
+    r"(?=[,;.:!?]|\b(?:but|instead|rather|made|with|covered)\b|$)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What is not wanted, up to where something else begins."""
+
+
 def words_of(text: str) -> list[str]:
-    """Lower-case words: "A gold-plated bear!" is a, gold, plated, bear."""
-    return re.findall(r"[a-z]+", text.lower())
+    """Lower-case words: "A gold-plated bear!" is a, gold, plated, bear. What is not wanted is left out: "silver, not
+    gold" is silver."""
+    return re.findall(r"[a-z]+", _NEGATED.sub(" ", text.lower()))
+
+
+def negated_words(text: str) -> list[str]:
+    """Words for what is not wanted, behind a "not" and its kin: gold of "silver, not gold"."""
+    return [word for part in _NEGATED.findall(text.lower()) for word in re.findall(r"\w+", part)[1:]]
 
 
 def foreign(text: str) -> bool:
