@@ -27,7 +27,7 @@ import torch
 
 from fasttext2style.editors.editor import EditRequest, EditResult, OnStep
 from fasttext2style.evaluation.report import versions
-from fasttext2style.rounds.workers import watch_edits
+from fasttext2style.rounds.workers import edit_pieces
 from fasttext2style.workers.pieces import Failed
 
 EDIT_SECONDS = {1: 0.72, 4: 0.26, 16: 0.22}
@@ -209,7 +209,7 @@ def edited(views: int, count: int, batch: int, costs: Costs, seed: int, steps: i
 
     crew = CountedCrew(count, costs, batch, seed)
     waits, answers = steps == 0, {}
-    with closing(watch_edits(crew, requests(), views, is_patient=lambda: waits)) as looks:
+    with closing(edit_pieces(crew, requests(), views, is_patient=lambda: waits)) as looks:
         for _ in range(steps):
             for ended in looks:
                 if ended is None:

@@ -114,7 +114,7 @@ class Editing:
         self._pieces, self._masks, self._seen, self._waits = pieces, masks, seen, False
         self._on_step = on_step
         told = None if on_step is None else self._tell
-        self._looks = editor.edit_meanwhile(requests, len(self.views), told, lambda: self._waits)
+        self._looks = editor.edit_all(requests, len(self.views), told, lambda: self._waits)
         self._edited: dict[int, UInt8[Tensor, "views height width 3"]] = {}
         self._infos: dict[int, dict] = {}
         self._failed: dict[int, str] = {}

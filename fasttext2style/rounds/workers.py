@@ -16,7 +16,7 @@ from fasttext2style.rounds.packed import Packed
 from fasttext2style.workers.choice import WorkersChoice
 from fasttext2style.workers.hiring import hire
 from fasttext2style.workers.in_process import InProcess
-from fasttext2style.workers.pieces import Crew, Done, NothingDone, watch_pieces
+from fasttext2style.workers.pieces import Crew, Done, NothingDone, always, watch_pieces
 
 AT_ONCE = 16
 """Views that are rendered, edited and made into 8 bits before the next ones, of an editor that names no batch size:
@@ -52,24 +52,23 @@ class Workers(ImageEditor, Protocol):
     """Pieces that are edited at the same time."""
 
     def edit_all(
-        self, requests: Iterable[EditRequest], views: int, on_step: OnStep | None = None
-    ) -> Generator[tuple[int, EditResult], None, None]:
+        self,
+        requests: Iterable[EditRequest],
+        views: int,
+        on_step: OnStep | None = None,
+        is_patient: Callable[[], bool] = always,
+    ) -> Generator[tuple[int, EditResult] | None, None, None]:
         """Each piece's number, from 0, and its answer, as they come; the next request is taken when a worker is free.
 
         Args:
             views: of all requests together, for the progress.
             on_step: called with (done, total) steps of all of them; what it raises ends all edits.
+            is_patient: while it is not, None comes whenever one would have to wait, for who has something else to do.
+                An editor in this process begins when somebody waits for it.
 
         Raises:
             ValueError: the first piece failed as a whole, or no worker is left.
         """
-        ...
-
-    def edit_meanwhile(
-        self, requests: Iterable[EditRequest], views: int, on_step: OnStep | None, is_patient: Callable[[], bool]
-    ) -> Generator[tuple[int, EditResult] | None, None, None]:
-        """`edit_all` for who has something else to do: while not `is_patient`, None comes whenever one would have to
-        wait. An editor in this process begins when somebody waits for it."""
         ...
 
 
@@ -86,18 +85,19 @@ class Crewed:
         return self._crew.count
 
     def edit_all(
-        self, requests: Iterable[EditRequest], views: int, on_step: OnStep | None = None
-    ) -> Generator[tuple[int, EditResult], None, None]:
-        return edit_pieces(self._crew, requests, views, on_step)
-
-    def edit_meanwhile(
-        self, requests: Iterable[EditRequest], views: int, on_step: OnStep | None, is_patient: Callable[[], bool]
+        self,
+        requests: Iterable[EditRequest],
+        views: int,
+        on_step: OnStep | None = None,
+        is_patient: Callable[[], bool] = always,
     ) -> Generator[tuple[int, EditResult] | None, None, None]:
-        return watch_edits(self._crew, requests, views, on_step, is_patient)
+        return edit_pieces(self._crew, requests, views, on_step, is_patient)
 
     def edit(self, request: EditRequest, on_step: OnStep | None = None) -> EditResult:
         with closing(edit_pieces(self._crew, [request], len(request.images), on_step)) as answers:
-            return next(answers)[1]
+            first = next(answers)
+        assert first is not None, "somebody patient waits until there is an answer"
+        return first[1]
 
     def close(self) -> None:
         self._crew.close()
@@ -150,26 +150,16 @@ class LoadEditingTool:
 
 
 def edit_pieces(
-    crew: Crew, requests: Iterable[EditRequest], views: int, on_step: OnStep | None = None
-) -> Generator[tuple[int, EditResult], None, None]:
-    """The number of each request and its answer, as they come; `Workers.edit_all` says the rest.
-
-    Views that were done again stand in the answer's info, `done_again`, by their ids, with what had happened.
-    """
-    with closing(watch_edits(crew, requests, views, on_step)) as looks:
-        for ended in looks:
-            if ended is not None:
-                yield ended
-
-
-def watch_edits(
     crew: Crew,
     requests: Iterable[EditRequest],
     views: int,
     on_step: OnStep | None = None,
-    is_patient: Callable[[], bool] = lambda: True,
+    is_patient: Callable[[], bool] = always,
 ) -> Generator[tuple[int, EditResult] | None, None, None]:
-    """`edit_pieces`; while not `is_patient`, None comes whenever one would have to wait."""
+    """The number of each request and its answer, as they come; `Workers.edit_all` says the rest.
+
+    Views that were done again stand in the answer's info, `done_again`, by their ids, with what had happened.
+    """
     try:
         with closing(watch_pieces(crew, requests, views, on_step, is_patient=is_patient)) as looks:
             for ended in looks:

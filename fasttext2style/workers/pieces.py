@@ -121,6 +121,11 @@ class Crew(Protocol):
     def close(self) -> None: ...
 
 
+def always() -> bool:
+    """The patience of who has nothing else to do."""
+    return True
+
+
 def do_pieces(
     crew: Crew, requests: Iterable[Any], parts: int, on_step: OnStep | None = None, needs_one: bool = True
 ) -> Generator[tuple[int, Done], None, None]:
@@ -147,7 +152,7 @@ def watch_pieces(
     parts: int,
     on_step: OnStep | None = None,
     needs_one: bool = True,
-    is_patient: Callable[[], bool] = lambda: True,
+    is_patient: Callable[[], bool] = always,
 ) -> Generator[tuple[int, Done] | None, None, None]:
     """`do_pieces` for who has something else to do: while not `is_patient`, None comes whenever one would wait."""
     work = _Work(crew, iter(requests), parts, on_step, needs_one)
