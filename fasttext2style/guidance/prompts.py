@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.guidance.encoder import HasNegatives, TextImageEncoder
-from fasttext2style.guidance.offline.sentences import negated_words
+from fasttext2style.guidance.negation import negated_words
 
 TEMPLATES = (
     "{}.",

@@ -44,6 +44,19 @@ def bodies(
     return torch.from_numpy(labels).long().to(means.device)
 
 
+def nearest(means: Float[Tensor, "gaussians 3"], count: int) -> Int[Tensor, "gaussians neighbours"]:
+    """Rows of the nearest others of each, the nearest first: `count`, or all where there are fewer."""
+    count = min(count, len(means) - 1)
+    if count < 1:
+        return torch.zeros(len(means), 0, dtype=torch.long, device=means.device)
+    points = means.detach().double().cpu().numpy()
+    indices = np.asarray(KDTree(points).query(points, k=count + 1)[1])
+    # Of Gaussians at one place any may come first, also another one.
+    own = indices == np.arange(len(points))[:, None]
+    own[~own.any(axis=1), -1] = True
+    return torch.from_numpy(indices[~own].reshape(len(points), count)).long().to(means.device)
+
+
 def spacing(means: Float[Tensor, "gaussians 3"], neighbour: int = 4, samples: int = 2000) -> float:
     """Median distance to the so-manieth nearest neighbour, of some at even steps; 0 for as few Gaussians or fewer."""
     if len(means) <= neighbour:

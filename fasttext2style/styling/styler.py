@@ -22,9 +22,11 @@ from fasttext2style.scene.cameras import Cameras, evenly_spread
 from fasttext2style.scene.gaussians import Gaussians
 from fasttext2style.scene.rasterize import render
 from fasttext2style.scene.still import StillGaussians
+from fasttext2style.selection.neighbours import nearest
 from fasttext2style.styling.color_transfer import transfer_map
 from fasttext2style.styling.editable import EditableObject
 from fasttext2style.styling.grade import mapped
+from fasttext2style.styling.smoothness import NEIGHBOURS, hue_roughness
 from fasttext2style.styling.views import ViewSampler, object_views
 
 _COLOR_VIEWS = 8
@@ -59,6 +61,9 @@ class StylerConfig:
     """Weight of the penalty on opacities that leave their original value (only when opacities train)."""
     position_anchor: float = 1.0
     """Weight of the penalty on Gaussians that leave their original place (only when means train)."""
+    hue_smoothness: float = 1000.0
+    """Weight of the penalty on hues that differ from those of their neighbours on the surface, where a sentence alone
+    guides: without it a fine noise of colours stays. 0 leaves it out."""
 
     def check(self) -> None:
         """Raises ValueError for numbers out of range, and when nothing trains."""
@@ -71,7 +76,7 @@ class StylerConfig:
                 raise ValueError(f"styler.{name} must be 0 (chosen for you) or more, got {getattr(self, name)}.")
         if not 0 < self.crop_margin < math.inf:
             raise ValueError(f"styler.crop_margin must be above 0, got {self.crop_margin}.")
-        for name in ("silhouette_anchor", "scale_anchor", "opacity_anchor", "position_anchor"):
+        for name in ("silhouette_anchor", "scale_anchor", "opacity_anchor", "position_anchor", "hue_smoothness"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"styler.{name} must be 0 or more, got {getattr(self, name)}.")
         self.objective.check()
@@ -119,7 +124,7 @@ class ObjectStyler:
             # A composite shows more than the object, whose colours these are.
             asked = replace(config.objective, color_weight=0.0) if config.composite else config.objective
             self.objective = TextStyleObjective(asked, encoder, prompt, device, seed)
-        self.anchor = edit.original
+        self.anchor, self._neighbours = edit.original, None
         # Filled when a view's turn comes: the first step need not wait for all of them.
         shape = (len(self.views), self.size, self.size)
         self._original_images = torch.zeros(*shape, 3, device=device)
@@ -142,6 +147,10 @@ class ObjectStyler:
         if set(self.config.train) - {"features_dc", "features_rest"} and self.config.silhouette_anchor:
             grown = (alphas - original_alphas).clamp_min(0)
             losses["silhouette_anchor"] = self.config.silhouette_anchor * grown.square().mean()
+        if self.picture is None and "features_dc" in self.config.train and self.config.hue_smoothness:
+            if self._neighbours is None:
+                self._neighbours = nearest(now.means, NEIGHBOURS)
+            losses["hue_smoothness"] = self.config.hue_smoothness * hue_roughness(now.sh_dc, self._neighbours)
         return losses | self._anchor_losses(now), info
 
     def originals(
@@ -178,7 +187,7 @@ class ObjectStyler:
 
     def re_anchor(self) -> None:
         """After densification: the anchors hold what there is now (new Gaussians have no older value)."""
-        self.anchor = self.edit.gaussians(trainable=()).copy()
+        self.anchor, self._neighbours = self.edit.gaussians(trainable=()).copy(), None
 
     @torch.no_grad()
     def similarity(self, gaussians: Gaussians, at_most: int = 0) -> Float[Tensor, " views"]:

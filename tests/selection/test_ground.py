@@ -9,7 +9,7 @@ from shared_scenes import ball, blobs, disc, orbit, toy
 
 from fasttext2style.scene.cameras import Cameras
 from fasttext2style.selection.ground import Standing, find_plane, find_things
-from fasttext2style.selection.neighbours import bodies
+from fasttext2style.selection.neighbours import bodies, nearest
 from fasttext2style.selection.seen import SeenScene, focus_of, look_at
 
 
@@ -172,6 +172,14 @@ def test_bodies_are_found_by_as_many_neighbours_as_are_asked_for():
     # They reach 2.5 times their width.
     assert bodies(points, torch.full((6,), 0.19), neighbours=3).tolist() == [0] * 6
     assert bodies(points, torch.full((6,), 0.17), neighbours=3).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_the_nearest_are_others_also_at_the_same_place():
+    points = torch.tensor([[0.0, 0, 0], [1.0, 0, 0], [3.0, 0, 0], [7.0, 0, 0]])
+    assert nearest(points, 2).tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
+    assert nearest(points, 9).shape == (4, 3) and nearest(points[:1], 8).shape == (1, 0)
+    together = nearest(torch.zeros(20, 3), 4)
+    assert together.shape == (20, 4) and not (together == torch.arange(20)[:, None]).any()
 
 
 def test_one_gaussian_that_no_view_sees_belongs_to_nothing():

@@ -7,9 +7,12 @@ import torch
 
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.guidance.local_colors import Palette
-from fasttext2style.scene.gaussians import Gaussians
+from fasttext2style.scene.gaussians import SH_C0, Gaussians
+from fasttext2style.selection.neighbours import nearest
 from fasttext2style.selection.selection import Selection
+from fasttext2style.styling import styler as styler_module
 from fasttext2style.styling.editable import EditableObject
+from fasttext2style.styling.smoothness import NEIGHBOURS, hue_roughness
 from fasttext2style.styling.styler import ObjectStyler, StylerConfig
 from tests.ball import BALL, ball_on_floor, capture_cameras
 
@@ -64,7 +67,27 @@ def test_only_trained_groups_move(encoder):
 )
 def test_anchors_hold_the_groups_that_train(encoder, train, anchors):
     losses, _ = _styler(encoder, train=train).losses()
-    assert set(losses) - {"text", "directional", "colors", "content"} == anchors
+    assert set(losses) - {"text", "directional", "colors", "content", "hue_smoothness"} == anchors
+
+
+def test_hues_of_neighbours_cost_their_distance_times_the_weight_where_colours_train(encoder):
+    styler = _styler(encoder, hue_smoothness=10.0)
+    assert float(styler.losses()[0]["hue_smoothness"].detach()) < 1e-9, "the ball has one colour"
+    red = styler.edit.parameters["features_dc"].detach().clone()
+    red[0] += torch.tensor([1.0, 0.0, 0.0]) / SH_C0
+    styler.edit.parameters["features_dc"].data.copy_(red)
+    near = nearest(styler.edit.original.means, NEIGHBOURS)
+    # Beside grey its square is 2/3; to whom it is one of eight it is a 64th of that.
+    expected = (2 / 3) * (1 + int((near == 0).sum()) / 64) / BALL
+    assert float(styler.losses()[0]["hue_smoothness"].detach()) == pytest.approx(10 * expected, rel=1e-3)
+    assert "hue_smoothness" not in _styler(encoder, hue_smoothness=0.0).losses()[0]
+    assert "hue_smoothness" not in _styler(encoder, train=("means",)).losses()[0]
+
+
+def test_lighter_and_darker_neighbours_cost_nothing():
+    near = torch.tensor([[1, 2], [0, 2], [0, 1]])
+    assert float(hue_roughness(torch.tensor([[0.0] * 3, [1.0] * 3, [-2.0] * 3]), near)) == 0
+    assert float(hue_roughness(torch.rand(1, 3), nearest(torch.zeros(1, 3), 8))) == 0, "one has no neighbours"
 
 
 def test_the_silhouette_anchor_feels_an_object_that_swells(encoder):
@@ -147,8 +170,8 @@ def test_a_palette_is_the_objects_and_not_that_of_what_is_behind_it(encoder, mon
     red = Palette(torch.tensor([[0.56, 0.19, 0.1]]), torch.ones(1))
     monkeypatch.setattr(type(encoder), "palette", lambda self, text: red, raising=False)
     monkeypatch.setattr(type(encoder), "embed_patterns", type(encoder).embed_images, raising=False)
-    assert set(_styler(encoder).losses()[0]) == {"text", "colors"}
-    assert set(_styler(encoder, composite=True).losses()[0]) == {"text"}
+    assert "colors" in _styler(encoder).losses()[0]
+    assert "colors" not in _styler(encoder, composite=True).losses()[0]
 
 
 def test_views_have_the_encoders_resolution(encoder):
@@ -184,3 +207,15 @@ def test_re_anchoring_takes_what_is_there_now(encoder):
     assert float(styler.losses()[0]["scale_anchor"].detach()) == 0.0
     styler.edit.parameters["scales"].data += 0.3  # as optimizers write: in place
     assert float(styler.losses()[0]["scale_anchor"].detach()) > 0.0
+
+
+def test_after_growth_neighbours_are_looked_for_anew(encoder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        styler_module, "nearest", lambda means, count: asked.append(len(means)) or nearest(means, count)
+    )
+    styler = _styler(encoder)
+    _steps(styler, 2)
+    styler.re_anchor()
+    _steps(styler, 1)
+    assert asked == [BALL, BALL]

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from fasttext2style.guidance.negation import without_negated
+
 COLOURS: dict[str, tuple[str, ...]] = {
     "black": ("black",), "ebony": ("black",), "charcoal": ("dark grey", "black"), "white": ("white",),
     "ivory": ("cream", "white"), "cream": ("cream",), "gray": ("grey",), "grey": ("grey",),
@@ -80,23 +82,10 @@ class Parts(NamedTuple):
     """The thing that wears it, for messages."""
 
 
-_NEGATED = re.compile(
-    r"(?<![-\w])(?:not|no|without|never|neither|nor|\w+n['’]t)\b.*?"
-    r"(?=[,;.:!?]|\b(?:but|instead|rather|made|with|covered)\b|$)",
-    re.IGNORECASE | re.DOTALL,
-)
-"""What is not wanted, up to where something else begins."""
-
-
 def words_of(text: str) -> list[str]:
     """Lower-case words: "A gold-plated bear!" is a, gold, plated, bear. What is not wanted is left out: "silver, not
     gold" is silver."""
-    return re.findall(r"[a-z]+", _NEGATED.sub(" ", text.lower()))
-
-
-def negated_words(text: str) -> list[str]:
-    """Words for what is not wanted, behind a "not" and its kin: gold of "silver, not gold"."""
-    return [word for part in _NEGATED.findall(text.lower()) for word in re.findall(r"\w+", part)[1:]]
+    return re.findall(r"[a-z]+", without_negated(text.lower()))
 
 
 def foreign(text: str) -> bool:
