@@ -118,6 +118,11 @@ class TextStyleObjective:
         if config.content != "none":
             self._content = load_content_loss(config.content, encoder, config.content_weights, device)
 
+    @property
+    def has_palette(self) -> bool:
+        """Whether the encoder knows the colours that the prompt asks for, and they are put on the object as they are."""
+        return self._palette is not None
+
     def __call__(
         self,
         images: Float[Tensor, "views height width 3"],

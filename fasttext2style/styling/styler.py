@@ -62,8 +62,8 @@ class StylerConfig:
     position_anchor: float = 1.0
     """Weight of the penalty on Gaussians that leave their original place (only when means train)."""
     hue_smoothness: float = 1000.0
-    """Weight of the penalty on hues that differ from those of their neighbours on the surface, where a sentence alone
-    guides: without it a fine noise of colours stays. 0 leaves it out."""
+    """Weight of the penalty on hues that differ from those of their neighbours on the surface, where the encoder knows the
+    colours of the sentence (offline): without it a fine noise of colours stays. 0 leaves it out."""
 
     def check(self) -> None:
         """Raises ValueError for numbers out of range, and when nothing trains."""
@@ -147,11 +147,17 @@ class ObjectStyler:
         if set(self.config.train) - {"features_dc", "features_rest"} and self.config.silhouette_anchor:
             grown = (alphas - original_alphas).clamp_min(0)
             losses["silhouette_anchor"] = self.config.silhouette_anchor * grown.square().mean()
-        if self.picture is None and "features_dc" in self.config.train and self.config.hue_smoothness:
+        if self._hues_are_known and "features_dc" in self.config.train and self.config.hue_smoothness:
             if self._neighbours is None:
                 self._neighbours = nearest(now.means, NEIGHBOURS)
             losses["hue_smoothness"] = self.config.hue_smoothness * hue_roughness(now.sh_dc, self._neighbours)
         return losses | self._anchor_losses(now), info
+
+    @property
+    def _hues_are_known(self) -> bool:
+        """Whether a palette sets them. A network that searches them lets patches of a wrong colour shrink from within:
+        smoothness would hold them (a golden bear of the embedded encoder kept a blue one)."""
+        return self.picture is None and self.objective is not None and self.objective.has_palette
 
     def originals(
         self, chosen: Int[Tensor, " views"]

@@ -82,6 +82,7 @@ def test_hues_of_neighbours_cost_their_distance_times_the_weight_where_colours_t
     assert float(styler.losses()[0]["hue_smoothness"].detach()) == pytest.approx(10 * expected, rel=1e-3)
     assert "hue_smoothness" not in _styler(encoder, hue_smoothness=0.0).losses()[0]
     assert "hue_smoothness" not in _styler(encoder, train=("means",)).losses()[0]
+    assert "hue_smoothness" not in _styler(encoder, "gold").losses()[0], "its hues are searched, not known"
 
 
 def test_lighter_and_darker_neighbours_cost_nothing():
