@@ -120,7 +120,7 @@ class TextStyleObjective:
 
     @property
     def has_palette(self) -> bool:
-        """Whether the encoder knows the colours that the prompt asks for, and they are put on the object as they are."""
+        """Whether the encoder knows the colours that the prompt asks for, and puts them on the object as they are."""
         return self._palette is not None
 
     def __call__(

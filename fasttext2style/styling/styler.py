@@ -62,8 +62,8 @@ class StylerConfig:
     position_anchor: float = 1.0
     """Weight of the penalty on Gaussians that leave their original place (only when means train)."""
     hue_smoothness: float = 1000.0
-    """Weight of the penalty on hues that differ from those of their neighbours on the surface, where the encoder knows the
-    colours of the sentence (offline): without it a fine noise of colours stays. 0 leaves it out."""
+    """Weight of the penalty on hues that differ from those of their neighbours on the surface, where the encoder knows
+    the colours of the sentence (offline): without it a fine noise of colours stays. 0 leaves it out."""
 
     def check(self) -> None:
         """Raises ValueError for numbers out of range, and when nothing trains."""
