@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fasttext2style.editors.local_edit import LocalEditor
 from fasttext2style.rounds.backup import pack
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
+from fasttext2style.rounds.gaussian_subject import load_scene
 from fasttext2style.rounds.page import write_page
 from fasttext2style.rounds.records import size_estimate
 from fasttext2style.rounds.schedule import Schedule
@@ -101,6 +103,18 @@ def test_damage_is_said_with_the_way_back(two_rounds, damage, message):
     damage(two_rounds)
     with pytest.raises(ValueError, match=message):
         _resume(two_rounds)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [torch.ones(300, dtype=torch.int64), torch.ones(300, 1), torch.ones(7), torch.full((300,), 2.0)],
+    ids=["whole numbers", "a matrix", "too few", "above 1"],
+)
+def test_a_scene_with_what_are_no_weights_of_it_is_said_to_be_damaged(tmp_path, weights):
+    path = tmp_path / "scene.safetensors"
+    save_file(ball_on_floor().to_splatfacto() | {"weights": weights}, path)
+    with pytest.raises(ValueError, match=r"scene.safetensors is damaged \(.*weights"):
+        load_scene(path)
 
 
 def _change(path: Path, **values):
