@@ -18,6 +18,7 @@ from fasttext2style.rounds.backup import pack
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
 from fasttext2style.rounds.gaussian_subject import load_scene
+from fasttext2style.rounds.manifest import read_manifest
 from fasttext2style.rounds.page import write_page
 from fasttext2style.rounds.records import size_estimate
 from fasttext2style.rounds.schedule import Schedule
@@ -300,3 +301,29 @@ def test_a_manifest_points_at_nothing_outside_of_its_round(two_rounds, name):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"snapshot": name}))
     with pytest.raises(ValueError, match=r"manifest.json is damaged \(snapshot should be the name .* --to 1"):
         RoundsFolder(two_rounds).rounds()
+
+
+INSIDE = {"inside": {"psnr": 20.0}, "outside": {}}
+NONE_OF_ITS_KIND = {
+    "seconds": [5, {}, {"editing": 1.0}, {"all": "10"}, {"all": 10.0, "editing": None}],
+    "metrics": [[], {}, {"trained": 5}, {"trained": {"inside": {}, "outside": {}}},
+                {"trained": INSIDE | {"object": -1}}, {"trained": {"inside": {"psnr": 20.0}}},
+                {"trained": INSIDE, "refined": {}}],
+    "plan": [[], {}, {"steps": 1.5}],
+    "edits": [{}, [[]], [{}], [{"failed": "5"}]],
+    "round_views": ["12", [-1], [1.5]],
+    "edited_in": [[1], {"-1": 1}, {"a": 1}, {"1": -1}, {"1": 0}, {"1": 3}],
+    "residuals": [[0.1], {"x": 0.1}, {"1": "0.1"}],
+    "seed": ["7", 2**64, 1.5],
+    "ahead": [[], {"views": [], "snapshot": "ahead.safetensors"}, {"views": [1, 1], "snapshot": "ahead.safetensors"},
+              {"views": [1], "snapshot": "../ahead.safetensors"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", NONE_OF_ITS_KIND)
+def test_a_manifest_of_which_a_field_is_none_of_its_kind_is_damaged(finished, tmp_path, field):
+    whole = read_manifest(finished / "round_0002" / "manifest.json", 2)
+    for value in NONE_OF_ITS_KIND[field]:
+        (tmp_path / "manifest.json").write_text(json.dumps(whole | {field: value}))
+        with pytest.raises(ValueError, match=r"manifest.json is damaged \(.* --to 1"):
+            read_manifest(tmp_path / "manifest.json", 2)
