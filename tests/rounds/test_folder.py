@@ -75,6 +75,15 @@ def test_pictures_come_back_as_they_were_returned(tmp_path, ending, largest):
     assert (folder / "edited" / f"view_0007.{ending}").is_file()
 
 
+def test_what_was_asked_for_stands_in_the_manifest_as_it_was_typed(tmp_path):
+    """In any alphabet, for whoever opens the file; and what is no UTF-8 comes back all the same."""
+    books, asked = RoundsFolder(tmp_path), "mach ihn grün, 金, золото"
+    folder = books.begin(1)
+    books.finish(1, {"snapshot": "none.safetensors", "scene": "", "instruction": asked, "mode": "\udc80"})
+    written = (folder / "manifest.json").read_bytes().decode("utf8")
+    assert f'"instruction": "{asked}"' in written and json.loads(written)["mode"] == "\udc80"
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
