@@ -30,12 +30,12 @@ def look_of(gaussians: Gaussians, weights: Float[Tensor, " gaussians"]) -> str:
     """The colour, or the two colours, that an object has most of, by its weights and opacities."""
     rows = (weights > 0).nonzero()[:, 0]
     rows = rows[:: -(-len(rows) // _MOST_LOOKED_AT) or 1]
-    colors = (0.5 + SH_C0 * gaussians.sh_dc[rows]).clamp(0, 1)
+    colors = 0.5 + SH_C0 * gaussians.sh_dc[rows]
     return name_of_colors(colors, weights[rows].to(colors) * gaussians.opacities[rows])
 
 
 def name_of_colors(colors: Float[Tensor, "some 3"], shares: Float[Tensor, " some"]) -> str:
-    """The same of sRGB colours in [0, 1], by hue: light and shade change it least."""
+    """The same of sRGB colours, by hue: light and shade change it least."""
     lightness, a, b = oklab_of(colors).unbind(dim=-1)
     strength = torch.hypot(a, b) / lightness.clamp_min(1e-3)
     named = oklab_of(torch.tensor([NAMED[name] for name in _HUES]).to(colors) / 255)

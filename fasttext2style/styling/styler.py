@@ -231,8 +231,7 @@ class ObjectStyler:
     def judged(self, gaussians: Gaussians, judge: TextImageEncoder, prompt: str, at_most: int = 12) -> float:
         """Mean cosine between the prompt and views of these Gaussians by an encoder that nothing was optimised for."""
         text = judge.embed_texts([prompt])[0]
-        views = self.views.evenly(at_most)
-        parts = [self.render(gaussians, views[start : start + 4])[0] for start in range(0, len(views), 4)]
+        parts = self._some_views(gaussians, at_most)
         return float(torch.cat([judge.embed_images(images) @ text for images in parts]).mean())
 
     def _anchor_losses(self, now: Gaussians) -> dict[str, Tensor]:

@@ -477,9 +477,10 @@ def _paint_ball(session):
 def test_thresholds_start_from_the_same_weights(session):
     soft = torch.linspace(0, 1, 300)
     session.scene.select(Selection(soft, "soft"), "soft")
-    for value in (0.8, 0.2, 0.5):
+    for value in (jobs.HIGHEST_THRESHOLD, 0.2, 0.5):
         assert session.do(jobs.Threshold(value)), session.status.message
         assert torch.equal(session.scene.selection.weights, (soft > value).float())
+        assert jobs.edge_of(session.scene) == (value, 0.0)
     assert len(session.scene.history.steps) == 2, "of thresholds only the last one is a step"
     session.do(jobs.Undo())
     assert torch.equal(session.scene.state.selection, soft)

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from fasttext2style.live import jobs
-from fasttext2style.live.grade import ApplyGrade, grade_of
+from fasttext2style.live.grade import ApplyGrade, grade_of, record_grade
 from fasttext2style.live.session import LiveSession
 from fasttext2style.selection.selection import Selection
 from fasttext2style.styling.grade import graded
@@ -37,12 +37,23 @@ def test_sliders_are_seen_at_once_and_become_one_step(session):
         now, expected = bits(session), _expected(grade)
         for name in ("features_dc", "features_rest", "opacities"):
             assert torch.equal(now[name], expected.get(name, start[name])), "as if it were the first one"
+    session.scene.settle(after=3600.0)  # they moved a moment ago
     assert len(session.scene.history.steps) == 1, "nothing is written while a slider moves"
     session.scene.settle()
     assert [step.name for step in session.scene.history.steps][1:] == ["colors"] and grade_of(session.scene) == DARK
     dark = bits(session)
     assert session.do(jobs.Undo()) and same(bits(session), start)
     assert session.do(jobs.Redo()) and same(bits(session), dark)
+
+
+def test_without_sliders_the_same_grade_is_the_same_step(session):
+    """As a command makes it, of any weights: in the scene, and in the history."""
+    scene, start, expected = session.scene, bits(session), _expected(RED)
+    state = record_grade(scene.history, scene.state, scene.state.selection, RED)
+    assert state is scene.state and same(bits(session), start | expected)
+    assert grade_of(scene) == RED and session.do(jobs.Undo()) and same(bits(session), start)
+    with pytest.raises(ValueError, match="Nothing is selected"):
+        record_grade(scene.history, scene.state, torch.zeros(300), RED)
 
 
 def test_a_step_took_as_long_as_sliders_moved_until_it_was_written(session, monkeypatch):
@@ -96,6 +107,21 @@ def test_a_session_that_runs_settles_what_has_come_to_rest(session, monkeypatch)
     session.do(ApplyGrade(DARK))
     session.run(idle=session.close)
     assert [step.name for step in session.scene.history.steps][1:] == ["colors"]
+
+
+def test_a_session_goes_on_and_says_so_where_sliders_at_rest_cannot_become_a_step(session, monkeypatch):
+    monkeypatch.setattr("fasttext2style.live.session._AT_REST", 0.0)
+    start, scene = bits(session), session.scene
+    session.do(ApplyGrade(DARK))
+
+    def full(*arguments, **settings):
+        raise ValueError("The step could not be kept: no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.history, "record", full)
+        session.run(idle=session.close)
+    assert session.status.failed and "no space left" in session.status.message
+    assert same(bits(session), start) and len(scene.history.steps) == 1
 
 
 def test_what_is_saved_has_the_grade_as_a_step(session, tmp_path):

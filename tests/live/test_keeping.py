@@ -29,8 +29,11 @@ def session(tmp_path) -> LiveSession:
 def test_undo_and_redo_say_what_they_did(session):
     session.do(SelectRows(0, 10))
     session.do(jobs.SelectNothing())
+    assert jobs.next_moves(session.scene) == ("clearing the selection", "")
     assert session.do(jobs.Undo()) and session.status.message == "Undone: clearing the selection."
+    assert jobs.next_moves(session.scene) == ("rows 0 to 10", "clearing the selection")
     assert session.do(jobs.Undo()) and session.status.message == "Undone: rows 0 to 10."
+    assert jobs.next_moves(session.scene) == ("", "rows 0 to 10")
     assert session.scene.selection.count == 0
     assert session.do(jobs.Redo()) and session.status.message == "Redone: rows 0 to 10."
     assert session.scene.selection.count == 10
@@ -43,7 +46,9 @@ def test_a_step_in_force_by_a_share_is_told_as_such_and_one_at_0_is_out(session)
     after = {"features_dc": before["features_dc"] + 1.0}
     scene.history.record(Delta.of_rows(scene.state.ids, before, after), "gold")
     scene.state.columns["features_dc"].copy_(after["features_dc"])
+    assert jobs.next_moves(scene) == ("gold", "")
     assert session.do(jobs.Blend(1, 0.25)) and session.status.message == "gold: strength 25%."
+    assert jobs.next_moves(scene) == ("the strength of gold", "")
     torch.testing.assert_close(scene.state.columns["features_dc"], ball_on_floor().sh_dc + 0.25)
     assert session.do(jobs.Blend(1, 0.0)) and session.status.message == "Switched off: gold."
     assert torch.equal(scene.state.columns["features_dc"], ball_on_floor().sh_dc)

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from fasttext2style.live.looks import look_of, name_of_colors
+from fasttext2style.scene.gaussians import SH_C0
+from tests.ball import ball_on_floor
 from tests.selection.shared_scenes import toy
 
 
@@ -27,6 +29,13 @@ def test_two_colors_are_two_words_and_many_are_one():
         [[0.8, 0.1, 0.1], [0.9, 0.5, 0.1], [0.9, 0.9, 0.1], [0.1, 0.6, 0.2], [0.1, 0.2, 0.9], [0.5, 0.1, 0.6]]
     )
     assert name_of_colors(hues, torch.ones(6)) == "colorful"
+
+
+@pytest.mark.parametrize(("color", "name"), [((1.4, -0.5, -0.3), "red"), ((-0.9, -0.2, -0.3), "black")])
+def test_a_color_beyond_what_a_screen_shows_is_called_as_it_is_seen(color, name):
+    scene = ball_on_floor()
+    scene.sh_dc[:] = (torch.tensor(color) - 0.5) / SH_C0
+    assert look_of(scene, torch.ones(len(scene))) == name
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,19 @@ def test_a_picture_shows_what_is_selected_and_nothing_else(session):
     assert blue > red + 40 and np.abs(corners - 64).max() < 8, "grey around it: no floor"
 
 
+def test_what_a_view_is_framed_on_is_the_object_or_the_scene_without_its_farthest_tenth(session):
+    """The ball has radius 0.3 around the origin; of one Gaussian there is nothing but its place."""
+    means = session.scene.gaussians.means
+    for chosen in (means, means[:BALL]):
+        middle, radius = session.scene.object_ball()
+        assert ((chosen - middle).norm(dim=1) <= radius).float().mean() == pytest.approx(0.9, abs=0.01)
+        _do(session, BALL_ROWS)
+    assert middle.norm() < 0.1 and radius == pytest.approx(0.3, abs=0.1)
+    _do(session, SelectRows(7, 8))
+    middle, radius = session.scene.object_ball()
+    assert torch.equal(middle, means[7]) and 0 < radius < 0.01
+
+
 def test_settings_that_others_wrote_make_no_object_of_their_own_kind(session):
     _do(session, BALL_ROWS)
     for settings in ({"object_id": [1]}, {"hides_object": {}}, {"object_id": "1", "hides_object": None}):

@@ -11,9 +11,12 @@ import torch
 
 from fasttext2style.guidance.load import load_encoder
 from fasttext2style.live import jobs
+from fasttext2style.live.film import Film
+from fasttext2style.live.objects import RestoreObject, RestoreSelected
 from fasttext2style.live.progress import Progress, Steps
 from fasttext2style.live.session import LiveSession
 from fasttext2style.live.style import PRESETS, ApplyStyle, StyleSettings
+from fasttext2style.live.surroundings import SetSky, SetSurroundings
 from fasttext2style.selection.selection import Selection
 from tests.ball import BALL, ball_on_floor, capture_cameras
 from tests.live.plain_host import RATES, PlainHost, SelectRows, adam, bits, open_session, same
@@ -199,6 +202,17 @@ def test_a_button_that_is_pressed_again_starts_one_edit(running, times):
     running.stop()
 
 
+@pytest.mark.parametrize(
+    "job",
+    [LONG, RestoreObject(1), RestoreSelected(), SetSurroundings("sky.hdr"), SetSky("sunset"), jobs.Export(), Film()],
+    ids=lambda job: type(job).__name__,
+)
+def test_what_takes_a_while_waits_once_however_often_its_button_is_pressed(session, job):
+    for _ in range(2):
+        session.submit(job)
+    assert session.status.waiting == (job.title,)
+
+
 def test_stop_before_the_first_step_changes_nothing(session, monkeypatch):
     session.do(BALL_ROWS)
     before = bits(session)
@@ -249,6 +263,14 @@ def test_what_went_wrong_before_is_forgotten_when_the_next_job_begins(session):
 
     session.scene.listeners.append(look)
     assert session.do(BALL_ROWS) and set(seen) == {(False, "")}
+
+
+def test_a_desk_that_cannot_be_written_is_said_and_the_session_goes_on(session):
+    session.scene.desk.path.mkdir()  # in the way
+    session.scene.desk.note(sentence="gold")
+    session.run(idle=session.close)
+    assert session.status.failed and f"{session.scene.desk.path} could not be written" in session.status.message
+    assert session.do(BALL_ROWS)
 
 
 def test_closing_during_an_edit_keeps_the_steps_so_far(session, monkeypatch):

@@ -122,6 +122,8 @@ def test_what_a_stranger_says_of_a_picture_is_a_step_of_this_history_or_nothing(
     path.unlink()
     path.write_text("no picture")
     assert picture_left(scene) is None
+    path.write_bytes(GOLD.content[:40])  # the end is missing
+    assert picture_left(scene) is None
     Image.new("L", (1025, 1)).save(path)
     assert picture_left(scene) is None
 

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fasttext2style.editors.local_edit import LocalEditor
 from fasttext2style.rounds.backup import pack
 from fasttext2style.rounds.config import RoundsConfig
 from fasttext2style.rounds.folder import KeepConfig, RoundsFolder
+from fasttext2style.rounds.gaussian_subject import load_scene
+from fasttext2style.rounds.manifest import read_manifest
 from fasttext2style.rounds.page import write_page
 from fasttext2style.rounds.records import size_estimate
 from fasttext2style.rounds.schedule import Schedule
@@ -72,6 +75,15 @@ def test_pictures_come_back_as_they_were_returned(tmp_path, ending, largest):
     assert (folder / "edited" / f"view_0007.{ending}").is_file()
 
 
+def test_what_was_asked_for_stands_in_the_manifest_as_it_was_typed(tmp_path):
+    """In any alphabet, for whoever opens the file; and what is no UTF-8 comes back all the same."""
+    books, asked = RoundsFolder(tmp_path), "mach ihn grün, 金, золото"
+    folder = books.begin(1)
+    books.finish(1, {"snapshot": "none.safetensors", "scene": "", "instruction": asked, "mode": "\udc80"})
+    written = (folder / "manifest.json").read_bytes().decode("utf8")
+    assert f'"instruction": "{asked}"' in written and json.loads(written)["mode"] == "\udc80"
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
@@ -101,6 +113,18 @@ def test_damage_is_said_with_the_way_back(two_rounds, damage, message):
     damage(two_rounds)
     with pytest.raises(ValueError, match=message):
         _resume(two_rounds)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [torch.ones(300, dtype=torch.int64), torch.ones(300, 1), torch.ones(7), torch.full((300,), 2.0)],
+    ids=["whole numbers", "a matrix", "too few", "above 1"],
+)
+def test_a_scene_with_what_are_no_weights_of_it_is_said_to_be_damaged(tmp_path, weights):
+    path = tmp_path / "scene.safetensors"
+    save_file(ball_on_floor().to_splatfacto() | {"weights": weights}, path)
+    with pytest.raises(ValueError, match=r"scene.safetensors is damaged \(.*weights"):
+        load_scene(path)
 
 
 def _change(path: Path, **values):
@@ -286,3 +310,29 @@ def test_a_manifest_points_at_nothing_outside_of_its_round(two_rounds, name):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"snapshot": name}))
     with pytest.raises(ValueError, match=r"manifest.json is damaged \(snapshot should be the name .* --to 1"):
         RoundsFolder(two_rounds).rounds()
+
+
+INSIDE = {"inside": {"psnr": 20.0}, "outside": {}}
+NONE_OF_ITS_KIND = {
+    "seconds": [5, {}, {"editing": 1.0}, {"all": "10"}, {"all": 10.0, "editing": None}],
+    "metrics": [[], {}, {"trained": 5}, {"trained": {"inside": {}, "outside": {}}},
+                {"trained": INSIDE | {"object": -1}}, {"trained": {"inside": {"psnr": 20.0}}},
+                {"trained": INSIDE, "refined": {}}],
+    "plan": [[], {}, {"steps": 1.5}],
+    "edits": [{}, [[]], [{}], [{"failed": "5"}]],
+    "round_views": ["12", [-1], [1.5]],
+    "edited_in": [[1], {"-1": 1}, {"a": 1}, {"1": -1}, {"1": 0}, {"1": 3}],
+    "residuals": [[0.1], {"x": 0.1}, {"1": "0.1"}],
+    "seed": ["7", 2**64, 1.5],
+    "ahead": [[], {"views": [], "snapshot": "ahead.safetensors"}, {"views": [1, 1], "snapshot": "ahead.safetensors"},
+              {"views": [1], "snapshot": "../ahead.safetensors"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", NONE_OF_ITS_KIND)
+def test_a_manifest_of_which_a_field_is_none_of_its_kind_is_damaged(finished, tmp_path, field):
+    whole = read_manifest(finished / "round_0002" / "manifest.json", 2)
+    for value in NONE_OF_ITS_KIND[field]:
+        (tmp_path / "manifest.json").write_text(json.dumps(whole | {field: value}))
+        with pytest.raises(ValueError, match=r"manifest.json is damaged \(.* --to 1"):
+            read_manifest(tmp_path / "manifest.json", 2)

@@ -8,6 +8,7 @@ import pytest
 
 from fasttext2style.rounds.folder import KINDS, Round
 from fasttext2style.rounds.page import metric, write_page
+from fasttext2style.rounds.records import round_in_words
 
 TITLE = "Inside the mask, to the edited views"
 
@@ -85,6 +86,17 @@ def test_the_table_says_what_became_of_each_round(tmp_path):
         ),
         ("round_0002/manifest.json", "Round 2", "<td>21.5</td><td>150</td><td>10</td><td>1 views, refined</td>"),
     ]
+
+
+def test_a_round_is_told_in_one_line_by_what_was_measured_last(tmp_path):
+    first = _round(tmp_path, 1, 12.34)
+    assert round_in_words(first, 3) == "Round 1 of 3: inside 12.3 dB to the edited views, 10 s"
+    second = _round(tmp_path, 2, 20.0, (0, 1, 2), failed=("1", "2"), refined=21.5)
+    second.manifest["metrics"]["refined"]["outside"] = {"psnr": 48.0}
+    assert round_in_words(second, 3) == (
+        "Round 2 of 3: inside 21.5 dB to the edited views, outside 48.0 dB, 10 s; "
+        "2 views could not be edited, see its manifest"
+    )
 
 
 def test_the_first_three_views_are_shown_at_once(tmp_path):

@@ -135,6 +135,14 @@ def test_a_view_that_fails_alone_is_given_up_and_those_beside_it_are_not():
     assert not answers[0].failed and not answers[2].failed
 
 
+def test_a_piece_that_fails_only_as_a_whole_is_put_together_of_its_views():
+    editor = Falling({7: 2}, ValueError("no memory for two"))
+    answers = _answers(here(editor), PIECES, 5)
+    assert [request.view_ids for request in editor.requests] == [(4, 2), (7, 1), (7, 1), (7,), (1,), (0,)]
+    assert not answers[1].failed and list(answers[1].info["done_again"]) == [7, 1]
+    assert torch.equal(answers[1].images, Painter().edit(PIECES[1]).images)
+
+
 def test_failures_of_the_editor_itself_keep_their_rows_when_a_piece_is_taken_apart():
     class Picky(Falling):
         def edit(self, request, on_step=None):

@@ -100,6 +100,15 @@ def test_paint_leaves_light_and_shade_to_be_seen():
     assert 0.15 < clipped <= 0.26, "by its mean alone it would be 0.4; dark all over it need not be"
 
 
+@pytest.mark.parametrize("logit", [2.0, -2.0], ids=["solid", "faint"])
+def test_of_an_object_of_luma_four_tenths_one_of_two_is_half_as_bright(logit):
+    """Also where nothing of it is solid."""
+    scene = _striped(RED, WHITE)
+    grey, logits = torch.full_like(scene.sh_dc, 0.4), torch.full_like(scene.logit_opacities, logit)
+    scene = replace(scene, sh_dc=(grey - 0.5) / SH_C0, logit_opacities=logits)
+    assert one_color(scene, torch.ones(ROWS), (0.2, 0.2, 0.2)).brightness == pytest.approx(0.5, abs=0.01)
+
+
 def test_evenness_is_by_degrees():
     scene = _striped(RED, WHITE)
     lumas = [_luma(evened(scene, torch.ones(ROWS), share).sh_dc)[:HALF].mean() for share in (0.0, 0.5, 1.0)]

@@ -111,7 +111,8 @@ def test_colors_are_where_spherical_harmonics_have_them():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"saturation": -0.1}, {"opacity": 1.1}, {"temperature": math.nan}, {"tint_color": (2.0, 0.0, 0.0)},
+    [{"evenness": -0.1}, {"evenness": 1.1}, {"saturation": -0.1}, {"opacity": 1.1}, {"temperature": math.nan},
+     {"temperature": -1.1}, {"tint": 1.1}, {"tint_color": (2.0, 0.0, 0.0)},
      {"tint": 0.5, "tint_color": (0.0, 0.0, 0.0)}],
 )  # fmt: skip
 def test_settings_outside_of_their_limits_are_refused(settings):

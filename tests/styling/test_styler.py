@@ -147,6 +147,10 @@ def test_similarity_is_of_all_views_or_of_so_many_of_them(encoder):
     assert len(every) == len(styler.views) == 10
     torch.testing.assert_close(styler.similarity(styler.edit.original, at_most=4), every[[0, 3, 6, 9]])
     assert not styler.similarity(styler.edit.gaussians()).requires_grad
+    # A judge looks at the same views; this one is the encoder itself.
+    for at_most, views in ((12, slice(None)), (4, [0, 3, 6, 9])):
+        judged = styler.judged(styler.edit.original, encoder, "red", at_most)
+        assert judged == pytest.approx(float(every[views].mean()), abs=1e-6)
 
 
 def test_the_same_seed_draws_the_same_losses(encoder):
