@@ -9,7 +9,8 @@ also for those that mean none of them (the likeliest stays), as was the expectat
 none is, at most one choice in twenty is spoilt; of the others encoder "offline" mends half or more, the embedded one
 those by colour alone.
 
-Also prints how many candidates the runs' own captures offer. Prints a table, writes JSON and a picture.
+Each capture is also asked by itself, "a NAME made of gold" and "a statue made of gold", among the candidates that it
+offers; its object, the first, should stay. Prints a table, writes JSON and a picture.
 """
 
 from __future__ import annotations
@@ -64,22 +65,27 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(1)
     settings.out.mkdir(parents=True, exist_ok=True)
     things, offered = {}, {}
+    encoders = {name: ft.load_encoder(name) for name in settings.encoders}
     for given in settings.runs:
         name, _, folder = given.partition("=")
         run = open_run(Path(folder))
-        scene = run.gaussians()
-        found = candidates(scene, run.cameras("train"))
-        things[name], offered[name] = scene.subset(found[0].mask), len(found)
+        scene, cameras = run.gaussians(), run.cameras("train")
+        found = candidates(scene, cameras)
+        things[name] = scene.subset(found[0].mask)
+        offered[name] = {
+            f"{encoder_name}: {noun}": 1 + named_among(encoder, f"a {noun} made of gold", scene, cameras, found).number
+            for encoder_name, encoder in encoders.items()
+            for noun in (name, "statue")
+        } | {"candidates": len(found)}
     toy = ft.toy_scene().gaussians
     things |= {name: toy.subset(torch.arange(len(toy))[slice(*rows)]) for name, rows in TOY.items()}
-    print("candidates of the captures themselves:", offered, flush=True)
+    print("taken in the captures themselves:", offered, flush=True)
     scene, cameras, chosen = together(things)
     views = cameras.evenly(6)
     picture = torch.cat(list(ft.render(scene, views)[0].clamp(0, 1)), dim=1)
     Image.fromarray(to_uint8(picture[None])[0]).save(settings.out / "things.png")
     rows, names = [], list(things)
-    for encoder_name in settings.encoders:
-        encoder = ft.load_encoder(encoder_name)
+    for encoder_name, encoder in encoders.items():
         for sentence, meant in MEANT.items():
             if meant and not set(meant) & set(names):
                 continue
