@@ -50,7 +50,7 @@ def nearest(means: Float[Tensor, "gaussians 3"], count: int) -> Int[Tensor, "gau
     if count < 1:
         return torch.zeros(len(means), 0, dtype=torch.long, device=means.device)
     points = means.detach().double().cpu().numpy()
-    indices = np.asarray(KDTree(points).query(points, k=count + 1)[1])
+    indices = np.asarray(KDTree(points).query(points, k=count + 1, workers=-1)[1])
     # Of Gaussians at one place any may come first, also another one.
     own = indices == np.arange(len(points))[:, None]
     own[~own.any(axis=1), -1] = True
