@@ -361,6 +361,11 @@ def _other_coordinates(config, folder):
     config.pipeline.datamanager.dataparser.center_method = "poses"
 
 
+def _by_nosuch(config, tmp_path):
+    masks = config.pipeline.masks
+    config.pipeline.datamanager.object_masks, masks.text, masks.segmenter = None, "ball", "nosuch"
+
+
 BAD_STARTS = {
     "no folder": (_set("load_dir", Path("nowhere")), "No checkpoint step-*.ckpt"),
     "no settings": (_no_config, "lies in no run"),
@@ -371,6 +376,7 @@ BAD_STARTS = {
     "no patches": (_set("pipeline.rounds.schedule.patch", 0), "patch must be 1 or more"),
     "two masks": (_set("pipeline.masks.text", "ball"), "give one"),
     "no run of masks": (_set("pipeline.masks.run", Path("nowhere")), "give one"),
+    "no segmenter": (_by_nosuch, "nosuch"),
     "steps": (_set("max_num_iterations", 5), "--pipeline.rounds.schedule.steps"),
     "a text loss": (_set("pipeline.rounds.losses.text_weight", 1.0), "leave it 0"),
     "negative steps": (_set("reconstruction_steps", -1), "--reconstruction-steps must be 0 or more"),

@@ -18,6 +18,7 @@ from fasttext2style.plugin.nerf.pipeline import NerfPipeline, NerfPipelineConfig
 from fasttext2style.plugin.rounds.loop import RoundsTraining
 from fasttext2style.plugin.rounds.resumable import ResumableConfig
 from fasttext2style.rounds.tools import Tools
+from fasttext2style.selection.segmenters.load import load_segmenter
 from fasttext2style.styling.steps import with_enough_memory
 from fasttext2style.terminal.console import say
 
@@ -84,6 +85,9 @@ class NerfTrainerConfig(ResumableConfig):
     def load_networks(self) -> Tools | None:
         if not self.pipeline.prompt:
             return None
+        if self.pipeline.masks.text:
+            # Only to see that it can be had: masks are asked for after the NeRF was trained.
+            load_segmenter(self.pipeline.masks.segmenter, self.machine.device_type)
         return Tools(*self.pipeline.load_editing(self.machine.device_type))
 
 
