@@ -15,6 +15,7 @@ from fasttext2style.history.checkpoint import APPLIED, IDS, history_tensors, sta
 from fasttext2style.history.delta import Delta
 from fasttext2style.history.history import History
 from fasttext2style.history.state import SceneState
+from fasttext2style.trust.documents import LARGEST
 from tests.history.scenes import assert_same, random_state
 
 
@@ -183,12 +184,53 @@ def test_a_checkpoint_of_another_scene_is_refused(history):
         state_of_checkpoint(other.gaussians(), other.selection, {}, history)
 
 
-@pytest.mark.parametrize("ids", [torch.arange(9.0), torch.arange(9) - 1, torch.arange(9)[:, None],
-                                 torch.zeros(9, dtype=torch.long), torch.arange(9) + 2**62 - 8])  # fmt: skip
-def test_a_checkpoint_whose_gaussians_are_none_of_a_history_is_refused(history, ids):
+@pytest.mark.parametrize("ids, said", [
+    (torch.arange(9.0), r"whole numbers from 0 on \[gaussians\], got torch.float32 \[9\]"),
+    (torch.arange(9) - 1, "whole numbers from 0 on"),
+    (torch.arange(9)[:, None], r"got torch.int64 \[9, 1\]"),
+    (torch.zeros(9, dtype=torch.long), "ascend"),
+    (torch.arange(9) + 2**62 - 8, "be below"),
+])  # fmt: skip
+def test_a_checkpoint_whose_gaussians_are_none_of_a_history_is_refused(history, ids, said):
     state = random_state(9)
-    with pytest.raises(ValueError, match=r"entry history_ids should"):
+    with pytest.raises(ValueError, match=f"entry history_ids should.*{said}"):
         state_of_checkpoint(state.gaussians(), state.selection, {f"_model.{IDS}": ids}, history)
+
+
+@pytest.mark.parametrize("applied", ['[{"id": 1, "strength": "all"}]', '[{"id": "1", "strength": 1}]', "[1]", "{"])
+def test_a_checkpoint_that_says_not_how_much_of_a_step_it_holds_is_refused(history, applied):
+    state = recolor(history, random_state(9), 0.25)
+    saved = history_tensors(state, history) | {
+        APPLIED: torch.frombuffer(bytearray(applied.encode()), dtype=torch.uint8)
+    }
+    with pytest.raises(ValueError, match=f"entry {APPLIED} is damaged"):
+        state_of_checkpoint(state.gaussians(), state.selection, saved, history)
+
+
+def test_a_history_is_gone_with_its_index_its_steps_or_its_run(history):
+    assert not history.is_gone, "nothing was written yet"
+    recolor(history, random_state(5), 0.25)
+    assert not history.is_gone
+    delta, index = history.folder / "steps" / "0001" / "delta.safetensors", history.folder / "history.json"
+    for path in (delta, index):
+        content = path.read_bytes()
+        path.unlink()
+        assert history.is_gone
+        path.write_bytes(content)
+        assert not history.is_gone
+    shutil.rmtree(history.folder.parent)
+    assert history.is_gone
+
+
+def test_a_history_as_large_as_nobodys_is_not_read(history):
+    recolor(history, random_state(5), 0.25)
+    index = history.folder / "history.json"
+    content = index.read_bytes()
+    index.write_bytes(content.ljust(LARGEST))
+    assert len(History.open(history.folder).steps) == 1
+    index.write_bytes(content.ljust(LARGEST + 1))
+    with pytest.raises(ValueError, match=r"history\.json .*more than"):
+        History.open(history.folder)
 
 
 @pytest.mark.parametrize("number, value", [("next_step_id", 10**9), ("next_gaussian_id", 2**62)])
@@ -210,7 +252,10 @@ def test_damaged_files_are_named(history):
     state = recolor(history, random_state(5), 0.25)
     index = history.folder / "history.json"
     content = index.read_text()
-    for damaged in (content[:-9], "[]", json.dumps({"format": "of the future", "strengths": []})):
+    beyond = json.loads(content)
+    beyond["moves"][-1][2] = 1.5
+    future = {"format": "of the future", "strengths": []}
+    for damaged in (content[:-9], "[]", json.dumps(future), json.dumps(beyond)):
         index.write_text(damaged)
         with pytest.raises(ValueError, match=r"history\.json"):
             History.open(history.folder)

@@ -234,6 +234,15 @@ def test_what_cannot_be_blended_says_so():
         Delta.between(before, selected).check(before, 0.0, 0.5)
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 3), (4, 2, 3), (0, 0, 3)])
+def test_surroundings_are_a_panorama_of_radiance(shape):
+    with pytest.raises(ValueError, match=r"environment should be a panorama \[height, 2 height, 3\], got"):
+        Delta.of_environment(torch.ones(shape))
+    for radiance in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="environment should be finite radiance from 0 on"):
+            Delta.of_environment(torch.full((2, 4, 3), radiance))
+
+
 def test_growth_needs_new_identities():
     state = random_state(5)
     with pytest.raises(ValueError, match="new identities"):

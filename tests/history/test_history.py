@@ -201,6 +201,33 @@ def test_positions_of_a_slider_are_undone_as_one(history):
     assert history.undo(state) is not None and not history.can_undo
 
 
+def test_a_slider_takes_no_earlier_step_with_it(history):
+    state = random_state(9)
+    for number in (1, 2, 3):
+        state = do(history, state, recolored(state, [number], 0.5))
+    made = state.copied()
+    for strength in (0.9, 0.5):
+        state = history.blend(1, strength, state, goes_on=True)
+    state = history.undo(state)
+    assert_same(state, made)
+    for _ in range(3):
+        assert history.can_undo
+        state = history.undo(state)
+    assert_same(state, random_state(9))
+
+
+def test_a_step_made_while_another_was_not_in_force_says_which_is_in_its_way(history):
+    state = random_state(9)
+    state = do(history, state, recolored(state, [1, 2], 0.25), name="red")
+    state = history.blend(1, 0.0, state)
+    state = do(history, state, recolored(state, [2, 3], 0.5), name="blue")
+    state = history.blend(1, 1.0, history.blend(2, 0.0, state))
+    before = state.copied()
+    with pytest.raises(ValueError, match="blue changes the same Gaussians as red, and was made when that was not in"):
+        history.blend(2, 1.0, state)
+    assert_same(state, before)
+
+
 def test_a_change_of_strength_ends_redo(history):
     state = random_state(9)
     state = do(history, do(history, state, recolored(state, [1], 0.5)), recolored(state, [2], 0.5))
