@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from make import PAINTINGS, SIDE, Settings, Subject, laid_out, painted, styled, thumbnail
+from make import PAINTINGS, SIDE, Row, Settings, Subject, laid_out, name_of, painted, styled, thumbnail
 from PIL import Image
 
 import fasttext2style as ft
@@ -59,7 +59,10 @@ def main(settings: Settings) -> None:
                 rows.append({"picture": picture.name, "object": subject_name, "way": way, "likeness": likeness})
         tell(rows, settings)
     sides = [
-        [thumbnail(picture), *(tile(results[picture.name, name][way]) for name in subjects for way in WAYS)]
+        [
+            named(picture) if settings.names_only else thumbnail(picture),
+            *(tile(results[picture.name, name][way]) for name in subjects for way in WAYS),
+        ]
         for picture in pictures
     ]
     titles = ["", *(f"{way} ({name})" for name in subjects for way in WAYS)]
@@ -67,6 +70,11 @@ def main(settings: Settings) -> None:
     page.quantize(256).save(settings.out / "compared.png", optimize=True)
     if settings.shuffle:
         shuffled(pictures, results, settings)
+
+
+def named(picture: StylePicture) -> Image.Image:
+    """The name of a photograph, which may be somebody's; a painting of paintings.py as it is."""
+    return thumbnail(picture) if picture.name in PAINTINGS else name_of(Row(picture, False, []))
 
 
 def tile(sides: torch.Tensor) -> Image.Image:
