@@ -71,7 +71,7 @@ class LearningConfig:
     advantages: Literal["group", "prompt"] = "group"
     """Against what a reward is good. "group": the other samples of the same picture and instruction (GRPO). "prompt":
     the last rewards of the same instruction on any picture (DDPO, and the paper): a picture that is easy is taken for a
-    good edit, and four of six trainings came apart (measured)."""
+    good edit, and three of six trainings came apart (measured)."""
     credit: Literal["sample", "place"] = "sample"
     """Who is made likelier by a reward. "sample": the whole edit (DDPO, and the paper). "place": each place of it, by
     what became of its surroundings; for the rewards outside and inside, against the group."""
