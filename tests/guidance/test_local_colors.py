@@ -71,6 +71,17 @@ def test_colours_in_the_shade_are_what_they_are(monkeypatch):
     assert local_colors(shaded, SOLID, red) < 0.02 * local_colors(grey, SOLID, red)
 
 
+def test_shading_may_stay_but_another_hue_may_not():
+    """As far from the colour in Oklab: what is only lighter or darker costs less than half of another hue."""
+    grey = Palette(oklab_of(torch.tensor([[0.5, 0.5, 0.5]])), torch.ones(1))
+    costs = {}
+    for name, rgb in {"dark": [0.3] * 3, "light": [0.7] * 3, "red": [0.8, 0.3, 0.3], "blue": [0.2, 0.5, 0.8]}.items():
+        far = torch.dist(oklab_of(torch.tensor([rgb])), grey.colors) ** 2
+        costs[name] = float(local_colors(torch.tensor(rgb).expand(1, SIDE, SIDE, 3), SOLID, grey) / far)
+    assert min(costs["dark"], costs["light"]) > 0
+    assert max(costs["dark"], costs["light"]) < 0.5 * min(costs["red"], costs["blue"])
+
+
 def test_what_is_half_transparent_shows_its_own_colour_and_the_empty_counts_not():
     images, alphas = shaded_stripes(), SOLID.clone()
     alphas[:, :, 24:] = 0.8

@@ -6,8 +6,10 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
+from PIL import Image
 
 from fasttext2style.evaluation.graders import second_judge
 from fasttext2style.guidance import load
@@ -18,8 +20,17 @@ from fasttext2style.guidance.offline import packages
 from fasttext2style.guidance.offline.encoder import KNOWN
 from fasttext2style.guidance.offline.knowledge import load_knowledge
 from fasttext2style.guidance.offline.packages import IMAGE_WEIGHTS, offline_is_here, packaged
-from fasttext2style.guidance.offline.palette import NAMED, Painted, direction, mixed, palette_of, pure, unmixed
-from fasttext2style.guidance.offline.sentences import foreign, parts_of
+from fasttext2style.guidance.offline.palette import (
+    NAMED,
+    Painted,
+    direction,
+    mixed,
+    painted_in,
+    palette_of,
+    pure,
+    unmixed,
+)
+from fasttext2style.guidance.offline.sentences import COLOURS, SHADES, foreign, parts_of
 from fasttext2style.guidance.oklab import oklab, oklab_of
 from fasttext2style.guidance.prompts import check_prompt, embed_prompt
 
@@ -104,6 +115,16 @@ def test_a_picture_of_a_named_colour_is_nearest_to_its_name():
     assert (palette_of(pictures) @ direction(pure()).mT).argmax(1).tolist() == list(range(len(NAMED)))
 
 
+@needs_extra
+def test_what_was_trained_knows_the_same_bins(training):
+    """The palettes that were shipped are those that the training makes today: who moves a bin trains anew."""
+    about = training.all_names()
+    know = load_knowledge()
+    assert tuple(about.names) == know.names
+    # As exact as half floats below 1 are; a bin that moves by 1 of 255 changes some palette by more.
+    assert torch.allclose(training.named_palettes(about), know.palettes, rtol=0, atol=1.2 * 2**-12)
+
+
 def test_every_pixel_of_a_grey_picture_feels_where_red_lies():
     pictures = torch.full((1, 3, 112, 112), 0.5, requires_grad=True)
     red = direction(pure()[list(NAMED).index("red")][None])[0]
@@ -146,6 +167,18 @@ def test_a_sentence_is_taken_apart(sentence, look, colours, wearer):
 def test_a_name_with_a_colour_in_it_stays_whole():
     assert parts_of("a bear with red fox fur", frozenset({"red fox"})).look == "fox fur"
     assert parts_of("a red fox", frozenset({"red fox"})) == ("red fox", (), "")
+
+
+def test_a_shade_makes_every_colour_darker_or_lighter_as_its_word_says():
+    """And leaves at least two fifths of it: the rest is black or white."""
+    darker, lighter = ("dark", "deep"), ("pale", "light", "bright")
+    assert {*darker, *lighter, "vivid"} == set(SHADES)
+    plain = painted_in(tuple(COLOURS)).rgb
+    for shade in SHADES:
+        rgb = painted_in(tuple(f"{shade} {colour}" for colour in COLOURS)).rgb
+        assert bool((rgb >= 0.4 * plain).all() and (1 - rgb >= 0.4 * (1 - plain)).all()), shade
+        more = oklab_of(rgb)[:, 0] - oklab_of(plain)[:, 0]
+        assert bool((more < 0).all()) == (shade in darker) and bool((more > 0).all()) == (shade in lighter), shade
 
 
 def test_other_scripts_are_seen():
@@ -205,6 +238,17 @@ def test_it_is_an_encoder_with_unit_embeddings_at_every_size():
 
 
 @needs_extra
+@pytest.mark.parametrize("height, width", [(250, 180), (60, 90)])
+def test_a_picture_of_another_size_is_seen_as_what_pillow_resizes_it_to(height, width):
+    """With every pixel of the large one in it: antialiased."""
+    image = torch.rand(height, width, 3, generator=torch.Generator().manual_seed(0))
+    bands = [Image.fromarray(band.numpy()) for band in image.unbind(-1)]
+    resized = [numpy.array(band.resize((112, 112), Image.Resampling.BILINEAR)) for band in bands]
+    expected = encoder().embed_images(torch.from_numpy(numpy.stack(resized, -1))[None])
+    assert torch.allclose(encoder().embed_images(image[None]), expected, atol=1e-4)
+
+
+@needs_extra
 def test_every_pixel_gets_a_gradient():
     images = torch.rand(1, 160, 160, 3, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
     (encoder().embed_images(images) @ encoder().embed_texts(["a red zebra"])[0]).sum().backward()
@@ -240,6 +284,15 @@ def test_photographs_never_trained_on_are_called_by_their_name(training, shared_
     nearest = (torch.cat([encoder().embed_images(part) for part in images.split(16)]) @ named.mT).argmax(1)
     right = [kinds[n] == photo.kind for n, photo in zip(nearest.tolist(), few)]
     assert sum(right) / len(right) >= training.EXPECTED["photograph_first"]
+
+
+@needs_extra
+def test_a_name_is_said_as_it_is_and_whether_only_its_colours_are_known():
+    know = encoder()._know
+    first, last = know.names[0], know.names[-1]  # a class, and a thing of the table of colours
+    assert know.kinds[0] >= 0 > know.kinds[-1]
+    named = [found.nearest[0][0] for found in encoder().understood([first, last])]
+    assert named == [first, f"{last} (its colours)"]
 
 
 @needs_extra
@@ -306,6 +359,7 @@ def test_only_negatives_that_were_asked_for_repel_colours():
     asked = embed_prompt(encoder(), "a red bear", negatives=("brick",)).embeddings
     assert drawn[0, palette].norm() > 0.9 and asked[1, palette].norm() > 0.05
     # A word of nothing but colour has nothing else to be compared by.
+    assert torch.equal(encoder().embed_negatives(["blue"]), encoder().embed_texts(["blue"]))
     looks = [number for number, word in enumerate(texts.negatives, 1) if encoder().parts(word).look]
     assert len(looks) > 5 and not bool(drawn[looks][:, palette].any())
     assert drawn[len(texts.negatives) + 1 :, palette].abs().max() < 1e-3, "junk"

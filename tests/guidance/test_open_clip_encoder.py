@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from fasttext2style.guidance import open_clip_encoder
 from fasttext2style.guidance.encoder import TextImageEncoder
 from fasttext2style.guidance.load import encoder_is_here, load_encoder
+from fasttext2style.guidance.open_clip_tuning import OpenClipTuning
 from fasttext2style.guidance.prompts import TEMPLATES
 
 
@@ -109,6 +110,33 @@ def test_safetensors_load_too(small_clip, small_encoder, tmp_path):
     images = torch.rand(1, 32, 32, 3)
     assert torch.equal(encoder.embed_images(images), small_encoder.embed_images(images))
     assert encoder.name == f"{small_clip[0]} (small.safetensors)"
+
+
+def test_the_last_blocks_of_both_towers_learn_and_what_comes_after_them(small_clip):
+    encoder = load_encoder(*small_clip, "cpu")
+    tuning = OpenClipTuning(encoder, 1)
+    learning = {name for name, weight in encoder._model.named_parameters() if weight.requires_grad}
+    # Of four and of one.
+    last = ("visual.transformer.resblocks.3.", "transformer.resblocks.0.")
+    last = (*last, "visual.ln_post.", "visual.proj", "ln_final.", "text_projection")
+    expected = {name for name in encoder._model.state_dict() if name.startswith(last)}
+    assert learning == expected and all(any(name.startswith(part) for name in learning) for part in last)
+    assert tuning.weights_count == sum(encoder._model.state_dict()[name].numel() for name in learning)
+    for blocks in (0, 2):
+        with pytest.raises(ValueError, match=f"between 1 and 1 .*got {blocks}"):
+            OpenClipTuning(encoder, blocks)
+
+
+def test_texts_to_tune_by_are_open_clips_own_with_gradients(small_clip):
+    """Each of length 1, as it is: without templates."""
+    encoder = load_encoder(*small_clip, "cpu")
+    tuning, texts = OpenClipTuning(encoder, 1), ["a red bear", "sunset", "snow"]
+    found = tuning.embed_texts(texts)
+    for text, embedding in zip(texts, found, strict=True):
+        own = encoder._model.encode_text(open_clip.get_tokenizer(small_clip[0])([text]))[0]
+        torch.testing.assert_close(embedding, own / own.norm())
+    found[0, 0].backward()
+    assert encoder._model.ln_final.bias.grad.any()
 
 
 def test_a_wrong_name_gets_suggestions():

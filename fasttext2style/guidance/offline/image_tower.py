@@ -16,20 +16,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-CLASSES, POOLED = 1000, 1280
-STAGES = (
-    # expansion, kernel, stride, channels, repeats
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-    (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
-)
+CLASSES = 1000
+STAGES = ((1, 1), (2, 2), (2, 2), (2, 3), (1, 3), (2, 4), (1, 1))
+"""Stride and number of blocks of each; kernels, channels and expansions are those of the weights."""
 EIGHTH, SIXTEENTH = 2, 4
 """Stages whose outcome is shown: 40 channels at 1/8 of the images' size, 112 at 1/16."""
-STATISTICS = 2 * (STAGES[EIGHTH][3] + STAGES[SIXTEENTH][3])
 
 
 class Seen(NamedTuple):
@@ -58,10 +49,10 @@ class ImageTower(nn.Module):
         self.stem = _folded(state, "_conv_stem", "_bn0", stride=2)
         self.stages = nn.ModuleList()
         number = 0
-        for expansion, _, stride, _, repeats in STAGES:
+        for stride, repeats in STAGES:
             blocks = []
             for repeat in range(repeats):
-                blocks.append(_Block(state, f"_blocks.{number}.", expansion > 1, stride if repeat == 0 else 1))
+                blocks.append(_Block(state, f"_blocks.{number}.", stride if repeat == 0 else 1))
                 number += 1
             self.stages.append(nn.Sequential(*blocks))
         self.head = _folded(state, "_conv_head", "_bn1")
@@ -81,8 +72,9 @@ class ImageTower(nn.Module):
 class _Block(nn.Module):
     """An inverted residual: wide, along each channel, narrow again; no activation at the end."""
 
-    def __init__(self, state: Mapping[str, Tensor], name: str, expands: bool, stride: int) -> None:
+    def __init__(self, state: Mapping[str, Tensor], name: str, stride: int) -> None:
         super().__init__()
+        expands = f"{name}_expand_conv.weight" in state  # all but the first do
         self.expand = _folded(state, f"{name}_expand_conv", f"{name}_bn0") if expands else None
         self.depthwise = _folded(state, f"{name}_depthwise_conv", f"{name}_bn1", stride)
         self.project = _folded(state, f"{name}_project_conv", f"{name}_bn2")
