@@ -12,6 +12,11 @@ _NEGATED = re.compile(
 """Up to where something else begins; "forget-me-not" is a flower."""
 
 
+def negates(word: str) -> bool:
+    """Whether what stands behind a word is not wanted."""
+    return _NEGATED.match(word) is not None
+
+
 def without_negated(text: str) -> str:
     """The text without what is not wanted: "silver, not gold" is "silver, "."""
     return _NEGATED.sub(" ", text)

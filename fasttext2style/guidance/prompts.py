@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.guidance.encoder import HasNegatives, TextImageEncoder
-from fasttext2style.guidance.negation import negated_words
+from fasttext2style.guidance.negation import negated_words, negates
 
 TEMPLATES = (
     "{}.",
@@ -125,12 +125,13 @@ def word_bank() -> tuple[str, ...]:
 def _looks_known(encoder: TextImageEncoder) -> list[str]:
     """Some looks that an encoder knows; of the frequent words that it knows most name none."""
     known = [look for look in LOOKS if not encoder.coverage(look).unknown and encoder.coverage(look).known]
-    return known or list(_known_words_of_the_bank(encoder)[:20])
+    return known or list(known_words_of_the_bank(encoder)[:20])
 
 
-def _known_words_of_the_bank(encoder: TextImageEncoder) -> tuple[str, ...]:
-    # Asked for all at once: one by one they take longer than a step.
-    return encoder.coverage(" ".join(word_bank())).known
+def known_words_of_the_bank(encoder: TextImageEncoder) -> tuple[str, ...]:
+    """Words of the bank that the encoder knows, the most frequent first."""
+    # Asked for all at once: one by one they take longer than a step. Behind a "not" nothing would be known.
+    return encoder.coverage(" ".join(word for word in word_bank() if not negates(word))).known
 
 
 def _draw_negatives(
@@ -141,7 +142,7 @@ def _draw_negatives(
     long_words = [word for word in prompt_words if len(word) >= 3]
     candidates = [
         word
-        for word in _known_words_of_the_bank(encoder)
+        for word in known_words_of_the_bank(encoder)
         if not any(word in other or other in word for other in long_words)
     ]
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed)).tolist()

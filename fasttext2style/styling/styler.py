@@ -149,7 +149,7 @@ class ObjectStyler:
             losses["silhouette_anchor"] = self.config.silhouette_anchor * grown.square().mean()
         if self._hues_are_known and "features_dc" in self.config.train and self.config.hue_smoothness:
             if self._neighbours is None:
-                self._neighbours = nearest(now.means, NEIGHBOURS)
+                self._neighbours = nearest(self.anchor.means, NEIGHBOURS)
             losses["hue_smoothness"] = self.config.hue_smoothness * hue_roughness(now.sh_dc, self._neighbours)
         return losses | self._anchor_losses(now), info
 

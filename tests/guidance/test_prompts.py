@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from fasttext2style.guidance.encoder import Coverage
-from fasttext2style.guidance.prompts import TOO_SIMILAR, embed_prompt, word_bank
+from fasttext2style.guidance.load import load_encoder
+from fasttext2style.guidance.prompts import TOO_SIMILAR, embed_prompt, known_words_of_the_bank, word_bank
+from fasttext2style.guidance.tiny_words import read_vocabulary
 
 
 class LetterEncoder:
@@ -94,6 +96,13 @@ def test_an_empty_prompt_is_refused():
     ):
         with pytest.raises(ValueError, match=why):
             embed_prompt(LetterEncoder(), prompt)
+
+
+def test_the_bank_is_asked_for_word_by_word_also_where_it_says_not():
+    """Behind the "not" among its most frequent words all others would be what is not wanted."""
+    known = known_words_of_the_bank(load_encoder("tiny"))
+    assert {"not", "without"} <= set(word_bank()) and {"gold", "red", "wood", "zebra"} <= set(known)
+    assert set(known) == set(read_vocabulary().style) & set(word_bank())
 
 
 def test_what_is_not_wanted_is_no_wish():

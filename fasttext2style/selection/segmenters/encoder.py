@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fasttext2style.guidance.encoder import TextImageEncoder
-from fasttext2style.guidance.prompts import word_bank
+from fasttext2style.guidance.prompts import known_words_of_the_bank
 
 CROPS_PER_SIDE = 4
 """A crop is a quarter of the picture's shorter side, the next one begins half a crop further.
@@ -77,7 +77,7 @@ class EncoderSegmenter:
         return self.encoder.embed_texts([text])[0], self._mean_text
 
     def _other_words(self) -> list[str]:
-        return list(self.encoder.coverage(" ".join(word_bank())).known[:OTHER_WORDS])
+        return list(known_words_of_the_bank(self.encoder)[:OTHER_WORDS])
 
     def _crops(
         self, images: Float[Tensor, "views height width 3"], step: int
