@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 _NEGATED = re.compile(
-    r"(?<![-\w])(?:not|no|without|never|neither|nor|\w+n['’]t)\b.*?"
+    r"(?<![-\w])(?:not(?! only\b)|no|without|never|neither|nor|\w+n['’]t)\b"
+    r"(?P<unwanted>[ \t]*\w*.*?)"
     r"(?=[,;.:!?]|\b(?:but|instead|rather|made|with|covered)\b|$)",
     re.IGNORECASE | re.DOTALL,
 )
-"""Up to where something else begins; "forget-me-not" is a flower."""
+"""The word behind it at least, as in "not made of gold", and up to where something else begins. "Forget-me-not" is a
+flower, and "not only gold" is gold, too."""
 
 
 def negates(word: str) -> bool:
@@ -24,4 +26,4 @@ def without_negated(text: str) -> str:
 
 def negated_words(text: str) -> list[str]:
     """Words, in lower case, for what is not wanted: gold of "silver, not gold"."""
-    return [word for part in _NEGATED.findall(text.lower()) for word in re.findall(r"\w+", part)[1:]]
+    return [word for found in _NEGATED.finditer(text.lower()) for word in re.findall(r"\w+", found["unwanted"])]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fasttext2style.guidance.encoder import HasNegatives, TextImageEncoder
-from fasttext2style.guidance.negation import negated_words, negates
+from fasttext2style.guidance.negation import negated_words, negates, without_negated
 
 TEMPLATES = (
     "{}.",
@@ -36,8 +36,6 @@ LOOKS = (
     "strawberries", "lava", "red", "dark blue",
 )  # fmt: skip
 """Examples for who asked for what an encoder does not know."""
-
-NEGATIVES_OPTION = "--pipeline.styler.objective.negatives"
 
 
 @dataclass(frozen=True)
@@ -87,10 +85,11 @@ def check_prompt(encoder: TextImageEncoder, prompt: str, negatives: tuple[str, .
         wrong = "has no letters" if prompt.strip() else "is empty"
         raise ValueError(f"The prompt {prompt!r} {wrong}. Say how the object should look, such as 'made of gold'.")
     coverage, unwanted = encoder.coverage(prompt), negated_words(prompt)
-    if unwanted and not set(coverage.known) - set(unwanted):
+    wanted = encoder.coverage(without_negated(prompt)).known if unwanted else coverage.known
+    if unwanted and not wanted:
         raise ValueError(
             f"The prompt {prompt!r} only says how the object should not look. Say how it should; what it should not "
-            f"look like can be named in {NEGATIVES_OPTION}."
+            "look like can be named in the setting negatives."
         )
     if not coverage.known:
         raise ValueError(
@@ -103,10 +102,10 @@ def check_prompt(encoder: TextImageEncoder, prompt: str, negatives: tuple[str, .
         )
     warnings = []
     if unwanted:
-        counted = "counts as if it were wanted" if set(unwanted) & set(coverage.known) else "is left out"
+        counted = "counts as if it were wanted" if set(coverage.known) - set(wanted) else "is left out"
         warnings.append(
             f"Encoder {encoder.name} knows no \"not\": '{' '.join(unwanted)}' {counted}. What the object "
-            f"should not look like can be named in {NEGATIVES_OPTION}."
+            "should not look like can be named in the setting negatives."
         )
     if coverage.unknown:
         quoted = ", ".join(f"'{word}'" for word in coverage.unknown)

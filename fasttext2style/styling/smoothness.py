@@ -6,7 +6,6 @@ is left alone: it carries the pattern. Measured in examples/benchmarks/clean_pic
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -24,5 +23,4 @@ def hue_roughness(sh_dc: Float[Tensor, "gaussians 3"], near: Int[Tensor, "gaussi
     if not near.shape[1]:
         return sh_dc.sum() * 0
     hues = SH_C0 * (sh_dc - sh_dc.mean(dim=1, keepdim=True))
-    around = torch.stack([hues[column] for column in near.T]).mean(dim=0)
-    return (hues - around).square().sum(dim=1).mean()
+    return (hues - hues[near].mean(dim=1)).square().sum(dim=1).mean()

@@ -201,6 +201,8 @@ def test_other_scripts_are_seen():
         ("give it a zebra pattern", "a zebra"),
         ("a silver bear, not gold", "a silver bear"),
         ("not gold but silver", "silver"),
+        ("not made of gold but silver", "silver"),
+        ("a marble bear, not covered in moss", "a marble bear"),
         ("a marble bear without stripes", "a marble bear"),
     ],
 )

@@ -106,12 +106,16 @@ def test_the_bank_is_asked_for_word_by_word_also_where_it_says_not():
 
 
 def test_what_is_not_wanted_is_no_wish():
-    for prompt in ("not gold", "no gold, never wood", "don't paint it gold", "it isn’t gold"):
-        with pytest.raises(ValueError, match=r"only says how the object should not look.*objective\.negatives"):
+    for prompt in ("not gold", "no gold, never wood", "don't paint gold", "isn’t gold", "not made of gold"):
+        with pytest.raises(ValueError, match=r"only says how the object should not look.*setting negatives"):
             embed_prompt(LetterEncoder(("wood", "gold")), prompt)
     counted = embed_prompt(LetterEncoder(("wood", "gold", "stone")), "wood not gold", num_negatives=1).warning
     assert "knows no \"not\": 'gold' counts as if it were wanted" in counted
-    for prompt in ("a nothing", "notable gold", "forget-me-not gold"):
+    left = embed_prompt(load_encoder("tiny"), "a silver bear, isn't made of gold", num_negatives=1).warning
+    assert "'made of gold' is left out" in left
+    again = embed_prompt(load_encoder("tiny"), "a red bear, not a red dog", num_negatives=1).warning
+    assert "'a red dog' is left out" in again, "a colour that is wanted may also stand behind the not"
+    for prompt in ("not only gold", "a nothing", "notable gold", "forget-me-not gold"):
         assert 'not":' not in embed_prompt(LetterEncoder(), prompt, num_negatives=1).warning
 
 
